@@ -1,0 +1,135 @@
+"""The contract of a workload: its fields, their units and ranges, and how a missing one is filled.
+
+Everything that describes an input is derived from it: the request model, the OpenAPI text, the JSON
+Schema, the order of the columns of the matrix that a model sees.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+RATE_CHANNEL = "observed_rate_hz"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fill(_Frozen):
+    """How a field that was not sent gets its values. Exactly one rule is set.
+
+    ``constant``: this value. ``derivative_of``: the time derivative of another field of the window, from
+    a least-squares quadratic over the window. ``same_as``: a copy of another field.
+    """
+
+    constant: float | None = None
+    derivative_of: str | None = None
+    same_as: str | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        rules = [name for name, value in self if value is not None]
+        if len(rules) != 1:
+            raise ValueError(f"a fill has exactly one rule, this one has {rules or 'none'}")
+        return self
+
+    @property
+    def reads(self) -> str | None:
+        """The field that the rule reads, if any."""
+        return self.derivative_of or self.same_as
+
+
+class FieldSpec(_Frozen):
+    """One numeric field of the telemetry. A field with a `fill` is optional, one without is required."""
+
+    name: str
+    unit: str
+    minimum: float = Field(alias="min")
+    maximum: float = Field(alias="max")
+    description: str = ""
+    fill: Fill | None = None
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @property
+    def required(self) -> bool:
+        """Whether a sender must give it."""
+        return self.fill is None
+
+    @property
+    def range_text(self) -> str:
+        """The allowed range in words, for errors and documentation."""
+        return f"a finite number of {self.unit} in [{self.minimum:g}, {self.maximum:g}]"
+
+
+class WindowSpec(_Frozen):
+    """The window that a model sees: the last `length_s` seconds on a grid of `rate_hz`, every `stride_s`."""
+
+    time: str = Field(description="the field that holds the time in seconds")
+    length_s: float = Field(gt=0)
+    stride_s: float = Field(gt=0)
+    rate_hz: float = Field(gt=0)
+    max_gap_s: float = Field(gt=0, description="two samples further apart than this break a window")
+    max_samples: int = Field(default=4096, gt=1, description="most samples in one instance")
+
+    @property
+    def steps(self) -> int:
+        """Grid points in a window."""
+        return round(self.length_s * self.rate_hz)
+
+
+class TargetSpec(_Frozen):
+    """What is predicted."""
+
+    name: str
+    unit: str
+    minimum: float = Field(alias="min")
+    maximum: float = Field(alias="max")
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Contract(_Frozen):
+    """The whole contract of one workload. The order of `fields` is the order of the matrix columns."""
+
+    workload: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    schema_version: str
+    description: str = ""
+    module: str = Field(description="dotted path of the Python module that holds the workload's features")
+    task: Literal["regression"] = "regression"
+    entity: str = Field(description="the field that names the entity, for example flight_id")
+    window: WindowSpec | None = None
+    fields: tuple[FieldSpec, ...]
+    target: TargetSpec
+    example: dict[str, Any] = Field(default_factory=dict, description="an instance, shown in the API's documentation")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [f.name for f in self.fields]
+        repeated = sorted({n for n in names if names.count(n) > 1})
+        if repeated:
+            raise ValueError(f"fields named twice: {repeated}")
+        if self.window and self.window.time not in names:
+            raise ValueError(f"window.time: got {self.window.time!r}, expected one of {names}")
+        for position, spec in enumerate(self.fields):
+            if spec.fill and spec.fill.reads and spec.fill.reads not in names[:position]:
+                raise ValueError(f"{spec.name}.fill reads {spec.fill.reads!r}, which must stand before it")
+        return self
+
+    @cached_property
+    def field_names(self) -> tuple[str, ...]:
+        """Names in matrix order."""
+        return tuple(f.name for f in self.fields)
+
+    @cached_property
+    def channels(self) -> tuple[str, ...]:
+        """Columns of the raw matrix: the fields, and for a window the rate at which it was observed."""
+        return (*self.field_names, RATE_CHANNEL) if self.window else self.field_names
+
+    @cached_property
+    def raw_shape(self) -> tuple[int, ...]:
+        """Shape of one instance: (steps, channels) for a window, (fields,) for a table row."""
+        return (self.window.steps, len(self.channels)) if self.window else (len(self.channels),)

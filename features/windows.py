@@ -1,0 +1,200 @@
+"""Windows over irregular samples: one path for a live stream, a request and a recorded file.
+
+A window ends at a sample and sees only samples up to it, so nothing that arrives later can change it.
+`cut_window` puts the samples of the last `length_s` seconds on the grid; `Windower` decides when.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.contract import Contract, Fill
+from features.errors import FieldError
+
+FloatArray = NDArray[np.float64]
+
+# A first sample this much of a grid step after the first grid point still covers it.
+_START_TOLERANCE_STEPS = 1.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window on the grid.
+
+    Attributes:
+        end_s: time of the last sample, which is the last grid point.
+        values: (steps, channels), columns in the order of `Contract.channels`.
+        filled: how many grid values were filled by rule, by field; only fields with any.
+    """
+
+    end_s: float
+    values: FloatArray
+    filled: dict[str, int] = field(default_factory=dict)
+
+
+def cut_window(contract: Contract, samples: FloatArray) -> Window:
+    """Put the last `length_s` seconds of `samples` on the grid.
+
+    Args:
+        contract: of a windowed workload.
+        samples: (n, fields) in contract order, times strictly increasing; NaN where nothing was sent.
+
+    Raises:
+        FieldError: time not increasing, window too short, or two samples too far apart.
+    """
+    spec = contract.window
+    assert spec is not None, "a tabular contract has no windows"
+    time_column = contract.field_names.index(spec.time)
+    times = samples[:, time_column]
+    _check_increasing(times, spec.time)
+    end_s = float(times[-1])
+    grid = end_s - (np.arange(spec.steps)[::-1] / spec.rate_hz)
+    # the sample at or before the first grid point is the first that matters
+    first = max(int(np.searchsorted(times, grid[0], side="right")) - 1, 0)
+    used = samples[first:]
+    used_times = times[first:]
+    if used_times[0] > grid[0] + _START_TOLERANCE_STEPS / spec.rate_hz:
+        span = end_s - float(used_times[0])
+        raise FieldError("samples", f"{span:.3f} s of samples", f"at least {end_s - grid[0]:.2f} s of samples")
+    gaps = np.diff(used_times)
+    if gaps.size and gaps.max() > spec.max_gap_s + 1e-9:
+        at = int(gaps.argmax())
+        raise FieldError(
+            f"samples[{first + at + 1}].{spec.time}",
+            float(used_times[at + 1]),
+            f"a sample within {spec.max_gap_s:g} s of the one before, at {used_times[at]:g} s",
+        )
+    values = np.empty((spec.steps, len(contract.channels)))
+    filled: dict[str, int] = {}
+    for column, field_spec in enumerate(contract.fields):
+        if column == time_column:
+            values[:, column] = grid
+            continue
+        series = used[:, column]
+        present = np.isfinite(series)
+        if present.all():
+            values[:, column] = np.interp(grid, used_times, series)
+        elif present.any():
+            values[:, column] = np.interp(grid, used_times[present], series[present])
+            filled[field_spec.name] = int((~present).sum())
+        else:
+            values[:, column] = _fill(field_spec.fill, contract, values, time_column)
+            filled[field_spec.name] = spec.steps
+    span_s = end_s - float(used_times[0])
+    values[:, -1] = (len(used_times) - 1) / span_s
+    return Window(end_s, values, filled)
+
+
+def _check_increasing(times: FloatArray, name: str) -> None:
+    if times.size < 2:
+        raise FieldError("samples", f"{times.size} samples", "at least 2 samples")
+    steps = np.diff(times)
+    if not (steps > 0).all():
+        at = int((steps <= 0).argmax()) + 1
+        raise FieldError(f"samples[{at}].{name}", float(times[at]), f"a time after {times[at - 1]:g} s, the one before")
+
+
+def _fill(fill: Fill | None, contract: Contract, values: FloatArray, time_column: int) -> FloatArray:
+    """Values on the grid for a field that no sample had; `values` holds the columns before it."""
+    assert fill is not None, "required fields are checked before windows are cut"
+    if fill.constant is not None:
+        return np.full(len(values), fill.constant)
+    assert fill.reads is not None
+    source = values[:, contract.field_names.index(fill.reads)]
+    if fill.same_as:
+        return source
+    t = values[:, time_column] - values[-1, time_column]
+    _, linear, quadratic = np.polynomial.polynomial.polyfit(t, source, 2)
+    return np.asarray(linear + 2 * quadratic * t)
+
+
+@dataclass
+class StreamCounts:
+    """What became of the packets of one entity."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    out_of_order: int = 0
+    too_late: int = 0
+    gaps: int = 0
+    windows: int = 0
+
+
+class Windower:
+    """Windows from the packets of one entity, in whatever order and rate they come.
+
+    A packet that comes late joins the windows that are still to be cut; it never changes one that was.
+    A gap wider than `max_gap_s` starts afresh. A window is cut at the first sample in each new stride of
+    the time axis, so rates below 1 / stride give a window a sample.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        assert contract.window is not None, "a tabular contract has no windows"
+        self.counts = StreamCounts()
+        self._contract = contract
+        self._spec = contract.window
+        self._time_column = contract.field_names.index(contract.window.time)
+        self._times: list[float] = []
+        self._rows: list[Sequence[float]] = []
+        self._last_stride: int | None = None
+
+    def push(self, row: Sequence[float]) -> Window | None:
+        """Take one sample (fields in contract order, NaN where missing); a window if one is due."""
+        time_s = row[self._time_column]
+        if self._times and time_s - self._times[-1] > self._spec.max_gap_s:
+            self.counts.gaps += 1
+            self._times.clear()
+            self._rows.clear()
+        position = bisect_left(self._times, time_s)
+        if position < len(self._times):
+            self._insert_late(position, time_s, row)
+            return None
+        self.counts.accepted += 1
+        self._times.append(time_s)
+        self._rows.append(row)
+        self._forget(time_s)
+        return self._window_if_due(time_s)
+
+    def samples(self) -> FloatArray:
+        """The samples that the newest window sees, (n, fields): what a client sends for it."""
+        return np.asarray(self._rows, dtype=np.float64)
+
+    def _insert_late(self, position: int, time_s: float, row: Sequence[float]) -> None:
+        if self._times[position] == time_s:
+            self.counts.duplicates += 1
+        elif position == 0:
+            self.counts.too_late += 1
+        else:
+            self.counts.out_of_order += 1
+            self._times.insert(position, time_s)
+            self._rows.insert(position, row)
+
+    def _forget(self, now_s: float) -> None:
+        """Drop what no later window can see: all before the last sample at or before its first grid point."""
+        start_s = now_s - (self._spec.steps - 1) / self._spec.rate_hz
+        keep = max(bisect_left(self._times, start_s + 1e-9) - 1, 0)
+        del self._times[:keep]
+        del self._rows[:keep]
+
+    def _window_if_due(self, time_s: float) -> Window | None:
+        stride = int(np.floor(time_s / self._spec.stride_s + 1e-9))
+        if stride == self._last_stride:
+            return None
+        try:
+            window = cut_window(self._contract, self.samples())
+        except FieldError:
+            return None  # not enough samples yet: the next one may complete it
+        self._last_stride = stride
+        self.counts.windows += 1
+        return window
+
+
+def windows_of(contract: Contract, rows: Iterable[Sequence[float]]) -> list[Window]:
+    """All windows of a recorded sequence, by the very path that a live stream takes."""
+    windower = Windower(contract)
+    return [w for w in map(windower.push, rows) if w is not None]

@@ -1,0 +1,59 @@
+"""Where things are: one object, read from the environment once, at the edge."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Paths and addresses.
+
+    Attributes:
+        var: everything that is made at run time; nothing else is written.
+        workloads: directory of the workload YAML files.
+        registry_uri: MLflow tracking and registry URI.
+        store_url: SQLAlchemy URL of the journal.
+    """
+
+    var: Path
+    workloads: Path
+    registry_uri: str
+    store_url: str
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Defaults under the repository; RAYSONDE_VAR, RAYSONDE_WORKLOADS, RAYSONDE_REGISTRY_URI and
+        RAYSONDE_STORE_URL override.
+        """
+        var = Path(os.environ.get("RAYSONDE_VAR", REPOSITORY / "var")).resolve()
+        return cls(
+            var=var,
+            workloads=Path(os.environ.get("RAYSONDE_WORKLOADS", REPOSITORY / "configs" / "workloads")).resolve(),
+            registry_uri=os.environ.get("RAYSONDE_REGISTRY_URI", f"sqlite:///{var}/mlflow/mlflow.db"),
+            store_url=os.environ.get("RAYSONDE_STORE_URL", f"sqlite:///{var}/store.db"),
+        )
+
+    @property
+    def artifacts(self) -> Path:
+        """MLflow's artifact root when the registry is local."""
+        return self.var / "mlflow" / "artifacts"
+
+    @property
+    def bundle_cache(self) -> Path:
+        """Bundles by content hash, shared by the replicas of a node."""
+        return self.var / "cache" / "bundles"
+
+    @property
+    def data(self) -> Path:
+        """Generated training data."""
+        return self.var / "data"
+
+    @property
+    def api_key_file(self) -> Path:
+        """The key that requests carry."""
+        return self.var / "api-key"
