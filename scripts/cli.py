@@ -1,7 +1,47 @@
-"""The `raysonde` command. Each sub-command is a file of this package, imported when it is called."""
+"""Predictions over live telemetry on Ray Serve: start it, train it, play recorded data against it."""
 
 from __future__ import annotations
 
-import typer
+from importlib import import_module
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__)
+import click
+import typer
+from typer.core import TyperGroup
+
+# name of the sub-command -> "module:function"; a module is imported when its command is asked for
+COMMANDS = {
+    "up": "scripts.up:up",
+    "down": "scripts.down:down",
+    "train": "scripts.train:train",
+    "models": "scripts.models:models",
+    "replay": "scripts.replay:replay",
+    "results": "scripts.results:results",
+}
+
+
+class _LazyCommands(TyperGroup):
+    """Sub-commands from `COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, function = COMMANDS[cmd_name].split(":")
+        single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+        single.command(name=cmd_name)(getattr(import_module(module), function))
+        return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=_LazyCommands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(help=__doc__)
+def _root() -> None: ...

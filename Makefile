@@ -1,0 +1,53 @@
+# Needs Python 3.11 and make; everything else goes into .venv (packages) and var/ (state).
+
+PORT ?= 8000
+DASHBOARD_PORT ?= 8265
+PROFILE ?= fast
+WORKLOADS ?=
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help up down train check test clean
+
+help:
+	@echo "make up       make the environment, train the first models, start everything (Ctrl-C stops it)"
+	@echo "              variables: PORT=8000 DASHBOARD_PORT=8265 PROFILE=fast|plain WORKLOADS=apogee"
+	@echo "make down     end what a start that was killed has left behind"
+	@echo "make train    train again and register new versions: WORKLOADS=apogee"
+	@echo "make check    ruff, mypy --strict, import rules"
+	@echo "make test     the whole test suite"
+	@echo "make clean    remove .venv and caches; var/ (models, journal, key) is kept"
+
+up: $(STAMP)
+	@$(BIN)/raysonde up --port $(PORT) --dashboard-port $(DASHBOARD_PORT) --profile $(PROFILE) --workloads "$(WORKLOADS)"
+
+down: $(STAMP)
+	@$(BIN)/raysonde down
+
+train: $(STAMP)
+	@for workload in $(or $(WORKLOADS),apogee); do $(BIN)/raysonde train $$workload || exit 1; done
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(STAMP)
+	$(BIN)/pytest
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache raysonde.egg-info
+
+# Made again only when what is to be installed changes.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "raysonde needs Python 3.11: install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) cannot make environments: install its venv package (Debian: python3.11-venv)"; exit 1; }
+	@echo "Making the environment in .venv (once, about two minutes) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
