@@ -1,0 +1,224 @@
+"""One immutable model version as a directory of plain files, none of them a pickle.
+
+`training.manifest` checks every file before anything here is parsed.
+
+To change the format: raise `FORMAT_VERSION`; keep the old reader beside the new one, chosen by the version
+in the manifest; keep a bundle of the old version under tests, with a test that it is still read. Writers
+write the newest version only. A reader refuses versions that it does not know, see `training.errors`.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from features.contract import Contract
+from features.scaling import StandardScaler
+from training.errors import ForeignBundle, MalformedBundle
+from training.intervals import IntervalCalibration
+from training.manifest import read_files, read_manifest, write_files
+
+FORMAT_VERSION = 1
+
+FloatArray = NDArray[np.float64]
+
+
+class Card(BaseModel):
+    """Where a model comes from and how good it was on held-out data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workload: str
+    family: str
+    created_at: datetime
+    git_commit: str
+    data_hash: str = Field(description="sha256 of the records that it was trained on")
+    seed: int
+    trial: str = Field(description="name of the Tune trial that won")
+    params: dict[str, Any] = Field(description="parameters of that trial")
+    metrics: dict[str, float] = Field(description="on the test split, in target units")
+    baselines: dict[str, dict[str, float]] = Field(
+        default_factory=dict, description="the same metrics of the workload's baselines, by name"
+    )
+    feature_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A sample of the training data that drift is measured against.
+
+    Attributes:
+        features: (n, features) float64, unscaled.
+        raw: (n, *raw_shape) float64.
+    """
+
+    features: FloatArray
+    raw: FloatArray
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs with the outputs that the bundle must give for them, wherever it is loaded.
+
+    Attributes:
+        raw: (n, *raw_shape) float64.
+        features: (n, features) float64, unscaled.
+        prediction, lower, upper: (n,) float64 in target units.
+    """
+
+    raw: FloatArray
+    features: FloatArray
+    prediction: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+
+@dataclass(frozen=True)
+class BundleParts:
+    """What a bundle holds. `onnx` takes `x` float32 (batch, features) and gives `y` float32 (batch, 1)."""
+
+    onnx: bytes
+    scaler: StandardScaler
+    target_scaler: StandardScaler
+    contract: Contract
+    interval: IntervalCalibration
+    reference: Reference
+    golden: Golden
+    card: Card
+
+
+@dataclass(frozen=True)
+class Bundle(BundleParts):
+    """The parts as read from `path`; `content_hash` is ``sha256:<hex>``."""
+
+    content_hash: str
+    path: Path
+
+
+def write_bundle(parts: BundleParts, directory: Path) -> str:
+    """Write `parts` as the new directory `directory`, whole or not at all.
+
+    Returns:
+        The content hash.
+
+    Raises:
+        FileExistsError: `directory` is there already; bundles are never changed.
+        MalformedBundle: the parts do not fit together.
+    """
+    _check_consistent(parts)
+    return write_files(_serialise(parts), directory, FORMAT_VERSION)
+
+
+def read_bundle(path: Path, expected_hash: str | None = None, expected_workload: str | None = None) -> Bundle:
+    """Check and parse the bundle in `path`.
+
+    Args:
+        path: the directory that `write_bundle` made, or a copy of it.
+        expected_hash: refuse any other content.
+        expected_workload: refuse a bundle of any other workload.
+
+    Raises:
+        BundleError: see training.errors for what kinds there are.
+    """
+    content_hash = content_hash_of(path) if expected_hash is None else expected_hash
+    parts = _parse(path, read_files(path, _FILES, FORMAT_VERSION, content_hash))
+    if expected_workload is not None and parts.contract.workload != expected_workload:
+        raise ForeignBundle(
+            f"{path}: is of the workload {parts.contract.workload!r}, expected {expected_workload!r}"
+        )
+    return Bundle(**vars(parts), content_hash=content_hash, path=path)
+
+
+def content_hash_of(path: Path) -> str:
+    """The content hash of a bundle, from its manifest alone: the other files are not looked at.
+
+    Raises:
+        ForeignBundle, UnsupportedFormat, TamperedBundle: the manifest is not one of this format.
+    """
+    return read_manifest(path, FORMAT_VERSION).content_hash
+
+
+def _serialise(parts: BundleParts) -> dict[str, bytes]:
+    return {
+        "model.onnx": parts.onnx,
+        "scaler.json": parts.scaler.model_dump_json().encode(),
+        "target_scaler.json": parts.target_scaler.model_dump_json().encode(),
+        "contract.json": parts.contract.model_dump_json(by_alias=True).encode(),
+        "interval.json": parts.interval.model_dump_json().encode(),
+        "reference.npz": _arrays_to_bytes(vars(parts.reference)),
+        "golden.npz": _arrays_to_bytes(vars(parts.golden)),
+        "card.json": parts.card.model_dump_json().encode(),
+    }
+
+
+_FILES = (
+    "model.onnx",
+    "scaler.json",
+    "target_scaler.json",
+    "contract.json",
+    "interval.json",
+    "reference.npz",
+    "golden.npz",
+    "card.json",
+)
+
+
+def _parse(path: Path, files: dict[str, bytes]) -> BundleParts:
+    try:
+        parts = BundleParts(
+            onnx=files["model.onnx"],
+            scaler=StandardScaler.model_validate_json(files["scaler.json"]),
+            target_scaler=StandardScaler.model_validate_json(files["target_scaler.json"]),
+            contract=Contract.model_validate_json(files["contract.json"]),
+            interval=IntervalCalibration.model_validate_json(files["interval.json"]),
+            reference=Reference(**_arrays_from_bytes(files["reference.npz"])),
+            golden=Golden(**_arrays_from_bytes(files["golden.npz"])),
+            card=Card.model_validate_json(files["card.json"]),
+        )
+        _check_consistent(parts)
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise MalformedBundle(f"{path}: {error}") from error
+    return parts
+
+
+def _arrays_to_bytes(arrays: dict[str, FloatArray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _arrays_from_bytes(content: bytes) -> dict[str, FloatArray]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return {name: np.asarray(archive[name], dtype=np.float64) for name in archive.files}
+
+
+def _check_consistent(parts: BundleParts) -> None:
+    """Raises MalformedBundle where shapes or names disagree."""
+    names, shape = parts.card.feature_names, parts.contract.raw_shape
+    golden, reference = parts.golden, parts.reference
+    rows = len(golden.raw)
+    expected = {
+        "scaler.names": (parts.scaler.names, names),
+        "target_scaler.names": (parts.target_scaler.names, (parts.contract.target.name,)),
+        "card.workload": (parts.card.workload, parts.contract.workload),
+        "golden.raw": (golden.raw.shape[1:], shape),
+        "golden.features": (golden.features.shape, (rows, len(names))),
+        "golden.prediction": (golden.prediction.shape, (rows,)),
+        "golden.lower": (golden.lower.shape, (rows,)),
+        "golden.upper": (golden.upper.shape, (rows,)),
+        "reference.features": (reference.features.shape[1:], (len(names),)),
+        "reference.raw": (reference.raw.shape, (len(reference.features), *shape)),
+    }
+    for what, (got, wanted) in expected.items():
+        if got != wanted:
+            raise MalformedBundle(f"{what}: got {got}, expected {wanted}")
+    if not rows:
+        raise MalformedBundle("golden: got 0 rows, expected at least 1")

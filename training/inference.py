@@ -1,0 +1,190 @@
+"""Running a bundle: raw instances -> features -> scaled matrix -> prediction with its band.
+
+`ScalerRuntime` and `ArmRuntime` are the two halves that serving runs in different processes; `Model` joins
+them for offline use, so both give the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from features.workload import Workload, anchors_of, load_workload
+from training.bundle import Bundle, BundleParts
+from training.errors import ForeignBundle, GoldenMismatch, MalformedBundle
+
+FloatArray = NDArray[np.float64]
+
+GOLDEN_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """What the scaler hands to an arm.
+
+    Attributes:
+        matrix: (n, features) float32, scaled.
+        anchors: (n, anchors) float64, unscaled.
+    """
+
+    matrix: NDArray[np.float32]
+    anchors: FloatArray
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions (n,) with the ends of their bands, float64 in target units, within the target's range."""
+
+    value: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+
+class ScalerRuntime:
+    """Features and scaling of one bundle.
+
+    Raises:
+        ForeignBundle: the code's features are not those that the bundle was trained on.
+    """
+
+    def __init__(self, bundle: BundleParts) -> None:
+        self._bundle = bundle
+        self._workload: Workload = load_workload(bundle.contract)
+        if tuple(self._workload.feature_names) != bundle.card.feature_names:
+            raise ForeignBundle(
+                f"feature_names: the bundle has {list(bundle.card.feature_names)}, "
+                f"expected those of {bundle.contract.module}: {list(self._workload.feature_names)}"
+            )
+
+    def transform(self, raw: FloatArray) -> Scaled:
+        """(n, *raw_shape) float64 -> scaled features and anchors.
+
+        Raises:
+            ValueError: another shape.
+        """
+        shape = self._bundle.contract.raw_shape
+        if raw.shape[1:] != shape:
+            raise ValueError(f"raw: got shape {raw.shape}, expected (n, {', '.join(map(str, shape))})")
+        return scale(self._bundle, self._workload, self._workload.features(raw))
+
+    def check_golden(self) -> None:
+        """Raise GoldenMismatch unless the golden instances give the features that they were stored with."""
+        golden = self._bundle.golden
+        got, expected = self.transform(golden.raw), scale(self._bundle, self._workload, golden.features)
+        _compare("scaled features", got.matrix, expected.matrix, np.maximum(np.abs(expected.matrix), 1.0))
+        _compare("anchors", got.anchors, expected.anchors, np.abs(expected.anchors))
+
+
+class ArmRuntime:
+    """The model of one bundle, in a single-threaded ONNX Runtime session.
+
+    Raises:
+        MalformedBundle: the graph cannot be loaded, or is not `x` (batch, features) -> `y` (batch, 1).
+    """
+
+    def __init__(self, bundle: BundleParts) -> None:
+        self._bundle = bundle
+        self._workload: Workload = load_workload(bundle.contract)
+        self._session = _session_of(bundle)
+
+    def predict(self, scaled: Scaled, coverage: float | None = None) -> Predicted:
+        """Predictions and bands, at the bundle's own coverage unless another is given.
+
+        A band is decoded end by end: `decode_target` is non-decreasing. Rows do not see each other.
+        """
+        (output,) = self._session.run(["y"], {"x": np.ascontiguousarray(scaled.matrix, dtype=np.float32)})
+        rows = np.asarray(output, dtype=np.float64).reshape(-1, 1)
+        encoded = self._bundle.target_scaler.inverse(rows)[:, 0]
+        half = self._bundle.interval.half_width(self._workload.interval_scale(scaled.anchors), coverage)
+        return Predicted(
+            self._decode(encoded, scaled.anchors),
+            self._decode(encoded - half, scaled.anchors),
+            self._decode(encoded + half, scaled.anchors),
+        )
+
+    def check_golden(self) -> None:
+        """Raise GoldenMismatch unless the golden features give the outputs that they were stored with."""
+        scaled = scale(self._bundle, self._workload, self._bundle.golden.features)
+        _compare_predicted(self.predict(scaled), self._bundle)
+
+    def _decode(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
+        target = self._bundle.contract.target
+        return np.clip(self._workload.decode_target(encoded, anchors), target.minimum, target.maximum)
+
+
+class Model:
+    """Both halves of one bundle in one process."""
+
+    def __init__(self, bundle: BundleParts) -> None:
+        self.bundle = bundle
+        self.scaler = ScalerRuntime(bundle)
+        self.arm = ArmRuntime(bundle)
+
+    def predict(self, raw: FloatArray, coverage: float | None = None) -> Predicted:
+        """(n, *raw_shape) float64 -> predictions in target units."""
+        return self.arm.predict(self.scaler.transform(raw), coverage)
+
+    def check_golden(self) -> None:
+        """Raise GoldenMismatch unless each half and both together reproduce the golden outputs."""
+        self.scaler.check_golden()
+        self.arm.check_golden()
+        _compare_predicted(self.predict(self.bundle.golden.raw), self.bundle)
+
+
+def scale(bundle: BundleParts, workload: Workload, features: FloatArray) -> Scaled:
+    """(n, features) unscaled -> the same, scaled, with their anchors."""
+    return Scaled(bundle.scaler.transform(features).astype(np.float32), anchors_of(workload, features))
+
+
+def load_model(bundle: Bundle) -> Model:
+    """A model that has reproduced its golden outputs on this machine.
+
+    Raises:
+        GoldenMismatch: it does not.
+    """
+    model = Model(bundle)
+    model.check_golden()
+    return model
+
+
+def _session_of(bundle: BundleParts) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(bundle.onnx, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise MalformedBundle(f"model.onnx: onnxruntime refuses it: {error}") from error
+    inputs = [(i.name, i.type, i.shape[-1]) for i in session.get_inputs()]
+    outputs = [(o.name, o.type) for o in session.get_outputs()]
+    width = len(bundle.card.feature_names)
+    if inputs != [("x", "tensor(float)", width)] or outputs != [("y", "tensor(float)")]:
+        expected = f"x float32 (batch, {width}) -> y float32 (batch, 1)"
+        raise MalformedBundle(f"model.onnx: got {inputs} -> {outputs}, expected {expected}")
+    return session
+
+
+def _compare_predicted(got: Predicted, bundle: BundleParts) -> None:
+    golden = bundle.golden
+    # an end of a band may be near 0 while the prediction is not: one scale for the row
+    scale = np.maximum(np.abs(golden.lower), np.abs(golden.upper))
+    _compare("prediction", got.value, golden.prediction, scale)
+    _compare("lower", got.lower, golden.lower, scale)
+    _compare("upper", got.upper, golden.upper, scale)
+
+
+def _compare(what: str, got: NDArray[np.floating], expected: NDArray[np.floating], scale: FloatArray) -> None:
+    if got.shape != expected.shape:
+        raise GoldenMismatch(f"{what}: got shape {got.shape}, expected {expected.shape}")
+    # written so that NaN fails
+    wrong = ~(np.abs(got - expected) <= GOLDEN_TOLERANCE * scale)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise GoldenMismatch(
+            f"{what}{list(at)}: got {got[at]!r}, expected {expected[at]!r} to {GOLDEN_TOLERANCE:g} relative"
+        )

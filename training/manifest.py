@@ -1,0 +1,129 @@
+"""A directory of files that cannot change unnoticed.
+
+`manifest.json` names the format and lists the sha256 of every other file; the sha256 of the manifest itself
+is the content hash of the whole. What is read is checked before anyone parses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.errors import ForeignBundle, TamperedBundle, UnsupportedFormat
+
+FORMAT = "raysonde-bundle"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The parsed manifest: `files` maps names to ``sha256:<hex>``."""
+
+    files: Mapping[str, str]
+    content_hash: str
+
+
+def write_files(files: Mapping[str, bytes], directory: Path, format_version: int) -> str:
+    """Write `files` and their manifest as the new directory `directory`, whole or not at all.
+
+    Returns:
+        The content hash, ``sha256:<hex>``.
+
+    Raises:
+        FileExistsError: `directory` is there already.
+    """
+    if directory.exists():
+        raise FileExistsError(f"{directory} exists, expected a new directory: bundles are never changed")
+    hashes = {name: _hash(content) for name, content in files.items()}
+    manifest = _canonical({"format": FORMAT, "format_version": format_version, "files": hashes})
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        for name, content in {**files, MANIFEST: manifest}.items():
+            _write_durably(temporary / name, content)
+        temporary.chmod(0o755)
+        temporary.rename(directory)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return _hash(manifest)
+
+
+def read_manifest(path: Path, format_version: int) -> Manifest:
+    """The manifest of the directory `path`; the other files are not looked at.
+
+    Raises:
+        ForeignBundle: there is none, or it is of another format.
+        UnsupportedFormat: another format version.
+        TamperedBundle: it is not spelt as `write_files` spells it.
+    """
+    file = path / MANIFEST
+    if not file.is_file():
+        raise ForeignBundle(f"{path}: has no {MANIFEST}, expected the directory of a bundle")
+    content = file.read_bytes()
+    try:
+        manifest = json.loads(content)
+    except ValueError as error:
+        raise TamperedBundle(f"{file}: is not JSON") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise ForeignBundle(f"{file}: expected the format {FORMAT!r}")
+    version = manifest.get("format_version")
+    if version != format_version:
+        raise UnsupportedFormat(f"{file}: format version is {version!r}, expected {format_version}")
+    # any other spelling of the same content would have another hash
+    if _canonical(manifest) != content or not isinstance(manifest.get("files"), dict):
+        raise TamperedBundle(f"{file}: is not as it was written")
+    return Manifest(manifest["files"], _hash(content))
+
+
+def read_files(
+    path: Path, names: Collection[str], format_version: int, expected_hash: str
+) -> dict[str, bytes]:
+    """The files `names` of the directory `path`, each with the content that the manifest promises.
+
+    Raises:
+        ForeignBundle, UnsupportedFormat: as `read_manifest`.
+        TamperedBundle: the content hash is not `expected_hash`, or a file is missing, added or changed.
+    """
+    manifest = read_manifest(path, format_version)
+    if manifest.content_hash != expected_hash:
+        raise TamperedBundle(f"{path}: content hash is {manifest.content_hash}, expected {expected_hash}")
+    listed, present = {*manifest.files, MANIFEST}, {entry.name for entry in path.iterdir()}
+    if set(manifest.files) != set(names):
+        raise TamperedBundle(f"{path / MANIFEST}: lists {sorted(manifest.files)}, expected {sorted(names)}")
+    if missing := sorted(listed - present):
+        raise TamperedBundle(f"{path}: {missing} missing")
+    if extra := sorted(present - listed):
+        raise TamperedBundle(f"{path}: {extra} not in the manifest")
+    return {name: _read_checked(path / name, expected) for name, expected in manifest.files.items()}
+
+
+def _read_checked(file: Path, expected_hash: str) -> bytes:
+    if not file.is_file():
+        raise TamperedBundle(f"{file}: is not a file")
+    content = file.read_bytes()
+    if _hash(content) != expected_hash:
+        raise TamperedBundle(f"{file}: content is not what the manifest lists")
+    return content
+
+
+def _hash(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
