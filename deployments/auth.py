@@ -1,0 +1,117 @@
+"""The key that requests carry, as `Authorization: Bearer KEY`, and the file that holds it."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from deployments.errors import Unauthorized
+from deployments.problems import problem_response
+
+KEY_VARIABLE = "RAYSONDE_API_KEY"
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def read_or_create_key(path: Path, environment: Mapping[str, str]) -> str:
+    """The key: RAYSONDE_API_KEY if set, else the content of `path`, which is made when it is not there.
+
+    The file has mode 0600 from its first byte. Processes that start together agree on one key.
+
+    Raises:
+        ValueError: the file is empty.
+    """
+    if key := environment.get(KEY_VARIABLE):
+        return key
+    if not path.exists():
+        _create(path)
+    path.chmod(0o600)
+    key = path.read_text().strip()
+    if not key:
+        raise ValueError(f"{path}: got an empty file, expected a key; delete the file and a new one is made")
+    return key
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+        # a link fails where a rename would replace the key of a process that was faster
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def check_key(authorization: str | None, key: str, *, without_key: bool = False) -> None:
+    """Let a request pass or not.
+
+    Args:
+        authorization: the header, None when the request has none.
+        key: the right one.
+        without_key: whether a request without the header may pass; a wrong key never does.
+
+    Raises:
+        Unauthorized: it may not; the message says what to send, never the key.
+    """
+    if authorization is None:
+        if without_key:
+            return
+        raise Unauthorized("Send the key of the service as Authorization: Bearer KEY")
+    scheme, _, sent = authorization.partition(" ")
+    # compared as bytes: compare_digest refuses text outside ASCII
+    right = hmac.compare_digest(sent.strip().encode(), key.encode())
+    if scheme.lower() != "bearer" or not right:
+        raise Unauthorized("The key is not the one of this service; send it as Authorization: Bearer KEY")
+
+
+class KeyGuard:
+    """ASGI middleware that refuses requests without the key, by a 401 problem document.
+
+    Args:
+        app: what is guarded.
+        key: the right one.
+        open_on_loopback: whether requests without a key pass, for a service that is bound to loopback.
+            They must also address it by a loopback name, so that a web page that a browser shows cannot
+            reach it under a name of its own (DNS rebinding).
+        public_paths: paths that need no key.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        key: str,
+        *,
+        open_on_loopback: bool = False,
+        public_paths: Collection[str] = (),
+    ) -> None:
+        self._app = app
+        self._key = key
+        self._open_on_loopback = open_on_loopback
+        self._public_paths = frozenset(public_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401, or pass the request on."""
+        if scope["type"] in ("http", "websocket") and scope["path"] not in self._public_paths:
+            headers = Headers(scope=scope)
+            without_key = self._open_on_loopback and _is_loopback(headers.get("host", ""))
+            try:
+                check_key(headers.get("authorization"), self._key, without_key=without_key)
+            except Unauthorized as error:
+                await problem_response(error, scope["path"])(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_loopback(host: str) -> bool:
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).lower() in _LOOPBACK_HOSTS

@@ -1,0 +1,124 @@
+"""Many concurrent requests, few downstream calls: rows that wait for the same key go as one batch.
+
+No timer is involved. An idle key sends at once (with whatever came in the same turn of the event loop);
+while `max_in_flight` calls of a key are under way its rows queue, and go together when one returns. So
+batches grow with the load and nothing waits when there is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from itertools import islice
+from typing import Generic, TypeVar
+
+from deployments.errors import Overloaded
+
+K = TypeVar("K", bound=Hashable)
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class _Lane(Generic[R, T]):
+    """What one key has under way; `waiting` keeps the order of arrival."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[asyncio.Future[T], R] = {}
+        self.in_flight = 0
+        self.send_is_due = False
+
+
+class Coalescer(Generic[K, R, T]):
+    """Merges concurrent `submit`s of a key; belongs to one event loop.
+
+    A caller that is cancelled, for example because its deadline ran out, leaves the queue and disturbs
+    nobody; when its row is under way already, the answer is dropped. A call that fails, fails for the
+    callers of that batch alone.
+
+    Args:
+        call: answers the rows of one key, one result a row in their order.
+        max_in_flight: calls of a key under way at once.
+        max_batch: most rows in a call.
+        max_waiting: most rows that wait for a key, those under way not counted.
+        retry_after_s: what `Overloaded` tells a caller to wait.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[K, list[R]], Awaitable[Sequence[T]]],
+        *,
+        max_in_flight: int = 2,
+        max_batch: int = 256,
+        max_waiting: int = 4096,
+        retry_after_s: float = 1.0,
+    ) -> None:
+        self._call = call
+        self._max_in_flight = max_in_flight
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._retry_after_s = retry_after_s
+        self._lanes: dict[K, _Lane[R, T]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def submit(self, key: K, row: R) -> T:
+        """The result of `row`.
+
+        Raises:
+            Overloaded: `max_waiting` rows wait for the key already.
+            Exception: what the downstream call of this row's batch raised.
+        """
+        lane = self._lanes.setdefault(key, _Lane())
+        if len(lane.waiting) >= self._max_waiting:
+            raise Overloaded(f"{len(lane.waiting)} requests wait for {key!r} already", self._retry_after_s)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        lane.waiting[future] = row
+        if not lane.send_is_due and lane.in_flight < self._max_in_flight:
+            # not now: rows that other tasks submit in this turn of the loop shall go along
+            lane.send_is_due = True
+            loop.call_soon(self._send, key, lane)
+        try:
+            return await future
+        finally:
+            lane.waiting.pop(future, None)
+
+    def waiting(self, key: K) -> int:
+        """Rows that wait for the key, those under way not counted."""
+        lane = self._lanes.get(key)
+        return len(lane.waiting) if lane else 0
+
+    def _send(self, key: K, lane: _Lane[R, T]) -> None:
+        lane.send_is_due = False
+        while lane.in_flight < self._max_in_flight and (batch := self._take(lane)):
+            lane.in_flight += 1
+            task = asyncio.create_task(self._run(key, lane, batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if not lane.in_flight and not lane.waiting and self._lanes.get(key) is lane:
+            del self._lanes[key]  # keys name versions, and versions go
+
+    def _take(self, lane: _Lane[R, T]) -> dict[asyncio.Future[T], R]:
+        batch: dict[asyncio.Future[T], R] = {}
+        for future in list(islice(lane.waiting, self._max_batch)):
+            row = lane.waiting.pop(future)
+            if not future.done():
+                batch[future] = row
+        return batch
+
+    async def _run(self, key: K, lane: _Lane[R, T], batch: dict[asyncio.Future[T], R]) -> None:
+        try:
+            results = await self._call(key, list(batch.values()))
+            if len(results) != len(batch):
+                raise RuntimeError(f"{key!r}: got {len(results)} results for {len(batch)} rows")
+            for future, result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' to handle
+            for future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        finally:
+            for future in batch:
+                future.cancel()  # without effect on those that have their answer
+            lane.in_flight -= 1
+            self._send(key, lane)

@@ -1,0 +1,75 @@
+"""Why a request is not answered, beside what its sender got wrong in the fields (features.errors).
+
+RequestError
+ |- MalformedJson        the body is no JSON at all
+ |- TooLarge             more than one request may carry
+ |- Unauthorized         no key, or a wrong one
+ |- NotFound             what the request names does not exist
+ |- Conflict             the state is not the one that the request expects
+ `- Unavailable          try again after `retry_after_s`
+     |- Overloaded       the queue of an arm is full
+     `- NoArmAvailable   no arm can answer
+
+InvalidFields            several FieldErrors in one body
+
+All of them survive pickling, so that they may cross a process boundary.
+"""
+
+from __future__ import annotations
+
+from features.errors import FieldError, InvalidInput
+
+
+class RequestError(Exception):
+    """Base of the errors that are not about the value of a field."""
+
+
+class MalformedJson(RequestError):
+    """The body cannot be parsed; the message says where."""
+
+
+class TooLarge(RequestError):
+    """The body has more bytes or more items than allowed; the message names both numbers."""
+
+
+class Unauthorized(RequestError):
+    """The request carries no key, or a wrong one."""
+
+
+class NotFound(RequestError):
+    """What the request names does not exist."""
+
+
+class Conflict(RequestError):
+    """The state is not the one that the request expects."""
+
+
+class Unavailable(RequestError):
+    """No answer now; one may be had after `retry_after_s` seconds."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message, retry_after_s)
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Overloaded(Unavailable):
+    """More requests wait for an arm than its queue holds."""
+
+
+class NoArmAvailable(Unavailable):
+    """No arm that the policy allows can answer."""
+
+
+class InvalidFields(InvalidInput):
+    """Several fields hold what the contract does not allow.
+
+    Attributes:
+        errors: the first of them, at least two.
+    """
+
+    def __init__(self, errors: tuple[FieldError, ...]) -> None:
+        super().__init__("; ".join(map(str, errors)))
+        self.errors = errors

@@ -1,0 +1,166 @@
+"""RFC 9457 problem documents: every error that a client sees, from one table.
+
+`install(app)` puts the handlers on a FastAPI or Starlette application. A fault of ours becomes a 500 that
+says nothing of its inside; the log has the traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from deployments.errors import (
+    Conflict,
+    InvalidFields,
+    MalformedJson,
+    NotFound,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from features.errors import FieldError, InvalidInput, SchemaVersionError, printable
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE_PREFIX = "urn:problem-type:raysonde:"
+_log = logging.getLogger(__name__)
+
+
+class FieldProblem(BaseModel):
+    """One wrong field."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str = Field(description="path of the field, for example samples[3].altitude_m")
+    value: Any = Field(description="what was sent, cut when it is long")
+    expected: str = Field(description="what would have been accepted, with units")
+
+
+class Problem(BaseModel):
+    """The body of an error (RFC 9457, section 3.1), with members of ours for wrong fields."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str = Field(description="identifies the kind of problem")
+    title: str = Field(description="the kind in words, always the same for a type")
+    status: int = Field(description="HTTP status")
+    detail: str = Field(description="what happened this time and what to do")
+    instance: str | None = Field(default=None, description="path of the request")
+    field: str | None = Field(default=None, description="path of the wrong field")
+    value: Any = Field(default=None, description="what was sent, cut when it is long")
+    expected: str | None = Field(default=None, description="what would have been accepted, with units")
+    errors: tuple[FieldProblem, ...] | None = Field(
+        default=None, description="the fields, when several are wrong"
+    )
+
+
+@dataclass(frozen=True)
+class _Rule:
+    exception: type[Exception]
+    status: int
+    kind: str
+    title: str
+
+
+# The first rule that fits decides, so subclasses stand before their bases.
+_RULES = (
+    _Rule(SchemaVersionError, 409, "schema-version", "The schema version is not the one that is served"),
+    _Rule(FieldError, 422, "invalid-field", "A field holds what its contract does not allow"),
+    _Rule(InvalidFields, 422, "invalid-fields", "Several fields hold what the contract does not allow"),
+    _Rule(InvalidInput, 422, "invalid-input", "The input is not valid"),
+    _Rule(MalformedJson, 400, "malformed-json", "The body is not JSON"),
+    _Rule(TooLarge, 413, "too-large", "The request is too large"),
+    _Rule(Unauthorized, 401, "unauthorized", "A key is needed"),
+    _Rule(NotFound, 404, "not-found", "There is no such thing"),
+    _Rule(Conflict, 409, "conflict", "The state is not the expected one"),
+    _Rule(Unavailable, 503, "unavailable", "No answer can be had now"),
+)
+_FAULT = _Rule(Exception, 500, "fault", "A fault inside the service")
+
+
+def problem_of(error: Exception, path: str | None = None) -> Problem:
+    """The problem document of an exception; one that is not foreseen becomes a bare 500."""
+    if isinstance(error, HTTPException):
+        status = HTTPStatus(error.status_code)
+        kind = status.phrase.lower().replace(" ", "-")
+        return Problem(
+            type=_TYPE_PREFIX + kind,
+            title=status.phrase,
+            status=status,
+            detail=str(error.detail),
+            instance=path,
+        )
+    if isinstance(error, RequestValidationError):
+        return problem_of(_invalid_fields(error), path)
+    rule = next((rule for rule in _RULES if isinstance(error, rule.exception)), _FAULT)
+    detail = "The request was not at fault; the log has the cause." if rule is _FAULT else str(error)
+    problem = Problem(
+        type=_TYPE_PREFIX + rule.kind, title=rule.title, status=rule.status, detail=detail, instance=path
+    )
+    if isinstance(error, FieldError | SchemaVersionError):
+        return problem.model_copy(update=_field_problem(error).model_dump())
+    if isinstance(error, InvalidFields):
+        return problem.model_copy(update={"errors": tuple(map(_field_problem, error.errors))})
+    return problem
+
+
+def problem_response(error: Exception, path: str | None = None) -> Response:
+    """The response for an exception, with the headers that its status asks for."""
+    problem = problem_of(error, path)
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    body = orjson.dumps(problem.model_dump(exclude_none=True))
+    return Response(body, problem.status, headers, MEDIA_TYPE)
+
+
+def install(app: Starlette) -> None:
+    """Let every exception of `app` be answered by its problem document."""
+    for rule in (*_RULES, _FAULT):
+        app.add_exception_handler(rule.exception, _handler(logs_fault=rule is _FAULT))
+    app.add_exception_handler(HTTPException, _handler())
+    app.add_exception_handler(RequestValidationError, _handler())
+
+
+def _handler(logs_fault: bool = False) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(request: Request, error: Exception) -> Response:
+        if logs_fault:
+            _log.error("fault at %s", request.url.path, exc_info=error)
+        return problem_response(error, request.url.path)
+
+    return handle
+
+
+def _field_problem(error: FieldError | SchemaVersionError) -> FieldProblem:
+    return FieldProblem(field=error.field, value=_json_value(error.value), expected=error.expected)
+
+
+def _json_value(value: Any) -> Any:
+    """A value as JSON can carry it: short scalars as they are, all else as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**53):
+        return value
+    return value if isinstance(value, str) and len(value) <= 80 else printable(value)
+
+
+def _invalid_fields(error: RequestValidationError) -> InvalidInput:
+    """What FastAPI found wrong with a query, a header or a body, in our words."""
+    found = tuple(
+        FieldError(".".join(map(str, one["loc"][1:] or one["loc"])), one.get("input"), one["msg"].lower())
+        for one in error.errors()
+    )
+    return found[0] if len(found) == 1 else InvalidFields(found)

@@ -1,0 +1,182 @@
+"""Which arm answers a request, and which ones are tried after it. Pure: the same on every replica.
+
+The choice is a weighted rendezvous: each arm draws an exponential time at the rate of its weight from a
+stable hash of (workload, key, arm), and the smallest wins. An arm wins with probability weight / sum of
+weights. When one weight changes, or an arm comes or goes, keys move only to or from that arm. For any
+change of shares at distance d (total variation) at most 2d / (1 + d) of the keys move, and no choice
+without a memory moves fewer in the worst case (Bavarian et al. 2020, "Optimality of correlated sampling
+strategies"; the draw is due to Efraimidis and Spirakis 2006).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deployments.breaker import BreakerSettings
+from deployments.errors import NoArmAvailable
+from features.errors import FieldError
+
+ARM_HEADER = "Raysonde-Arm"
+
+
+class RoutingPolicy(BaseModel):
+    """How requests are spread over the arms of a workload."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    weights: dict[str, float] = Field(description="share of each arm, relative to their sum; 0 takes it out")
+    sticky: bool = Field(default=True, description="whether all requests of an entity go to the same arm")
+    fallback: tuple[str, ...] = Field(
+        default=(), description="arms tried in this order when the chosen one fails or runs out of time"
+    )
+    deadline_s: float = Field(
+        default=2.0, gt=0, description="seconds that an arm has before the next is tried"
+    )
+    deadlines_s: dict[str, float] = Field(
+        default_factory=dict, description="seconds for single arms, in place of deadline_s"
+    )
+    breaker: BreakerSettings = Field(
+        default_factory=BreakerSettings, description="when a failing arm is passed over"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        negative = {arm: w for arm, w in self.weights.items() if w < 0}
+        if negative:
+            raise ValueError(f"weights: got {negative}, expected numbers >= 0")
+        if not any(self.weights.values()):
+            raise ValueError(f"weights: got {self.weights}, expected at least one above 0")
+        if len(set(self.fallback)) < len(self.fallback):
+            raise ValueError(f"fallback: got {list(self.fallback)}, expected each arm once")
+        for arm, deadline_s in self.deadlines_s.items():
+            if arm not in self.arms:
+                raise ValueError(f"deadlines_s: got the arm {arm!r}, expected one of {sorted(self.arms)}")
+            if deadline_s <= 0:
+                raise ValueError(f"deadlines_s: got {deadline_s} for {arm!r}, expected seconds above 0")
+        return self
+
+    @property
+    def arms(self) -> frozenset[str]:
+        """Every arm that the policy names."""
+        return frozenset(self.weights) | frozenset(self.fallback)
+
+    def deadline_of(self, arm: str) -> float:
+        """Seconds that the arm has for its answer."""
+        return self.deadlines_s.get(arm, self.deadline_s)
+
+
+class ArmVersion(BaseModel):
+    """The bundle that an arm serves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_version: str = Field(description="version of the registered model")
+    bundle: str = Field(description="content hash of the bundle, sha256:...")
+    source: str = Field(description="where the bundle's files are found: a path or a URI")
+
+
+class RoutingTable(BaseModel):
+    """What router replicas poll: the policy and the version that each arm serves, under one revision."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    revision: int = Field(ge=0, description="grows by one with every change")
+    policy: RoutingPolicy = Field(description="how requests are spread")
+    arms: dict[str, ArmVersion] = Field(description="the version that each arm serves")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where a request goes.
+
+    Attributes:
+        arm: the arm that the request belongs to by its name or by the weights.
+        attempts: arms to try, in this order, at least one. The first is not `arm` when its breaker is open.
+        named: whether the request named the arm; such requests are left out of experiments.
+        reason: one phrase for the log.
+    """
+
+    arm: str
+    attempts: tuple[str, ...]
+    named: bool
+    reason: str
+
+
+def choose(
+    policy: RoutingPolicy,
+    *,
+    workload: str,
+    available_arms: Collection[str],
+    entity: str,
+    request_key: str,
+    requested_arm: str | None = None,
+    is_open: Callable[[str], bool] = lambda arm: False,
+) -> Decision:
+    """Choose the arm of one request.
+
+    A named arm is tried alone, even when its breaker is open: an answer of another arm is not what was
+    asked for. Otherwise arms with an open breaker are passed over; when all are open, the chosen arm alone
+    is tried, so that a request fails after one deadline and not after all of them.
+
+    Args:
+        policy: weights, stickiness and fallback order.
+        workload: part of the hash, so that an entity may fall differently in another workload.
+        available_arms: arms that have a version to serve.
+        entity: key of a sticky choice.
+        request_key: key of a choice that is not sticky, the id of the request.
+        requested_arm: the arm that the request names, if any.
+        is_open: whether the breaker of an arm is open.
+
+    Raises:
+        FieldError: the requested arm is not there.
+        NoArmAvailable: no arm with a weight or in the fallback order is there.
+    """
+    if requested_arm is not None:
+        if requested_arm not in available_arms:
+            raise FieldError(ARM_HEADER, requested_arm, f"one of {sorted(available_arms)}")
+        return Decision(requested_arm, (requested_arm,), True, "named by the request")
+    weights = {arm: w for arm, w in policy.weights.items() if w > 0 and arm in available_arms}
+    followers = [arm for arm in policy.fallback if arm in available_arms]
+    if weights:
+        arm, reason = pick(weights, workload, entity if policy.sticky else request_key), "by weight"
+    elif followers:
+        arm, reason = followers[0], "no arm with a weight is available"
+    else:
+        raise NoArmAvailable(f"{workload}: none of the arms {sorted(policy.arms)} has a version to serve")
+    order = (arm, *(other for other in followers if other != arm))
+    closed = tuple(other for other in order if not is_open(other))
+    if not closed:
+        return Decision(arm, (arm,), False, "every breaker is open")
+    if closed[0] != arm:
+        reason = f"the breaker of {arm} is open"
+    return Decision(arm, closed, False, reason)
+
+
+def pick(weights: Mapping[str, float], workload: str, key: str) -> str:
+    """The arm that wins the weighted rendezvous for `key`; weights above 0."""
+    return min(weights, key=lambda arm: (-math.log(unit_hash(workload, key, arm)) / weights[arm], arm))
+
+
+def unit_hash(*parts: str) -> float:
+    """A stable number in (0, 1): the first 52 bits of BLAKE2b over the length-prefixed parts."""
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    digest = blake2b(text.encode(), digest_size=8).digest()
+    return ((int.from_bytes(digest, "big") >> 12) + 0.5) / 2**52
+
+
+def check_arms(policy: RoutingPolicy, known_arms: Collection[str]) -> None:
+    """Refuse a policy that names arms which the workload does not have.
+
+    Raises:
+        FieldError: the first such arm, and those there are.
+    """
+    for member, arms in (("weights", policy.weights), ("fallback", policy.fallback)):
+        for arm in arms:
+            if arm not in known_arms:
+                raise FieldError(member, arm, f"arms out of {sorted(known_arms)}")

@@ -1,0 +1,18 @@
+"""The durable record of predictions, truths, routing and acts, and the writer behind the answers."""
+
+from deployments.store.engine import StoreUnavailable
+from deployments.store.journal import JournalWriter
+from deployments.store.records import Act, FeedbackCounts, JoinedRow, PredictionRow, StoreCounts, Truth
+from deployments.store.store import Store
+
+__all__ = [
+    "Act",
+    "FeedbackCounts",
+    "JoinedRow",
+    "JournalWriter",
+    "PredictionRow",
+    "Store",
+    "StoreCounts",
+    "StoreUnavailable",
+    "Truth",
+]

@@ -1,0 +1,115 @@
+"""What goes into the store and comes out of it, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    """One answered prediction.
+
+    Attributes:
+        workload, id: the key; the id is the client's or a ULID.
+        entity: value of the contract's entity field.
+        arm: the arm that answered.
+        model_version, bundle, schema_version: what it served.
+        named: whether the request named the arm; left out of experiments.
+        fallback: whether another arm answered than the one that was chosen.
+        attempts: arms tried, in order; the last one answered.
+        created_at: UTC time of the answer.
+        latency_s: from the body's arrival to the answer.
+        prediction: target name -> value, as answered.
+        interval: target name -> [lower, upper], as answered.
+        coverage: nominal coverage of the interval.
+        filled: values filled by rule, by field.
+        payload: the instance as JSON text.
+    """
+
+    workload: str
+    id: str
+    entity: str
+    arm: str
+    model_version: str
+    bundle: str
+    schema_version: str
+    named: bool
+    fallback: bool
+    attempts: tuple[str, ...]
+    created_at: datetime
+    latency_s: float
+    prediction: dict[str, Any]
+    interval: dict[str, Any]
+    coverage: float
+    payload: str
+    filled: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What turned out to be true of one prediction: target name -> value, and when it was observed."""
+
+    id: str
+    value: dict[str, Any]
+    observed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class FeedbackCounts:
+    """What became of the truths of one request; the three sum to the number of truths.
+
+    Attributes:
+        accepted: first truth of a prediction that is in the store.
+        duplicate: the id has a truth already; kept apart and counted, the first one stands.
+        unmatched: first truth of an id without a prediction yet; kept, and joined when one arrives.
+    """
+
+    accepted: int
+    duplicate: int
+    unmatched: int
+
+
+@dataclass(frozen=True)
+class JoinedRow:
+    """A prediction with its truth. `seq` is the cursor to read on from."""
+
+    seq: int
+    prediction: PredictionRow
+    truth: dict[str, Any]
+    observed_at: datetime | None
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class StoreCounts:
+    """What the store holds of one workload.
+
+    Attributes:
+        predictions: rows.
+        truths: ids that have one.
+        joined: predictions that have their truth.
+        waiting: truths whose prediction has not come.
+        repeated: truths after the first of their id.
+        conflicting: those of them that say something else than the first.
+    """
+
+    predictions: int
+    truths: int
+    joined: int
+    waiting: int
+    repeated: int
+    conflicting: int
+
+
+@dataclass(frozen=True)
+class Act:
+    """An administrative act or a decision. `seq` is the cursor to read on from."""
+
+    seq: int
+    at: datetime
+    workload: str
+    kind: str
+    actor: str
+    detail: dict[str, Any]

@@ -1,0 +1,97 @@
+"""Routing tables and acts within a transaction. Writers take turns, so reading first loses no update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from deployments.errors import Conflict
+from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.store.schema import acts, routing
+
+
+def read(connection: Connection, workload: str) -> RoutingTable | None:
+    """The table of the workload; None until it has a policy."""
+    row = _row(connection, workload)
+    if row is None or row.policy is None:
+        return None
+    return RoutingTable(revision=row.revision, policy=row.policy, arms=row.arms)
+
+
+def put_policy(
+    connection: Connection,
+    workload: str,
+    policy: RoutingPolicy,
+    actor: str,
+    now: datetime,
+    expected_revision: int | None,
+) -> int:
+    """Replace the policy and record the act; the new revision."""
+    row = _row(connection, workload)
+    present = row.revision if row else 0
+    if expected_revision not in (None, present):
+        raise Conflict(
+            f"{workload}: the routing has revision {present}, not {expected_revision}: read it again"
+        )
+    content = policy.model_dump(mode="json")
+    detail = {"from": row.policy if row else None, "to": content}
+    return _change(connection, workload, row, {"policy": content}, "policy", actor, detail, now)
+
+
+def seed_policy(connection: Connection, workload: str, policy: RoutingPolicy, now: datetime) -> int:
+    """Put the policy unless there is one; the revision that holds."""
+    row = _row(connection, workload)
+    if row is not None and row.policy is not None:
+        return int(row.revision)
+    return put_policy(connection, workload, policy, "start-up", now, None)
+
+
+def put_arms(
+    connection: Connection, workload: str, arms: Mapping[str, ArmVersion | None], actor: str, now: datetime
+) -> int:
+    """Set these arms and record the act; the revision after."""
+    row = _row(connection, workload)
+    before: dict[str, Any] = dict(row.arms) if row else {}
+    wanted = {arm: version.model_dump(mode="json") if version else None for arm, version in arms.items()}
+    changed = {arm: version for arm, version in wanted.items() if before.get(arm) != version}
+    if not changed:
+        return row.revision if row else 0
+    after = {arm: version for arm, version in (before | changed).items() if version is not None}
+    detail = {"from": {arm: before.get(arm) for arm in changed}, "to": changed}
+    return _change(connection, workload, row, {"arms": after}, "arms", actor, detail, now)
+
+
+def record_act(
+    connection: Connection, workload: str, kind: str, actor: str, detail: Mapping[str, Any], now: datetime
+) -> int:
+    """Add an act; its cursor."""
+    values = {"at": now, "workload": workload, "kind": kind, "actor": actor, "detail": dict(detail)}
+    result = connection.execute(insert(acts).values(values).returning(acts.c.seq))
+    return int(result.scalar_one())
+
+
+def _row(connection: Connection, workload: str) -> Row[Any] | None:
+    return connection.execute(select(routing).where(routing.c.workload == workload)).one_or_none()
+
+
+def _change(
+    connection: Connection,
+    workload: str,
+    row: Row[Any] | None,
+    values: Mapping[str, Any],
+    kind: str,
+    actor: str,
+    detail: Mapping[str, Any],
+    now: datetime,
+) -> int:
+    revision = row.revision + 1 if row else 1
+    content = {**values, "revision": revision, "updated_at": now}
+    if row is None:
+        connection.execute(insert(routing).values({"workload": workload, "arms": {}, **content}))
+    else:
+        connection.execute(update(routing).where(routing.c.workload == workload).values(content))
+    record_act(connection, workload, kind, actor, {**detail, "revision": revision}, now)
+    return int(revision)

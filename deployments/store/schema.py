@@ -1,0 +1,143 @@
+"""Tables of the store. Portable: SQLite and PostgreSQL.
+
+Every key is (workload, id), since ids may be a client's own and two clients may count from 1. `seq` columns
+are cursors: they never repeat, and rows become visible in their order (see `Store`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite, which knows no zones, keeps it as UTC without one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a time without a zone: nobody could tell which one it was."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"time: got {value.isoformat()} without a zone, expected one")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Back to aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+
+def _seq() -> Column[Any]:
+    # SQLite counts by itself only for its own INTEGER
+    return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+
+
+predictions = Table(
+    "predictions",
+    metadata,
+    _seq(),
+    Column("workload", String(64), nullable=False),
+    Column("id", String(64), nullable=False),
+    Column("entity", String(64), nullable=False),
+    Column("arm", String(64), nullable=False),
+    Column("model_version", String(64), nullable=False),
+    Column("bundle", String(80), nullable=False),
+    Column("schema_version", String(32), nullable=False),
+    Column("named", Boolean, nullable=False),
+    Column("fallback", Boolean, nullable=False),
+    Column("attempts", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("latency_s", Float, nullable=False),
+    Column("prediction", JSON, nullable=False),
+    Column("interval", JSON, nullable=False),
+    Column("coverage", Float, nullable=False),
+    Column("filled", JSON, nullable=False),
+    Column("payload", Text, nullable=False),
+    UniqueConstraint("workload", "id"),
+    Index("predictions_by_cursor", "workload", "seq"),
+    sqlite_autoincrement=True,
+)
+
+truths = Table(
+    "truths",
+    metadata,
+    Column("workload", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("observed_at", UtcDateTime),
+    Column("received_at", UtcDateTime, nullable=False),
+)
+
+repeated_truths = Table(
+    "repeated_truths",
+    metadata,
+    _seq(),
+    Column("workload", String(64), nullable=False),
+    Column("id", String(64), nullable=False),
+    Column("value", JSON, nullable=False),
+    Column("observed_at", UtcDateTime),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("conflicts", Boolean, nullable=False),
+    Index("repeated_truths_by_workload", "workload"),
+    sqlite_autoincrement=True,
+)
+
+# One row for each prediction that has its truth, written with whichever of the two came last.
+joins = Table(
+    "joins",
+    metadata,
+    _seq(),
+    Column("workload", String(64), nullable=False),
+    Column("id", String(64), nullable=False),
+    UniqueConstraint("workload", "id"),
+    Index("joins_by_cursor", "workload", "seq"),
+    sqlite_autoincrement=True,
+)
+
+routing = Table(
+    "routing",
+    metadata,
+    Column("workload", String(64), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("policy", JSON(none_as_null=True)),
+    Column("arms", JSON, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+acts = Table(
+    "acts",
+    metadata,
+    _seq(),
+    Column("at", UtcDateTime, nullable=False),
+    Column("workload", String(64), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index("acts_by_cursor", "workload", "seq"),
+    sqlite_autoincrement=True,
+)

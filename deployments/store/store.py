@@ -1,0 +1,216 @@
+"""The store: predictions, truths and their joins, routing tables, acts. Synchronous; call it from threads.
+
+What a truth means. The first truth of an id stands, whatever comes later. A later one for the same id is
+kept apart, with whether it says something else, and counted as a duplicate. A truth may come before its
+prediction (which the router writes a moment after the answer): it is kept and counted as unmatched, and
+joins when the prediction arrives. A truth is on disk before `write_truths` returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, insert, select
+
+from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.store import engine as db
+from deployments.store import routes
+from deployments.store.records import Act, FeedbackCounts, JoinedRow, PredictionRow, StoreCounts, Truth
+from deployments.store.schema import acts, joins, predictions, repeated_truths, truths
+from deployments.store.upsert import insert_new
+
+_IDS_PER_STATEMENT = 5000  # SQLite takes 32,766 parameters
+_MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == truths.c.id)
+
+
+def utc_now() -> datetime:
+    """The clock of a store that is not under test."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """One database, used by any number of processes at once.
+
+    Every method raises StoreUnavailable when the database cannot be reached or stays locked.
+
+    Args:
+        url: SQLAlchemy URL, sqlite:///PATH or postgresql+psycopg://...
+        clock: UTC time of what is written.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], datetime] = utc_now) -> None:
+        self._engine = db.open_engine(url)
+        self._clock = clock
+
+    def create_tables(self) -> None:
+        """Make what is not there."""
+        db.create_tables(self._engine)
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        self._engine.dispose()
+
+    def write_predictions(self, rows: Sequence[PredictionRow]) -> None:
+        """Add predictions, and join those whose truth waits. Rows whose id is there are left as they are."""
+        if not rows:
+            return
+        with db.writing(self._engine) as connection:
+            connection.execute(insert_new(connection, predictions), [vars(row) for row in rows])
+            for workload in {row.workload for row in rows}:
+                _join(connection, workload, [row.id for row in rows if row.workload == workload])
+
+    def write_truths(self, workload: str, items: Sequence[Truth]) -> FeedbackCounts:
+        """Add truths in one transaction; see the module's text for what they mean."""
+        if not items:
+            return FeedbackCounts(0, 0, 0)
+        now = self._clock()
+        rows = [vars(item) | {"workload": workload, "received_at": now} for item in items]
+        firsts = {row["id"]: row for row in reversed(rows)}
+        with db.writing(self._engine) as connection:
+            there = _truth_values(connection, workload, list(firsts))
+            new = [row for id_, row in firsts.items() if id_ not in there]
+            standing = there | {row["id"]: row["value"] for row in new}
+            repeated = [
+                row | {"conflicts": row["value"] != standing[row["id"]]}
+                for row in rows
+                if row["id"] in there or row is not firsts[row["id"]]
+            ]
+            if new:
+                connection.execute(insert(truths), new)
+            if repeated:
+                connection.execute(insert(repeated_truths), repeated)
+            joined = _join(connection, workload, [row["id"] for row in new])
+        return FeedbackCounts(accepted=joined, duplicate=len(repeated), unmatched=len(new) - joined)
+
+    def predictions(
+        self, workload: str, after: int = 0, limit: int = 1000
+    ) -> list[tuple[int, PredictionRow]]:
+        """Predictions written after the cursor, oldest first, each with its cursor."""
+        query = (
+            select(predictions)
+            .where(predictions.c.workload == workload, predictions.c.seq > after)
+            .order_by(predictions.c.seq)
+            .limit(limit)
+        )
+        with db.reading(self._engine) as connection:
+            return [(row.seq, _prediction(row)) for row in connection.execute(query)]
+
+    def joined(self, workload: str, after: int = 0, limit: int = 1000) -> list[JoinedRow]:
+        """Pairs completed after the cursor, in the order in which they were completed."""
+        query = (
+            select(
+                joins.c.seq.label("join_seq"),
+                predictions,
+                truths.c.value,
+                truths.c.observed_at,
+                truths.c.received_at,
+            )
+            .join_from(joins, truths, and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id))
+            .join(predictions, _MATCH)
+            .where(joins.c.workload == workload, joins.c.seq > after)
+            .order_by(joins.c.seq)
+            .limit(limit)
+        )
+        with db.reading(self._engine) as connection:
+            return [
+                JoinedRow(row.join_seq, _prediction(row), row.value, row.observed_at, row.received_at)
+                for row in connection.execute(query)
+            ]
+
+    def counts(self, workload: str) -> StoreCounts:
+        """How much there is, all numbers of one moment."""
+        with db.reading(self._engine) as connection:
+            n_predictions, n_truths, n_joined, n_repeated = (
+                connection.scalar(select(func.count()).select_from(t).where(t.c.workload == workload)) or 0
+                for t in (predictions, truths, joins, repeated_truths)
+            )
+            conflicting = select(func.count()).where(
+                repeated_truths.c.workload == workload, repeated_truths.c.conflicts
+            )
+            n_conflicting = connection.scalar(conflicting) or 0
+        return StoreCounts(n_predictions, n_truths, n_joined, n_truths - n_joined, n_repeated, n_conflicting)
+
+    def routing(self, workload: str) -> RoutingTable | None:
+        """The routing table; None until a policy was put."""
+        with db.reading(self._engine) as connection:
+            return routes.read(connection, workload)
+
+    def put_policy(
+        self,
+        workload: str,
+        policy: RoutingPolicy,
+        *,
+        actor: str = "system",
+        expected_revision: int | None = None,
+    ) -> int:
+        """Replace the policy and record the act; the new revision.
+
+        Raises:
+            Conflict: `expected_revision` is given and is not the present one.
+        """
+        with db.writing(self._engine) as connection:
+            return routes.put_policy(connection, workload, policy, actor, self._clock(), expected_revision)
+
+    def seed_policy(self, workload: str, policy: RoutingPolicy) -> int:
+        """Put the policy unless there is one, as a start-up does; the revision that holds."""
+        with db.writing(self._engine) as connection:
+            return routes.seed_policy(connection, workload, policy, self._clock())
+
+    def put_arms(self, workload: str, arms: Mapping[str, ArmVersion | None], *, actor: str = "system") -> int:
+        """Set the versions of these arms and leave the others; None takes an arm out. The revision after.
+
+        Nothing is written, and the revision stays, when all arms are as they shall be.
+        """
+        with db.writing(self._engine) as connection:
+            return routes.put_arms(connection, workload, arms, actor, self._clock())
+
+    def record_act(self, workload: str, kind: str, actor: str, detail: Mapping[str, Any]) -> int:
+        """Record an administrative act or a decision; its cursor."""
+        with db.writing(self._engine) as connection:
+            return routes.record_act(connection, workload, kind, actor, detail, self._clock())
+
+    def acts(self, workload: str, after: int = 0, limit: int = 1000) -> list[Act]:
+        """Acts recorded after the cursor, oldest first."""
+        query = (
+            select(acts)
+            .where(acts.c.workload == workload, acts.c.seq > after)
+            .order_by(acts.c.seq)
+            .limit(limit)
+        )
+        with db.reading(self._engine) as connection:
+            return [Act(**row._mapping) for row in connection.execute(query)]
+
+
+def _truth_values(connection: Connection, workload: str, ids: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in _parts(ids):
+        query = select(truths.c.id, truths.c.value).where(
+            truths.c.workload == workload, truths.c.id.in_(part)
+        )
+        found |= {row.id: row.value for row in connection.execute(query)}
+    return found
+
+
+def _join(connection: Connection, workload: str, ids: Sequence[str]) -> int:
+    """Complete the pairs among `ids` that have both halves now; how many are new."""
+    joined = 0
+    for part in _parts(ids):
+        pairs = (
+            select(truths.c.workload, truths.c.id)
+            .join(predictions, _MATCH)
+            .where(truths.c.workload == workload, truths.c.id.in_(part))
+        )
+        statement = insert_new(connection, joins).from_select(["workload", "id"], pairs).returning(joins.c.id)
+        joined += len(connection.execute(statement).all())
+    return joined
+
+
+def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[i : i + _IDS_PER_STATEMENT] for i in range(0, len(ids), _IDS_PER_STATEMENT))
+
+
+def _prediction(row: Row[Any]) -> PredictionRow:
+    values = {name: row._mapping[name] for name in PredictionRow.__dataclass_fields__}
+    return PredictionRow(**values | {"attempts": tuple(values["attempts"])})
