@@ -1,0 +1,1 @@
+"""From telemetry to bundles: sources, families, search, bands, registry."""

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from features.contract import Contract
+from features.errors import FieldError
+from features.windows import Window, windows_of
+from features.workload import Workload
+from training.sources.base import LOG, WEIGHT, Mapper, Progress, no_progress, serial_map
+
 FloatArray = NDArray[np.float64]
+
+_ENTITIES_PER_CHUNK = 40
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,12 @@ class Dataset:
     def take(self, rows: NDArray[np.int64]) -> Dataset:
         """The same, of these rows only."""
         return Dataset(
-            self.features[rows], self.target[rows], self.weight[rows], self.group[rows], self.raw[rows], self.data_hash
+            self.features[rows],
+            self.target[rows],
+            self.weight[rows],
+            self.group[rows],
+            self.raw[rows],
+            self.data_hash,
         )
 
 
@@ -45,6 +62,139 @@ class Splits:
     valid: Dataset
     calibrate: Dataset
     test: Dataset
+
+
+@dataclass(frozen=True)
+class LogWindows:
+    """The windows of one log of one entity.
+
+    Attributes:
+        entity: value of the contract's entity field.
+        log: which of the entity's logs, empty if it has one only.
+        end_s: (n,) time of the last sample of each window; of the row for a tabular contract, its index.
+        raw: (n, *raw_shape).
+        features: (n, features).
+        target: (n,).
+        weight: (n,), as the source gave it.
+    """
+
+    entity: str
+    log: str
+    end_s: FloatArray
+    raw: FloatArray
+    features: FloatArray
+    target: FloatArray
+    weight: FloatArray
+
+
+def build_dataset(
+    contract: Contract,
+    workload: Workload,
+    records: pd.DataFrame,
+    mapper: Mapper = serial_map,
+    progress: Progress = no_progress,
+) -> Dataset:
+    """Every window of every log in `records`; each entity has the same sum of weights.
+
+    Raises:
+        FieldError: the records lack a column, hold none at all, or give no window.
+    """
+    chunks = chunks_of(contract, records)
+    parts = mapper(partial(windows_of_chunk, contract, workload), chunks, progress)
+    logs = [log for part in parts for log in part]
+    if not logs:
+        raise FieldError("records", f"{len(records)} rows", "at least one entity with one whole window")
+    names, codes = np.unique([log.entity for log in logs], return_inverse=True)
+    group = np.repeat(codes, [len(log.target) for log in logs]).astype(np.int64)
+    weight = np.concatenate([log.weight for log in logs])
+    weight = weight / np.bincount(group, weight, len(names))[group]
+    return Dataset(
+        features=np.concatenate([log.features for log in logs]),
+        target=np.concatenate([log.target for log in logs]),
+        weight=weight / weight.mean(),
+        group=group,
+        raw=np.concatenate([log.raw for log in logs]).astype(np.float32),
+        data_hash=hash_records(records),
+    )
+
+
+def chunks_of(contract: Contract, records: pd.DataFrame) -> list[pd.DataFrame]:
+    """The records in pieces of whole entities, for tasks of a second or so.
+
+    Raises:
+        FieldError: a column that every source has to give is missing.
+    """
+    required = [contract.entity, contract.target.name, *(f.name for f in contract.fields if f.required)]
+    for name in required:
+        if name not in records:
+            raise FieldError(name, sorted(records.columns), f"a column {name!r} in the records")
+    codes, _ = pd.factorize(records[contract.entity])
+    order = np.argsort(codes // _ENTITIES_PER_CHUNK, kind="stable")
+    edges = np.flatnonzero(np.diff(codes[order] // _ENTITIES_PER_CHUNK)) + 1
+    return [records.iloc[rows] for rows in np.split(order, edges)]
+
+
+def windows_of_chunk(contract: Contract, workload: Workload, records: pd.DataFrame) -> list[LogWindows]:
+    """The windows of every log in these records, with features; logs too short for a window are left out."""
+    keys = [contract.entity, LOG] if LOG in records else [contract.entity]
+    found = []
+    for _, rows in records.groupby(keys, sort=False):
+        windows = _windows_of_log(contract, rows)
+        if windows is not None:
+            found.append(windows)
+    if not found:
+        return []
+    features = workload.features(np.concatenate([raw for *_, raw in found]))
+    logs, start = [], 0
+    for rows, last, end_s, raw in found:
+        stop = start + len(raw)
+        logs.append(
+            LogWindows(
+                entity=str(rows[contract.entity].iloc[0]),
+                log=str(rows[LOG].iloc[0]) if LOG in rows else "",
+                end_s=end_s,
+                raw=raw,
+                features=features[start:stop],
+                target=rows[contract.target.name].to_numpy(np.float64)[last],
+                weight=rows[WEIGHT].to_numpy(np.float64)[last] if WEIGHT in rows else np.ones(len(raw)),
+            )
+        )
+        start = stop
+    return logs
+
+
+def _windows_of_log(
+    contract: Contract, rows: pd.DataFrame
+) -> tuple[pd.DataFrame, NDArray[np.int64], FloatArray, FloatArray] | None:
+    """The log's rows; for each window the row it ends at, its end, its raw matrix. None without windows."""
+    samples = matrix_of(contract, rows)
+    if contract.window is None:
+        index = np.arange(len(samples))
+        return rows, index, index.astype(np.float64), samples
+    windows: Sequence[Window] = windows_of(contract, samples.tolist())
+    if not windows:
+        return None
+    end_s = np.array([window.end_s for window in windows])
+    times = samples[:, contract.field_names.index(contract.window.time)]
+    order = np.argsort(times, kind="stable")
+    last = order[np.searchsorted(times[order], end_s)]
+    return rows, last, end_s, np.stack([window.values for window in windows])
+
+
+def matrix_of(contract: Contract, rows: pd.DataFrame) -> FloatArray:
+    """(n, fields) in contract order, NaN where the records have no value or no column."""
+    matrix = np.full((len(rows), len(contract.fields)), np.nan)
+    for column, name in enumerate(contract.field_names):
+        if name in rows:
+            matrix[:, column] = rows[name].to_numpy(np.float64)
+    return matrix
+
+
+def hash_records(records: pd.DataFrame) -> str:
+    """sha256 over names, types and values of all columns, in hex."""
+    digest = hashlib.sha256(repr([(name, str(kind)) for name, kind in records.dtypes.items()]).encode())
+    digest.update(pd.util.hash_pandas_object(records, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def split_by_group(dataset: Dataset, seed: int, shares: tuple[float, float, float, float]) -> Splits:

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 FloatArray = NDArray[np.float64]
 
+_LEVELS = np.concatenate([np.arange(0.05, 0.95, 0.05), np.arange(0.95, 0.996, 0.005)]).round(3)
+_SMALLEST_SCALE = 1e-9
+
 
 class IntervalCalibration(BaseModel):
     """Half-widths in encoded target units as a function of the workload's `interval_scale` variable.
@@ -38,7 +41,69 @@ class IntervalCalibration(BaseModel):
 
 
 def calibrate(
-    variable: FloatArray, residual: FloatArray, coverage: float, bins: int = 12
+    variable: FloatArray,
+    residual: FloatArray,
+    coverage: float,
+    bins: int = 12,
+    weight: FloatArray | None = None,
 ) -> IntervalCalibration:
-    """Fit the scale and the quantiles on held-out residuals (encoded units), each (n,)."""
-    raise NotImplementedError
+    """Fit the scale and the quantiles on held-out residuals (encoded units), each (n,).
+
+    The scale at a knot is the median absolute residual of the rows around it, a bin holding an equal share
+    of the weight. With weights (for example one over the windows of a flight) the quantiles are weighted too.
+
+    Raises:
+        ValueError: no rows, lengths that differ, or a coverage outside (0, 1).
+    """
+    _check(variable, residual, coverage)
+    weight = np.ones(len(variable)) if weight is None else weight
+    size = np.abs(residual)
+    knots, scales = _scale(variable, size, weight, bins)
+    score = size / np.interp(variable, knots, scales)
+    # Lei et al. equation 4: the ceil((n + 1) level)-th smallest score, here by the weight of n effective rows
+    effective = weight.sum() ** 2 / (weight**2).sum()
+    levels = np.unique(np.append(_LEVELS, coverage))
+    scores = _weighted_quantiles(score, weight, np.minimum(levels * (effective + 1) / effective, 1.0))
+    return IntervalCalibration(
+        coverage=coverage,
+        knots=tuple(knots.tolist()),
+        scales=tuple(scales.tolist()),
+        levels=tuple(levels.tolist()),
+        scores=tuple(scores.tolist()),
+    )
+
+
+def _check(variable: FloatArray, residual: FloatArray, coverage: float) -> None:
+    if len(variable) != len(residual) or len(variable) == 0:
+        raise ValueError(f"residual: got {len(residual)} rows for {len(variable)}, expected as many, not 0")
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage: got {coverage}, expected a share between 0 and 1")
+
+
+def _scale(
+    variable: FloatArray, size: FloatArray, weight: FloatArray, bins: int
+) -> tuple[FloatArray, FloatArray]:
+    """Knots and the weighted median of `size` around each; fewer knots where the variable repeats itself."""
+    order = np.argsort(variable, kind="stable")
+    share = np.cumsum(weight[order]) / weight.sum()
+    number = np.minimum((share * bins).astype(int), bins - 1)
+    half = np.array([0.5])
+    knots: list[float] = []
+    scales: list[float] = []
+    for part in (order[number == i] for i in range(bins)):
+        if not len(part) or weight[part].sum() <= 0:
+            continue
+        knot = float(_weighted_quantiles(variable[part], weight[part], half)[0])
+        if knots and knot <= knots[-1]:
+            continue
+        knots.append(knot)
+        scales.append(max(float(_weighted_quantiles(size[part], weight[part], half)[0]), _SMALLEST_SCALE))
+    return np.array(knots), np.array(scales)
+
+
+def _weighted_quantiles(values: FloatArray, weight: FloatArray, levels: FloatArray) -> FloatArray:
+    """The smallest value at or below which at least each level of the weight lies."""
+    order = np.argsort(values, kind="stable")
+    share = np.cumsum(weight[order]) / weight.sum()
+    at = np.minimum(np.searchsorted(share, levels - 1e-12), len(values) - 1)
+    return np.asarray(values[order][at])

@@ -1,0 +1,1 @@
+"""The Python part of each workload, named by its contract."""

@@ -1,0 +1,69 @@
+"""A random forest (scikit-learn), kept small enough to be served from memory in several versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.ensemble import RandomForestRegressor
+
+from training.families.base import Params, Report, Split
+
+
+class RandomForestFamily:
+    """`training.families.base.Family`; one report at the end."""
+
+    name = "random_forest"
+    iterative = False
+
+    def search_space(self, trial: Any) -> None:
+        """A tree sees a third to two thirds of the columns at a split; its leaves hold a dozen rows or more."""
+        trial.suggest_categorical("trees", [60])
+        trial.suggest_int("min_samples_leaf", 8, 40, log=True)
+        trial.suggest_float("max_features", 0.3, 0.7)
+        trial.suggest_float("max_samples", 0.2, 0.5)
+
+    def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedForest:
+        """Grow the trees on one core; trials run beside each other instead."""
+        forest = RandomForestRegressor(
+            n_estimators=int(params["trees"]),
+            min_samples_leaf=int(params["min_samples_leaf"]),
+            max_features=float(params["max_features"]),
+            max_samples=float(params["max_samples"]),
+            random_state=seed,
+            n_jobs=1,
+        )
+        forest.fit(train.x, train.y, sample_weight=train.weight)
+        fitted = FittedForest(forest)
+        report(1, float(np.average(np.abs(fitted.predict(valid.x) - valid.y), weights=valid.weight)))
+        return fitted
+
+
+class FittedForest:
+    """A grown forest."""
+
+    def __init__(self, forest: RandomForestRegressor) -> None:
+        self._forest = forest
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, features) -> (n,)."""
+        return np.asarray(self._forest.predict(x), dtype=np.float32)
+
+    def to_onnx(self) -> bytes:
+        """See `training.families.base.Fitted`."""
+        inputs = [("x", FloatTensorType([None, self._forest.n_features_in_]))]
+        model = to_onnx(self._forest, initial_types=inputs, target_opset=18)
+        graph = model.graph
+        last = graph.output[0].name
+        for node in graph.node:
+            for position, name in enumerate(node.output):
+                if name == last:
+                    node.output[position] = "y"
+        graph.output[0].name = "y"
+        return bytes(model.SerializeToString())
+
+
+FAMILY = RandomForestFamily()

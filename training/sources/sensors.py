@@ -1,0 +1,149 @@
+"""What an altimeter makes of a flight: its pressure port, its sensor, its filter, its clock, its log.
+
+The truth that goes with a log is the apogee in the altimeter's own metres, as flight computers and
+competitions report it: an altimeter assumes the standard atmosphere, so on a warm day it reads low all
+the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import lfilter
+
+from training.sources.flights import Flight
+
+FloatArray = NDArray[np.float64]
+
+_GRAVITY_MPS2 = 9.81
+_RATES_HZ = (1.0, 5.0, 10.0, 16.7, 20.0, 50.0, 100.0)
+_RATE_SHARES = (0.05, 0.05, 0.12, 0.13, 0.35, 0.12, 0.18)
+
+
+@dataclass(frozen=True)
+class Logger:
+    """One altimeter in one rocket.
+
+    Attributes:
+        rate_hz: samples a second.
+        jitter: standard deviation of a sampling interval, as a share of it.
+        scale: metres read per metre climbed; the air is not the standard atmosphere.
+        port_share: error of the static port as a share of the dynamic pressure.
+        transonic_m: size of the pressure step while the shock passes the port.
+        lag_s: first-order lag of the avionics bay behind its vent holes.
+        filter_s: time constant of the logger's own second-order filter, 0 without.
+        noise_m: white noise of the sensor, before the filter.
+        gust_m: slow noise (turbulence at the port) at full speed; it fades with the dynamic pressure.
+        gust_s: correlation time of it.
+        quantum_m: resolution of the log, 0 if it is fine.
+        drift_mps: slow drift (the sensor warms up).
+        start_s: lift-off as the logger has it, after the true one.
+    """
+
+    rate_hz: float
+    jitter: float
+    scale: float
+    port_share: float
+    transonic_m: float
+    lag_s: float
+    filter_s: float
+    noise_m: float
+    gust_m: float
+    gust_s: float
+    quantum_m: float
+    drift_mps: float
+    start_s: float
+
+
+@dataclass(frozen=True)
+class Log:
+    """What was logged up to apogee: (n,) times since lift-off and altitudes, and the altimeter's apogee."""
+
+    time_s: FloatArray
+    altitude_m: FloatArray
+    apogee_m: float
+
+
+def draw_logger(generator: np.random.Generator) -> Logger:
+    """A random altimeter, from a clean filtered 100 Hz board to a coarse 1 Hz one."""
+    filtered = generator.random() < 0.45
+    return Logger(
+        rate_hz=float(generator.choice(_RATES_HZ, p=_RATE_SHARES)) * generator.uniform(0.9, 1.0),
+        jitter=float(generator.choice([0.0, 0.02, 0.15])),
+        scale=generator.normal(1.0, 0.02),
+        port_share=generator.normal(0, 0.004),
+        transonic_m=generator.normal(0, 25),
+        lag_s=float(np.exp(generator.uniform(np.log(0.003), np.log(0.12)))),
+        filter_s=float(np.exp(generator.uniform(np.log(0.03), np.log(0.3)))) if filtered else 0.0,
+        noise_m=float(np.exp(generator.uniform(np.log(0.05), np.log(1.2)))),
+        gust_m=abs(generator.normal(0, 1.0)),
+        gust_s=float(np.exp(generator.uniform(np.log(0.05), np.log(0.6)))),
+        quantum_m=float(generator.choice([0.0, 0.01, 0.1, 0.3048, 1.0], p=[0.4, 0.2, 0.15, 0.15, 0.1])),
+        drift_mps=generator.normal(0, 0.03),
+        start_s=float(np.clip(generator.normal(0.05, 0.12), -0.3, 0.5)),
+    )
+
+
+def record(flight: Flight, logger: Logger, generator: np.random.Generator) -> Log:
+    """Log a flight. The first sample is at lift-off, the last before apogee."""
+    step_s = float(flight.time_s[1] - flight.time_s[0])
+    seen_m = logger.scale * flight.altitude_m + _pressure_error(flight, logger, generator, step_s)
+    seen_m = _lag(seen_m, logger.lag_s, step_s)
+    apogee_m = float(logger.scale * flight.apogee_m)
+    times_s = _sample_times(logger, float(flight.time_s[-1]), generator)
+    altitude_m = np.interp(times_s, flight.time_s, seen_m)
+    altitude_m += generator.normal(0, logger.noise_m, times_s.size) + logger.drift_mps * times_s
+    if logger.filter_s:
+        altitude_m = _filter(altitude_m, times_s, logger.filter_s)
+    if logger.quantum_m:
+        altitude_m = np.round(altitude_m / logger.quantum_m) * logger.quantum_m
+    return Log(times_s - logger.start_s, altitude_m, apogee_m + logger.drift_mps * float(times_s[-1]))
+
+
+def _pressure_error(
+    flight: Flight, logger: Logger, generator: np.random.Generator, step_s: float
+) -> FloatArray:
+    """Metres that the port adds: position error, transonic step, turbulence; all fade with the speed."""
+    head_m = flight.speed_mps**2 / (2 * _GRAVITY_MPS2)  # altitude that the dynamic pressure amounts to
+    error_m = logger.scale * logger.port_share * head_m
+    # the shock sits near the port between Mach 0.85 and 1.1 or so
+    error_m = error_m + logger.transonic_m * np.exp(-0.5 * ((flight.mach - 0.97) / 0.06) ** 2)
+    width = max(logger.gust_s / step_s, 1.0)
+    turbulence = gaussian_filter1d(generator.normal(0, 1, flight.time_s.size), width, mode="wrap")
+    turbulence /= max(float(turbulence.std()), 1e-9)
+    relative = np.minimum(flight.speed_mps / 200.0, 1.5) ** 2
+    return np.asarray(error_m + logger.gust_m * relative * turbulence)
+
+
+def _lag(signal: FloatArray, constant_s: float, step_s: float) -> FloatArray:
+    """First-order lag, exact for a signal that is constant over each step."""
+    keep = float(np.exp(-step_s / constant_s))
+    lagged, _ = lfilter([1 - keep], [1, -keep], signal, zi=[keep * signal[0]])
+    return np.asarray(lagged)
+
+
+def _filter(signal: FloatArray, times_s: FloatArray, constant_s: float) -> FloatArray:
+    """A tracking filter of second order (alpha-beta, critically damped), as many loggers have.
+
+    It follows a constant climb without lag. Gains: Brookner (1998), "Tracking and Kalman Filtering Made
+    Easy", section 1.2.9 (fading memory).
+    """
+    step_s = float(np.median(np.diff(times_s)))
+    memory = float(np.exp(-step_s / constant_s))
+    alpha, beta = 1 - memory**2, (1 - memory) ** 2
+    # transfer function of the alpha-beta filter's smoothed position
+    forward = [alpha, beta - alpha]
+    backward = [1.0, alpha + beta - 2.0, 1.0 - alpha]
+    level = float(signal[0])
+    return np.asarray(lfilter(forward, backward, signal - level)) + level
+
+
+def _sample_times(logger: Logger, end_s: float, generator: np.random.Generator) -> FloatArray:
+    """Increasing times in (0, end_s) at the logger's rate, each interval with its own jitter."""
+    count = int(end_s * logger.rate_hz * 1.3) + 4
+    steps = np.clip(generator.normal(1, logger.jitter, count), 0.3, 2.5) if logger.jitter else np.ones(count)
+    times_s = (generator.random() + np.cumsum(steps)) / logger.rate_hz
+    return np.asarray(np.minimum(times_s, np.inf)[times_s < end_s])
