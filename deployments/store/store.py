@@ -166,6 +166,10 @@ class Store:
         with db.writing(self._engine) as connection:
             return routes.put_arms(connection, workload, arms, actor, self._clock())
 
+    def put_arm(self, workload: str, arm: str, version: ArmVersion, *, actor: str = "system") -> int:
+        """`put_arms` for one arm."""
+        return self.put_arms(workload, {arm: version}, actor=actor)
+
     def record_act(self, workload: str, kind: str, actor: str, detail: Mapping[str, Any]) -> int:
         """Record an administrative act or a decision; its cursor."""
         with db.writing(self._engine) as connection:

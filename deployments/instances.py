@@ -1,0 +1,216 @@
+"""From the bytes of a request to checked instances: the contract's request model, and its matrix.
+
+The model is made from the contract, so that what is checked is what `GET /schema` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from ulid import ULID
+
+from deployments.errors import TooLarge
+from deployments.invalid import translate
+from features.contract import Contract, FieldSpec
+from features.errors import FieldError
+from features.windows import cut_window
+
+MAX_INSTANCES = 10_000
+
+FloatArray = NDArray[np.float64]
+
+# no control characters, which would break a log line or a topic
+_Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", strict=True)]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One checked instance.
+
+    Attributes:
+        id: the sender's, or a new ULID.
+        entity: value of the contract's entity field.
+        raw: contract.raw_shape, fills done.
+        payload: what was sent, as JSON.
+        filled: values filled by rule, by field; only fields with any.
+    """
+
+    id: str
+    entity: str
+    raw: FloatArray
+    payload: bytes
+    filled: dict[str, int] = field(default_factory=dict)
+
+
+class InstanceParser:
+    """Parses the instances of one contract.
+
+    Args:
+        contract: of the workload.
+        new_id: makes the id of an instance that has none.
+    """
+
+    def __init__(self, contract: Contract, new_id: Callable[[], str] = lambda: str(ULID())) -> None:
+        self.model = instance_model(contract)
+        self.batch_model = batch_model(self.model)
+        self._contract = contract
+        self._new_id = new_id
+        self._values = attrgetter(*(_attribute(i) for i in range(len(contract.fields))))
+
+    def parse_instance(self, body: bytes) -> Instance:
+        """The instance in the body of a request.
+
+        Raises:
+            MalformedJson: no JSON.
+            FieldError, InvalidFields: a field is missing, unknown, of the wrong kind or out of range, or the
+                samples make no window.
+            SchemaVersionError: the sender has another version of the contract.
+        """
+        try:
+            parsed = self.model.model_validate_json(body)
+        except ValidationError as error:
+            raise translate(self._contract, error) from None
+        return self._instance(parsed, body)
+
+    def parse_batch(self, body: bytes) -> list[Instance]:
+        """The instances of `{"instances": [...]}` in their order; one that is wrong refuses them all.
+
+        Raises:
+            TooLarge: more than MAX_INSTANCES.
+            MalformedJson, FieldError, InvalidFields, SchemaVersionError: as for one instance; the fields are
+                called instances[i].field.
+        """
+        try:
+            parsed: list[BaseModel] = self.batch_model.model_validate_json(body).instances  # type: ignore[attr-defined]
+        except ValidationError as error:
+            if sent := _too_many(error):
+                raise TooLarge(f"instances: got {sent}, expected at most {MAX_INSTANCES}") from None
+            raise translate(self._contract, error, batch=True) from None
+        instances = []
+        ids = set()
+        for index, one in enumerate(parsed):
+            try:
+                instance = self._instance(
+                    one, one.model_dump_json(by_alias=True, exclude_unset=True).encode()
+                )
+            except FieldError as error:
+                raise FieldError(f"instances[{index}].{error.field}", error.value, error.expected) from None
+            if instance.id in ids:
+                raise FieldError(
+                    f"instances[{index}].id", instance.id, "an id that no other instance here has"
+                )
+            ids.add(instance.id)
+            instances.append(instance)
+        return instances
+
+    def _instance(self, parsed: Any, payload: bytes) -> Instance:
+        id_ = parsed.id or self._new_id()
+        entity = id_ if self._contract.entity == "id" else parsed.entity
+        if self._contract.window is None:
+            raw, filled = _filled_row(self._contract, self._values(parsed))
+        else:
+            # None becomes NaN, which is what `cut_window` takes for "not sent"
+            samples = np.array([self._values(sample) for sample in parsed.samples], dtype=np.float64)
+            window = cut_window(self._contract, samples)
+            raw, filled = window.values, window.filled
+        return Instance(id_, entity, raw, payload, filled)
+
+
+def stack(instances: Sequence[Instance]) -> FloatArray:
+    """The raw batch, (n, *contract.raw_shape), of at least one instance."""
+    return np.stack([instance.raw for instance in instances])
+
+
+def instance_model(contract: Contract) -> type[BaseModel]:
+    """The pydantic model of one instance. The contract's names are aliases, so that they may be any text."""
+    fields: dict[str, Any] = {
+        "id": (_Name | None, Field(default=None, description="your id of it; one is made if you send none")),
+        "schema_version": (
+            Literal[contract.schema_version] | None,
+            Field(default=None, description="version of the contract that you speak"),
+        ),
+    }
+    if contract.entity != "id":
+        fields["entity"] = (_Name, Field(alias=contract.entity, description="what the data are about"))
+    values: dict[str, Any] = {_attribute(i): _number(spec) for i, spec in enumerate(contract.fields)}
+    config = ConfigDict(extra="forbid", frozen=True)
+    if contract.window is None:
+        fields |= values
+    else:
+        sample = create_model(f"{contract.workload}_sample", __config__=config, **values)
+        limits = Field(min_length=2, max_length=contract.window.max_samples, fail_fast=True)
+        description = f"oldest first, the last {contract.window.length_s:g} s or more"
+        fields["samples"] = (Annotated[list[sample], limits], Field(description=description))
+    if contract.example:
+        config["json_schema_extra"] = {"examples": [contract.example]}
+    return create_model(f"{contract.workload}_instance", __config__=config, **fields)
+
+
+def batch_model(instance: type[BaseModel]) -> type[BaseModel]:
+    """The pydantic model of `{"instances": [...]}`."""
+    limits = Field(min_length=1, max_length=MAX_INSTANCES, fail_fast=True)
+    instances: Any = (Annotated[list[instance], limits], Field(description="answered in this order"))  # type: ignore[valid-type]
+    name = instance.__name__.replace("_instance", "_batch")
+    return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), instances=instances)
+
+
+def instance_json_schema(contract: Contract) -> dict[str, Any]:
+    """The contract as JSON Schema, with the unit of each field as `x-unit`."""
+    schema = instance_model(contract).model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": contract.workload,
+        "description": contract.description,
+        "x-schema-version": contract.schema_version,
+        "x-target": {"name": contract.target.name, "unit": contract.target.unit},
+    }
+
+
+def _attribute(position: int) -> str:
+    return f"field_{position}"
+
+
+def _number(spec: FieldSpec) -> tuple[Any, Any]:
+    """Type and rules of one field; only fields with a fill may be absent or null."""
+    rules: dict[str, Any] = {
+        "alias": spec.name,
+        "title": spec.name,
+        "description": f"{spec.description or spec.name}, {spec.unit}",
+        "json_schema_extra": {"x-unit": spec.unit},
+    }
+    if spec.fill is not None:
+        rules["json_schema_extra"]["x-fill"] = spec.fill.model_dump(exclude_none=True)
+    number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=spec.minimum, le=spec.maximum)]
+    return (number, Field(**rules)) if spec.required else (number | None, Field(default=None, **rules))
+
+
+def _filled_row(contract: Contract, values: tuple[float | None, ...]) -> tuple[FloatArray, dict[str, int]]:
+    """(fields,) of a table row, with what was filled."""
+    row = np.array(values, dtype=np.float64)
+    filled: dict[str, int] = {}
+    for position, (spec, value) in enumerate(zip(contract.fields, values, strict=True)):
+        if value is not None:
+            continue
+        assert spec.fill is not None, "required fields are checked by the model"
+        if spec.fill.constant is not None:
+            row[position] = spec.fill.constant
+        else:
+            assert spec.fill.same_as is not None, "a table row has no derivatives"
+            row[position] = row[contract.field_names.index(spec.fill.same_as)]
+        filled[spec.name] = 1
+    return row, filled
+
+
+def _too_many(error: ValidationError) -> str | None:
+    """How many instances were sent, if that is what is wrong."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "too_long" and first["loc"] == ("instances",):
+        return str(first["ctx"]["actual_length"] or "more")
+    return None
