@@ -1,0 +1,1 @@
+"""The `raysonde` command: one module for each sub-command, and what they share."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any, cast
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 # name of the sub-command -> "module:function"; a module is imported when its command is asked for
 COMMANDS = {
@@ -22,16 +22,16 @@ COMMANDS = {
 class _LazyCommands(TyperGroup):
     """Sub-commands from `COMMANDS`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
         if cmd_name not in COMMANDS:
             return None
         module, function = COMMANDS[cmd_name].split(":")
         single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
         single.command(name=cmd_name)(getattr(import_module(module), function))
-        return typer.main.get_command(single)
+        return cast(TyperCommand, typer.main.get_command(single))
 
 
 app = typer.Typer(

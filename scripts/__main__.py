@@ -1,0 +1,7 @@
+"""`python -m scripts`: the `raysonde` command without its entry point."""
+
+from __future__ import annotations
+
+from scripts.cli import app
+
+app()

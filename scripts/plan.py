@@ -1,0 +1,68 @@
+"""What `raysonde up` will start, decided before anything is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.preflight import free_port
+from scripts.serve_settings import Profile, child_environment
+from training.settings import Settings
+
+_METRICS_PORT = 9101
+_STATS_PORT = 8404
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One start.
+
+    Attributes:
+        settings: paths.
+        workloads: names of those to serve.
+        serve_config: text of the rendered Serve config.
+        port: of HTTP.
+        dashboard_port: of Ray's dashboard.
+        profile: see `Profile`.
+        run_id: the mark that every process of the start carries.
+    """
+
+    settings: Settings
+    workloads: tuple[str, ...]
+    serve_config: str
+    port: int
+    dashboard_port: int
+    profile: Profile
+    run_id: str
+
+    @property
+    def api_url(self) -> str:
+        """Of Serve's HTTP, as this machine reaches it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def dashboard_url(self) -> str:
+        """Of Ray's dashboard."""
+        return f"http://127.0.0.1:{self.dashboard_port}"
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Those that must be free before and after."""
+        return (self.port, self.dashboard_port)
+
+    @property
+    def log(self) -> Path:
+        """What Ray and Serve print."""
+        return self.settings.var / "logs" / "serve.log"
+
+    def environment(self) -> dict[str, str]:
+        """Of every process of the start."""
+        return child_environment(
+            os.environ,
+            run_id=self.run_id,
+            profile=self.profile,
+            var=self.settings.var,
+            metrics_port=free_port(_METRICS_PORT),
+            stats_port=free_port(_STATS_PORT),
+        )

@@ -1,0 +1,118 @@
+"""What has to be true before the system is started, and what to do where it is not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from scripts.processes import is_of_any_run
+
+# Measured: Ray with its dashboard, Serve and the arms of one workload take 2.2 GB.
+MINIMUM_MEMORY_BYTES = 2_500_000_000
+PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port that will be bound, what for, and the `make` variable that moves it."""
+
+    number: int
+    purpose: str
+    variable: str
+
+
+def problems(
+    ports: tuple[Port, ...],
+    var: Path,
+    available_bytes: int | None = None,
+    python: tuple[int, int] = sys.version_info[:2],
+) -> list[str]:
+    """One line for each thing that stands in the way; empty when all is well.
+
+    Args:
+        ports: those that must be free.
+        var: the directory for state; made when it is not there.
+        available_bytes: free memory; measured when not given.
+        python: version of the interpreter.
+    """
+    available = psutil.virtual_memory().available if available_bytes is None else available_bytes
+    found = [_python_problem(python), _memory_problem(available), _directory_problem(var)]
+    found += [_port_problem(port) for port in ports]
+    return [problem for problem in found if problem]
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on the port, on any address of this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # without it, connections of the last run that are in TIME_WAIT would count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(preferred: int) -> int:
+    """`preferred` if it is free, else one that the system chooses."""
+    if is_free(preferred):
+        return preferred
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _python_problem(python: tuple[int, int]) -> str | None:
+    if python == PYTHON:
+        return None
+    return (
+        f"Python is {python[0]}.{python[1]}, 3.11 is needed: run `make clean up PYTHON=/path/to/python3.11`"
+    )
+
+
+def _memory_problem(available: int) -> str | None:
+    if available >= MINIMUM_MEMORY_BYTES:
+        return None
+    return (
+        f"only {available / 1e9:.1f} GB of memory is free, {MINIMUM_MEMORY_BYTES / 1e9:.1f} GB is needed: "
+        "close other programs, or start fewer workloads with WORKLOADS=apogee"
+    )
+
+
+def _directory_problem(var: Path) -> str | None:
+    try:
+        var.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"{var} cannot be made ({error.strerror}): name another place with RAYSONDE_VAR=/path"
+    if os.access(var, os.W_OK | os.X_OK):
+        return None
+    return f"{var} is not writable: change its owner, or name another place with RAYSONDE_VAR=/path"
+
+
+def _port_problem(port: Port) -> str | None:
+    if is_free(port.number):
+        return None
+    taken = f"port {port.number} ({port.purpose}) is taken"
+    choice = f"or choose another with {port.variable}={port.number + 1}"
+    holder = _holder(port.number)
+    if holder is None:
+        return f"{taken}: stop what listens there, {choice}"
+    who = f"{holder.name()} (process {holder.pid})"
+    if is_of_any_run(holder):
+        return f"{taken} by {who} of another start: `make down` ends it, {choice}"
+    return f"{taken} by {who}: stop it, {choice}"
+
+
+def _holder(port: int) -> psutil.Process | None:
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and connection.pid
+            if listens and connection.laddr and connection.laddr.port == port:
+                return psutil.Process(connection.pid)
+    return None

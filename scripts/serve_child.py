@@ -1,0 +1,45 @@
+"""`python -m scripts.serve_child`: a new local Ray with our bounds, then Serve's own `serve run`.
+
+`serve run` has no options for Ray's dashboard port and object store, and would join a cluster that
+happens to run; so Ray is started first, and `serve run` finds it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import signal
+import sys
+
+import ray
+from ray.serve.scripts import cli as serve_cli
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve a config file until SIGINT."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument("--dashboard-port", type=int, required=True)
+    parser.add_argument("--object-store-bytes", type=int, required=True)
+    options = parser.parse_args()
+    _end_with_parent()
+    ray.init(
+        address="local",
+        namespace="serve",
+        dashboard_host="127.0.0.1",
+        dashboard_port=options.dashboard_port,
+        object_store_memory=options.object_store_bytes,
+    )
+    serve_cli(["run", options.config])
+
+
+def _end_with_parent() -> None:
+    """Have the kernel interrupt this process when its parent is gone, however that came about."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+if __name__ == "__main__":
+    main()

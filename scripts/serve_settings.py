@@ -1,0 +1,103 @@
+"""What a start on one machine adds to `serve_config.yaml`: a port, a choice of workloads, an environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.processes import RUN_ID_VARIABLE
+
+# plasma holds request batches and training tables here, never models: small, so that it fits a laptop
+OBJECT_STORE_BYTES = 300 * 1024 * 1024
+
+
+class Profile(StrEnum):
+    """How Serve is run: `fast` behind HAProxy in throughput mode, `plain` as Serve does by default."""
+
+    FAST = "fast"
+    PLAIN = "plain"
+
+
+def render(config_text: str, port: int, known: Sequence[str], chosen: Sequence[str]) -> str:
+    """The Serve config with another port, and of the applications named after a workload only the chosen.
+
+    Args:
+        config_text: text of `serve_config.yaml`.
+        port: of HTTP.
+        known: all workloads that there are.
+        chosen: those to start; must be known and have an application.
+
+    Raises:
+        ValueError: a chosen workload has no application in the config.
+    """
+    config: dict[str, Any] = yaml.safe_load(config_text)
+    served = served_workloads(config_text, known)
+    missing = sorted(set(chosen) - set(served))
+    if missing:
+        raise ValueError(f"WORKLOADS: got {' '.join(missing)}, expected some of: {' '.join(served)}")
+    dropped = set(served) - set(chosen)
+    config["applications"] = [app for app in config["applications"] if app["name"] not in dropped]
+    config.setdefault("http_options", {})["port"] = port
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def served_workloads(config_text: str, known: Sequence[str]) -> list[str]:
+    """The workloads that have an application in the config, in its order."""
+    return [app["name"] for app in yaml.safe_load(config_text)["applications"] if app["name"] in known]
+
+
+def child_environment(
+    base: Mapping[str, str], *, run_id: str, profile: Profile, var: Path, metrics_port: int, stats_port: int
+) -> dict[str, str]:
+    """The environment of everything that a start makes.
+
+    Args:
+        base: what to start from, for example `os.environ`.
+        run_id: the mark of this start.
+        profile: see `Profile`.
+        var: where Ray's token and HAProxy's files go.
+        metrics_port: of HAProxy's Prometheus text.
+        stats_port: of HAProxy's status page.
+    """
+    environment = {name: value for name, value in base.items() if name != "RAY_ADDRESS"}
+    environment |= {
+        RUN_ID_VARIABLE: run_id,
+        "RAYSONDE_PROFILE": profile.value,
+        "PYTHONUNBUFFERED": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # pages of other sites could otherwise reach the dashboard's job API through the browser
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),
+        "RAY_COLOR_PREFIX": "0",
+    }
+    if profile is Profile.FAST:
+        environment |= {
+            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
+            # a floor of every teardown; HAProxy here learns of a replica's end in well under 1 s
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+        }
+    return environment
+
+
+def ray_token_file(var: Path) -> Path:
+    """Where Ray's own token is kept: the one that its dashboard asks for."""
+    return var / "ray-token"
+
+
+def read_or_create_ray_token(var: Path) -> str:
+    """The token, made at the first start, readable by its owner only."""
+    path = ray_token_file(var)
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    return path.read_text().strip()

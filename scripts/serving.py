@@ -1,0 +1,82 @@
+"""The serving part of `raysonde up`: start the child, wait, tell where everything is, watch, stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import httpx
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from deployments.auth import read_or_create_key
+from scripts.interruption import Interruption
+from scripts.plan import Plan
+from scripts.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
+from scripts.stages import StageProbe
+from scripts.supervisor import ChildDied, Supervisor
+from scripts.up_display import StageDisplay, ready_panel, write_examples
+
+
+def serve(console: Console, plan: Plan, begun_s: float, interruption: Interruption) -> None:
+    """Serve until somebody asks to stop; `begun_s` is when the user's command began (monotonic clock).
+
+    Raises:
+        typer.Exit: the child ended by itself, or something is left of it.
+    """
+    supervisor = _supervisor(plan)
+    key = read_or_create_key(plan.settings.api_key_file, os.environ)
+    token = read_or_create_ray_token(plan.settings.var)
+    failure: str | None = None
+    try:
+        supervisor.start()
+        with httpx.Client() as client:
+            probe = StageProbe(plan.api_url, key, plan.dashboard_url, token, plan.workloads, client)
+            with StageDisplay(console, begun_s) as display:
+                supervisor.wait_until_ready(probe.look, display.show, interruption)
+            if not interruption.asked:
+                console.print(ready_panel(plan, key, write_examples(plan), time.monotonic() - begun_s))
+        supervisor.watch(
+            lambda line: console.print(escape(line), style="yellow", highlight=False), interruption
+        )
+    except ChildDied as death:
+        failure = str(death)
+    finally:
+        if interruption.hang_up:
+            console = Console(quiet=True)  # the terminal is gone: writing to it would fail
+        _say_why(console, failure, supervisor)
+        _stop(console, plan, supervisor, interruption)
+    if failure:
+        raise typer.Exit(1)
+
+
+def _supervisor(plan: Plan) -> Supervisor:
+    rendered = plan.settings.var / "serve_config.yaml"
+    rendered.write_text(plan.serve_config)
+    command = [sys.executable, "-m", "scripts.serve_child", str(rendered)]
+    command += ["--dashboard-port", str(plan.dashboard_port), "--object-store-bytes", str(OBJECT_STORE_BYTES)]
+    return Supervisor(command, plan.environment(), plan.log, plan.run_id, plan.ports)
+
+
+def _say_why(console: Console, failure: str | None, supervisor: Supervisor) -> None:
+    if failure is None:
+        return
+    for line in supervisor.last_lines():
+        console.print(escape(line), style="dim", highlight=False)
+    console.print(f"[bold red]not running:[/] {escape(failure)}", highlight=False)
+
+
+def _stop(console: Console, plan: Plan, supervisor: Supervisor, interruption: Interruption) -> None:
+    with StageDisplay(console, time.monotonic()) as display:
+        display.show("stopping (Ctrl-C again: at once)")
+        left = supervisor.stop(interruption)
+    ports = ", ".join(map(str, plan.ports))
+    if not left:
+        console.print(f"Everything has stopped; ports {ports} are free.", highlight=False)
+        return
+    console.print(
+        f"[red]Still there: processes {list(left.processes)}, ports {list(left.ports)}: try `make down`"
+    )
+    raise typer.Exit(1)

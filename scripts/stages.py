@@ -1,0 +1,100 @@
+"""What a start is waiting for, asked of the system itself: Ray, Serve, then each deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A moment of a start.
+
+    Attributes:
+        text: what is under way, for people.
+        ready: whether every workload answers.
+        failure: why it will never be ready, if that is known.
+    """
+
+    text: str
+    ready: bool = False
+    failure: str | None = None
+
+
+class StageProbe:
+    """Asks a starting system where it stands; never raises on account of what is not there yet.
+
+    Args:
+        api_url: of Serve's HTTP, without a slash at the end.
+        api_key: sent with every request.
+        dashboard_url: of Ray's dashboard.
+        dashboard_token: Ray's own token.
+        workloads: those that must answer.
+        client: for HTTP; closed by the caller.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        api_key: str,
+        dashboard_url: str,
+        dashboard_token: str,
+        workloads: Sequence[str],
+        client: httpx.Client,
+    ) -> None:
+        self._api_url = api_url
+        self._api_headers = {"Authorization": f"Bearer {api_key}"}
+        self._dashboard_url = dashboard_url
+        self._dashboard_headers = {"Authorization": f"Bearer {dashboard_token}"}
+        self._workloads = tuple(workloads)
+        self._client = client
+
+    def look(self) -> Stage:
+        """Where the start stands now."""
+        if all(self._answers(workload) for workload in self._workloads):
+            return Stage("ready", ready=True)
+        try:
+            response = self._client.get(
+                f"{self._dashboard_url}/api/serve/applications/",
+                headers=self._dashboard_headers,
+                timeout=_TIMEOUT_S,
+            )
+            response.raise_for_status()
+            return stage_of(response.json())
+        except (httpx.HTTPError, ValueError):
+            return Stage("Ray is starting")
+
+    def _answers(self, workload: str) -> bool:
+        try:
+            url = f"{self._api_url}/{workload}/healthz"
+            response = self._client.get(url, headers=self._api_headers, timeout=_TIMEOUT_S)
+        except httpx.HTTPError:
+            return False
+        return response.status_code == httpx.codes.OK
+
+
+def stage_of(serve_details: dict[str, Any]) -> Stage:
+    """The stage that an answer of Ray's `GET /api/serve/applications/` tells of."""
+    applications = serve_details.get("applications") or {}
+    if not applications:
+        return Stage("Serve is starting")
+    waiting = []
+    for name, application in applications.items():
+        if application.get("status") == "DEPLOY_FAILED":
+            return Stage(f"{name} failed", failure=f"{name}: {application.get('message', '').strip()}")
+        deployments = application.get("deployments") or {}
+        if not deployments and application.get("status") != "RUNNING":
+            waiting.append(f"{name} is being built")
+        for deployment_name, deployment in deployments.items():
+            running = sum(r.get("state") == "RUNNING" for r in deployment.get("replicas", []))
+            wanted = deployment.get("target_num_replicas", 1)
+            if running < wanted:
+                waiting.append(f"{name}: {deployment_name} {running}/{wanted}")
+    return Stage(
+        "waiting for " + ", ".join(waiting) if waiting else "all replicas run, waiting for their answers"
+    )
