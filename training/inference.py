@@ -90,20 +90,29 @@ class ArmRuntime:
         self._workload: Workload = load_workload(bundle.contract)
         self._session = _session_of(bundle)
 
+    @property
+    def coverage(self) -> float:
+        """Nominal share of truths inside the bands, when no other is asked for."""
+        return self._bundle.interval.coverage
+
     def predict(self, scaled: Scaled, coverage: float | None = None) -> Predicted:
         """Predictions and bands, at the bundle's own coverage unless another is given.
 
         A band is decoded end by end: `decode_target` is non-decreasing. Rows do not see each other.
         """
-        (output,) = self._session.run(["y"], {"x": np.ascontiguousarray(scaled.matrix, dtype=np.float32)})
-        rows = np.asarray(output, dtype=np.float64).reshape(-1, 1)
-        encoded = self._bundle.target_scaler.inverse(rows)[:, 0]
+        encoded = self.encoded(scaled)
         half = self._bundle.interval.half_width(self._workload.interval_scale(scaled.anchors), coverage)
         return Predicted(
             self._decode(encoded, scaled.anchors),
             self._decode(encoded - half, scaled.anchors),
             self._decode(encoded + half, scaled.anchors),
         )
+
+    def encoded(self, scaled: Scaled) -> FloatArray:
+        """What the model itself says, (n,), in the units of `Workload.encode_target`."""
+        (output,) = self._session.run(["y"], {"x": np.ascontiguousarray(scaled.matrix, dtype=np.float32)})
+        rows = np.asarray(output, dtype=np.float64).reshape(-1, 1)
+        return self._bundle.target_scaler.inverse(rows)[:, 0]
 
     def check_golden(self) -> None:
         """Raise GoldenMismatch unless the golden features give the outputs that they were stored with."""

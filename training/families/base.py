@@ -59,13 +59,16 @@ class Family(Protocol):
 
 
 def load_family(name: str) -> Family:
-    """The `FAMILY` object of `training.families.<name>`.
+    """The `FAMILY` object of `training.families.<name>`, or of the module `name` when there is a dot in it.
 
     Raises:
         ValueError: no such family.
     """
+    path = name if "." in name else f"training.families.{name}"
     try:
-        module = import_module(f"training.families.{name}")
+        module = import_module(path)
     except ModuleNotFoundError as error:
+        if error.name is None or not path.startswith(error.name):
+            raise
         raise ValueError(f"families: got {name!r}, expected a module of training.families") from error
     return cast(Family, module.FAMILY)

@@ -1,0 +1,58 @@
+"""The `training` section of a workload's YAML file."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+DEFAULT_TRIALS = 4
+
+
+class Shares(BaseModel):
+    """How the entities are dealt out. They sum to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: float = Field(default=0.56, gt=0, description="to fit scalers and models")
+    valid: float = Field(default=0.12, gt=0, description="to stop early and to choose parameters")
+    calibrate: float = Field(default=0.16, gt=0, description="to set the bands")
+    test: float = Field(default=0.16, gt=0, description="to report")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if abs(sum(self.as_tuple()) - 1) > 1e-9:
+            raise ValueError(f"shares: got the sum {sum(self.as_tuple()):g}, expected 1")
+        return self
+
+    def as_tuple(self) -> tuple[float, float, float, float]:
+        """In the order of `split_by_group`."""
+        return self.train, self.valid, self.calibrate, self.test
+
+
+class TrainingConfig(BaseModel):
+    """How the models of a workload are made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: dict[str, Any] = Field(description="`module` of training.sources, and the options of its source")
+    families: tuple[str, ...] = Field(min_length=1, description="model families, one arm each")
+    coverage: float = Field(default=0.9, gt=0, lt=1, description="share of truths that a band shall hold")
+    seed: int = Field(default=0, ge=0, description="of the split, the search and the models")
+    shares: Shares = Shares()
+    trials: dict[str, int] = Field(
+        default_factory=dict, description=f"parameter sets tried, by family; {DEFAULT_TRIALS} where not given"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for family, trials in self.trials.items():
+            if family not in self.families:
+                raise ValueError(f"trials: got {family!r}, expected one of {list(self.families)}")
+            if trials < 1:
+                raise ValueError(f"trials.{family}: got {trials}, expected at least 1")
+        return self
+
+    def trials_of(self, family: str) -> int:
+        """Parameter sets to try for this family."""
+        return self.trials.get(family, DEFAULT_TRIALS)

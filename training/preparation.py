@@ -1,0 +1,87 @@
+"""From a workload's source to scaled splits, the heavy parts spread by a `Mapper`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from features.contract import Contract
+from features.scaling import Moments, StandardScaler
+from features.workload import Workload, anchors_of, load_workload
+from training.config import TrainingConfig
+from training.dataset import Dataset, Splits, build_dataset, split_by_group
+from training.families.base import Split
+from training.progress import Stages
+from training.sources.base import Mapper, cached_records, no_progress
+
+_PARTS = 8
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that the families of one workload learn from and are judged on.
+
+    Attributes:
+        splits: unscaled.
+        train, valid: scaled by `scaler` and `target_scaler`, which were fitted on the train split.
+    """
+
+    contract: Contract
+    workload: Workload
+    splits: Splits
+    scaler: StandardScaler
+    target_scaler: StandardScaler
+    train: Split
+    valid: Split
+
+    @property
+    def data_hash(self) -> str:
+        """sha256 of the records."""
+        return self.splits.train.data_hash
+
+
+def prepare(
+    contract: Contract, config: TrainingConfig, data: Path, seed: int, mapper: Mapper, stages: Stages
+) -> Prepared:
+    """Make or read the records, cut the windows, split by entity, fit the scalers on the train split.
+
+    Raises:
+        ValueError: too few entities for four parts.
+    """
+    workload = load_workload(contract)
+    records = cached_records(contract, config.source, data, mapper, stages("Source data"))
+    dataset = build_dataset(contract, workload, records, mapper, stages("Windows and features"))
+    splits = split_by_group(dataset, seed, config.shares.as_tuple())
+    for name, part in vars(splits).items():
+        if not len(part.target):
+            entities = len(np.unique(dataset.group))
+            raise ValueError(f"shares.{name}: got no entity of {entities}, expected at least 1")
+    scaler = _fit_scaler(workload, splits.train, mapper)
+    encoded = _encoded(workload, splits.train)[:, None]
+    target_scaler = StandardScaler.fit([contract.target.name], [Moments.of(encoded)])
+    train, valid = (
+        scaled_split(workload, part, scaler, target_scaler) for part in (splits.train, splits.valid)
+    )
+    return Prepared(contract, workload, splits, scaler, target_scaler, train, valid)
+
+
+def scaled_split(
+    workload: Workload, part: Dataset, scaler: StandardScaler, target_scaler: StandardScaler
+) -> Split:
+    """What a family sees of a part of the data."""
+    y = target_scaler.transform(_encoded(workload, part)[:, None])[:, 0]
+    weight = part.weight / part.weight.mean()
+    return Split(
+        scaler.transform(part.features).astype(np.float32), y.astype(np.float32), weight.astype(np.float32)
+    )
+
+
+def _encoded(workload: Workload, part: Dataset) -> np.ndarray:
+    return workload.encode_target(part.target, anchors_of(workload, part.features))
+
+
+def _fit_scaler(workload: Workload, train: Dataset, mapper: Mapper) -> StandardScaler:
+    moments = mapper(Moments.of, np.array_split(train.features, _PARTS), no_progress)
+    return StandardScaler.fit(workload.feature_names, moments)

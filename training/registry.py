@@ -1,0 +1,208 @@
+"""The MLflow registry: one registered model `<workload>.<family>` an arm, whose versions are bundles.
+
+A bundle lies in the artifacts of the run that made it; the version's tag `bundle` holds its content hash.
+Versions made by hand, with plain MLflow calls, are as good: without the tag, the hash is read from the files.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import mlflow.entities.model_registry as mlflow_registry
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+
+from training.bundle import content_hash_of, read_bundle
+from training.errors import BundleError
+from training.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CHAMPION = "champion"
+HASH_TAG = "bundle"
+ARTIFACT_FOLDER = "bundle"
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of one arm's registered model.
+
+    Attributes:
+        bundle: content hash.
+        source: where the bundle lies: a path, or the URI of an artifact store that is not local.
+        metrics: of the run that made it.
+    """
+
+    workload: str
+    arm: str
+    version: str
+    bundle: str
+    source: str
+    run_id: str
+    created_at_ms: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+
+
+class Registry:
+    """Access to the registry and to the runs, at `Settings.registry_uri`; made on first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._artifacts = settings.artifacts
+        self.client = _open(settings.registry_uri)
+        self._known: dict[tuple[str, str, int], ModelVersion] = {}
+        self._refused: set[tuple[str, str, int]] = set()
+
+    def experiment(self, workload: str) -> str:
+        """The id of the workload's experiment, made when it is not there."""
+        found = self.client.get_experiment_by_name(workload)
+        if found is not None:
+            return str(found.experiment_id)
+        location = self._artifacts / workload
+        return str(self.client.create_experiment(workload, artifact_location=location.as_uri()))
+
+    def register(self, bundle_dir: Path, run_id: str) -> ModelVersion:
+        """Store the bundle with its run and make it the newest version of its family's model.
+
+        Raises:
+            BundleError: it is no sound bundle.
+        """
+        bundle = read_bundle(bundle_dir)
+        name = f"{bundle.card.workload}.{bundle.card.family}"
+        self.client.log_artifacts(run_id, str(bundle_dir), ARTIFACT_FOLDER)
+        try:
+            self.client.create_registered_model(name, tags={"workload": bundle.card.workload})
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        source = f"{self.client.get_run(run_id).info.artifact_uri}/{ARTIFACT_FOLDER}"
+        tags = {HASH_TAG: bundle.content_hash, "data_hash": bundle.card.data_hash}
+        version = self.client.create_model_version(name, source=source, run_id=run_id, tags=tags)
+        return self._describe(version, ())
+
+    def set_champion(self, version: ModelVersion) -> None:
+        """Give the alias `champion` to this version: serving moves its arm to it."""
+        name = f"{version.workload}.{version.arm}"
+        self.client.set_registered_model_alias(name, CHAMPION, version.version)
+
+    def champions(self, workload: str) -> dict[str, ModelVersion]:
+        """The version with the alias `champion` of each arm that has one.
+
+        Cheap enough to be polled. One that cannot be read is left out, and logged once.
+        """
+        champions = {}
+        for model in self._models(workload):
+            if CHAMPION not in model.aliases:
+                continue
+            version = self.client.get_model_version_by_alias(model.name, CHAMPION)
+            described = self._describe_or_refuse(version, _aliases_of(model, version))
+            if described:
+                champions[described.arm] = described
+        return champions
+
+    def versions(self, workload: str) -> list[ModelVersion]:
+        """All versions of all arms, by arm and newest first; unreadable ones are left out, and logged."""
+        found = []
+        for model in sorted(self._models(workload), key=lambda m: str(m.name)):
+            versions = self.client.search_model_versions(f"name = '{model.name}'", max_results=_PAGE)
+            for version in sorted(versions, key=lambda v: -int(v.version)):
+                described = self._describe_or_refuse(version, _aliases_of(model, version))
+                if described:
+                    found.append(described)
+        return found
+
+    def is_empty(self, workload: str) -> bool:
+        """Whether no arm of the workload has a champion."""
+        return not any(CHAMPION in model.aliases for model in self._models(workload))
+
+    def _models(self, workload: str) -> list[mlflow_registry.RegisteredModel]:
+        found = self.client.search_registered_models(f"name LIKE '{workload}.%'", max_results=_PAGE)
+        # an underscore in the name of a workload is a wildcard to LIKE
+        return [model for model in found if model.name.startswith(f"{workload}.")]
+
+    def _describe_or_refuse(
+        self, version: mlflow_registry.ModelVersion, aliases: tuple[str, ...]
+    ) -> ModelVersion | None:
+        key = _key(version)
+        if key in self._refused:
+            return None
+        try:
+            return self._describe(version, aliases)
+        except (BundleError, MlflowException, OSError) as error:
+            self._refused.add(key)
+            log.warning("model version %s %s refused: %s", version.name, version.version, error)
+            return None
+
+    def _describe(self, version: mlflow_registry.ModelVersion, aliases: tuple[str, ...]) -> ModelVersion:
+        key = _key(version)
+        known = self._known.get(key)
+        if known is None or known.aliases != aliases:
+            workload, _, arm = str(version.name).partition(".")
+            source = _path_or_uri(self.client.get_model_version_download_uri(version.name, version.version))
+            known = ModelVersion(
+                workload=workload,
+                arm=arm,
+                version=str(version.version),
+                bundle=version.tags.get(HASH_TAG) or _hash_at(source),
+                source=source,
+                run_id=version.run_id or "",
+                created_at_ms=int(version.creation_timestamp),
+                metrics=self._metrics_of(version.run_id),
+                aliases=aliases,
+            )
+            self._known[key] = known
+        return known
+
+    def _metrics_of(self, run_id: str | None) -> dict[str, float]:
+        return dict(self.client.get_run(run_id).data.metrics) if run_id else {}
+
+
+def _open(uri: str) -> MlflowClient:
+    """A client. A SQLite database is made ready for several processes, its migrations are not logged."""
+    if uri.startswith("sqlite:///"):
+        path = Path(uri.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    migrations = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
+    levels = [logger.level for logger in migrations]
+    for logger in migrations:
+        logger.setLevel(logging.WARNING)
+    try:
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
+    finally:
+        for logger, level in zip(migrations, levels, strict=True):
+            logger.setLevel(level)
+    return client
+
+
+def _key(version: mlflow_registry.ModelVersion) -> tuple[str, str, int]:
+    # a version number may come back after a deletion, its moment does not
+    return str(version.name), str(version.version), int(version.creation_timestamp)
+
+
+def _aliases_of(model: Any, version: Any) -> tuple[str, ...]:
+    return tuple(sorted(a for a, v in model.aliases.items() if str(v) == str(version.version)))
+
+
+def _path_or_uri(uri: str) -> str:
+    parsed = urlparse(uri)
+    return unquote(parsed.path) if parsed.scheme in ("", "file") else uri
+
+
+def _hash_at(source: str) -> str:
+    """The content hash of the bundle at a path or URI."""
+    if not urlparse(source).scheme:
+        return content_hash_of(Path(source))
+    return content_hash_of(Path(download_artifacts(artifact_uri=source)))

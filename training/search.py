@@ -1,0 +1,259 @@
+"""Parameter search of one family: Optuna proposes, Ray Tune runs the trials in parallel, ASHA stops the bad.
+
+A search keeps its state in a directory. One that was killed goes on where it was: finished trials are not
+run again. The first trials of a seed are always the same. Which trials of an iterative family ASHA stops
+depends also on how fast they run beside each other.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from training.families.base import Params, Split, load_family
+
+LOSS = "loss"
+STEP = "step"
+_MODEL_FILE = "model.onnx"
+_EXPERIMENT = "tune"
+_PLAN_FILE = "plan.json"
+_GRACE_STEPS = 5
+_REDUCTION = 3
+_MAX_STEPS = 100_000
+# Tune's own tables, tensorboard files and handling of Ctrl-C are off; its state is written every second.
+_TUNE_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+}
+
+
+class SearchError(RuntimeError):
+    """No trial of a search gave a model."""
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What is searched. Only a search with an equal plan is continued.
+
+    Attributes:
+        family: as `load_family` takes it.
+        trials: parameter sets to try.
+        seed: of the proposals and of the models.
+        data_hash: of the data that the trials see.
+    """
+
+    family: str
+    trials: int
+    seed: int
+    data_hash: str
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial that has ended.
+
+    Attributes:
+        curve: validation losses that it reported, by step.
+        loss: of the model that it made, see `search`; None if it was stopped early or failed.
+        error: what it raised, or None.
+    """
+
+    trial_id: str
+    params: Params
+    curve: Mapping[int, float]
+    loss: float | None
+    duration_s: float
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Best:
+    """The trial whose model has the lowest loss, and that model."""
+
+    trial_id: str
+    params: Params
+    loss: float
+    onnx: bytes
+
+
+# listener(record, number of trials that have ended)
+Listener = Callable[[TrialRecord, int], None]
+
+
+def search(
+    plan: SearchPlan, train: Split, valid: Split, directory: Path, listener: Listener, resume: bool = True
+) -> Best:
+    """Run all trials of `plan`, or those that an earlier call with an equal plan did not finish.
+
+    The loss is the weighted mean absolute error on `valid`, in scaled units.
+
+    Args:
+        directory: of the state, for this search alone.
+        listener: told of each trial when it ends.
+        resume: False throws an unfinished search away.
+
+    Raises:
+        SearchError: every trial failed.
+    """
+    plan_file = directory / _PLAN_FILE
+    wanted = json.dumps(asdict(plan), sort_keys=True)
+    going_on = resume and plan_file.is_file() and plan_file.read_text() == wanted
+    if not going_on:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        plan_file.write_text(wanted)
+    trainable = tune.with_parameters(_run_trial, family=plan.family, seed=plan.seed, train=train, valid=valid)
+    experiment = directory / _EXPERIMENT
+    with _tune_environment(), _listening(listener):
+        if going_on and tune.Tuner.can_restore(str(experiment)):
+            tuner = tune.Tuner.restore(str(experiment), trainable, restart_errored=True)
+        else:
+            shutil.rmtree(experiment, ignore_errors=True)
+            tuner = tune.Tuner(trainable, tune_config=_tune_config(plan), run_config=_run_config(directory))
+        best = _best_of(plan, tuner.fit())
+    # what is finished is not continued: the same call later searches anew
+    shutil.rmtree(directory)
+    return best
+
+
+def _run_trial(config: dict[str, Any], family: str, seed: int, train: Split, valid: Split) -> None:
+    """In a worker: fit, and hand over the model with the last report."""
+    steps: list[int] = []
+
+    def report(step: int, loss: float) -> None:
+        steps.append(step)
+        tune.report({STEP: step, LOSS: loss})
+
+    fitted = load_family(family).fit(config, train, valid, seed, report)
+    loss = np.average(np.abs(fitted.predict(valid.x) - valid.y), weights=valid.weight)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / _MODEL_FILE).write_bytes(fitted.to_onnx())
+        step = max(steps, default=0) + 1
+        tune.report({STEP: step, LOSS: float(loss)}, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+def _tune_config(plan: SearchPlan) -> tune.TuneConfig:
+    family = load_family(plan.family)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=plan.seed)
+    asha = ASHAScheduler(
+        time_attr=STEP, max_t=_MAX_STEPS, grace_period=_GRACE_STEPS, reduction_factor=_REDUCTION
+    )
+    return tune.TuneConfig(
+        metric=LOSS,
+        mode="min",
+        num_samples=plan.trials,
+        search_alg=OptunaSearch(family.search_space, metric=LOSS, mode="min", sampler=sampler),
+        scheduler=asha if family.iterative else FIFOScheduler(),
+        reuse_actors=True,
+    )
+
+
+def _run_config(directory: Path) -> tune.RunConfig:
+    return tune.RunConfig(
+        name=_EXPERIMENT,
+        storage_path=str(directory),
+        verbose=0,
+        callbacks=[_TellListener()],
+        checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+    )
+
+
+def _best_of(plan: SearchPlan, results: tune.ResultGrid) -> Best:
+    finished = [r for r in results if r.checkpoint is not None and r.metrics]
+    if not finished:
+        why = _last_line(results.errors[0]) if results.errors else "none made a model"
+        raise SearchError(f"{plan.family}: all {plan.trials} trials failed: {why}")
+    # a tie goes to the trial that was proposed first, whichever ended first
+    best = min(finished, key=lambda r: (r.metrics[LOSS], json.dumps(r.config, sort_keys=True)))
+    with best.checkpoint.as_directory() as folder:
+        onnx = (Path(folder) / _MODEL_FILE).read_bytes()
+    return Best(best.metrics["trial_id"], best.config, best.metrics[LOSS], onnx)
+
+
+def _last_line(error: object) -> str:
+    return str(error).strip().splitlines()[-1]
+
+
+# Tune pickles its callbacks for `Tuner.restore`, and a listener need not be picklable.
+_listener: ContextVar[Listener] = ContextVar("listener")
+
+
+class _TellListener(tune.Callback):  # type: ignore[misc]
+    """Tells the current listener of each trial that ended."""
+
+    def __init__(self) -> None:
+        self._curves: dict[str, dict[int, float]] = {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if LOSS in result:
+            self._curves.setdefault(trial.trial_id, {})[result[STEP]] = result[LOSS]
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._tell(trials, trial, None)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._tell(trials, trial, _last_line(trial.get_error()))
+
+    def _tell(self, trials: list[Trial], trial: Trial, error: str | None) -> None:
+        result = trial.last_result or {}
+        record = TrialRecord(
+            trial_id=trial.trial_id,
+            params=dict(trial.config),
+            curve=self._curves.pop(trial.trial_id, {}),
+            loss=result.get(LOSS) if trial.has_checkpoint() else None,
+            duration_s=float(result.get("time_total_s", 0.0)),
+            error=error,
+        )
+        ended = {t.trial_id for t in trials if t.is_finished()} | {trial.trial_id}
+        _listener.get()(record, len(ended))
+
+
+@contextmanager
+def _listening(listener: Listener) -> Iterator[None]:
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+@contextmanager
+def _tune_environment() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _TUNE_ENVIRONMENT}
+    os.environ.update(_TUNE_ENVIRONMENT)
+    # what goes wrong in a trial is in its record; Tune would print whole tracebacks
+    logger = logging.getLogger("ray.tune")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
