@@ -1,0 +1,1 @@
+"""Serving: the graph of a workload on Ray Serve, the journal, and the pure parts that they are made of."""

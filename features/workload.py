@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def load_workload(contract: Contract) -> Workload:
     found = getattr(module, "WORKLOAD", None)
     if not isinstance(found, Workload):
         raise TypeError(f"{contract.module}.WORKLOAD: got {type(found).__name__}, expected a features.workload.Workload")
-    return cast(Workload, found)
+    return found
 
 
 def anchors_of(workload: Workload, features: FloatArray) -> FloatArray:

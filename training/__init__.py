@@ -1,1 +1,1 @@
-"""From telemetry to bundles: sources, families, search, bands, registry."""
+"""From data sources to registered bundles; and the bundle format, which serving reads too."""

@@ -44,6 +44,10 @@ class JournalWriter:
         backoff_s: first pause after a failure; it doubles up to `max_backoff_s`.
         max_backoff_s: longest pause.
         sleep: pauses for so many seconds; tests give their own.
+
+    Attributes:
+        written: rows that the store has taken.
+        dropped: rows that it never will.
     """
 
     def __init__(
@@ -57,8 +61,8 @@ class JournalWriter:
         max_backoff_s: float = 5.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.dropped = 0
         self.written = 0
+        self.dropped = 0
         self._store = store
         self._flush_interval_s = flush_interval_s
         self._max_batch = max_batch
@@ -67,8 +71,11 @@ class JournalWriter:
         self._max_backoff_s = max_backoff_s
         self._sleep = sleep
         self._buffer: deque[PredictionRow] = deque()
+        self._left_buffer = 0
+        self._suspects = 0
+        self._pause_s = backoff_s
+        self._one_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -82,61 +89,60 @@ class JournalWriter:
             return
         self._buffer.append(row)
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._drain())
+            self._task = asyncio.create_task(self._write_behind())
 
     async def flush(self) -> None:
         """Return when every row that was added so far is in the store, or was dropped as unwritable."""
-        while self._task is not None and not self._task.done():
-            self._hurry.set()
-            await asyncio.shield(self._task)
+        target = self._left_buffer + len(self._buffer)
+        while self._left_buffer < target:
+            await self._write_batch()
 
     async def close(self, timeout_s: float = 10.0) -> None:
         """Flush, for `timeout_s` at most; what is left then is lost, counted and logged."""
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.flush(), timeout_s)
-        except TimeoutError:
-            assert self._task is not None
+        if self._task is not None:
             self._task.cancel()
-            lost = len(self._buffer)
+        if lost := len(self._buffer):
             self._buffer.clear()
             self.dropped += lost
-            _log.error("the journal closed with the store away: %d predictions are lost", lost)
+            _log.error("the journal is closed while the store is away: %d predictions are lost", lost)
 
-    async def _drain(self) -> None:
-        """Write until the buffer is empty. Rows leave the buffer only once they are written."""
-        await self._wait_for_more()
-        pause_s = self._backoff_s
+    async def _write_behind(self) -> None:
+        """Every interval write what there is, until there is nothing."""
         while self._buffer:
-            batch = list(islice(self._buffer, self._max_batch))
+            await self._sleep(self._flush_interval_s)
+            await self.flush()
+
+    async def _write_batch(self) -> None:
+        """Write the oldest rows, or pause when the store is away. Rows leave the buffer once written.
+
+        When the store refuses a batch, its rows go one by one, so that a bad row takes no other with it.
+        """
+        async with self._one_at_a_time:
+            batch = list(islice(self._buffer, 1 if self._suspects else self._max_batch))
+            if not batch:
+                return  # another flush wrote them while this one waited for its turn
             try:
-                await self._write(batch)
+                await asyncio.to_thread(self._store.write_predictions, batch)
+                self.written += len(batch)
             except StoreUnavailable as error:
-                _log.warning("%d predictions wait: %s; again in %.1f s", len(self._buffer), error, pause_s)
-                await self._sleep(pause_s)
-                pause_s = min(2 * pause_s, self._max_backoff_s)
-                continue
-            pause_s = self._backoff_s
+                _log.warning(
+                    "%d predictions wait: %s; again in %.1f s", len(self._buffer), error, self._pause_s
+                )
+                await self._sleep(self._pause_s)
+                self._pause_s = min(2 * self._pause_s, self._max_backoff_s)
+                return
+            except Exception as error:  # noqa: BLE001 - no row, however wrong, may stop the journal
+                if len(batch) > 1:
+                    self._suspects = len(batch)
+                    return
+                self._drop(f"the store cannot take {batch[0].id}: {error!r}")
+            self._pause_s = self._backoff_s
+            self._suspects = max(self._suspects - len(batch), 0)
+            self._left_buffer += len(batch)
             for _ in batch:
                 self._buffer.popleft()
-
-    async def _wait_for_more(self) -> None:
-        self._hurry.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), self._flush_interval_s)
-
-    async def _write(self, batch: list[PredictionRow]) -> None:
-        """Write a batch; when the store refuses it, row by row, so that a bad row takes no other with it."""
-        try:
-            await asyncio.to_thread(self._store.write_predictions, batch)
-            self.written += len(batch)
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - no row, however wrong, may stop the journal
-            if len(batch) == 1:
-                self._drop(f"the store cannot take {batch[0].id}: {error!r}")
-                return
-            for row in batch:
-                await self._write([row])
 
     def _drop(self, why: str) -> None:
         self.dropped += 1

@@ -1,0 +1,247 @@
+"""HTTP of one workload: the routes under `/{workload}`, each a few lines over the `Service`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import FastAPI, Header, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deployments import documents as docs
+from deployments import problems
+from deployments.answers import render
+from deployments.errors import InvalidFields, MalformedJson, TooLarge, Unavailable
+from deployments.instances import instance_json_schema
+from deployments.invalid import path_text
+from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable
+from deployments.service import Service
+from features.errors import FieldError
+
+MAX_INSTANCE_BYTES = 1 << 20
+MAX_BATCH_BYTES = 64 << 20
+
+ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
+
+
+class FeedbackAnswer(BaseModel):
+    """What became of the truths, which are on disk by now; the three sum to how many were sent."""
+
+    accepted: int = Field(description="first truth of a known prediction")
+    duplicate: int = Field(description="the id has a truth already, which stands; this one is kept beside it")
+    unmatched: int = Field(description="no prediction of this id yet; joined when it comes")
+
+
+class Health(BaseModel):
+    """Whether requests are answered."""
+
+    status: str = Field(description="ready or starting")
+    waiting_for: tuple[str, ...] = Field(description="arms that do not answer yet")
+
+
+class ArmInfo(BaseModel):
+    """What an arm serves and how good it was on held-out data."""
+
+    model_version: str
+    bundle: str
+    family: str
+    git_commit: str
+    data_hash: str
+    created_at: str
+    scaler: str
+    features: int
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    breaker: str
+
+
+class Info(BaseModel):
+    """What is being served."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    workload: str
+    description: str
+    schema_version: str
+    revision: int | None = Field(description="of the routing table")
+    arms: dict[str, ArmInfo]
+
+
+def build_api(service: Service) -> FastAPI:
+    """The application of a workload."""
+    contract = service.contract
+    app = FastAPI(
+        title=f"raysonde: {contract.workload}",
+        description=contract.description,
+        version=contract.schema_version,
+    )
+    problems.install(app)
+    _add_predictions(app, service)
+    _add_feedback(app, service)
+    _add_reading(app, service)
+    _add_traffic(app, service)
+    write_openapi = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """The text, with an answer that the running model gave as the example."""
+        text = write_openapi()
+        content = text["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
+        if service.example_answer:
+            content["example"] = service.example_answer
+        return text
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def _add_predictions(app: FastAPI, service: Service) -> None:
+    contract = service.contract
+    example = contract.example
+
+    @app.post(
+        "/predict",
+        summary="Predict one instance",
+        openapi_extra=docs.json_body(instance_json_schema(contract), example),
+        responses=docs.json_answers(
+            200,
+            docs.prediction_schema(contract),
+            "the prediction with its band",
+            400,
+            401,
+            409,
+            413,
+            422,
+            503,
+        ),
+    )
+    async def predict(request: Request, arm: ArmHeader = None) -> Response:
+        body = await _body(request, MAX_INSTANCE_BYTES)
+        return _json(render(contract, await service.predict(body, arm)))
+
+    @app.post(
+        "/batch_predict",
+        summary="Predict up to 10,000 instances, answered in order",
+        openapi_extra=docs.json_body(docs.batch_schema(contract), {"instances": [example]}),
+        responses=docs.json_answers(
+            200,
+            docs.batch_answer_schema(contract),
+            "one prediction an instance",
+            400,
+            401,
+            409,
+            413,
+            422,
+            503,
+        ),
+    )
+    async def batch_predict(request: Request, arm: ArmHeader = None) -> Response:
+        body = await _body(request, MAX_BATCH_BYTES)
+        predictions = await service.predict_batch(body, arm)
+        return _json({"predictions": [render(contract, one) for one in predictions]})
+
+
+def _add_feedback(app: FastAPI, service: Service) -> None:
+    target = service.contract.target
+    example = {"items": [{"id": "01JZX3N8Q2W5T7Y9KQ4R6M8P0A", "truth": {target.name: 3127.0}}]}
+
+    @app.post(
+        "/feedback",
+        status_code=202,
+        summary="Send what turned out to be true",
+        openapi_extra=docs.json_body(service.feedback.model.model_json_schema(), example),
+        responses=docs.problem_answers(400, 401, 413, 422, 503),
+    )
+    async def feedback(request: Request) -> FeedbackAnswer:
+        truths = service.feedback.parse(await _body(request, MAX_BATCH_BYTES))
+        return FeedbackAnswer(**vars(await service.take_truths(truths)))
+
+
+def _add_reading(app: FastAPI, service: Service) -> None:
+    @app.get("/healthz", summary="Whether requests are answered", responses=docs.problem_answers(503))
+    async def healthz(response: Response) -> Health:
+        waiting = service.waiting_for
+        response.status_code = 503 if waiting else 200
+        return Health(status="starting" if waiting else "ready", waiting_for=waiting)
+
+    @app.get("/info", summary="Arms with their models, versions and metrics")
+    async def info() -> Info:
+        return _info(service)
+
+    @app.get("/schema", summary="The contract as JSON Schema")
+    async def schema() -> Response:
+        return _json(instance_json_schema(service.contract))
+
+
+def _add_traffic(app: FastAPI, service: Service) -> None:
+    @app.get("/traffic", summary="The routing policy", responses=docs.problem_answers(503))
+    async def traffic() -> RoutingTable:
+        if service.table is None:
+            raise Unavailable("no routing table yet")
+        return service.table
+
+    @app.put(
+        "/traffic",
+        summary="Change the routing policy, on every replica within 2 s",
+        openapi_extra=docs.json_body(
+            RoutingPolicy.model_json_schema(), {"weights": dict.fromkeys(service.arms, 1.0)}
+        ),
+        responses=docs.problem_answers(400, 401, 409, 422, 503),
+    )
+    async def put_traffic(request: Request, if_match: Annotated[int | None, Header()] = None) -> RoutingTable:
+        return await service.put_policy(_policy(await _body(request, MAX_INSTANCE_BYTES)), if_match)
+
+
+def _policy(body: bytes) -> RoutingPolicy:
+    try:
+        return RoutingPolicy.model_validate_json(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    if found[0]["type"] == "json_invalid":
+        raise MalformedJson(f"The body is not JSON: {found[0]['ctx']['error']}")
+    errors = tuple(FieldError(path_text(one["loc"]) or "policy", one["input"], one["msg"]) for one in found)
+    raise errors[0] if len(errors) == 1 else InvalidFields(errors)
+
+
+def _info(service: Service) -> Info:
+    contract = service.contract
+    arms = {
+        arm: ArmInfo(
+            model_version=version.model_version,
+            bundle=version.bundle,
+            family=card.family,
+            git_commit=card.git_commit,
+            data_hash=card.data_hash,
+            created_at=card.created_at.isoformat(),
+            scaler="standard",
+            features=len(card.feature_names),
+            metrics=card.metrics,
+            baselines=card.baselines,
+            breaker=service.breaker_state(arm),
+        )
+        for arm, (version, card) in service.cards().items()
+    }
+    return Info(
+        workload=contract.workload,
+        description=contract.description,
+        schema_version=contract.schema_version,
+        revision=service.table.revision if service.table else None,
+        arms=arms,
+    )
+
+
+async def _body(request: Request, limit_bytes: int) -> bytes:
+    """The whole body, refused as soon as it is known to be longer than allowed."""
+    declared = request.headers.get("content-length", "0")
+    received = bytearray()
+    if not declared.isdigit() or int(declared) <= limit_bytes:
+        async for part in request.stream():
+            received += part
+            if len(received) > limit_bytes:
+                break
+        else:
+            return bytes(received)
+    raise TooLarge(f"body: got more than {limit_bytes:,} bytes, expected at most that")
+
+
+def _json(content: Any) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")

@@ -1,0 +1,84 @@
+"""Wires the graph of one workload: the only file with a `.bind()` of it.
+
+Router -> FeatureScaler -> arms, and the Steward beside them. Named in `serve_config.yaml`, which sets
+replicas and resources of each deployment.
+"""
+# No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
+
+import os
+
+from pydantic import BaseModel, ConfigDict, Field
+from ray import serve
+from ray.serve import Application
+
+from deployments.arm import Arm
+from deployments.auth import read_or_create_key
+from deployments.router import Router
+from deployments.routing import RoutingPolicy
+from deployments.scaler import FeatureScaler
+from deployments.steward import Steward
+from deployments.store import Store
+from deployments.versioned import ReplicaOptions
+from features.config import load_sections
+from features.contract import Contract
+from training.settings import Settings
+
+
+class AppArguments(BaseModel):
+    """`args` of an application in `serve_config.yaml`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workload: str = Field(description="name of a file in configs/workloads, without .yaml")
+    open_on_loopback: bool = Field(
+        default=True, description="answer requests of this machine without a key, in the plain profile"
+    )
+
+
+class EmptyRegistry(RuntimeError):
+    """There is no model to serve yet."""
+
+
+def build(arguments: AppArguments) -> Application:
+    """The application of one workload.
+
+    Raises:
+        EmptyRegistry: nothing is trained yet; the message says which command trains.
+        FileNotFoundError: no such workload.
+    """
+    settings = Settings.from_environment()
+    sections = load_sections(settings.workloads, arguments.workload)
+    contract = Contract.model_validate(sections["contract"])
+    policy = RoutingPolicy.model_validate(sections["routing"])
+    store = Store(settings.store_url)
+    store.create_tables()
+    store.seed_policy(contract.workload, policy)
+    _require_models(settings, store, contract.workload)
+    options = ReplicaOptions(contract, settings.bundle_cache, settings.store_url)
+    scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options)
+    arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
+    steward = serve.deployment(Steward).options(name="Steward").bind(options, settings, scaler, arms)
+    return (
+        serve.deployment(Router)
+        .options(name="Router")
+        .bind(
+            options,
+            read_or_create_key(settings.api_key_file, os.environ),
+            arguments.open_on_loopback,
+            scaler,
+            arms,
+            steward,
+        )
+    )
+
+
+def _require_models(settings: Settings, store: Store, workload: str) -> None:
+    table = store.routing(workload)
+    if table is not None and table.arms:
+        return  # served before: no need to wait for MLflow to be imported
+    from training.registry import Registry
+
+    if Registry(settings).is_empty(workload):
+        raise EmptyRegistry(
+            f"no model of {workload} in {settings.registry_uri}; train one with: raysonde train {workload}"
+        )

@@ -1,0 +1,62 @@
+"""An arm: scaled matrix -> ONNX Runtime -> target units and band, of the version that the call names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deployments.answers import Row
+from deployments.routing import ArmVersion
+from deployments.scaler import ScaledBatch
+from deployments.versioned import ReplicaOptions, VersionedReplica
+from training.bundle import Bundle
+from training.inference import ArmRuntime, Predicted
+
+
+class MixedVersions(RuntimeError):
+    """A matrix scaled for one version reached another. Never answered; it would be wrong silently."""
+
+
+@dataclass(frozen=True)
+class PredictedBatch:
+    """Predictions, the version that made them and the nominal coverage of their bands."""
+
+    bundle: str
+    predicted: Predicted
+    coverage: float
+
+    def rows(self) -> list[Row]:
+        """One row an instance."""
+        values, lowers, uppers = (
+            column.tolist() for column in (self.predicted.value, self.predicted.lower, self.predicted.upper)
+        )
+        return [
+            Row(value, lower, upper, self.coverage)
+            for value, lower, upper in zip(values, lowers, uppers, strict=True)
+        ]
+
+
+class Arm(VersionedReplica[ArmRuntime]):
+    """Replicated; one deployment an arm name."""
+
+    def __init__(self, name: str, options: ReplicaOptions) -> None:
+        super().__init__(options, start_arm, arm=name)
+
+    async def predict(self, version: ArmVersion, batch: ScaledBatch) -> PredictedBatch:
+        """Scaled rows (n, features) -> values and bands (n,) in target units.
+
+        Raises:
+            MixedVersions: the rows were scaled for another version.
+        """
+        if batch.bundle != version.bundle:
+            raise MixedVersions(f"rows scaled for {batch.bundle} reached {version.bundle}")
+        rows = len(batch.scaled.matrix)
+        return await self.run(
+            version, rows, lambda arm: PredictedBatch(version.bundle, arm.predict(batch.scaled), arm.coverage)
+        )
+
+
+def start_arm(bundle: Bundle) -> ArmRuntime:
+    """The runtime of a bundle's model, proven on the golden inputs."""
+    runtime = ArmRuntime(bundle)
+    runtime.check_golden()
+    return runtime

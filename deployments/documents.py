@@ -1,0 +1,73 @@
+"""The OpenAPI text of a workload: schemas from its contract, examples that the running model answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deployments.instances import instance_json_schema
+from deployments.problems import Problem
+from features.contract import Contract
+
+
+def json_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads its body by itself."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": example}},
+        }
+    }
+
+
+def json_answers(
+    status: int, schema: dict[str, Any], description: str, *problems: int
+) -> dict[int | str, dict[str, Any]]:
+    """The responses of a route: the good one, and the problems that it may have."""
+    good = {"description": description, "content": {"application/json": {"schema": schema}}}
+    return {status: good, **problem_answers(*problems)}
+
+
+def problem_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error responses of a route, all of one shape."""
+    words = {
+        400: "the body is not JSON",
+        401: "the key is missing or wrong",
+        404: "there is no such thing",
+        409: "the schema version or the revision is another one",
+        413: "too many bytes or instances",
+        422: "a field holds what the contract does not allow; the body names it",
+        503: "no answer now; Retry-After says when",
+    }
+    content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {status: {"description": words[status], "content": content} for status in statuses}
+
+
+def prediction_schema(contract: Contract) -> dict[str, Any]:
+    """JSON Schema of the answer to one instance."""
+    target = contract.target
+    number = {"type": "number", "description": f"in {target.unit}"}
+    ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+    members: dict[str, Any] = {
+        "id": {"type": "string", "description": "send the truth back under it"},
+        "prediction": {"type": "object", "properties": {target.name: number}},
+        "interval": {"type": "object", "properties": {target.name: ends}},
+        "coverage": {"type": "number", "description": "nominal share of truths inside such intervals"},
+        "arm": {"type": "string"},
+        "model_version": {"type": "string"},
+        "bundle": {"type": "string", "description": "content hash of the model that answered"},
+        "schema_version": {"type": "string"},
+        "fallback": {"type": "boolean", "description": "whether another arm was the first choice"},
+    }
+    return {"title": "Prediction", "type": "object", "properties": members, "required": list(members)}
+
+
+def batch_schema(contract: Contract) -> dict[str, Any]:
+    """JSON Schema of the body of batch_predict."""
+    instances = {"type": "array", "items": instance_json_schema(contract), "minItems": 1}
+    return {"type": "object", "properties": {"instances": instances}, "required": ["instances"]}
+
+
+def batch_answer_schema(contract: Contract) -> dict[str, Any]:
+    """JSON Schema of the answer to a batch."""
+    predictions = {"type": "array", "items": prediction_schema(contract)}
+    return {"type": "object", "properties": {"predictions": predictions}, "required": ["predictions"]}

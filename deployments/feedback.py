@@ -1,0 +1,102 @@
+"""The body of `POST /feedback`: one truth or a list of them, checked against the contract's target."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from deployments.errors import InvalidFields, MalformedJson, TooLarge
+from deployments.invalid import path_text
+from deployments.store import Truth
+from features.contract import Contract
+from features.errors import FieldError
+
+MAX_TRUTHS = 10_000
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeedbackParser:
+    """Parses the truths of one contract."""
+
+    def __init__(self, contract: Contract) -> None:
+        target = contract.target
+        self._expected = f"a finite number of {target.unit} in [{target.minimum:g}, {target.maximum:g}]"
+        self.item_model = _item_model(contract)
+        self.model = create_model(
+            f"{contract.workload}_feedback",
+            __config__=_STRICT,
+            items=(
+                Annotated[list[self.item_model], Field(min_length=1, max_length=MAX_TRUTHS, fail_fast=True)],  # type: ignore[name-defined]
+                Field(description="truths, each under the id of its prediction"),
+            ),
+        )
+
+    def parse(self, body: bytes) -> list[Truth]:
+        """The truths of `{"id", "truth", "observed_at"?}` or `{"items": [...]}`.
+
+        Raises:
+            MalformedJson: no JSON.
+            TooLarge: more than MAX_TRUTHS items.
+            FieldError, InvalidFields: what is wrong with which member.
+        """
+        try:
+            # the list is told by its first member, so that errors speak of the form that was meant
+            if b'"items"' in body:
+                return [_truth(item) for item in self.model.model_validate_json(body).items]  # type: ignore[attr-defined]
+            return [_truth(self.item_model.model_validate_json(body))]
+        except ValidationError as error:
+            raise self._translate(error) from None
+
+    def _translate(self, error: ValidationError) -> Exception:
+        found = error.errors(include_url=False)
+        for one in found:
+            if one["type"] == "json_invalid":
+                return MalformedJson(f"The body is not JSON: {one['ctx']['error']}")
+            if one["type"] == "too_long" and one["loc"] == ("items",):
+                return TooLarge(f"items: got {one['ctx']['actual_length']}, expected at most {MAX_TRUTHS}")
+        errors = tuple(
+            FieldError(
+                path_text(one["loc"]) or "body",
+                None if one["type"] == "missing" else one["input"],
+                self._expectation(one),
+            )
+            for one in found
+        )
+        return errors[0] if len(errors) == 1 else InvalidFields(errors)
+
+    def _expectation(self, one: Any) -> str:
+        if one["type"] == "extra_forbidden":
+            return "no member of this name; a truth has id, truth and, if you like, observed_at"
+        match one["loc"][-1] if one["loc"] else None:
+            case "id":
+                return "the id of a prediction, 1 to 64 characters"
+            case "observed_at":
+                return "a time with its zone, for example 2026-05-01T12:00:00Z"
+            case "items":
+                return "a list of at least one truth"
+            case "truth":
+                return "an object with the value of the target"
+            case None | int():
+                return 'an object: {"id", "truth", "observed_at"?} or {"items": [...]}'
+        return self._expected
+
+
+def _item_model(contract: Contract) -> type[BaseModel]:
+    target = contract.target
+    number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=target.minimum, le=target.maximum)]
+    values: dict[str, Any] = {target.name: (number, Field(description=f"in {target.unit}"))}
+    truth = create_model(f"{contract.workload}_truth", __config__=_STRICT, **values)
+    members: dict[str, Any] = {
+        "id": (
+            Annotated[str, Field(min_length=1, max_length=64, strict=True)],
+            Field(description="of the prediction"),
+        ),
+        "truth": (truth, Field(description="what turned out to be true")),
+        "observed_at": (AwareDatetime | None, Field(default=None, description="when it was observed")),
+    }
+    return create_model(f"{contract.workload}_feedback_item", __config__=_STRICT, **members)
+
+
+def _truth(item: Any) -> Truth:
+    return Truth(item.id, item.truth.model_dump(), item.observed_at)

@@ -1,0 +1,108 @@
+"""Bundles on this node by content hash, and the few that a replica keeps warm."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from features.contract import Contract
+from training.bundle import Bundle, read_bundle
+from training.errors import ForeignBundle
+
+Runtime = TypeVar("Runtime")
+
+# The version in use and the one before it, for each of four arms, and as many again staged.
+WARM_VERSIONS = 16
+
+
+class BundleCache:
+    """A folder of verified bundles, shared by the processes of a node. A bundle is there whole or not at all.
+
+    Args:
+        root: the folder; made when the first bundle comes.
+        contract: what is served; bundles of another contract are refused.
+    """
+
+    def __init__(self, root: Path, contract: Contract) -> None:
+        self._root = root
+        self._contract = contract
+
+    def fetch(self, bundle: str, source: str) -> Bundle:
+        """The bundle with this hash, copied from `source` (a path) when it is not here yet.
+
+        Raises:
+            BundleError: what lies at the source is not that bundle, or has been changed.
+            OSError: nothing can be read at the source.
+        """
+        home = self._root / bundle.removeprefix("sha256:")
+        if not home.is_dir():
+            self._copy(Path(source.removeprefix("file://")), home, bundle)
+        return self._check(read_bundle(home, expected_hash=bundle, expected_workload=self._contract.workload))
+
+    def _check(self, bundle: Bundle) -> Bundle:
+        ours, theirs = self._contract, bundle.contract
+        if (theirs.schema_version, theirs.channels) != (ours.schema_version, ours.channels):
+            raise ForeignBundle(
+                f"{bundle.path}: speaks schema {theirs.schema_version} with {list(theirs.channels)}, "
+                f"expected {ours.schema_version} with {list(ours.channels)}"
+            )
+        return bundle
+
+    def _copy(self, source: Path, home: Path, bundle: str) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=self._root, prefix=".staging-"))
+        try:
+            copied = staging / "bundle"
+            shutil.copytree(source, copied)
+            read_bundle(copied, expected_hash=bundle)  # never let a bad one into the cache
+            try:
+                copied.rename(home)
+            except OSError:
+                if not home.is_dir():  # otherwise another process was quicker, with the same content
+                    raise
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+class WarmVersions(Generic[Runtime]):
+    """The runtimes that a replica holds, by bundle hash; the least recently used goes first.
+
+    Thread-safe: loading happens beside serving, in a thread.
+    """
+
+    def __init__(
+        self, cache: BundleCache, start: Callable[[Bundle], Runtime], limit: int = WARM_VERSIONS
+    ) -> None:
+        self._cache = cache
+        self._start = start
+        self._limit = limit
+        self._runtimes: OrderedDict[str, Runtime] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def warm(self, bundle: str) -> Runtime | None:
+        """The runtime, if it is loaded."""
+        with self._lock:
+            runtime = self._runtimes.get(bundle)
+            if runtime is not None:
+                self._runtimes.move_to_end(bundle)
+            return runtime
+
+    def load(self, bundle: str, source: str) -> Runtime:
+        """Load, check against the golden inputs (`start` does) and keep; returns at once if it is warm."""
+        runtime = self.warm(bundle)
+        if runtime is None:
+            runtime = self._start(self._cache.fetch(bundle, source))
+            with self._lock:
+                self._runtimes[bundle] = runtime
+                while len(self._runtimes) > self._limit:
+                    self._runtimes.popitem(last=False)
+        return runtime
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._runtimes)

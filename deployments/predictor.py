@@ -1,0 +1,210 @@
+"""From validated instances to answers: choose an arm, try it within its deadline, fall back, journal.
+
+This is the heart of the Router without Ray: the arms are behind one function, `Downstream`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.answers import Prediction, Row
+from deployments.breaker import CircuitBreaker
+from deployments.coalescer import Coalescer
+from deployments.errors import NoArmAvailable, Overloaded
+from deployments.instances import Instance
+from deployments.routing import ArmVersion, Decision, RoutingTable, choose
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BATCH_ROWS = 1000  # rows of one downstream call of a batch request
+
+
+class DownstreamError(RuntimeError):
+    """An arm or the scaler did not answer a call."""
+
+
+class Downstream(Protocol):
+    """Scaler and arm: raw instances in, one row an instance out, of exactly this version."""
+
+    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+        """Answer (n, *raw_shape) with n rows.
+
+        Raises:
+            DownstreamError: no answer.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A prediction with what the journal keeps beside it."""
+
+    instance: Instance
+    prediction: Prediction
+    decision: Decision
+    latency_s: float
+
+
+class Predictor:
+    """Answers instances by the routing table that it was last given.
+
+    Args:
+        workload: name, part of the routing hash.
+        downstream: the scaler and the arms.
+        journal: takes each answer; never blocks or raises.
+        clock: monotonic seconds, for the breakers and latencies.
+    """
+
+    def __init__(
+        self,
+        workload: str,
+        downstream: Downstream,
+        journal: Callable[[Answered], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.table: RoutingTable | None = None
+        self._workload = workload
+        self._downstream = downstream
+        self._journal = journal
+        self._clock = clock
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Row] = Coalescer(
+            self._call_rows
+        )
+
+    def use(self, table: RoutingTable) -> None:
+        """Route by this table from the next request on; requests under way end on the one they began with."""
+        old = self.table
+        self.table = table
+        if old is None or old.policy.breaker != table.policy.breaker:
+            self._breakers = {}
+
+    def breaker(self, arm: str) -> CircuitBreaker:
+        """The breaker of an arm in this replica."""
+        assert self.table is not None
+        return self._breakers.setdefault(arm, CircuitBreaker(self.table.policy.breaker, self._clock))
+
+    async def predict(self, instance: Instance, requested_arm: str | None = None) -> Prediction:
+        """Answer one instance; concurrent ones share downstream calls.
+
+        Raises:
+            FieldError: the requested arm is not there.
+            Unavailable: no arm answered.
+        """
+        table = self._table()
+        began_s = self._clock()
+        decision = self._decide(table, instance, requested_arm)
+        arm, row = await self._attempt(
+            table, decision, lambda arm: self._coalescer.submit((arm, table.arms[arm]), instance.raw)
+        )
+        return self._answer(table, instance, decision, arm, row, self._clock() - began_s)
+
+    async def predict_batch(
+        self, instances: Sequence[Instance], requested_arm: str | None = None
+    ) -> list[Prediction]:
+        """Answer many instances in order; each is routed by itself, all by one table.
+
+        Raises:
+            FieldError: the requested arm is not there.
+            Unavailable: an arm and all its fallbacks failed; nothing of the batch is journalled then.
+        """
+        table = self._table()
+        began_s = self._clock()
+        decisions = [self._decide(table, instance, requested_arm) for instance in instances]
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for index, decision in enumerate(decisions):
+            groups.setdefault(decision.attempts, []).append(index)
+        chunks = [
+            rows[i : i + BATCH_ROWS] for rows in groups.values() for i in range(0, len(rows), BATCH_ROWS)
+        ]
+        answers = await asyncio.gather(
+            *(
+                self._attempt_chunk(table, decisions[chunk[0]], [instances[i] for i in chunk])
+                for chunk in chunks
+            )
+        )
+        latency_s = self._clock() - began_s
+        answered: dict[int, Prediction] = {}
+        for chunk, (arm, rows) in zip(chunks, answers, strict=True):
+            for index, row in zip(chunk, rows, strict=True):
+                answered[index] = self._answer(table, instances[index], decisions[index], arm, row, latency_s)
+        return [answered[index] for index in range(len(instances))]
+
+    def _table(self) -> RoutingTable:
+        if self.table is None:
+            raise NoArmAvailable(f"{self._workload}: no model is loaded yet", retry_after_s=2.0)
+        return self.table
+
+    def _decide(self, table: RoutingTable, instance: Instance, requested_arm: str | None) -> Decision:
+        return choose(
+            table.policy,
+            workload=self._workload,
+            available_arms=table.arms,
+            entity=instance.entity,
+            request_key=instance.id,
+            requested_arm=requested_arm,
+            is_open=lambda arm: self.breaker(arm).is_open,
+        )
+
+    async def _attempt(
+        self, table: RoutingTable, decision: Decision, call: Callable[[str], Awaitable[T]]
+    ) -> tuple[str, T]:
+        """Try the arms of the decision in order: the first that answers within its deadline, and what."""
+        reasons = []
+        for arm in decision.attempts:
+            breaker = self.breaker(arm)
+            breaker.begin()
+            try:
+                async with asyncio.timeout(table.policy.deadline_of(arm)):
+                    answer = await call(arm)
+            except Overloaded:
+                breaker.abandon()
+                raise  # the other arms are for failures; load would only move on to them
+            except (DownstreamError, TimeoutError) as error:
+                breaker.fail()
+                reasons.append(f"{arm}: {error or 'out of time'}")
+                log.warning(
+                    "arm failed", extra={"workload": self._workload, "arm": arm, "reason": reasons[-1]}
+                )
+            except BaseException:
+                breaker.abandon()
+                raise
+            else:
+                breaker.succeed()
+                return arm, answer
+        raise NoArmAvailable(f"{self._workload}: no arm answered ({'; '.join(reasons)})")
+
+    async def _attempt_chunk(
+        self, table: RoutingTable, decision: Decision, instances: list[Instance]
+    ) -> tuple[str, Sequence[Row]]:
+        raw = np.stack([instance.raw for instance in instances])
+        return await self._attempt(table, decision, lambda arm: self._downstream(arm, table.arms[arm], raw))
+
+    async def _call_rows(self, key: tuple[str, ArmVersion], rows: list[NDArray[np.float64]]) -> Sequence[Row]:
+        arm, version = key
+        return await self._downstream(arm, version, np.stack(rows))
+
+    def _answer(
+        self,
+        table: RoutingTable,
+        instance: Instance,
+        decision: Decision,
+        arm: str,
+        row: Row,
+        latency_s: float,
+    ) -> Prediction:
+        version = table.arms[arm]
+        prediction = Prediction(
+            id=instance.id, row=row, arm=arm, version=version, fallback=arm != decision.arm
+        )
+        self._journal(Answered(instance, prediction, decision, latency_s))
+        return prediction

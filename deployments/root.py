@@ -1,0 +1,90 @@
+"""The root application: health of the whole system, and a page that leads to its parts."""
+# No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
+
+import asyncio
+import os
+
+from fastapi import FastAPI, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, Field
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve import Application
+from ray.serve.exceptions import RayServeException
+from starlette.types import ASGIApp
+
+from deployments import problems
+from deployments.auth import KeyGuard, read_or_create_key
+from deployments.root_page import render
+from training.settings import Settings
+
+ANSWER_TIMEOUT_S = 2.0
+
+
+class RootArguments(BaseModel):
+    """`args` of the root application in `serve_config.yaml`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workloads: list[str] = Field(description="names of the workload applications beside it")
+    open_on_loopback: bool = Field(default=True, description="as for a workload")
+
+
+class SystemHealth(BaseModel):
+    """Whether every workload answers."""
+
+    status: str = Field(description="ready or starting")
+    workloads: dict[str, str] = Field(description="by workload: ready, or what it waits for")
+
+
+@serve.ingress()
+class Root:
+    """One replica; asks the routers, and holds nothing itself."""
+
+    def __init__(self, workloads: list[str], api_key: str, open_on_loopback: bool) -> None:
+        self._workloads = workloads
+        self._api_key = api_key
+        self._open_on_loopback = open_on_loopback
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        """Called by Serve after the constructor."""
+        app = FastAPI(
+            title="raysonde", description="The system as a whole; each workload has pages of its own."
+        )
+        problems.install(app)
+
+        @app.get("/healthz", summary="Whether every workload answers")
+        async def healthz(response: Response) -> SystemHealth:
+            health = await self._health()
+            response.status_code = 200 if health.status == "ready" else 503
+            return health
+
+        @app.get("/", include_in_schema=False)
+        async def page() -> HTMLResponse:
+            return HTMLResponse(render((await self._health()).workloads))
+
+        return KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
+
+    async def _health(self) -> SystemHealth:
+        states = await asyncio.gather(*map(_state, self._workloads))
+        ready = all(state == "ready" for state in states)
+        return SystemHealth(
+            status="ready" if ready else "starting", workloads=dict(zip(self._workloads, states, strict=True))
+        )
+
+
+def build(arguments: RootArguments) -> Application:
+    """The root application."""
+    key = read_or_create_key(Settings.from_environment().api_key_file, os.environ)
+    return (
+        serve.deployment(Root).options(name="Root").bind(arguments.workloads, key, arguments.open_on_loopback)
+    )
+
+
+async def _state(workload: str) -> str:
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            waiting = await serve.get_app_handle(workload).waiting_for.remote()
+    except (RayServeException, RayError, TimeoutError):
+        return "not running"
+    return f"waits for {', '.join(waiting)}" if waiting else "ready"

@@ -1,0 +1,98 @@
+"""The Router: the ingress of a workload. A `Service` in a Serve replica, the arms behind Serve handles."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from starlette.types import ASGIApp
+
+from deployments.answers import Row
+from deployments.api import build_api
+from deployments.arm import PredictedBatch
+from deployments.auth import KeyGuard
+from deployments.model_cache import BundleCache
+from deployments.predictor import DownstreamError
+from deployments.routing import ArmVersion
+from deployments.service import Service
+from deployments.store import Store
+from deployments.versioned import ReplicaOptions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServeDownstream:
+    """`Downstream` over Serve handles; the matrix goes from scaler to arm without passing the Router."""
+
+    scaler: DeploymentHandle
+    arms: dict[str, DeploymentHandle]
+
+    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+        """See `Downstream`."""
+        try:
+            scaled = self.scaler.transform.remote(version, raw)
+            answer: PredictedBatch = await self.arms[arm].predict.remote(version, scaled)
+        except Exception as error:
+            # Ray raises what the callee raised, mixed with types of its own: all mean that this call failed
+            raise DownstreamError(f"{arm} {version.model_version}: {_last_line(error)}") from error
+        if answer.bundle != version.bundle:
+            raise DownstreamError(f"{arm}: asked for {version.bundle}, answered by {answer.bundle}")
+        return answer.rows()
+
+
+@serve.ingress()
+class Router:
+    """Replicated. Every replica follows the routing table in the store by itself."""
+
+    def __init__(
+        self,
+        options: ReplicaOptions,
+        api_key: str,
+        open_on_loopback: bool,
+        scaler: DeploymentHandle,
+        arms: dict[str, DeploymentHandle],
+        steward: DeploymentHandle,
+    ) -> None:
+        del steward  # bound here so that it is part of the application
+        self._api_key = api_key
+        self._open_on_loopback = open_on_loopback
+        self.service = Service(
+            options.contract,
+            tuple(arms),
+            ServeDownstream(scaler, arms),
+            Store(options.store_url),
+            BundleCache(options.cache, options.contract),
+        )
+        self._following = asyncio.create_task(self.service.follow())
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        """Called by Serve after the constructor."""
+        return KeyGuard(build_api(self.service), self._api_key, open_on_loopback=self._open_on_loopback)
+
+    async def waiting_for(self) -> tuple[str, ...]:
+        """Arms that do not answer yet, for the root application."""
+        return self.service.waiting_for
+
+    def check_health(self) -> None:
+        """Serve replaces a replica that no longer follows the table."""
+        if self._following.done():
+            raise RuntimeError(
+                f"the replica no longer follows the routing table: {self._following.exception()!r}"
+            )
+
+    async def __del__(self) -> None:
+        """Serve awaits this when it stops the replica."""
+        self._following.cancel()
+        await self.service.close()
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else repr(error)

@@ -1,0 +1,202 @@
+"""What a router replica holds and does, without Serve: predict, journal, take truth, follow the table."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+from ulid import ULID
+
+from deployments.answers import Prediction, answer_members, render
+from deployments.errors import Unavailable
+from deployments.feedback import FeedbackParser
+from deployments.instances import InstanceParser
+from deployments.model_cache import BundleCache
+from deployments.predictor import Answered, Downstream, DownstreamError, Predictor
+from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable, check_arms
+from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable, Truth
+from features.contract import Contract
+from training.bundle import Card
+
+log = logging.getLogger(__name__)
+
+POLL_PERIOD_S = 0.5
+PROOF_TIMEOUT_S = 10.0
+
+
+class Service:
+    """One workload as one router replica serves it. Belongs to one event loop.
+
+    Args:
+        contract: what is served.
+        arms: names of the arm deployments.
+        downstream: the scaler and the arms.
+        store: journal and routing table.
+        cache: bundles, for what `info` tells and for proving that an arm answers.
+        now: UTC time.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        arms: Sequence[str],
+        downstream: Downstream,
+        store: Store,
+        cache: BundleCache,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.contract = contract
+        self.arms = tuple(arms)
+        self.instances = InstanceParser(contract)
+        self.feedback = FeedbackParser(contract)
+        self._downstream = downstream
+        self._store = store
+        self._cache = cache
+        self._now = now
+        self._journal = JournalWriter(store)
+        self._predictor = Predictor(contract.workload, downstream, self._record)
+        self._cards: dict[ArmVersion, Card] = {}
+        self.example_answer: dict[str, Any] | None = None
+
+    @property
+    def table(self) -> RoutingTable | None:
+        """The routing table in use; None before the first one was read."""
+        return self._predictor.table
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """Arms of the policy that have not answered this replica yet; it is ready when there are none."""
+        if self.table is None:
+            return self.arms
+        proven = {arm for arm, version in self.table.arms.items() if version in self._cards}
+        return tuple(arm for arm in self.arms if arm in self.table.policy.arms and arm not in proven)
+
+    async def predict(self, body: bytes, requested_arm: str | None) -> Prediction:
+        """Answer one instance; see `InstanceParser` and `Predictor.predict` for what is raised."""
+        return await self._predictor.predict(self.instances.parse_instance(body), requested_arm)
+
+    async def predict_batch(self, body: bytes, requested_arm: str | None) -> list[Prediction]:
+        """Answer many in order. Parsing 10,000 takes seconds, so it leaves the event loop to others."""
+        instances = await asyncio.to_thread(self.instances.parse_batch, body)
+        return await self._predictor.predict_batch(instances, requested_arm)
+
+    async def take_truths(self, truths: Sequence[Truth]) -> FeedbackCounts:
+        """Write truths; on disk when this returns. Predictions of this replica are written before them."""
+        await self._journal.flush()
+        return await asyncio.to_thread(self._store.write_truths, self.contract.workload, truths)
+
+    async def put_policy(self, policy: RoutingPolicy, expected_revision: int | None = None) -> RoutingTable:
+        """Put the policy in force, here at once and on the other replicas within a poll.
+
+        Raises:
+            FieldError: it names an arm that there is not.
+            Conflict: another revision is in force than the one expected.
+        """
+        check_arms(policy, self.arms)
+        await asyncio.to_thread(
+            self._store.put_policy,
+            self.contract.workload,
+            policy,
+            actor="api",
+            expected_revision=expected_revision,
+        )
+        await self.poll()
+        if self.table is None:
+            raise Unavailable("the routing table cannot be read")
+        return self.table
+
+    def cards(self) -> dict[str, tuple[ArmVersion, Card]]:
+        """Version and card of each arm that has answered."""
+        arms = self.table.arms if self.table else {}
+        return {
+            arm: (version, self._cards[version]) for arm, version in arms.items() if version in self._cards
+        }
+
+    async def poll(self) -> None:
+        """Read the routing table once and use it; versions not met before are asked their golden inputs."""
+        table = await asyncio.to_thread(self._store.routing, self.contract.workload)
+        if table is None:
+            return
+        if self.table is None or table.revision > self.table.revision:
+            self._predictor.use(table)
+        for arm, version in table.arms.items():
+            if version not in self._cards:
+                await self._prove(arm, version)
+
+    async def follow(self) -> None:
+        """Poll for ever. A store that is away leaves the table as it is."""
+        while True:
+            try:
+                await self.poll()
+            except (StoreUnavailable, OSError) as error:
+                log.warning("routing table not read: %s", error, extra={"workload": self.contract.workload})
+            await asyncio.sleep(POLL_PERIOD_S)
+
+    async def close(self) -> None:
+        """Write what waits."""
+        await self._journal.close()
+
+    async def _prove(self, arm: str, version: ArmVersion) -> None:
+        """One call through scaler and arm, so that ready means that it answers. Not journalled."""
+        bundle = await asyncio.to_thread(self._cache.fetch, version.bundle, version.source)
+        raw = bundle.golden.raw[:1]
+        if self.contract.example:
+            raw = self.instances.parse_instance(orjson.dumps(self.contract.example)).raw[np.newaxis]
+        try:
+            async with asyncio.timeout(PROOF_TIMEOUT_S):
+                (row,) = await self._downstream(arm, version, raw)
+        except (DownstreamError, TimeoutError) as error:
+            log.warning(
+                "arm does not answer yet: %r", error, extra={"workload": self.contract.workload, "arm": arm}
+            )
+            return
+        self._cards[version] = bundle.card
+        if self.contract.example:
+            self.example_answer = render(
+                self.contract, Prediction(str(ULID()), row, arm, version, fallback=False)
+            )
+
+    def breaker_state(self, arm: str) -> str:
+        """closed, open or half_open, in this replica."""
+        return self._predictor.breaker(arm).state
+
+    def _record(self, answered: Answered) -> None:
+        prediction, instance = answered.prediction, answered.instance
+        value, interval = answer_members(self.contract, prediction.row)
+        tried = answered.decision.attempts
+        row = PredictionRow(
+            workload=self.contract.workload,
+            id=instance.id,
+            entity=instance.entity,
+            arm=prediction.arm,
+            model_version=prediction.version.model_version,
+            bundle=prediction.version.bundle,
+            schema_version=self.contract.schema_version,
+            named=answered.decision.named,
+            fallback=prediction.fallback,
+            attempts=tried[: tried.index(prediction.arm) + 1],
+            created_at=self._now(),
+            latency_s=answered.latency_s,
+            prediction=value,
+            interval=interval,
+            coverage=prediction.row.coverage,
+            filled=instance.filled,
+            payload=instance.payload.decode(),
+        )
+        self._journal.add(row)
+        log.info(
+            "predicted",
+            extra={
+                "request_id": instance.id,
+                "workload": row.workload,
+                "arm": row.arm,
+                "model_version": row.model_version,
+                "latency_ms": round(row.latency_s * 1000, 2),
+                "fallback": row.fallback,
+            },
+        )

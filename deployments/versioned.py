@@ -1,0 +1,86 @@
+"""What the scaler and the arms have in common: they serve several bundle versions and load beside serving."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from deployments.model_cache import BundleCache, WarmVersions
+from deployments.routing import ArmVersion
+from deployments.store import Store
+from features.contract import Contract
+from training.bundle import Bundle
+from training.errors import BundleError
+
+Runtime = TypeVar("Runtime")
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
+
+# Below this a batch takes less time than handing it to a thread does.
+INLINE_ROWS = 64
+
+
+@dataclass(frozen=True)
+class ReplicaOptions:
+    """What a replica needs to find its bundles.
+
+    Attributes:
+        contract: what is served.
+        cache: folder of the bundle cache on this node.
+        store_url: SQLAlchemy URL of the store.
+    """
+
+    contract: Contract
+    cache: Path
+    store_url: str
+
+
+class VersionedReplica(Generic[Runtime]):
+    """Holds a runtime per bundle version. A replica that starts late loads what the routing table names.
+
+    Args:
+        options: where the bundles and the table are.
+        start: makes the runtime of a bundle and checks it against the golden inputs.
+        arm: load the versions of this arm only; None for all.
+    """
+
+    def __init__(
+        self, options: ReplicaOptions, start: Callable[[Bundle], Runtime], arm: str | None = None
+    ) -> None:
+        self._versions = WarmVersions(BundleCache(options.cache, options.contract), start)
+        table = Store(options.store_url).routing(options.contract.workload)
+        for name, version in (table.arms if table else {}).items():
+            if arm in (None, name):
+                self._try_load(version)
+
+    async def load(self, version: ArmVersion) -> int:
+        """Load a version beside the ones in use; answers with this replica's process id.
+
+        Raises:
+            BundleError: the bundle is not what its hash says, or fails its golden inputs.
+        """
+        await asyncio.to_thread(self._versions.load, version.bundle, version.source)
+        return os.getpid()
+
+    def _try_load(self, version: ArmVersion) -> None:
+        """Load at start, if possible: one bad version must not keep the others from being served."""
+        try:
+            self._versions.load(version.bundle, version.source)
+        except (BundleError, OSError):
+            log.exception("bundle not loaded at start", extra={"bundle": version.bundle})
+
+    async def run(self, version: ArmVersion, rows: int, compute: Callable[[Runtime], Result]) -> Result:
+        """Run `compute` on that version, off the event loop when `rows` are many."""
+        runtime = self._versions.warm(version.bundle)
+        if runtime is None:
+            # the Steward loads before it flips the table, so only a replica younger than both comes here
+            log.warning("bundle loaded on demand", extra={"bundle": version.bundle})
+            runtime = await asyncio.to_thread(self._versions.load, version.bundle, version.source)
+        if rows <= INLINE_ROWS:
+            return compute(runtime)
+        return await asyncio.to_thread(compute, runtime)
