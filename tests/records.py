@@ -1,0 +1,27 @@
+"""Rows of the journal for tests."""
+
+from datetime import UTC, datetime
+
+from deployments.store import PredictionRow
+
+
+def row(number: int) -> PredictionRow:
+    """The prediction with the id `number`."""
+    return PredictionRow(
+        workload="apogee",
+        id=str(number),
+        entity="A12",
+        arm="mlp",
+        model_version="1",
+        bundle="sha256:00",
+        schema_version="1.0",
+        named=False,
+        fallback=False,
+        attempts=("mlp",),
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        latency_s=0.01,
+        prediction={"apogee_m": 1.0},
+        interval={"apogee_m": [0.5, 1.5]},
+        coverage=0.9,
+        payload="{}",
+    )

@@ -1,0 +1,144 @@
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+
+import pytest
+from records import row
+
+from deployments.store import JournalWriter, PredictionRow, StoreUnavailable
+
+
+class Sink:
+    """Takes rows by id; fails as it is told."""
+
+    def __init__(self, away_for: int = 0, lost_answers: int = 0, refuses: Sequence[str] = ()) -> None:
+        self.rows: dict[str, PredictionRow] = {}
+        self.batches: list[int] = []
+        self.away_for = away_for
+        self.lost_answers = lost_answers
+        self.refuses = refuses
+        self.threads: set[int] = set()
+
+    def write_predictions(self, rows: Sequence[PredictionRow]) -> None:
+        self.threads.add(threading.get_ident())
+        self.batches.append(len(rows))
+        if self.away_for:
+            self.away_for -= 1
+            raise StoreUnavailable("locked")
+        if bad := [one.id for one in rows if one.id in self.refuses]:
+            raise TypeError(f"not JSON: {bad}")
+        for one in rows:
+            self.rows.setdefault(one.id, one)
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise StoreUnavailable("connection lost after the commit")
+
+
+class Pauses:
+    """A sleep that takes no time and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        await asyncio.sleep(0)
+
+
+async def test_rows_gather_for_one_interval_and_go_in_one_batch_from_a_thread() -> None:
+    sink, pauses = Sink(), Pauses()
+    journal = JournalWriter(sink, flush_interval_s=0.2, sleep=pauses)
+    for number in range(5):
+        journal.add(row(number))
+    assert (sink.batches, journal.waiting) == ([], 5)
+    assert journal._task is not None
+    await journal._task
+    assert (sink.batches, journal.waiting, journal.written) == ([5], 0, 5)
+    assert pauses.seconds == [0.2]
+    assert threading.get_ident() not in sink.threads
+
+
+async def test_flush_writes_what_was_added_in_batches() -> None:
+    sink = Sink()
+    journal = JournalWriter(sink, max_batch=4)
+    for number in range(10):
+        journal.add(row(number))
+    await journal.flush()
+    assert sink.batches == [4, 4, 2]
+    assert list(sink.rows) == [str(n) for n in range(10)]
+    await journal.close()
+
+
+async def test_a_batch_that_fails_is_written_again_after_growing_pauses() -> None:
+    sink, pauses = Sink(away_for=4), Pauses()
+    journal = JournalWriter(sink, flush_interval_s=60, backoff_s=0.1, max_backoff_s=0.5, sleep=pauses)
+    journal.add(row(1))
+    await journal.flush()
+    assert [seconds for seconds in pauses.seconds if seconds < 60] == [0.1, 0.2, 0.4, 0.5]
+    assert sink.batches == [1] * 5
+    assert (list(sink.rows), journal.written, journal.dropped) == (["1"], 1, 0)
+    await journal.close()
+
+
+async def test_a_commit_whose_answer_was_lost_does_no_harm() -> None:
+    sink = Sink(lost_answers=1)
+    journal = JournalWriter(sink, sleep=Pauses())
+    journal.add(row(1))
+    journal.add(row(2))
+    await journal.flush()
+    assert sink.batches == [2, 2]
+    assert (list(sink.rows), journal.written) == (["1", "2"], 2)
+    await journal.close()
+
+
+async def test_a_row_that_the_store_cannot_take_goes_alone(caplog: pytest.LogCaptureFixture) -> None:
+    sink = Sink(refuses=["3"])
+    journal = JournalWriter(sink, max_batch=4, sleep=Pauses())
+    for number in range(6):
+        journal.add(row(number))
+    await journal.flush()
+    assert list(sink.rows) == ["0", "1", "2", "4", "5"]
+    assert sink.batches == [4, 1, 1, 1, 1, 2]
+    assert (journal.written, journal.dropped, journal.waiting) == (5, 1, 0)
+    assert "the store cannot take 3: TypeError" in caplog.text
+    await journal.close()
+
+
+async def test_a_full_buffer_drops_the_newest_counts_them_and_keeps_the_log_short(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = Sink()
+    journal = JournalWriter(sink, max_buffer=3)
+    for number in range(13):
+        journal.add(row(number))
+    assert (journal.waiting, journal.dropped) == (3, 10)
+    assert [r.levelno for r in caplog.records] == [logging.ERROR] * 4  # the 1st, 2nd, 4th and 8th
+    await journal.flush()
+    assert list(sink.rows) == ["0", "1", "2"]
+    await journal.close()
+
+
+async def test_close_gives_up_when_the_store_stays_away(caplog: pytest.LogCaptureFixture) -> None:
+    journal = JournalWriter(Sink(away_for=10**9), sleep=Pauses())
+    journal.add(row(1))
+    await journal.close(timeout_s=0.05)
+    assert (journal.waiting, journal.dropped) == (0, 1)
+    assert "1 predictions are lost" in caplog.text
+
+
+async def test_rows_added_while_others_are_written_are_written_next() -> None:
+    sink = Sink()
+    journal = JournalWriter(sink, sleep=Pauses())
+
+    async def producer() -> None:
+        for number in range(200):
+            journal.add(row(number))
+            if number % 7 == 0:
+                await asyncio.sleep(0)
+
+    await asyncio.gather(producer(), producer())
+    await journal.flush()
+    assert set(sink.rows) == {str(n) for n in range(200)}
+    assert journal.written == 400
+    await journal.close()

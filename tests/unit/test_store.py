@@ -1,0 +1,261 @@
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from records import row
+from sqlalchemy import text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from deployments.errors import Conflict
+from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.store import FeedbackCounts, Store, StoreCounts, StoreUnavailable, Truth
+from deployments.store.engine import reading
+from deployments.store.schema import metadata
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
+
+
+def version(number: int) -> ArmVersion:
+    return ArmVersion(model_version=str(number), bundle=f"sha256:{number}", source=f"models/{number}")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Store:
+    made = Store(f"sqlite:///{tmp_path}/new/store.db", clock)
+    made.create_tables()
+    return made
+
+
+def truth(number: int, value: float = 1.0, observed_at: datetime | None = None) -> Truth:
+    return Truth(str(number), {"apogee_m": value}, observed_at)
+
+
+def test_a_prediction_comes_back_as_it_was(store: Store) -> None:
+    store.write_predictions([row(1)])
+    assert store.predictions("apogee") == [(1, row(1))]
+    assert store.predictions("weather") == []
+
+
+def test_writing_a_prediction_again_changes_nothing(store: Store) -> None:
+    store.write_predictions([row(1), row(2)])
+    store.write_predictions([row(2), row(3), row(3)])
+    assert [one.id for _, one in store.predictions("apogee")] == ["1", "2", "3"]
+
+
+def test_reading_by_cursor(store: Store) -> None:
+    store.write_predictions([row(n) for n in range(5)])
+    first = store.predictions("apogee", limit=2)
+    rest = store.predictions("apogee", after=first[-1][0])
+    assert [one.id for _, one in first + rest] == ["0", "1", "2", "3", "4"]
+
+
+def test_truth_joins_its_prediction(store: Store, clock: Clock) -> None:
+    store.write_predictions([row(1)])
+    observed = NOW - timedelta(minutes=2)
+    assert store.write_truths("apogee", [truth(1, 3120.4, observed)]) == FeedbackCounts(1, 0, 0)
+    (joined,) = store.joined("apogee")
+    assert (joined.seq, joined.prediction, joined.truth) == (1, row(1), {"apogee_m": 3120.4})
+    assert (joined.observed_at, joined.received_at) == (observed, NOW)
+
+
+def test_truth_that_comes_first_waits(store: Store) -> None:
+    assert store.write_truths("apogee", [truth(1)]) == FeedbackCounts(0, 0, 1)
+    assert store.joined("apogee") == []
+    assert store.counts("apogee") == StoreCounts(0, 1, 0, 1, 0, 0)
+    store.write_predictions([row(1)])
+    assert [one.prediction.id for one in store.joined("apogee")] == ["1"]
+    assert store.counts("apogee") == StoreCounts(1, 1, 1, 0, 0, 0)
+
+
+def test_a_pair_completed_late_comes_after_the_cursor(store: Store) -> None:
+    store.write_predictions([row(1), row(2)])
+    store.write_truths("apogee", [truth(2)])
+    cursor = store.joined("apogee")[-1].seq
+    store.write_truths("apogee", [truth(1)])
+    assert [one.prediction.id for one in store.joined("apogee", after=cursor)] == ["1"]
+
+
+def test_the_first_truth_stands_and_later_ones_are_kept_apart(store: Store) -> None:
+    store.write_predictions([row(1)])
+    counts = store.write_truths("apogee", [truth(1, 1.0), truth(1, 2.0)])
+    assert counts == FeedbackCounts(accepted=1, duplicate=1, unmatched=0)
+    assert store.write_truths("apogee", [truth(1, 1.0)]) == FeedbackCounts(0, 1, 0)
+    assert [one.truth for one in store.joined("apogee")] == [{"apogee_m": 1.0}]
+    assert store.counts("apogee") == StoreCounts(1, 1, 1, 0, repeated=2, conflicting=1)
+
+
+def test_workloads_do_not_share_ids(store: Store) -> None:
+    store.write_predictions([row(1)])
+    assert store.write_truths("weather", [truth(1)]) == FeedbackCounts(0, 0, 1)
+    assert store.joined("apogee") == store.joined("weather") == []
+
+
+def test_more_truths_than_a_statement_has_parameters(store: Store) -> None:
+    numbers = range(12_000)
+    store.write_predictions([row(n) for n in numbers[::2]])
+    assert store.write_truths("apogee", [truth(n) for n in numbers]) == FeedbackCounts(6000, 0, 6000)
+    assert store.write_truths("apogee", [truth(n) for n in numbers]) == FeedbackCounts(0, 12_000, 0)
+
+
+def test_a_time_without_a_zone_is_refused(store: Store) -> None:
+    with pytest.raises(Exception, match=r"got 2026-03-01T12:00:00 without a zone"):
+        store.write_truths("apogee", [truth(1, observed_at=NOW.replace(tzinfo=None))])
+    assert store.counts("apogee").truths == 0
+
+
+Event = st.tuples(st.sampled_from(["prediction", "truth"]), st.integers(0, 5), st.sampled_from([1.0, 2.0]))
+
+
+@given(st.lists(st.lists(Event, max_size=6), max_size=6))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_order_of_predictions_and_truths_ends_in_the_same_pairs(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, int, float]]]
+) -> None:
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/s.db", lambda: NOW)
+    store.create_tables()
+    known: set[int] = set()
+    first: dict[int, float] = {}
+    seen, cursor = [], 0
+    for batch in batches:
+        known |= {number for kind, number, _ in batch if kind == "prediction"}
+        store.write_predictions([row(number) for kind, number, _ in batch if kind == "prediction"])
+        sent = [(number, value) for kind, number, value in batch if kind == "truth"]
+        counts = store.write_truths("apogee", [truth(number, value) for number, value in sent])
+        assert counts.accepted + counts.duplicate + counts.unmatched == len(sent)
+        for number, value in sent:
+            first.setdefault(number, value)
+        new = store.joined("apogee", after=cursor)
+        cursor = new[-1].seq if new else cursor
+        seen += [(int(one.prediction.id), one.truth["apogee_m"]) for one in new]
+    assert sorted(seen) == sorted((n, v) for n, v in first.items() if n in known)
+    store.close()
+
+
+def test_routing_is_there_once_a_policy_is(store: Store) -> None:
+    assert store.routing("apogee") is None
+    assert store.put_arm("apogee", "mlp", version(1)) == 1
+    assert store.routing("apogee") is None
+    assert store.put_policy("apogee", POLICY) == 2
+    assert store.routing("apogee") == RoutingTable(revision=2, policy=POLICY, arms={"mlp": version(1)})
+
+
+def test_arms_are_set_kept_and_taken_out(store: Store) -> None:
+    store.put_policy("apogee", POLICY)
+    store.put_arms("apogee", {"mlp": version(1), "linear": version(1)})
+    assert store.put_arms("apogee", {"mlp": version(2)}) == 3
+    assert store.put_arms("apogee", {"linear": None}) == 4
+    assert store.put_arms("apogee", {"mlp": version(2), "linear": None}) == 4  # as it is already
+    table = store.routing("apogee")
+    assert table is not None
+    assert table.arms == {"mlp": version(2)}
+
+
+def test_a_seeded_policy_does_not_replace_one(store: Store) -> None:
+    assert store.seed_policy("apogee", POLICY) == 1
+    assert store.seed_policy("apogee", RoutingPolicy(weights={"linear": 1})) == 1
+    table = store.routing("apogee")
+    assert table is not None
+    assert table.policy == POLICY
+
+
+def test_a_policy_based_on_an_old_revision_is_refused(store: Store) -> None:
+    store.put_policy("apogee", POLICY, expected_revision=0)
+    store.put_policy("apogee", POLICY, expected_revision=1)
+    with pytest.raises(Conflict, match="the routing has revision 2, not 1"):
+        store.put_policy("apogee", POLICY, expected_revision=1)
+
+
+def test_changes_of_routing_are_acts(store: Store) -> None:
+    store.put_policy("apogee", POLICY, actor="ann")
+    store.put_arm("apogee", "mlp", version(1), actor="steward")
+    cursor = store.record_act("apogee", "retrain", "ann", {"reason": "drift"})
+    policy, arms, retrain = store.acts("apogee")
+    assert (policy.kind, policy.actor, policy.detail["to"]["weights"]) == ("policy", "ann", POLICY.weights)
+    assert (arms.kind, arms.detail["from"], arms.detail["revision"]) == ("arms", {"mlp": None}, 2)
+    assert (retrain.seq, retrain.at, retrain.detail) == (cursor, NOW, {"reason": "drift"})
+    assert store.acts("apogee", after=cursor) == []
+
+
+def test_sqlite_is_durable_at_each_commit(store: Store) -> None:
+    with reading(store._engine) as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(text("PRAGMA synchronous")) == 2  # FULL
+
+
+def test_a_database_that_is_away_is_told_from_a_wrong_statement(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="unable to open database file"):
+        Store(f"sqlite:///{tmp_path}/no/such/folder/s.db").counts("apogee")
+
+
+def test_the_tables_are_valid_for_postgresql() -> None:
+    statements = [str(CreateTable(t).compile(dialect=postgresql.dialect())) for t in metadata.sorted_tables]
+    assert any("seq BIGSERIAL NOT NULL" in statement for statement in statements)
+    assert any("created_at TIMESTAMP WITH TIME ZONE" in statement for statement in statements)
+
+
+def test_threads_that_bump_the_revision_lose_no_update(store: Store) -> None:
+    def put(worker: int) -> Callable[[], None]:
+        def work() -> None:
+            for number in range(10):
+                store.put_arm("apogee", f"arm {worker}", version(number))
+
+        return work
+
+    threads = [threading.Thread(target=put(worker)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.put_policy("apogee", POLICY) == 41
+    table = store.routing("apogee")
+    assert table is not None
+    assert table.arms == {f"arm {worker}": version(9) for worker in range(4)}
+
+
+def _one_process(url: str, worker: int) -> tuple[int, int]:
+    """Everything that processes do at once, over ids that they share."""
+    store = Store(url)
+    store.create_tables()
+    accepted = repeated = 0
+    for start in range(0, 100, 10):
+        store.write_predictions([row(n) for n in range(start, start + 10)])
+        counts = store.write_truths("apogee", [truth(n) for n in range(start, start + 10)])
+        accepted += counts.accepted
+        repeated += counts.duplicate
+        store.put_arm("apogee", f"arm {worker}", version(start))
+    store.close()
+    return accepted, repeated
+
+
+def test_processes_that_write_at_once_count_everything_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
+        counts = list(pool.map(_one_process, [url] * 3, range(3)))
+    store = Store(url)
+    assert sum(accepted for accepted, _ in counts) == 100
+    assert sum(repeated for _, repeated in counts) == 200
+    assert store.counts("apogee") == StoreCounts(100, 100, 100, 0, 200, 0)
+    assert len(store.joined("apogee")) == 100
+    assert store.put_policy("apogee", POLICY) == 31
+    store.close()
