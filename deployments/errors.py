@@ -12,7 +12,7 @@ RequestError
 
 InvalidFields            several FieldErrors in one body
 
-All of them survive pickling, so that they may cross a process boundary.
+A RequestError survives pickling, so that it may cross a process boundary.
 """
 
 from __future__ import annotations

@@ -1,0 +1,109 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from stat import S_IMODE
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from deployments.auth import KeyGuard, check_key, read_or_create_key
+from deployments.errors import Unauthorized
+
+
+def answer(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("in")
+
+
+APP = Starlette(routes=[Route("/info", answer), Route("/healthz", answer)])
+
+
+async def get(
+    guard: KeyGuard, path: str = "/info", authorization: str | None = None, host: str = "localhost:8000"
+) -> httpx.Response:
+    headers = {"host": host.encode()} | (
+        {"authorization": authorization.encode("latin-1")} if authorization is not None else {}
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://test") as client:
+        return await client.get(path, headers=headers)
+
+
+@pytest.mark.parametrize("authorization", ["Bearer right", "bearer right", "Bearer  right "])
+async def test_the_right_key_passes(authorization: str) -> None:
+    assert (await get(KeyGuard(APP, "right"), authorization=authorization)).text == "in"
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "right", "Bearer", "Bearer ", "Bearer wrong", "Basic right", "Bearer é"]
+)
+async def test_without_the_key_nothing_passes(authorization: str | None) -> None:
+    response = await get(KeyGuard(APP, "right"), authorization=authorization)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "right" not in response.text
+
+
+async def test_public_paths_need_no_key() -> None:
+    guard = KeyGuard(APP, "right", public_paths=("/healthz",))
+    assert (await get(guard, "/healthz")).text == "in"
+    assert (await get(guard, "/info")).status_code == 401
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST", "[::1]"])
+async def test_open_on_loopback_answers_without_a_key_but_not_with_a_wrong_one(host: str) -> None:
+    guard = KeyGuard(APP, "right", open_on_loopback=True)
+    assert (await get(guard, host=host)).text == "in"
+    assert (await get(guard, host=host, authorization="Bearer wrong")).status_code == 401
+    assert (await get(guard, host=host, authorization="Bearer right")).text == "in"
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil:1"]
+)
+async def test_open_on_loopback_is_closed_under_other_names(host: str) -> None:
+    guard = KeyGuard(APP, "right", open_on_loopback=True)
+    assert (await get(guard, host=host)).status_code == 401
+    assert (await get(guard, host=host, authorization="Bearer right")).text == "in"
+
+
+def test_an_empty_header_is_a_wrong_key() -> None:
+    with pytest.raises(Unauthorized, match="not the one"):
+        check_key("", "right", without_key=True)
+
+
+def test_the_key_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "api-key"
+    key = read_or_create_key(path, {})
+    assert len(key) >= 43
+    assert read_or_create_key(path, {}) == key
+    assert S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_key_file_that_others_may_read_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "api-key"
+    path.write_text("mine\n")
+    path.chmod(0o644)
+    assert read_or_create_key(path, {}) == "mine"
+    assert S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_all_who_start_together_get_the_same_key(tmp_path: Path) -> None:
+    path = tmp_path / "var" / "api-key"
+    with ThreadPoolExecutor(16) as pool:
+        keys = set(pool.map(lambda _: read_or_create_key(path, {}), range(64)))
+    assert keys == {path.read_text().strip()}
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    assert read_or_create_key(tmp_path / "api-key", {"RAYSONDE_API_KEY": "given"}) == "given"
+    assert not (tmp_path / "api-key").exists()
+
+
+def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "api-key").touch()
+    with pytest.raises(ValueError, match="got an empty file, expected a key"):
+        read_or_create_key(tmp_path / "api-key", {})
