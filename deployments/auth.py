@@ -6,6 +6,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Collection, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -74,15 +75,21 @@ def check_key(authorization: str | None, key: str, *, without_key: bool = False)
         raise Unauthorized("The key is not the one of this service; send it as Authorization: Bearer KEY")
 
 
+def behind_proxy(environment: Mapping[str, str]) -> bool:
+    """Whether Serve stands behind HAProxy, whose address is then the client of every request."""
+    return environment.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
+
+
 class KeyGuard:
     """ASGI middleware that refuses requests without the key, by a 401 problem document.
 
     Args:
         app: what is guarded.
         key: the right one.
-        open_on_loopback: whether requests without a key pass, for a service that is bound to loopback.
-            They must also address it by a loopback name, so that a web page that a browser shows cannot
-            reach it under a name of its own (DNS rebinding).
+        open_on_loopback: whether requests without a key pass when they come from this machine to its
+            loopback interface. They must also address it by a loopback name, so that a web page that a
+            browser shows cannot reach it under a name of its own (DNS rebinding). Not for a service behind
+            a proxy, which makes every request come from this machine.
         public_paths: paths that need no key.
     """
 
@@ -103,7 +110,7 @@ class KeyGuard:
         """Answer 401, or pass the request on."""
         if scope["type"] in ("http", "websocket") and scope["path"] not in self._public_paths:
             headers = Headers(scope=scope)
-            without_key = self._open_on_loopback and _is_loopback(headers.get("host", ""))
+            without_key = self._open_on_loopback and _stays_on_loopback(scope, headers)
             try:
                 check_key(headers.get("authorization"), self._key, without_key=without_key)
             except Unauthorized as error:
@@ -112,6 +119,23 @@ class KeyGuard:
         await self._app(scope, receive, send)
 
 
-def _is_loopback(host: str) -> bool:
+def _stays_on_loopback(scope: Scope, headers: Headers) -> bool:
+    """Whether both ends of the connection, and the name by which it was asked for, are of loopback."""
+    ends = [scope.get("client"), scope.get("server")]
+    if not all(end and _is_loopback_address(end[0]) for end in ends):
+        return False
+    if "forwarded" in headers or "x-forwarded-for" in headers:
+        return False
+    return _is_loopback_name(headers.get("host", ""))
+
+
+def _is_loopback_address(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_loopback_name(host: str) -> bool:
     name, colon, port = host.rpartition(":")
     return (name if colon and port.isdigit() else host).lower() in _LOOPBACK_HOSTS

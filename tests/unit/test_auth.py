@@ -1,6 +1,8 @@
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from stat import S_IMODE
+from typing import Any
 
 import httpx
 import pytest
@@ -8,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from deployments.auth import KeyGuard, check_key, read_or_create_key
 from deployments.errors import Unauthorized
@@ -21,13 +24,23 @@ APP = Starlette(routes=[Route("/info", answer), Route("/healthz", answer)])
 
 
 async def get(
-    guard: KeyGuard, path: str = "/info", authorization: str | None = None, host: str = "localhost:8000"
+    guard: KeyGuard,
+    path: str = "/info",
+    authorization: str | None = None,
+    host: str = "localhost:8000",
+    client: str = "127.0.0.1",
+    server: str = "127.0.0.1",
+    extra: Mapping[str, str] | None = None,
 ) -> httpx.Response:
-    headers = {"host": host.encode()} | (
-        {"authorization": authorization.encode("latin-1")} if authorization is not None else {}
-    )
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://test") as client:
-        return await client.get(path, headers=headers)
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await guard({**scope, "client": (client, 5), "server": (server, 8000)}, receive, send)
+
+    headers = [(name.encode(), value.encode()) for name, value in (extra or {}).items()]
+    if authorization is not None:
+        headers.append((b"authorization", authorization.encode("latin-1")))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as session:
+        return await session.get(path, headers=headers)
 
 
 @pytest.mark.parametrize("authorization", ["Bearer right", "bearer right", "Bearer  right "])
@@ -67,6 +80,21 @@ async def test_open_on_loopback_is_closed_under_other_names(host: str) -> None:
     guard = KeyGuard(APP, "right", open_on_loopback=True)
     assert (await get(guard, host=host)).status_code == 401
     assert (await get(guard, host=host, authorization="Bearer right")).text == "in"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"server": "10.1.2.3"},
+        {"client": "10.1.2.3"},
+        {"extra": {"x-forwarded-for": "10.1.2.3"}},
+        {"extra": {"forwarded": "for=10.1.2.3"}},
+    ],
+)
+async def test_open_on_loopback_is_closed_to_what_comes_from_elsewhere(elsewhere: Any) -> None:
+    guard = KeyGuard(APP, "right", open_on_loopback=True)
+    assert (await get(guard, **elsewhere)).status_code == 401
+    assert (await get(guard, authorization="Bearer right", **elsewhere)).text == "in"
 
 
 def test_an_empty_header_is_a_wrong_key() -> None:
