@@ -12,7 +12,7 @@ from ray import serve
 from ray.serve import Application
 
 from deployments.arm import Arm
-from deployments.auth import read_or_create_key
+from deployments.auth import behind_proxy, read_or_create_key
 from deployments.router import Router
 from deployments.routing import RoutingPolicy
 from deployments.scaler import FeatureScaler
@@ -54,7 +54,7 @@ def build(arguments: AppArguments) -> Application:
     store.create_tables()
     store.seed_policy(contract.workload, policy)
     _require_models(settings, store, contract.workload)
-    options = ReplicaOptions(contract, settings.bundle_cache, settings.store_url)
+    options = ReplicaOptions(contract, settings.bundle_cache, settings.logs, settings.store_url)
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options)
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     steward = serve.deployment(Steward).options(name="Steward").bind(options, settings, scaler, arms)
@@ -64,7 +64,7 @@ def build(arguments: AppArguments) -> Application:
         .bind(
             options,
             read_or_create_key(settings.api_key_file, os.environ),
-            arguments.open_on_loopback,
+            arguments.open_on_loopback and not behind_proxy(os.environ),
             scaler,
             arms,
             steward,

@@ -23,13 +23,12 @@ class FeedbackParser:
         target = contract.target
         self._expected = f"a finite number of {target.unit} in [{target.minimum:g}, {target.maximum:g}]"
         self.item_model = _item_model(contract)
+        limits = Field(min_length=1, max_length=MAX_TRUTHS, fail_fast=True)
+        items: Any = Annotated[list[self.item_model], limits]  # type: ignore[name-defined]
         self.model = create_model(
             f"{contract.workload}_feedback",
             __config__=_STRICT,
-            items=(
-                Annotated[list[self.item_model], Field(min_length=1, max_length=MAX_TRUTHS, fail_fast=True)],  # type: ignore[name-defined]
-                Field(description="truths, each under the id of its prediction"),
-            ),
+            items=(items, Field(description="truths, each under the id of its prediction")),
         )
 
     def parse(self, body: bytes) -> list[Truth]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Any, TextIO
 
 import orjson
 
 # Keys of a request's line, in this order; all other extras follow.
 REQUEST_KEYS = ("request_id", "workload", "arm", "model_version")
+
+_MAX_BYTES = 20 * 1024 * 1024
+_BACKUPS = 3
+_KEPT_S = 7 * 24 * 3600
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -35,7 +43,23 @@ class JsonFormatter(logging.Formatter):
 
 def configure_json_logs(stream: TextIO, logger: str = "", level: int = logging.INFO) -> None:
     """Write the lines of `logger` (the root by default) to `stream`. Called at the edge, once a process."""
-    handler = logging.StreamHandler(stream)
+    _configure(logging.StreamHandler(stream), logger, level)
+
+
+def configure_log_file(folder: Path, name: str, logger: str = "deployments") -> None:
+    """Write the lines of `logger` to `folder/name.<process id>.jsonl`, kept to a few files of bounded size.
+
+    Files of processes that ended a week ago or longer are deleted.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f"{name}.*.jsonl*"):
+        if time.time() - old.stat().st_mtime > _KEPT_S:
+            old.unlink(missing_ok=True)
+    path = folder / f"{name}.{os.getpid()}.jsonl"
+    _configure(RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS), logger, logging.INFO)
+
+
+def _configure(handler: logging.Handler, logger: str, level: int) -> None:
     handler.setFormatter(JsonFormatter())
     target = logging.getLogger(logger)
     target.handlers = [handler]

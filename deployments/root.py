@@ -14,7 +14,7 @@ from ray.serve.exceptions import RayServeException
 from starlette.types import ASGIApp
 
 from deployments import problems
-from deployments.auth import KeyGuard, read_or_create_key
+from deployments.auth import KeyGuard, behind_proxy, read_or_create_key
 from deployments.root_page import render
 from training.settings import Settings
 
@@ -76,9 +76,8 @@ class Root:
 def build(arguments: RootArguments) -> Application:
     """The root application."""
     key = read_or_create_key(Settings.from_environment().api_key_file, os.environ)
-    return (
-        serve.deployment(Root).options(name="Root").bind(arguments.workloads, key, arguments.open_on_loopback)
-    )
+    is_open = arguments.open_on_loopback and not behind_proxy(os.environ)
+    return serve.deployment(Root).options(name="Root").bind(arguments.workloads, key, is_open)
 
 
 async def _state(workload: str) -> str:

@@ -17,6 +17,7 @@ from deployments.answers import Row
 from deployments.api import build_api
 from deployments.arm import PredictedBatch
 from deployments.auth import KeyGuard
+from deployments.logs import configure_log_file
 from deployments.model_cache import BundleCache
 from deployments.predictor import DownstreamError
 from deployments.routing import ArmVersion
@@ -61,6 +62,7 @@ class Router:
         steward: DeploymentHandle,
     ) -> None:
         del steward  # bound here so that it is part of the application
+        configure_log_file(options.logs, f"{options.contract.workload}-router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         self.service = Service(

@@ -12,6 +12,7 @@ import logging
 from ray.exceptions import RayError
 from ray.serve.handle import DeploymentHandle
 
+from deployments.logs import configure_log_file
 from deployments.model_cache import BundleCache
 from deployments.routing import ArmVersion
 from deployments.store import Store
@@ -36,6 +37,7 @@ class Steward:
         scaler: DeploymentHandle,
         arms: dict[str, DeploymentHandle],
     ) -> None:
+        configure_log_file(options.logs, f"{options.contract.workload}-steward")
         self._workload = options.contract.workload
         self._settings = settings
         self._scaler = scaler

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from deployments.logs import configure_log_file
 from deployments.model_cache import BundleCache, WarmVersions
 from deployments.routing import ArmVersion
 from deployments.store import Store
@@ -32,11 +33,13 @@ class ReplicaOptions:
     Attributes:
         contract: what is served.
         cache: folder of the bundle cache on this node.
+        logs: folder of the JSON log files.
         store_url: SQLAlchemy URL of the store.
     """
 
     contract: Contract
     cache: Path
+    logs: Path
     store_url: str
 
 
@@ -52,6 +55,7 @@ class VersionedReplica(Generic[Runtime]):
     def __init__(
         self, options: ReplicaOptions, start: Callable[[Bundle], Runtime], arm: str | None = None
     ) -> None:
+        configure_log_file(options.logs, f"{options.contract.workload}-{arm or 'scaler'}")
         self._versions = WarmVersions(BundleCache(options.cache, options.contract), start)
         table = Store(options.store_url).routing(options.contract.workload)
         for name, version in (table.arms if table else {}).items():

@@ -54,6 +54,11 @@ class Settings:
         return self.var / "data"
 
     @property
+    def logs(self) -> Path:
+        """JSON log files of the replicas, and what the supervised processes print."""
+        return self.var / "logs"
+
+    @property
     def api_key_file(self) -> Path:
         """The key that requests carry."""
         return self.var / "api-key"

@@ -12,6 +12,8 @@ from deployments.errors import Conflict
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store.schema import acts, routing
 
+_SEEDER = "start-up"
+
 
 def read(connection: Connection, workload: str) -> RoutingTable | None:
     """The table of the workload; None until it has a policy."""
@@ -42,11 +44,22 @@ def put_policy(
 
 
 def seed_policy(connection: Connection, workload: str, policy: RoutingPolicy, now: datetime) -> int:
-    """Put the policy unless there is one; the revision that holds."""
-    row = _row(connection, workload)
-    if row is not None and row.policy is not None:
+    """Put the policy when there is none, or when it is not the one that was seeded last; the revision.
+
+    So a change at run time survives a restart, and a change of the workload's file takes effect at one.
+    """
+    query = (
+        select(acts.c.detail)
+        .where(acts.c.workload == workload, acts.c.kind == "policy", acts.c.actor == _SEEDER)
+        .order_by(acts.c.seq.desc())
+        .limit(1)
+    )
+    seeded = connection.scalar(query)
+    if seeded is not None and seeded["to"] == policy.model_dump(mode="json"):
+        row = _row(connection, workload)
+        assert row is not None, "what was seeded is there"
         return int(row.revision)
-    return put_policy(connection, workload, policy, "start-up", now, None)
+    return put_policy(connection, workload, policy, _SEEDER, now, None)
 
 
 def put_arms(

@@ -154,7 +154,10 @@ class Store:
             return routes.put_policy(connection, workload, policy, actor, self._clock(), expected_revision)
 
     def seed_policy(self, workload: str, policy: RoutingPolicy) -> int:
-        """Put the policy unless there is one, as a start-up does; the revision that holds."""
+        """Put the policy of the workload's file, as a start-up does; the revision that holds after.
+
+        A policy that was put at run time stands until the file itself changes.
+        """
         with db.writing(self._engine) as connection:
             return routes.seed_policy(connection, workload, policy, self._clock())
 

@@ -171,12 +171,22 @@ def test_arms_are_set_kept_and_taken_out(store: Store) -> None:
     assert table.arms == {"mlp": version(2)}
 
 
-def test_a_seeded_policy_does_not_replace_one(store: Store) -> None:
-    assert store.seed_policy("apogee", POLICY) == 1
-    assert store.seed_policy("apogee", RoutingPolicy(weights={"linear": 1})) == 1
+def test_a_seeded_policy_gives_way_to_a_change_at_run_time_until_the_file_changes(store: Store) -> None:
+    from_file, by_hand = POLICY, RoutingPolicy(weights={"linear": 1})
+    assert store.seed_policy("apogee", from_file) == 1
+    assert store.seed_policy("apogee", from_file) == 1
+    assert store.put_policy("apogee", by_hand) == 2
+    assert store.seed_policy("apogee", from_file) == 2
+    assert policy_of(store) == by_hand
+    changed = RoutingPolicy(weights={"linear": 2, "mlp": 1})
+    assert store.seed_policy("apogee", changed) == 3
+    assert policy_of(store) == changed
+
+
+def policy_of(store: Store) -> RoutingPolicy:
     table = store.routing("apogee")
     assert table is not None
-    assert table.policy == POLICY
+    return table.policy
 
 
 def test_a_policy_based_on_an_old_revision_is_refused(store: Store) -> None:
