@@ -43,6 +43,10 @@ def render(config_text: str, port: int, known: Sequence[str], chosen: Sequence[s
         raise ValueError(f"WORKLOADS: got {' '.join(missing)}, expected some of: {' '.join(served)}")
     dropped = set(served) - set(chosen)
     config["applications"] = [app for app in config["applications"] if app["name"] not in dropped]
+    for app in config["applications"]:
+        # the application at the root is told which workloads there are
+        if "workloads" in app.get("args", {}):
+            app["args"]["workloads"] = [name for name in app["args"]["workloads"] if name not in dropped]
     config.setdefault("http_options", {})["port"] = port
     return yaml.safe_dump(config, sort_keys=False)
 

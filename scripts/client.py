@@ -1,0 +1,190 @@
+"""HTTP client of a running system, for the commands.
+
+ApiError
+ |- NotRunning    nothing answers at the address
+ `- Refused       an answer that is no success, with the reason that the system gave
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import orjson
+
+from training.settings import Settings
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+ARM_HEADER = "Raysonde-Arm"
+MAX_TRUTHS = 1000
+
+
+class ApiError(RuntimeError):
+    """Base of what can go wrong between a command and the system."""
+
+
+class NotRunning(ApiError):
+    """Nothing answers."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"nothing answers at {url} ({reason}): start it with `make up`, or set RAYSONDE_URL")
+
+
+class Refused(ApiError):
+    """The system answered, but not with a success.
+
+    Attributes:
+        status: HTTP status.
+        detail: the reason, from the problem document if there is one.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"{status}: {detail}")
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the system is, and the key for it (None: send none)."""
+
+    url: str
+    key: str | None
+
+    @classmethod
+    def find(cls, settings: Settings, url: str | None = None) -> Connection:
+        """From the argument, else RAYSONDE_URL, else the default; RAYSONDE_API_KEY, else `var/api-key`."""
+        address = url or os.environ.get("RAYSONDE_URL") or DEFAULT_URL
+        key = os.environ.get("RAYSONDE_API_KEY")
+        if not key and settings.api_key_file.is_file():
+            key = settings.api_key_file.read_text().strip()
+        return cls(address.rstrip("/"), key or None)
+
+    def open(self, connections: int = 16) -> httpx.AsyncClient:
+        """A client with that many connections at most; the caller closes it."""
+        return httpx.AsyncClient(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
+            timeout=httpx.Timeout(30.0, connect=5.0),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer of `POST /predict`, for the one target of the workload.
+
+    Attributes:
+        lower, upper: ends of the band.
+        coverage: nominal share of truths inside such bands.
+    """
+
+    id: str
+    value: float
+    lower: float
+    upper: float
+    coverage: float
+    arm: str
+    model_version: str
+    bundle: str
+    fallback: bool
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any], target: str) -> Prediction:
+        """From the JSON of an answer."""
+        lower, upper = body["interval"][target]
+        return cls(
+            id=body["id"],
+            value=body["prediction"][target],
+            lower=lower,
+            upper=upper,
+            coverage=body["coverage"],
+            arm=body["arm"],
+            model_version=body["model_version"],
+            bundle=body["bundle"],
+            fallback=body["fallback"],
+        )
+
+
+@dataclass(frozen=True)
+class FeedbackCounts:
+    """What became of truths."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    unmatched: int = 0
+
+    def __add__(self, other: FeedbackCounts) -> FeedbackCounts:
+        return FeedbackCounts(
+            self.accepted + other.accepted,
+            self.duplicate + other.duplicate,
+            self.unmatched + other.unmatched,
+        )
+
+
+class WorkloadClient:
+    """The calls of one workload. Raises `ApiError`, never retries.
+
+    Args:
+        http: from `Connection.open`.
+        workload: name.
+        target: name of the predicted field.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, workload: str, target: str) -> None:
+        self._http = http
+        self._root = f"/{workload}"
+        self._target = target
+
+    async def arms(self) -> list[str]:
+        """Names of the arms that serve a model."""
+        info = await self._call("GET", "/info")
+        return list(info["arms"])
+
+    async def predict(self, instance: bytes, arm: str) -> Prediction:
+        """Ask one arm about one instance (JSON)."""
+        return Prediction.parse(
+            await self._call("POST", "/predict", instance, {ARM_HEADER: arm}), self._target
+        )
+
+    async def feedback(self, truths: Mapping[str, float]) -> FeedbackCounts:
+        """Send the truth of each prediction id."""
+        items = [{"id": key, "truth": {self._target: value}} for key, value in truths.items()]
+        counts = FeedbackCounts()
+        for part in _parts(items, MAX_TRUTHS):
+            answer = await self._call("POST", "/feedback", orjson.dumps({"items": part}))
+            counts += FeedbackCounts(answer["accepted"], answer["duplicate"], answer["unmatched"])
+        return counts
+
+    async def _call(
+        self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        try:
+            response = await self._http.request(
+                method,
+                self._root + path,
+                content=content,
+                headers={"Content-Type": "application/json", **(headers or {})},
+            )
+        except httpx.TransportError as error:
+            raise NotRunning(str(self._http.base_url), str(error) or type(error).__name__) from error
+        if response.is_success:
+            return orjson.loads(response.content)
+        raise Refused(response.status_code, _reason(response))
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        problem = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        problem = None
+    if isinstance(problem, dict) and problem.get("detail"):
+        return str(problem["detail"])
+    return response.text.strip()[:200] or response.reason_phrase
+
+
+def _parts(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,0 +1,89 @@
+"""How good predictions are at set fractions of the time to the event that they are about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scripts.recordings import Recording
+
+FRACTIONS = (0.5, 0.6, 0.7, 0.8)
+# slower logs are reported, but not in the figures that models are compared by
+FAST_HZ = 10.0
+
+
+@dataclass(frozen=True)
+class TimedPrediction:
+    """What a model or rule says at the end of a window; ends of the band are NaN where there is none."""
+
+    end_s: float
+    value: float
+    lower: float = math.nan
+    upper: float = math.nan
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The last prediction of one arm for one log at or before a fraction of the time to the event.
+
+    `prediction` is None where there was none by then.
+    """
+
+    recording: Recording
+    arm: str
+    fraction: float
+    prediction: TimedPrediction | None
+
+    @property
+    def ape_percent(self) -> float:
+        """Absolute error in % of the truth; NaN without a prediction."""
+        if self.prediction is None:
+            return math.nan
+        return 100 * abs(self.prediction.value - self.recording.truth) / abs(self.recording.truth)
+
+
+def marks_of(recording: Recording, arm: str, predictions: Sequence[TimedPrediction]) -> list[Mark]:
+    """One mark a fraction."""
+    ordered = sorted(predictions, key=lambda p: p.end_s)
+    marks = []
+    for fraction in FRACTIONS:
+        before = [p for p in ordered if p.end_s <= fraction * recording.event_s]
+        marks.append(Mark(recording, arm, fraction, before[-1] if before else None))
+    return marks
+
+
+def median_ape_percent(
+    marks: Iterable[Mark], arm: str, fraction: float, minimum_rate_hz: float = 0.0
+) -> float:
+    """Median over the logs of at least this rate; NaN when none has a prediction."""
+    errors = [
+        mark.ape_percent
+        for mark in marks
+        if mark.arm == arm
+        and mark.fraction == fraction
+        and mark.prediction is not None
+        and mark.recording.rate_hz >= minimum_rate_hz
+    ]
+    return float(np.median(errors)) if errors else math.nan
+
+
+def coverage_of(recording: Recording, predictions: Iterable[TimedPrediction]) -> tuple[int, int]:
+    """How many bands held the truth, of how many, from the first fraction to the event."""
+    used = [p for p in predictions if FRACTIONS[0] * recording.event_s <= p.end_s <= recording.event_s]
+    return sum(p.lower <= recording.truth <= p.upper for p in used), len(used)
+
+
+def best_arm(marks: Sequence[Mark], arms: Sequence[str]) -> str:
+    """The arm with the lowest sum over the fractions of its median errors on the faster logs.
+
+    An arm without an answer at some fraction comes last.
+    """
+
+    def total(arm: str) -> float:
+        medians = [median_ape_percent(marks, arm, fraction, FAST_HZ) for fraction in FRACTIONS]
+        return math.inf if any(math.isnan(m) for m in medians) else sum(medians)
+
+    return min(arms, key=total)
