@@ -171,30 +171,40 @@ def _squash(values: FloatArray) -> FloatArray:
 
 
 @lru_cache(maxsize=8)
-def _projection(times: tuple[float, ...], degree: int) -> FloatArray:
-    """(steps, degree + 1): altitudes on these times -> coefficients of the least-squares polynomial."""
-    return np.ascontiguousarray(np.linalg.pinv(np.vander(times, degree + 1, increasing=True)).T)
+def _projection(steps: int, step_s: float, degree: int) -> FloatArray:
+    """(degree + 1, steps): altitudes up to time 0 -> coefficients of the least-squares polynomial."""
+    return np.linalg.pinv(np.vander(_grid(steps, step_s), degree + 1, increasing=True))
+
+
+def _grid(steps: int, step_s: float) -> FloatArray:
+    return np.arange(1 - steps, 1) * step_s
+
+
+def _coefficients(values: FloatArray, step_s: float, degree: int) -> FloatArray:
+    """(n, steps) -> (degree + 1, n). Sums of each row by itself: a matrix product depends on the batch."""
+    return np.stack([(values * row).sum(axis=1) for row in _projection(values.shape[1], step_s, degree)])
 
 
 def _fit(relative_s: FloatArray, altitude_m: FloatArray) -> _Fit:
     """All windows are on one grid, so that a fit is a product with a constant matrix."""
     steps = altitude_m.shape[1]
-    step_s = float(-relative_s[0, 0] / (steps - 1)) if len(relative_s) else 0.05
-    times = np.round(np.arange(1 - steps, 1) * step_s, 9)
+    # rounded, so that the digits that large times lose do not count
+    step_s = round(float(-relative_s[0, 0]) / (steps - 1), 4) if len(relative_s) else 0.05
+    times = _grid(steps, step_s)
     last_m = altitude_m[:, -1:]
     above = altitude_m - last_m  # small numbers: what is left after subtraction keeps its digits
-    quadratic = above @ _projection(tuple(times), 2)
-    cubic = above @ _projection(tuple(times), 3)
-    misfit = above - cubic @ np.vander(times, 4, increasing=True).T
+    quadratic = _coefficients(above, step_s, 2)
+    cubic = _coefficients(above, step_s, 3)
+    misfit = above - sum(c[:, None] * times**power for power, c in enumerate(cubic))
     bends = np.diff(above, 2, axis=1)
     return _Fit(
-        height=last_m[:, 0] + quadratic[:, 0],
-        speed=quadratic[:, 1],
-        mid_speed=quadratic[:, 1] + quadratic[:, 2] * times[0],
-        acceleration=2 * quadratic[:, 2],
-        cubic_speed=cubic[:, 1],
-        cubic_acceleration=2 * cubic[:, 2],
-        jerk=6 * cubic[:, 3],
+        height=last_m[:, 0] + quadratic[0],
+        speed=quadratic[1],
+        mid_speed=quadratic[1] + quadratic[2] * times[0],
+        acceleration=2 * quadratic[2],
+        cubic_speed=cubic[1],
+        cubic_acceleration=2 * cubic[2],
+        jerk=6 * cubic[3],
         residual=np.maximum(np.sqrt(np.mean(misfit**2, axis=1)), _MIN_RESIDUAL_M),
         roughness=np.maximum(np.sqrt(np.mean(bends**2, axis=1)), _MIN_RESIDUAL_M),
     )

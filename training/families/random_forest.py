@@ -20,7 +20,7 @@ class RandomForestFamily:
     iterative = False
 
     def search_space(self, trial: Any) -> None:
-        """A tree sees a third to two thirds of the columns at a split; its leaves hold a dozen rows or more."""
+        """A tree sees a third to two thirds of the columns at a split; leaves of a dozen rows or more."""
         trial.suggest_categorical("trees", [60])
         trial.suggest_int("min_samples_leaf", 8, 40, log=True)
         trial.suggest_float("max_features", 0.3, 0.7)

@@ -8,6 +8,7 @@ the way.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,23 @@ _RATES_HZ = (1.0, 5.0, 10.0, 16.7, 20.0, 50.0, 100.0)
 _RATE_SHARES = (0.05, 0.05, 0.12, 0.13, 0.35, 0.12, 0.18)
 
 
+class Smoothing(Enum):
+    """Kinds of filters in loggers: none, alpha-beta tracking, exponential, or centred after the flight."""
+
+    NONE = "none"
+    TRACKING = "tracking"
+    EXPONENTIAL = "exponential"
+    CENTRED = "centred"
+
+
+_SMOOTHING_SHARES = {
+    Smoothing.NONE: 0.5,
+    Smoothing.TRACKING: 0.25,
+    Smoothing.EXPONENTIAL: 0.1,
+    Smoothing.CENTRED: 0.15,
+}
+
+
 @dataclass(frozen=True)
 class Logger:
     """One altimeter in one rocket.
@@ -34,13 +52,15 @@ class Logger:
         port_share: error of the static port as a share of the dynamic pressure.
         transonic_m: size of the pressure step while the shock passes the port.
         lag_s: first-order lag of the avionics bay behind its vent holes.
-        filter_s: time constant of the logger's own second-order filter, 0 without.
+        smoothing: what the logger does with its samples before it logs them.
+        filter_s: time constant of that.
         noise_m: white noise of the sensor, before the filter.
         gust_m: slow noise (turbulence at the port) at full speed; it fades with the dynamic pressure.
         gust_s: correlation time of it.
         quantum_m: resolution of the log, 0 if it is fine.
         drift_mps: slow drift (the sensor warms up).
         start_s: lift-off as the logger has it, after the true one.
+        lost_share: share of samples that never arrive, singly or a few in a row.
     """
 
     rate_hz: float
@@ -49,6 +69,7 @@ class Logger:
     port_share: float
     transonic_m: float
     lag_s: float
+    smoothing: Smoothing
     filter_s: float
     noise_m: float
     gust_m: float
@@ -56,6 +77,7 @@ class Logger:
     quantum_m: float
     drift_mps: float
     start_s: float
+    lost_share: float
 
 
 @dataclass(frozen=True)
@@ -69,22 +91,28 @@ class Log:
 
 def draw_logger(generator: np.random.Generator) -> Logger:
     """A random altimeter, from a clean filtered 100 Hz board to a coarse 1 Hz one."""
-    filtered = generator.random() < 0.45
+    kinds = list(_SMOOTHING_SHARES)
     return Logger(
         rate_hz=float(generator.choice(_RATES_HZ, p=_RATE_SHARES)) * generator.uniform(0.9, 1.0),
         jitter=float(generator.choice([0.0, 0.02, 0.15])),
         scale=generator.normal(1.0, 0.02),
-        port_share=generator.normal(0, 0.004),
+        port_share=generator.normal(0, 0.008),
         transonic_m=generator.normal(0, 25),
-        lag_s=float(np.exp(generator.uniform(np.log(0.003), np.log(0.12)))),
-        filter_s=float(np.exp(generator.uniform(np.log(0.03), np.log(0.3)))) if filtered else 0.0,
-        noise_m=float(np.exp(generator.uniform(np.log(0.05), np.log(1.2)))),
-        gust_m=abs(generator.normal(0, 1.0)),
-        gust_s=float(np.exp(generator.uniform(np.log(0.05), np.log(0.6)))),
+        lag_s=_log_uniform(generator, 0.003, 0.12),
+        smoothing=kinds[int(generator.choice(len(kinds), p=list(_SMOOTHING_SHARES.values())))],
+        filter_s=_log_uniform(generator, 0.03, 0.3),
+        noise_m=_log_uniform(generator, 0.05, 2.0),
+        gust_m=abs(generator.normal(0, 2.0)),
+        gust_s=_log_uniform(generator, 0.05, 0.8),
         quantum_m=float(generator.choice([0.0, 0.01, 0.1, 0.3048, 1.0], p=[0.4, 0.2, 0.15, 0.15, 0.1])),
         drift_mps=generator.normal(0, 0.03),
-        start_s=float(np.clip(generator.normal(0.05, 0.12), -0.3, 0.5)),
+        start_s=float(np.clip(generator.normal(0.05, 0.2), -0.5, 0.8)),
+        lost_share=float(generator.choice([0.0, generator.uniform(0, 0.3)], p=[0.8, 0.2])),
     )
+
+
+def _log_uniform(generator: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(generator.uniform(np.log(low), np.log(high))))
 
 
 def record(flight: Flight, logger: Logger, generator: np.random.Generator) -> Log:
@@ -96,11 +124,12 @@ def record(flight: Flight, logger: Logger, generator: np.random.Generator) -> Lo
     times_s = _sample_times(logger, float(flight.time_s[-1]), generator)
     altitude_m = np.interp(times_s, flight.time_s, seen_m)
     altitude_m += generator.normal(0, logger.noise_m, times_s.size) + logger.drift_mps * times_s
-    if logger.filter_s:
-        altitude_m = _filter(altitude_m, times_s, logger.filter_s)
+    altitude_m = _smooth(altitude_m, times_s, logger)
     if logger.quantum_m:
         altitude_m = np.round(altitude_m / logger.quantum_m) * logger.quantum_m
-    return Log(times_s - logger.start_s, altitude_m, apogee_m + logger.drift_mps * float(times_s[-1]))
+    apogee_m += logger.drift_mps * float(times_s[-1])
+    kept = _arrived(times_s.size, logger.lost_share, generator)
+    return Log(times_s[kept] - logger.start_s, altitude_m[kept], apogee_m)
 
 
 def _pressure_error(
@@ -125,20 +154,38 @@ def _lag(signal: FloatArray, constant_s: float, step_s: float) -> FloatArray:
     return np.asarray(lagged)
 
 
-def _filter(signal: FloatArray, times_s: FloatArray, constant_s: float) -> FloatArray:
-    """A tracking filter of second order (alpha-beta, critically damped), as many loggers have.
-
-    It follows a constant climb without lag. Gains: Brookner (1998), "Tracking and Kalman Filtering Made
-    Easy", section 1.2.9 (fading memory).
-    """
+def _smooth(signal: FloatArray, times_s: FloatArray, logger: Logger) -> FloatArray:
     step_s = float(np.median(np.diff(times_s)))
+    if logger.smoothing is Smoothing.TRACKING:
+        return _track(signal, step_s, logger.filter_s)
+    if logger.smoothing is Smoothing.EXPONENTIAL:
+        return _lag(signal, logger.filter_s, step_s)
+    if logger.smoothing is Smoothing.CENTRED:
+        return np.asarray(gaussian_filter1d(signal, logger.filter_s / step_s, mode="nearest"))
+    return signal
+
+
+def _track(signal: FloatArray, step_s: float, constant_s: float) -> FloatArray:
+    """A tracking filter of second order (alpha-beta, critically damped); a constant climb passes without lag.
+
+    Gains: Brookner (1998), "Tracking and Kalman Filtering Made Easy", section 1.2.9 (fading memory).
+    """
     memory = float(np.exp(-step_s / constant_s))
     alpha, beta = 1 - memory**2, (1 - memory) ** 2
-    # transfer function of the alpha-beta filter's smoothed position
+    # transfer function from measured to smoothed position
     forward = [alpha, beta - alpha]
     backward = [1.0, alpha + beta - 2.0, 1.0 - alpha]
     level = float(signal[0])
     return np.asarray(lfilter(forward, backward, signal - level)) + level
+
+
+def _arrived(count: int, lost_share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Which samples arrive; half of the losses take the next two along."""
+    lost = generator.random(count) < lost_share / 2
+    longer = lost & (generator.random(count) < 0.5)
+    lost[1:] |= longer[:-1]
+    lost[2:] |= longer[:-2]
+    return ~lost
 
 
 def _sample_times(logger: Logger, end_s: float, generator: np.random.Generator) -> FloatArray:
@@ -146,4 +193,4 @@ def _sample_times(logger: Logger, end_s: float, generator: np.random.Generator) 
     count = int(end_s * logger.rate_hz * 1.3) + 4
     steps = np.clip(generator.normal(1, logger.jitter, count), 0.3, 2.5) if logger.jitter else np.ones(count)
     times_s = (generator.random() + np.cumsum(steps)) / logger.rate_hz
-    return np.asarray(np.minimum(times_s, np.inf)[times_s < end_s])
+    return np.asarray(times_s[times_s < end_s])

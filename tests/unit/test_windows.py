@@ -1,0 +1,136 @@
+"""Windows over irregular telemetry: causal, on the grid, at any rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.config import load_contract
+from features.errors import FieldError
+from features.windows import Window, Windower, cut_window, windows_of
+from training.settings import REPOSITORY
+
+CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
+FIELDS = len(CONTRACT.fields)
+assert CONTRACT.window is not None
+SPEC = CONTRACT.window
+
+
+def rows_at(times: np.ndarray, altitude: np.ndarray | None = None) -> list[list[float]]:
+    """Samples with time and altitude only, in contract order."""
+    rows = np.full((len(times), FIELDS), np.nan)
+    rows[:, 0] = times
+    rows[:, 1] = 100 * times - 4.9 * times**2 if altitude is None else altitude
+    return rows.tolist()
+
+
+def same(first: Window, second: Window) -> bool:
+    return first.end_s == second.end_s and np.array_equal(first.values, second.values)
+
+
+@st.composite
+def telemetry(draw: st.DrawFn) -> list[list[float]]:
+    """Rates from 1 to 400 Hz with jitter, losses, duplicates, gaps and packets out of order."""
+    rate_hz = draw(st.sampled_from([1.0, 3.0, 10.0, 16.7, 20.0, 90.0, 400.0]))
+    generator = np.random.default_rng(draw(st.integers(0, 10_000)))
+    count = int(rate_hz * draw(st.sampled_from([2, 5, 9]))) + 2
+    steps = generator.uniform(0.6, 1.4, count) if draw(st.booleans()) else np.ones(count)
+    times = np.cumsum(steps) / rate_hz
+    if draw(st.booleans()):
+        times[count // 2 :] += 4.0
+    order = np.arange(count)
+    if draw(st.booleans()):
+        order = np.argsort(order + generator.uniform(0, 3, count))
+    if draw(st.booleans()):
+        order = np.sort(np.append(order, generator.integers(0, count, 3)))
+    rows = rows_at(times, generator.normal(0, 100, count))
+    return [rows[i] for i in order]
+
+
+@settings(max_examples=60, deadline=None)
+@given(telemetry(), st.data())
+def test_later_samples_never_change_an_earlier_window(rows: list[list[float]], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(1, len(rows)))
+    before, whole = windows_of(CONTRACT, rows[:cut]), windows_of(CONTRACT, rows)
+    assert len(before) <= len(whole)
+    assert all(same(a, b) for a, b in zip(before, whole, strict=False))
+
+
+@settings(max_examples=60, deadline=None)
+@given(telemetry())
+def test_every_window_is_whole_finite_and_at_most_one_a_stride(rows: list[list[float]]) -> None:
+    windower = Windower(CONTRACT)
+    ends = []
+    for row in rows:
+        window = windower.push(row)
+        if window is None:
+            continue
+        ends.append(window.end_s)
+        assert window.values.shape == CONTRACT.raw_shape
+        assert np.isfinite(window.values).all()
+        assert window.end_s == row[0]
+        np.testing.assert_allclose(np.diff(window.values[:, 0]), 1 / SPEC.rate_hz)
+        # what the client would send for it gives the same window again
+        assert same(window, cut_window(CONTRACT, windower.samples()))
+    strides = np.floor(np.array(ends) / SPEC.stride_s + 1e-9)
+    assert np.all(np.diff(strides) >= 1)
+    counts = windower.counts
+    assert counts.accepted + counts.duplicates + counts.out_of_order + counts.too_late == len(rows)
+    assert counts.windows == len(ends)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "expected"), [(1.0, 8), (10.0, 32), (20.0, 32), (100.0, 32), (400.0, 32)]
+)
+def test_how_many_windows_ten_seconds_give(rate_hz: float, expected: int) -> None:
+    times = np.arange(0, 10 + 1e-9, 1 / rate_hz)
+    windows = windows_of(CONTRACT, rows_at(times))
+    assert len(windows) == expected
+    assert windows[0].values[-1, -1] == pytest.approx(rate_hz)
+
+
+def test_derivatives_are_filled_from_the_altitude() -> None:
+    window = windows_of(CONTRACT, rows_at(np.arange(0, 3, 0.05)))[-1]
+    np.testing.assert_allclose(window.values[:, 2], 100 - 9.8 * window.values[:, 0])
+    np.testing.assert_allclose(window.values[:, 3], -9.8, rtol=1e-6)
+    assert window.filled["vertical_velocity_mps"] == SPEC.steps
+
+
+def test_a_late_packet_joins_later_windows_only() -> None:
+    times = np.round(np.arange(0, 4, 0.1), 3)
+    late = [times[i] for i in range(len(times)) if i != 30] + [times[30]]
+    windower = Windower(CONTRACT)
+    windows = [w for w in map(windower.push, rows_at(np.array(late))) if w is not None]
+    assert windower.counts.out_of_order == 1
+    assert windows[-1].end_s < 3.9 + 1e-9
+    assert 3.0 in windower.samples()[:, 0]
+
+
+def test_a_gap_starts_afresh() -> None:
+    times = np.concatenate([np.arange(0, 3, 0.05), np.arange(5, 8, 0.05)])
+    windower = Windower(CONTRACT)
+    ends = [w.end_s for w in map(windower.push, rows_at(times)) if w is not None]
+    assert windower.counts.gaps == 1
+    assert not [end for end in ends if 3 <= end < 5 + SPEC.length_s - 0.11]
+
+
+@pytest.mark.parametrize(
+    ("times", "field", "message"),
+    [
+        ([0.0], "samples", "expected at least 2 samples"),
+        ([0.0, 0.5, 1.0], "samples", "expected at least 2.45 s of samples"),
+        ([0.0, 0.5, 0.5, 2.6], "samples[2].time_s", "expected a time after 0.5 s"),
+        (
+            [0.0, 1.0, 2.5, 3.0],
+            "samples[2].time_s",
+            "expected a sample within 1.1 s of the one before, at 1 s",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(times: list[float], field: str, message: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        cut_window(CONTRACT, np.array(rows_at(np.array(times))))
+    assert caught.value.field == field
+    assert message in str(caught.value)
