@@ -1,0 +1,143 @@
+"""`raysonde train WORKLOAD`: make a new champion of every arm."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from training.settings import Settings
+
+if TYPE_CHECKING:
+    from training.pipeline import TrainedArm
+    from training.sources.base import Progress as Report
+
+
+def train(
+    workload: Annotated[str, typer.Argument(help="Name of a file in configs/workloads, without .yaml.")],
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Parameter sets tried by each family, instead of the YAML's.")
+    ] = None,
+    families: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the seed in the YAML.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Go on with a search that was cut off, or start anew.")
+    ] = True,
+    reason: Annotated[str, typer.Option(help="Why, for the tags of the MLflow runs.")] = "by hand",
+) -> None:
+    """Train every family of a workload and make the best model of each its champion.
+
+    A running system moves to the new champions within seconds. Examples:
+
+        raysonde train apogee
+
+        raysonde train apogee --families mlp,linear --trials 12
+
+        raysonde train apogee --seed 3 --fresh
+    """
+    console = Console()
+    settings = Settings.from_environment()
+    with console.status("Starting Ray"):
+        # heavy imports, so that --help answers at once
+        from training.pipeline import TrainingBusy, TrainingOptions, train_workload
+        from training.search import SearchError
+    chosen = tuple(name.strip() for name in families.split(",")) if families else None
+    options = TrainingOptions(chosen, trials, seed, resume, reason)
+    try:
+        with _ray(console), _bars(console) as bars:
+            arms = train_workload(settings, workload, options, bars.stage)
+    except (FileNotFoundError, TrainingBusy, SearchError, ValueError) as error:
+        console.print(f"[bold red]not trained:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        console.print(f"Cut off. `raysonde train {workload}` goes on from here.", highlight=False)
+        raise typer.Exit(130) from error
+    console.print(_table(workload, arms))
+
+
+class _Bars:
+    """One line of a rich progress display for each stage."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def stage(self, name: str) -> Report:
+        """The progress of a new stage."""
+        task = self._progress.add_task(name, total=None)
+
+        def report(done: int, total: int) -> None:
+            self._progress.update(task, completed=done, total=total)
+
+        return report
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[_Bars]:
+    columns = (
+        SpinnerColumn(finished_text="[green]✓[/]"),
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield _Bars(progress)
+
+
+@contextmanager
+def _ray(console: Console) -> Iterator[None]:
+    """The cluster that RAY_ADDRESS names, or one of our own for as long as we need it."""
+    import ray
+
+    with console.status("Starting Ray"):
+        ray.init(
+            address=os.environ.get("RAY_ADDRESS", "local"),
+            include_dashboard=None if "RAY_ADDRESS" in os.environ else False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _table(workload: str, arms: Sequence[TrainedArm]) -> Table:
+    """Arms and baselines side by side."""
+    table = Table(title=f"New champions of {workload}, measured on held-out data", title_justify="left")
+    for heading in ("arm", "version", "MAE", "RMSE", "median APE", "coverage", "band width", "bundle"):
+        table.add_column(heading, justify="left" if heading in ("arm", "bundle") else "right")
+    for arm in arms:
+        cells = _cells(arm.card.metrics)
+        table.add_row(arm.version.arm, arm.version.version, *cells, arm.version.bundle[:19])
+    for name, metrics in arms[0].card.baselines.items():
+        table.add_row(f"[dim]{name}[/] (baseline)", "", *_cells(metrics), "")
+    return table
+
+
+def _cells(metrics: Mapping[str, float]) -> tuple[str, ...]:
+    def cell(name: str, form: str) -> str:
+        return form.format(metrics[name]) if name in metrics else ""
+
+    return (
+        cell("mae", "{:.4g}"),
+        cell("rmse", "{:.4g}"),
+        cell("median_ape_percent", "{:.2f} %"),
+        cell("coverage", "{:.1%}"),
+        cell("mean_width", "{:.4g}"),
+    )

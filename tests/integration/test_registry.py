@@ -1,0 +1,150 @@
+"""The registry on a real MLflow with SQLite."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from toy.parts import WORKLOADS, toy_parts
+
+from training.bundle import read_bundle, write_bundle
+from training.errors import ForeignBundle
+from training.registry import ModelVersion, Registry
+from training.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+def settings_at(var: Path) -> Settings:
+    return Settings(var, WORKLOADS, f"sqlite:///{var}/mlflow/mlflow.db", f"sqlite:///{var}/store.db")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow takes seconds to make its tables: once is enough."""
+    var = tmp_path_factory.mktemp("registry")
+    Registry(settings_at(var))
+    return var / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture
+def registry(made: Path, tmp_path: Path) -> Registry:
+    (tmp_path / "mlflow").mkdir()
+    copy = tmp_path / "mlflow" / "mlflow.db"
+    with closing(sqlite3.connect(made)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return Registry(settings_at(tmp_path))
+
+
+def bundle_at(path: Path, family: str = "linear", seed: int = 0) -> Path:
+    parts = toy_parts(seed)
+    write_bundle(replace(parts, card=parts.card.model_copy(update={"family": family})), path)
+    return path
+
+
+def registered(registry: Registry, path: Path, family: str = "linear", seed: int = 0) -> ModelVersion:
+    run = registry.client.create_run(registry.experiment("toy"))
+    registry.client.log_metric(run.info.run_id, "mae", 1.5 + seed)
+    return registry.register(bundle_at(path, family, seed), run.info.run_id)
+
+
+def test_a_registered_bundle_is_read_back_from_its_source(registry: Registry, tmp_path: Path) -> None:
+    version = registered(registry, tmp_path / "b")
+    assert (version.workload, version.arm, version.version) == ("toy", "linear", "1")
+    assert version.metrics == {"mae": 1.5}
+    assert read_bundle(Path(version.source), version.bundle, "toy").card.family == "linear"
+    assert Path(version.source).is_relative_to(tmp_path / "mlflow" / "artifacts")
+
+
+def test_champions_follow_the_alias(registry: Registry, tmp_path: Path) -> None:
+    assert registry.is_empty("toy")
+    assert registry.champions("toy") == {}
+    first, second = (registered(registry, tmp_path / str(seed), seed=seed) for seed in (0, 1))
+    forest = registered(registry, tmp_path / "f", family="random_forest")
+    assert registry.is_empty("toy")
+    registry.set_champion(first)
+    registry.set_champion(forest)
+    champions = registry.champions("toy")
+    assert {arm: v.bundle for arm, v in champions.items()} == {
+        "linear": first.bundle,
+        "random_forest": forest.bundle,
+    }
+    registry.set_champion(second)
+    assert registry.champions("toy")["linear"] == replace(second, aliases=("champion",))
+    assert not registry.is_empty("toy")
+
+
+def test_versions_come_newest_first_with_their_aliases(registry: Registry, tmp_path: Path) -> None:
+    versions = [registered(registry, tmp_path / str(seed), seed=seed) for seed in (0, 1, 2)]
+    registry.set_champion(versions[1])
+    found = registry.versions("toy")
+    assert [(v.version, v.aliases) for v in found] == [("3", ()), ("2", ("champion",)), ("1", ())]
+    assert [v.metrics["mae"] for v in found] == [3.5, 2.5, 1.5]
+
+
+def test_a_version_made_by_hand_is_found(registry: Registry, tmp_path: Path) -> None:
+    path = bundle_at(tmp_path / "by hand")
+    registry.client.create_registered_model("toy.linear")
+    made = registry.client.create_model_version("toy.linear", source=str(path))
+    registry.client.set_registered_model_alias("toy.linear", "champion", made.version)
+    champion = registry.champions("toy")["linear"]
+    assert champion.bundle == read_bundle(path).content_hash
+    assert champion.source == str(path)
+    assert champion.metrics == {}
+
+
+def test_a_champion_that_is_no_bundle_is_left_out_and_logged_once(
+    registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = registered(registry, tmp_path / "good", family="mlp")
+    registry.set_champion(good)
+    (tmp_path / "empty").mkdir()
+    registry.client.create_registered_model("toy.linear")
+    bad = registry.client.create_model_version("toy.linear", source=str(tmp_path / "empty"))
+    registry.client.set_registered_model_alias("toy.linear", "champion", bad.version)
+    for _ in range(3):
+        assert set(registry.champions("toy")) == {"mlp"}
+    assert [r.levelno for r in caplog.records if r.name == "training.registry"] == [logging.WARNING]
+
+
+def test_other_workloads_are_not_mixed_in(registry: Registry, tmp_path: Path) -> None:
+    registry.set_champion(registered(registry, tmp_path / "b"))
+    assert registry.champions("to_") == {}
+    assert registry.versions("to") == []
+
+
+def test_what_is_no_bundle_is_not_registered(registry: Registry, tmp_path: Path) -> None:
+    run = registry.client.create_run(registry.experiment("toy"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ForeignBundle):
+        registry.register(tmp_path / "empty", run.info.run_id)
+    assert registry.versions("toy") == []
+
+
+def test_two_registries_share_one_database(registry: Registry, tmp_path: Path) -> None:
+    other = Registry(settings_at(tmp_path))
+    for seed in range(3):
+        version = registered(registry if seed % 2 else other, tmp_path / str(seed), seed=seed)
+        registry.set_champion(version)
+        assert other.champions("toy")["linear"].bundle == version.bundle
+    with closing(sqlite3.connect(tmp_path / "mlflow" / "mlflow.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_first_use_prints_nothing(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from training.registry import Registry; "
+        "from training.settings import Settings; import sys; var = Path(sys.argv[1]); "
+        "Registry(Settings(var, var, f'sqlite:///{var}/mlflow/mlflow.db', ''))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert (tmp_path / "mlflow" / "mlflow.db").is_file()

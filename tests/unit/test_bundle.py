@@ -1,0 +1,182 @@
+"""Bundles: what was written comes back, and nothing else is read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy.parts import toy_parts
+
+from training.bundle import FORMAT_VERSION, content_hash_of, read_bundle, write_bundle
+from training.errors import BundleError, ForeignBundle, MalformedBundle, TamperedBundle, UnsupportedFormat
+
+FILES = (
+    "card.json",
+    "contract.json",
+    "golden.npz",
+    "interval.json",
+    "manifest.json",
+    "model.onnx",
+    "reference.npz",
+    "scaler.json",
+    "target_scaler.json",
+)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    write_bundle(toy_parts(), tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def rewrite(bundle: Path, name: str, content: bytes) -> None:
+    """Change a file and bring the manifest into line, as someone with write access could."""
+    (bundle / name).write_bytes(content)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"][name] = "sha256:" + hashlib.sha256(content).hexdigest()
+    write_manifest(bundle, manifest)
+
+
+def write_manifest(bundle: Path, manifest: object) -> None:
+    (bundle / "manifest.json").write_text(json.dumps(manifest, sort_keys=True, separators=(",", ":")))
+
+
+def test_what_is_written_comes_back(tmp_path: Path) -> None:
+    parts = toy_parts()
+    content_hash = write_bundle(parts, tmp_path / "deep" / "bundle")
+    found = read_bundle(tmp_path / "deep" / "bundle", content_hash, "toy")
+    assert found.content_hash == content_hash == content_hash_of(found.path)
+    for name in ("onnx", "scaler", "target_scaler", "contract", "interval", "card"):
+        assert getattr(found, name) == getattr(parts, name)
+    for group in ("golden", "reference"):
+        for name, array in vars(getattr(parts, group)).items():
+            np.testing.assert_array_equal(getattr(getattr(found, group), name), array)
+    assert tuple(sorted(entry.name for entry in found.path.iterdir())) == FILES
+    assert [entry.name for entry in found.path.parent.iterdir()] == ["bundle"]
+
+
+def test_the_hash_is_that_of_the_content(tmp_path: Path) -> None:
+    first, second = (write_bundle(toy_parts(), tmp_path / name) for name in "ab")
+    assert first == second
+    assert write_bundle(toy_parts(seed=1), tmp_path / "c") != first
+
+
+def test_bundles_are_never_changed(bundle: Path) -> None:
+    with pytest.raises(FileExistsError, match="never changed"):
+        write_bundle(toy_parts(seed=1), bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("place", [0.0, 0.5, 0.999])
+def test_one_flipped_bit_is_noticed(bundle: Path, name: str, place: float) -> None:
+    content_hash = content_hash_of(bundle)
+    content = bytearray((bundle / name).read_bytes())
+    content[int(place * len(content))] ^= 1
+    (bundle / name).write_bytes(content)
+    with pytest.raises(BundleError):
+        read_bundle(bundle, content_hash)
+    if name != "manifest.json":
+        with pytest.raises(TamperedBundle, match=name):
+            read_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_noticed(bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    expected = ForeignBundle if name == "manifest.json" else TamperedBundle
+    with pytest.raises(expected, match=name):
+        read_bundle(bundle)
+
+
+def test_an_extra_file_is_noticed(bundle: Path) -> None:
+    (bundle / "model.pkl").write_bytes(b"")
+    with pytest.raises(TamperedBundle, match=r"model\.pkl"):
+        read_bundle(bundle)
+
+
+def test_an_extra_file_in_the_manifest_is_noticed(bundle: Path) -> None:
+    rewrite(bundle, "model.pkl", b"x")
+    with pytest.raises(TamperedBundle, match=r"model\.pkl"):
+        read_bundle(bundle)
+
+
+def test_a_changed_bundle_with_a_true_manifest_has_another_hash(bundle: Path) -> None:
+    before = content_hash_of(bundle)
+    rewrite(bundle, "card.json", (bundle / "card.json").read_bytes().replace(b"1.25", b"0.25"))
+    assert read_bundle(bundle).card.metrics == {"mae": 0.25}
+    with pytest.raises(TamperedBundle, match=before):
+        read_bundle(bundle, expected_hash=before)
+
+
+def test_another_spelling_of_the_manifest_is_refused(bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    with pytest.raises(TamperedBundle, match="not as it was written"):
+        read_bundle(bundle)
+
+
+def test_another_format_version_is_refused(bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    write_manifest(bundle, {**manifest, "format_version": FORMAT_VERSION + 1})
+    with pytest.raises(UnsupportedFormat, match=rf"{FORMAT_VERSION + 1}, expected {FORMAT_VERSION}"):
+        read_bundle(bundle)
+
+
+def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ForeignBundle, match="no manifest"):
+        read_bundle(tmp_path)
+    write_manifest(tmp_path, {"format": "something"})
+    with pytest.raises(ForeignBundle, match="raysonde-bundle"):
+        read_bundle(tmp_path)
+
+
+def test_a_bundle_of_another_workload_is_refused(bundle: Path) -> None:
+    with pytest.raises(ForeignBundle, match="'toy', expected 'apogee'"):
+        read_bundle(bundle, expected_workload="apogee")
+
+
+class Payload:
+    ran = False
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return setattr, (Payload, "ran", True)
+
+
+def test_pickles_are_not_loaded(bundle: Path) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, raw=np.array([Payload()], dtype=object))
+    rewrite(bundle, "golden.npz", buffer.getvalue())
+    with pytest.raises(MalformedBundle, match="allow_pickle"):
+        read_bundle(bundle)
+    assert not Payload.ran
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("golden.npz", b"no archive"),
+        ("golden.npz", b"PK\x03\x04 cut off"),
+        ("scaler.json", b"{}"),
+        ("card.json", b"["),
+    ],
+)
+def test_what_cannot_be_parsed_is_refused(bundle: Path, name: str, content: bytes) -> None:
+    rewrite(bundle, name, content)
+    with pytest.raises(MalformedBundle):
+        read_bundle(bundle)
+
+
+def test_parts_that_do_not_fit_are_not_written(tmp_path: Path) -> None:
+    parts = toy_parts()
+    short = replace(parts, golden=replace(parts.golden, lower=np.zeros(3)))
+    with pytest.raises(MalformedBundle, match=r"golden\.lower: got \(3,\), expected \(8,\)"):
+        write_bundle(short, tmp_path / "bundle")
+    foreign = replace(parts, card=parts.card.model_copy(update={"workload": "apogee"}))
+    with pytest.raises(MalformedBundle, match=r"card\.workload"):
+        write_bundle(foreign, tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []

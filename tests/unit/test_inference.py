@@ -1,0 +1,131 @@
+"""Running bundles: the same numbers whole or halved, alone or in a batch; and golden checks that can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from toy.parts import linear_graph, toy_parts, toy_raw
+
+from features.contract import TargetSpec
+from training.bundle import BundleParts
+from training.errors import ForeignBundle, GoldenMismatch, MalformedBundle
+from training.inference import ArmRuntime, Model, ScalerRuntime
+
+PARTS = toy_parts()
+
+
+def test_both_halves_give_what_the_whole_gives() -> None:
+    raw = toy_raw(50, seed=3)
+    halves = ArmRuntime(PARTS).predict(ScalerRuntime(PARTS).transform(raw))
+    whole = Model(PARTS).predict(raw)
+    for name in ("value", "lower", "upper"):
+        np.testing.assert_array_equal(getattr(halves, name), getattr(whole, name))
+
+
+def test_predictions_follow_the_formula() -> None:
+    raw = toy_raw(5, seed=4)
+    features = np.column_stack([raw[:, 0], raw[:, 1], raw[:, 0] * raw[:, 1], raw[:, 2]])
+    scaled = (features - PARTS.scaler.mean) / PARTS.scaler.scale
+    encoded = scaled @ [0.3, 0.2, -0.1, 0.05] * PARTS.target_scaler.scale[0] + PARTS.target_scaler.mean[0]
+    # the score at 0.8 lies three quarters of the way from 1 to 3
+    half = 2.5 * np.interp(features[:, 2], (0, 40), (0.01, 0.03))
+    got = Model(PARTS).predict(raw)
+    for name, expected in (("value", encoded), ("lower", encoded - half), ("upper", encoded + half)):
+        np.testing.assert_allclose(getattr(got, name), expected * (features[:, 2] + 1), rtol=1e-6)
+
+
+def test_a_row_does_not_see_its_batch() -> None:
+    raw, model = toy_raw(257, seed=5), Model(PARTS)
+    whole = model.predict(raw)
+    for rows in ([0], [17], [256], list(range(100, 133))):
+        alone = model.predict(raw[rows])
+        for name in ("value", "lower", "upper"):
+            np.testing.assert_allclose(getattr(alone, name), getattr(whole, name)[rows], rtol=1e-6)
+
+
+def test_a_wider_coverage_gives_a_wider_band() -> None:
+    raw, model = toy_raw(9), Model(PARTS)
+    narrow, usual, wide = (model.predict(raw, coverage) for coverage in (0.5, None, 0.9))
+    assert (narrow.upper < usual.upper).all()
+    assert (usual.upper < wide.upper).all()
+    np.testing.assert_array_equal(narrow.value, wide.value)
+
+
+def test_outputs_stay_in_the_range_of_the_target() -> None:
+    target = TargetSpec(name="area_m2", unit="m2", min=30, max=40)
+    parts = replace(PARTS, contract=PARTS.contract.model_copy(update={"target": target}))
+    got = Model(parts).predict(toy_raw(100))
+    for values in (got.value, got.lower, got.upper):
+        assert values.min() == 30
+        assert values.max() == 40
+
+
+def test_no_rows_give_no_predictions() -> None:
+    assert Model(PARTS).predict(np.empty((0, 3))).value.shape == (0,)
+
+
+def test_another_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected \(n, 3\)"):
+        ScalerRuntime(PARTS).transform(np.zeros((2, 4)))
+
+
+def test_a_bundle_of_other_features_is_refused() -> None:
+    names = ("width_m", "length_m", "product_m2", "noise")
+    parts = replace(PARTS, card=PARTS.card.model_copy(update={"feature_names": names}))
+    with pytest.raises(ForeignBundle, match="feature_names"):
+        ScalerRuntime(parts)
+
+
+@pytest.mark.parametrize(
+    "graph", [b"no graph", linear_graph(np.ones(3)), linear_graph(np.ones(4), output="z")]
+)
+def test_another_graph_is_refused(graph: bytes) -> None:
+    with pytest.raises(MalformedBundle, match=r"model\.onnx"):
+        ArmRuntime(replace(PARTS, onnx=graph))
+
+
+def test_a_sound_bundle_passes_its_golden_check() -> None:
+    ScalerRuntime(PARTS).check_golden()
+    ArmRuntime(PARTS).check_golden()
+    Model(PARTS).check_golden()
+
+
+Broken = Callable[[BundleParts], BundleParts]
+
+
+def shifted(name: str, by: float) -> Broken:
+    def change(parts: BundleParts) -> BundleParts:
+        array = getattr(parts.golden, name).copy()
+        array[..., -1] += by
+        return replace(parts, golden=replace(parts.golden, **{name: array}))
+
+    return change
+
+
+def other_weights(parts: BundleParts) -> BundleParts:
+    return replace(parts, onnx=linear_graph(np.array([0.3, 0.2, -0.1, 0.0501])))
+
+
+@pytest.mark.parametrize("change", [shifted("features", 1e-3), shifted("raw", 1e-3), shifted("raw", np.nan)])
+def test_the_scaler_notices_other_features(change: Broken) -> None:
+    with pytest.raises(GoldenMismatch, match="scaled features"):
+        ScalerRuntime(change(PARTS)).check_golden()
+    with pytest.raises(GoldenMismatch):
+        Model(change(PARTS)).check_golden()
+
+
+@pytest.mark.parametrize(
+    "change", [other_weights, shifted("prediction", 1e-3), shifted("lower", 1e-3), shifted("upper", np.nan)]
+)
+def test_the_arm_notices_other_outputs(change: Broken) -> None:
+    ScalerRuntime(change(PARTS)).check_golden()
+    for runtime in (ArmRuntime(change(PARTS)), Model(change(PARTS))):
+        with pytest.raises(GoldenMismatch, match="relative"):
+            runtime.check_golden()
+
+
+def test_rounding_in_the_last_digits_passes() -> None:
+    ArmRuntime(shifted("prediction", 1e-7)(PARTS)).check_golden()
