@@ -94,16 +94,11 @@ class Coalescer(Generic[K, R, T]):
             task = asyncio.create_task(self._run(key, lane, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if not lane.in_flight and not lane.waiting and self._lanes.get(key) is lane:
-            del self._lanes[key]  # keys name versions, and versions go
+        if not lane.in_flight and not lane.waiting:
+            self._lanes.pop(key, None)  # keys name versions, and versions go
 
     def _take(self, lane: _Lane[R, T]) -> dict[asyncio.Future[T], R]:
-        batch: dict[asyncio.Future[T], R] = {}
-        for future in list(islice(lane.waiting, self._max_batch)):
-            row = lane.waiting.pop(future)
-            if not future.done():
-                batch[future] = row
-        return batch
+        return {future: lane.waiting.pop(future) for future in list(islice(lane.waiting, self._max_batch))}
 
     async def _run(self, key: K, lane: _Lane[R, T], batch: dict[asyncio.Future[T], R]) -> None:
         try:
