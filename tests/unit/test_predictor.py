@@ -1,0 +1,195 @@
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from deployments.answers import Row
+from deployments.breaker import BreakerSettings
+from deployments.errors import NoArmAvailable, Overloaded
+from deployments.instances import Instance
+from deployments.predictor import Answered, DownstreamError, Predictor
+from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from features.errors import FieldError
+
+ARMS = ("linear", "mlp", "random_forest")
+
+
+def version(arm: str, number: int = 1) -> ArmVersion:
+    return ArmVersion(
+        model_version=str(number), bundle=f"sha256:{arm}{number}", source=f"bundles/{arm}{number}"
+    )
+
+
+def table(revision: int = 1, number: int = 1, **policy: object) -> RoutingTable:
+    chosen = {"weights": {"mlp": 1.0}, "fallback": ARMS, "deadline_s": 0.2} | policy
+    return RoutingTable(
+        revision=revision,
+        policy=RoutingPolicy.model_validate(chosen),
+        arms={arm: version(arm, number) for arm in ARMS},
+    )
+
+
+def instance(number: int, entity: str = "A12") -> Instance:
+    return Instance(str(number), entity, np.full((2, 3), float(number)), b"{}")
+
+
+class Arms:
+    """A downstream that answers the number in the instance; arms can be broken or slow."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, int]] = []
+        self.broken: set[str] = set()
+        self.stuck: set[str] = set()
+
+    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+        self.calls.append((arm, version.bundle, len(raw)))
+        await asyncio.sleep(0)
+        if arm in self.broken:
+            raise DownstreamError(f"{arm} is broken")
+        if arm in self.stuck:
+            await asyncio.Event().wait()
+        return [Row(float(one[0, 0]), 0.0, 1.0, 0.9) for one in raw]
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def arms() -> Arms:
+    return Arms()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def journal() -> list[Answered]:
+    return []
+
+
+@pytest.fixture
+def predictor(arms: Arms, clock: Clock, journal: list[Answered]) -> Predictor:
+    predictor = Predictor("apogee", arms, journal.append, clock)
+    predictor.use(table())
+    return predictor
+
+
+async def test_an_answer_tells_its_version_and_is_journalled(
+    predictor: Predictor, journal: list[Answered]
+) -> None:
+    prediction = await predictor.predict(instance(7))
+    assert (prediction.row.value, prediction.arm, prediction.version) == (7.0, "mlp", version("mlp"))
+    assert not prediction.fallback
+    assert [one.prediction for one in journal] == [prediction]
+
+
+async def test_concurrent_instances_share_calls_and_keep_their_answers(
+    predictor: Predictor, arms: Arms
+) -> None:
+    answers = await asyncio.gather(*(predictor.predict(instance(n)) for n in range(100)))
+    assert [answer.row.value for answer in answers] == [float(n) for n in range(100)]
+    assert sum(rows for _, _, rows in arms.calls) == 100
+    assert len(arms.calls) == 1
+
+
+async def test_a_broken_arm_is_replaced_by_the_next(
+    predictor: Predictor, arms: Arms, journal: list[Answered]
+) -> None:
+    arms.broken = {"mlp"}
+    prediction = await predictor.predict(instance(1))
+    assert (prediction.arm, prediction.fallback) == ("linear", True)
+    assert journal[0].decision.attempts == ("mlp", "linear", "random_forest")
+
+
+async def test_an_arm_out_of_time_is_replaced_by_the_next(predictor: Predictor, arms: Arms) -> None:
+    arms.stuck = {"mlp"}
+    predictor.use(table(2, deadline_s=0.02))
+    assert (await predictor.predict(instance(1))).arm == "linear"
+
+
+async def test_a_breaker_opens_after_failures_and_closes_after_a_probe(
+    predictor: Predictor, arms: Arms, clock: Clock
+) -> None:
+    predictor.use(table(2, breaker=BreakerSettings(failures_to_open=3, open_s=5)))
+    arms.broken = {"mlp"}
+    for n in range(3):
+        await predictor.predict(instance(n))
+    assert predictor.breaker("mlp").state == "open"
+    arms.calls.clear()
+    await predictor.predict(instance(4))
+    assert [arm for arm, _, _ in arms.calls] == ["linear"]
+    arms.broken.clear()
+    clock.now_s = 6
+    assert (await predictor.predict(instance(5))).arm == "mlp"
+    assert predictor.breaker("mlp").state == "closed"
+
+
+async def test_when_every_arm_fails_the_error_names_each(
+    predictor: Predictor, arms: Arms, journal: list[Answered]
+) -> None:
+    arms.broken = set(ARMS)
+    with pytest.raises(NoArmAvailable, match=r"mlp: .*linear: .*random_forest: "):
+        await predictor.predict(instance(1))
+    assert journal == []
+
+
+async def test_a_named_arm_answers_alone(predictor: Predictor, arms: Arms) -> None:
+    assert (await predictor.predict(instance(1), "linear")).arm == "linear"
+    arms.broken = {"linear"}
+    with pytest.raises(NoArmAvailable):
+        await predictor.predict(instance(2), "linear")
+    with pytest.raises(FieldError, match="Raysonde-Arm"):
+        await predictor.predict(instance(3), "nobody")
+
+
+async def test_before_the_first_table_there_is_no_answer(arms: Arms) -> None:
+    with pytest.raises(NoArmAvailable, match="no model is loaded yet"):
+        await Predictor("apogee", arms, lambda _: None).predict(instance(1))
+
+
+async def test_a_request_under_way_ends_on_the_table_it_began_with(predictor: Predictor) -> None:
+    under_way = asyncio.create_task(predictor.predict(instance(1)))
+    await asyncio.sleep(0)
+    predictor.use(table(2, number=2))
+    later = await predictor.predict(instance(2))
+    assert (await under_way).version == version("mlp", 1)
+    assert later.version == version("mlp", 2)
+
+
+async def test_a_batch_keeps_its_order_and_is_routed_one_by_one(predictor: Predictor, arms: Arms) -> None:
+    predictor.use(table(2, weights={"mlp": 1.0, "linear": 1.0}))
+    answers = await predictor.predict_batch([instance(n, f"flight-{n}") for n in range(2500)])
+    assert [answer.row.value for answer in answers] == [float(n) for n in range(2500)]
+    assert {answer.arm for answer in answers} == {"mlp", "linear"}
+    assert max(rows for _, _, rows in arms.calls) <= 1000
+    alone = await predictor.predict(instance(17, "flight-17"))
+    assert alone.arm == answers[17].arm
+
+
+async def test_a_batch_falls_back_as_one_instance_does(predictor: Predictor, arms: Arms) -> None:
+    arms.broken = {"mlp"}
+    answers = await predictor.predict_batch([instance(n) for n in range(3)])
+    assert {(answer.arm, answer.fallback) for answer in answers} == {("linear", True)}
+
+
+async def test_overload_is_told_and_does_not_spread_to_other_arms(clock: Clock) -> None:
+    class Full(Arms):
+        async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+            self.calls.append((arm, version.bundle, len(raw)))
+            raise Overloaded("full")
+
+    full = Full()
+    predictor = Predictor("apogee", full, lambda _: None, clock)
+    predictor.use(table())
+    with pytest.raises(Overloaded):
+        await predictor.predict(instance(1))
+    assert [arm for arm, _, _ in full.calls] == ["mlp"]
+    assert predictor.breaker("mlp").state == "closed"
