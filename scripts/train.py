@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from features.config import load_contract
 from training.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ def train(
     """
     console = Console()
     settings = Settings.from_environment()
+    try:
+        load_contract(settings.workloads, workload)
+    except (FileNotFoundError, ValueError) as error:
+        raise _refused(console, error) from error
     with console.status("Starting Ray"):
         # heavy imports, so that --help answers at once
         from training.pipeline import TrainingBusy, TrainingOptions, train_workload
@@ -62,12 +67,17 @@ def train(
         with _ray(console), _bars(console) as bars:
             arms = train_workload(settings, workload, options, bars.stage)
     except (FileNotFoundError, TrainingBusy, SearchError, ValueError) as error:
-        console.print(f"[bold red]not trained:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise _refused(console, error) from error
     except KeyboardInterrupt as error:
         console.print(f"Cut off. `raysonde train {workload}` goes on from here.", highlight=False)
         raise typer.Exit(130) from error
     console.print(_table(workload, arms))
+
+
+def _refused(console: Console, error: Exception) -> typer.Exit:
+    """Says in one line why nothing was trained."""
+    console.print(f"[bold red]not trained:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    return typer.Exit(1)
 
 
 class _Bars:

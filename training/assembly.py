@@ -15,7 +15,7 @@ from training.evaluation import band_metrics, point_metrics
 from training.inference import ArmRuntime, Model, Predicted, Scaled
 from training.intervals import IntervalCalibration, calibrate
 from training.preparation import Prepared
-from training.search import Best
+from training.trials import Best
 
 GOLDEN_ROWS = 24
 REFERENCE_ROWS = 1000

@@ -21,9 +21,10 @@ from training.parallel import ray_map
 from training.preparation import Prepared, prepare
 from training.progress import Stages
 from training.registry import ModelVersion, Registry
-from training.search import SearchPlan, TrialRecord, search
+from training.search import search
 from training.settings import REPOSITORY, Settings
 from training.tracking import SearchRuns, git_commit
+from training.trials import SearchPlan, TrialRecord
 
 
 class TrainingBusy(RuntimeError):

@@ -12,10 +12,10 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from training.families.base import Params, Split, load_family
+from training.families.base import Split, load_family
+from training.trials import Best, Listener, SearchPlan, TrialRecord
 
 LOSS = "loss"
 STEP = "step"
@@ -49,55 +50,6 @@ _TUNE_ENVIRONMENT = {
 
 class SearchError(RuntimeError):
     """No trial of a search gave a model."""
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """What is searched. Only a search with an equal plan is continued.
-
-    Attributes:
-        family: as `load_family` takes it.
-        trials: parameter sets to try.
-        seed: of the proposals and of the models.
-        data_hash: of the data that the trials see.
-    """
-
-    family: str
-    trials: int
-    seed: int
-    data_hash: str
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """A trial that has ended.
-
-    Attributes:
-        curve: validation losses that it reported, by step.
-        loss: of the model that it made, see `search`; None if it was stopped early or failed.
-        error: what it raised, or None.
-    """
-
-    trial_id: str
-    params: Params
-    curve: Mapping[int, float]
-    loss: float | None
-    duration_s: float
-    error: str | None
-
-
-@dataclass(frozen=True)
-class Best:
-    """The trial whose model has the lowest loss, and that model."""
-
-    trial_id: str
-    params: Params
-    loss: float
-    onnx: bytes
-
-
-# listener(record, number of trials that have ended)
-Listener = Callable[[TrialRecord, int], None]
 
 
 def search(
@@ -215,7 +167,7 @@ class _TellListener(tune.Callback):  # type: ignore[misc]
         self._tell(trials, trial, None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._tell(trials, trial, _last_line(trial.get_error()))
+        self._tell(trials, trial, _last_line(Path(trial.error_file).read_text()))
 
     def _tell(self, trials: list[Trial], trial: Trial, error: str | None) -> None:
         result = trial.last_result or {}

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
-from training.search import SearchPlan, TrialRecord
+from training.trials import SearchPlan, TrialRecord
 
 _PARENT_TAG = "mlflow.parentRunId"
 _PLAN_TAG = "search_plan"
@@ -63,19 +63,22 @@ class SearchRuns:
         self._client.set_terminated(run_id, "FAILED" if record.error else "FINISHED")
 
     def run_of(self, trial_id: str) -> str | None:
-        """The run of a trial, if it has been logged."""
-        wanted = f"tags.{_TRIAL_TAG} = '{trial_id}' AND tags.`{_PARENT_TAG}` = '{self._parent}'"
+        """The run of a trial, if it has been logged; one that failed may be tried again, in a new run."""
+        wanted = (
+            f"tags.{_TRIAL_TAG} = '{trial_id}' AND tags.`{_PARENT_TAG}` = '{self._parent}'"
+            " AND attributes.status != 'FAILED'"
+        )
         found = self._client.search_runs([self._experiment], wanted, max_results=1)
         return str(found[0].info.run_id) if found else None
 
-    def finish(self, run_id: str, metrics: Mapping[str, float], status: str = "FINISHED") -> None:
+    def finish(self, run_id: str, metrics: Mapping[str, float]) -> None:
         """Log the test metrics with the run of the best trial and with the parent, and close the parent."""
         now_ms = int(time.time() * 1000)
         batch = [Metric(name, value, now_ms, 0) for name, value in metrics.items()]
         for target in (run_id, self._parent):
             self._client.log_batch(target, metrics=batch)
         self._client.log_batch(self._parent, tags=[RunTag("best_run", run_id)])
-        self._client.set_terminated(self._parent, status)
+        self._client.set_terminated(self._parent, "FINISHED")
 
     def _create(self, tags: Mapping[str, str], name: str, start_ms: int | None) -> Run:
         return self._client.create_run(

@@ -1,6 +1,7 @@
 """A mean that is approached step by step, so that a search over it is iterative and as slow as a test wants.
 
-With TOY_FAMILY_GATE set to a folder, the second and later trials wait until a file `open` appears in it.
+In the folder TOY_FAMILY_GATE each trial leaves a file, and all but the first wait while there is one
+named `closed`.
 """
 
 from __future__ import annotations
@@ -58,13 +59,12 @@ class FittedMean:
 
 
 def _pass_gate() -> None:
-    gate = os.environ.get("TOY_FAMILY_GATE")
-    if not gate:
+    gate = Path(os.environ.get("TOY_FAMILY_GATE", os.devnull))
+    if not gate.is_dir():
         return
-    folder = Path(gate)
-    number = len(list(folder.glob("trial-*")))
-    (folder / f"trial-{number}-{os.getpid()}-{time.monotonic_ns()}").touch()
-    while number > 0 and not (folder / "open").exists():
+    number = len(list(gate.glob("trial-*")))
+    (gate / f"trial-{number}-{os.getpid()}-{time.monotonic_ns()}").touch()
+    while number > 0 and (gate / "closed").exists():
         time.sleep(0.05)
 
 

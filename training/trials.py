@@ -1,0 +1,57 @@
+"""What goes into a search and what comes out of it, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from training.families.base import Params
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What is searched. Only a search with an equal plan is continued.
+
+    Attributes:
+        family: as `load_family` takes it.
+        trials: parameter sets to try.
+        seed: of the proposals and of the models.
+        data_hash: of the data that the trials see.
+    """
+
+    family: str
+    trials: int
+    seed: int
+    data_hash: str
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial that has ended.
+
+    Attributes:
+        curve: validation losses that it reported, by step.
+        loss: of the model that it made, see `search`; None if it was stopped early or failed.
+        error: what it raised, or None.
+    """
+
+    trial_id: str
+    params: Params
+    curve: Mapping[int, float]
+    loss: float | None
+    duration_s: float
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Best:
+    """The trial whose model has the lowest loss, and that model."""
+
+    trial_id: str
+    params: Params
+    loss: float
+    onnx: bytes
+
+
+# listener(record, number of trials that have ended)
+Listener = Callable[[TrialRecord, int], None]
