@@ -1,0 +1,119 @@
+"""The running system over real HTTP: what a user sees."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from deployments.instances import InstanceParser
+from tests.support.flights import fly, instance_of
+from tests.support.models import apogee_contract
+from tests.support.system import ARMS, RunningSystem, wait_until
+from training.bundle import read_bundle
+from training.inference import load_model
+
+pytestmark = pytest.mark.integration
+CONTRACT = apogee_contract()
+
+
+def bodies(flight: int, length: int = 56) -> list[dict[str, object]]:
+    samples, _ = fly(flight)
+    return [
+        instance_of(CONTRACT, samples[end - length : end], f"flight-{flight}")
+        for end in range(length, len(samples), 5)
+    ]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_http_equals_offline_for_every_window(system: RunningSystem, arm: str) -> None:
+    champion = system.champions[arm]
+    model = load_model(read_bundle(Path(champion.source), expected_hash=champion.bundle))
+    parser = InstanceParser(CONTRACT)
+    with system.client() as client:
+        for body in bodies(flight=7):
+            answer = client.post("/predict", json=body, headers={"Raysonde-Arm": arm}).json()
+            raw = parser.parse_instance(json.dumps(body).encode()).raw
+            offline = model.predict(raw[np.newaxis])
+            assert answer["bundle"] == champion.bundle
+            assert answer["prediction"]["apogee_m"] == pytest.approx(offline.value[0], rel=1e-5)
+            expected = [offline.lower[0], offline.upper[0]]
+            assert answer["interval"]["apogee_m"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_batches_and_single_requests_agree(system: RunningSystem) -> None:
+    many = bodies(flight=8)
+    with system.client() as client:
+        batch = client.post("/batch_predict", json={"instances": many}).json()["predictions"]
+        for body, answer in zip(many, batch, strict=True):
+            alone = client.post("/predict", json=body).json()
+            assert alone["arm"] == answer["arm"]
+            assert alone["prediction"]["apogee_m"] == pytest.approx(
+                answer["prediction"]["apogee_m"], rel=1e-6
+            )
+
+
+def test_truth_is_durable_before_the_answer_and_joined(system: RunningSystem) -> None:
+    (body,) = bodies(flight=9)[:1]
+    with system.client() as client:
+        early = client.post("/feedback", json={"id": "early-bird", "truth": {"apogee_m": 1000.0}})
+        assert early.json() == {"accepted": 0, "duplicate": 0, "unmatched": 1}
+        client.post("/predict", json=body | {"id": "early-bird"})
+        id_ = client.post("/predict", json=body).json()["id"]
+        sent = client.post("/feedback", json={"id": id_, "truth": {"apogee_m": 1000.0}})
+        assert (sent.status_code, sent.json()["accepted"]) == (202, 1)
+        again = client.post("/feedback", json={"id": id_, "truth": {"apogee_m": 999.0}})
+        assert again.json()["duplicate"] == 1
+    database = sqlite3.connect(system.settings.var / "store.db")
+    found = database.execute("SELECT id FROM joins WHERE id IN (?, 'early-bird')", (id_,)).fetchall()
+    assert {row[0] for row in found} == {id_, "early-bird"}
+    assert database.execute("SELECT conflicts FROM repeated_truths WHERE id = ?", (id_,)).fetchone() == (1,)
+    database.close()
+
+
+def test_the_key(system: RunningSystem) -> None:
+    url = f"{system.url}/apogee/info"
+    assert httpx.get(url).status_code == 200
+    assert httpx.get(url, headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 401
+    assert (
+        httpx.get(url, headers={"Authorization": f"Bearer {system.key}", "Host": "evil.example"}).status_code
+        == 200
+    )
+    assert system.settings.api_key_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_pages(system: RunningSystem) -> None:
+    assert 'href="/apogee/docs"' in httpx.get(f"{system.url}/").text
+    assert httpx.get(f"{system.url}/healthz").json() == {"status": "ready", "workloads": {"apogee": "ready"}}
+    page = httpx.get(f"{system.url}/apogee/docs").text
+    (path,) = re.findall(r"url: '([^']+openapi.json)'", page)
+    text = httpx.get(f"{system.url}{path}").json()
+    predict = text["paths"]["/predict"]["post"]
+    example = predict["requestBody"]["content"]["application/json"]["example"]
+    documented = predict["responses"]["200"]["content"]["application/json"]["example"]
+    arm = {"Raysonde-Arm": documented["arm"]}
+    answer = httpx.post(f"{system.url}{text['servers'][0]['url']}/predict", json=example, headers=arm)
+    assert answer.json()["prediction"] == documented["prediction"]
+
+
+def test_each_prediction_is_a_line_of_json_with_its_request(system: RunningSystem) -> None:
+    with system.client() as client:
+        answer = client.post("/predict", json=bodies(flight=3)[0]).json()
+
+    def lines() -> list[dict[str, object]]:
+        files = system.settings.logs.glob("apogee-router.*.jsonl")
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+    wait_until(lambda: any(line.get("request_id") == answer["id"] for line in lines()), 10, "the log line")
+    (line,) = [line for line in lines() if line.get("request_id") == answer["id"]]
+    assert (line["workload"], line["arm"], line["model_version"]) == (
+        "apogee",
+        answer["arm"],
+        answer["model_version"],
+    )

@@ -1,0 +1,111 @@
+"""A whole running system for tests: `raysonde up` in a process of its own, on free ports, with its own state."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.support.models import register
+from training.registry import ModelVersion, Registry
+from training.settings import REPOSITORY, Settings
+
+ARMS = ("linear", "mlp", "random_forest")
+START_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 90.0
+
+
+@dataclass(frozen=True)
+class RunningSystem:
+    """Where a running system is, and what it serves.
+
+    Attributes:
+        url: of the API.
+        dashboard_url: of Ray.
+        settings: paths of its state.
+        key: of the API.
+        champions: versions registered before the start.
+    """
+
+    url: str
+    dashboard_url: str
+    settings: Settings
+    champions: dict[str, ModelVersion]
+
+    @property
+    def key(self) -> str:
+        return self.settings.api_key_file.read_text().strip()
+
+    def client(self, workload: str = "apogee") -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return httpx.Client(base_url=f"{self.url}/{workload}", headers=headers, timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Poll until it holds; AssertionError that says `what` did not come."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s: {what}"
+        time.sleep(0.1)
+
+
+@contextmanager
+def running_system(folder: Path, profile: str = "plain") -> Iterator[RunningSystem]:
+    """Start with one small model an arm, wait until it answers, and stop it by SIGINT as Ctrl-C does."""
+    var = folder / "var"
+    environment = os.environ | {"RAYSONDE_VAR": str(var)}
+    settings = Settings(
+        var,
+        REPOSITORY / "configs" / "workloads",
+        f"sqlite:///{var}/mlflow/mlflow.db",
+        f"sqlite:///{var}/store.db",
+    )
+    registry = Registry(settings)
+    champions = {arm: register(registry, folder / "bundles", arm, n) for n, arm in enumerate(ARMS)}
+    port, dashboard_port = free_port(), free_port()
+    command = [sys.executable, "-m", "scripts", "up", "--port", str(port)]
+    command += ["--dashboard-port", str(dashboard_port), "--profile", profile]
+    log = folder / "up.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    system = RunningSystem(url, f"http://127.0.0.1:{dashboard_port}", settings, champions)
+    try:
+        wait_until(lambda: _is_ready(system, process, log), START_TIMEOUT_S, "the system answers")
+        yield system
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(STOP_TIMEOUT_S)
+
+
+def _is_ready(system: RunningSystem, process: subprocess.Popen[bytes], log: Path) -> bool:
+    assert process.poll() is None, f"`raysonde up` ended: {log.read_text()[-3000:]}"
+    if not system.settings.api_key_file.exists():
+        return False
+    try:
+        with system.client() as client:
+            return client.get("/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False
