@@ -173,11 +173,11 @@ def _squash(values: FloatArray) -> FloatArray:
 @lru_cache(maxsize=8)
 def _projection(steps: int, step_s: float, degree: int) -> FloatArray:
     """(degree + 1, steps): altitudes up to time 0 -> coefficients of the least-squares polynomial."""
-    return np.linalg.pinv(np.vander(_grid(steps, step_s), degree + 1, increasing=True))
+    return np.asarray(np.linalg.pinv(np.vander(_grid(steps, step_s), degree + 1, increasing=True)), np.float64)
 
 
 def _grid(steps: int, step_s: float) -> FloatArray:
-    return np.arange(1 - steps, 1) * step_s
+    return np.arange(1 - steps, 1, dtype=np.float64) * step_s
 
 
 def _coefficients(values: FloatArray, step_s: float, degree: int) -> FloatArray:
