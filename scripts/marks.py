@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,10 @@ class TimedPrediction:
     upper: float = math.nan
 
 
+# what each arm said, by recording and arm
+Predictions = Mapping[Recording, Mapping[str, Sequence[TimedPrediction]]]
+
+
 @dataclass(frozen=True)
 class Mark:
     """The last prediction of one arm for one log at or before a fraction of the time to the event.
@@ -43,6 +47,16 @@ class Mark:
         if self.prediction is None:
             return math.nan
         return 100 * abs(self.prediction.value - self.recording.truth) / abs(self.recording.truth)
+
+
+def all_marks(predictions: Predictions) -> list[Mark]:
+    """The marks of every recording and arm."""
+    return [
+        mark
+        for recording, by_arm in predictions.items()
+        for arm, said in by_arm.items()
+        for mark in marks_of(recording, arm, said)
+    ]
 
 
 def marks_of(recording: Recording, arm: str, predictions: Sequence[TimedPrediction]) -> list[Mark]:
@@ -70,10 +84,17 @@ def median_ape_percent(
     return float(np.median(errors)) if errors else math.nan
 
 
-def coverage_of(recording: Recording, predictions: Iterable[TimedPrediction]) -> tuple[int, int]:
-    """How many bands held the truth, of how many, from the first fraction to the event."""
-    used = [p for p in predictions if FRACTIONS[0] * recording.event_s <= p.end_s <= recording.event_s]
-    return sum(p.lower <= recording.truth <= p.upper for p in used), len(used)
+def coverage_of(predictions: Predictions, arm: str, minimum_rate_hz: float = 0.0) -> tuple[int, int]:
+    """How many bands held the truth, of how many, from the first fraction of the time to the event."""
+    inside = of = 0
+    for recording, by_arm in predictions.items():
+        if recording.rate_hz < minimum_rate_hz:
+            continue
+        begin_s, end_s = FRACTIONS[0] * recording.event_s, recording.event_s
+        used = [p for p in by_arm[arm] if begin_s <= p.end_s <= end_s]
+        inside += sum(p.lower <= recording.truth <= p.upper for p in used)
+        of += len(used)
+    return inside, of
 
 
 def best_arm(marks: Sequence[Mark], arms: Sequence[str]) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.contract import Contract
-from training.sources.recorded import read_logs
 
 FloatArray = NDArray[np.float64]
 
@@ -58,6 +57,8 @@ def load_recordings(contract: Contract, path: Path) -> list[Recording]:
 
 def _read_flights(contract: Contract, path: Path) -> list[Recording]:
     """Flights up to their apogee: what a rocket does on its way down predicts nothing."""
+    from training.sources.recorded import read_logs  # pandas: not before --help is answered
+
     assert contract.window is not None, "the contract of flights has windows"
     recordings = []
     for log in read_logs(path):

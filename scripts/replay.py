@@ -16,12 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from features.config import load_contract
 from features.contract import Contract
 from scripts.client import ApiError, Connection, WorkloadClient
-from scripts.marks import Mark, TimedPrediction, best_arm, marks_of
+from scripts.marks import Predictions, TimedPrediction, all_marks, best_arm
 from scripts.recordings import Recording, load_recordings
 from scripts.replay_files import write_marks, write_predictions
-from scripts.replay_picture import draw_recording
 from scripts.replay_player import Played, Player
-from scripts.replay_summary import Predictions, show_summary
+from scripts.replay_summary import show_summary
 from training.settings import Settings
 
 
@@ -101,13 +100,10 @@ async def _play(
 def _report(
     console: Console, contract: Contract, recordings: Sequence[Recording], played: Played, out: Path
 ) -> None:
+    from scripts.replay_picture import draw_recording  # matplotlib: not before --help is answered
+
     predictions = _by_recording(recordings, played)
-    marks: list[Mark] = [
-        mark
-        for recording, said in predictions.items()
-        for arm in played.arms
-        for mark in marks_of(recording, arm, said[arm])
-    ]
+    marks = all_marks(predictions)
     best = best_arm(marks, played.arms)
     write_marks(out / "replay.csv", contract, marks)
     write_predictions(out / "predictions.csv", contract, played)

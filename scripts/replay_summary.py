@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
-from scripts.marks import FAST_HZ, FRACTIONS, Mark, TimedPrediction, coverage_of, median_ape_percent
-from scripts.recordings import Recording
+from scripts.marks import FAST_HZ, FRACTIONS, Mark, Predictions, coverage_of, median_ape_percent
 from scripts.replay_player import Failure, Played
-
-Predictions = Mapping[Recording, Mapping[str, Sequence[TimedPrediction]]]
 
 
 def show_summary(
@@ -44,8 +41,7 @@ def _errors_table(predictions: Predictions, marks: Sequence[Mark], arms: Sequenc
     table.add_column("truths in band", justify="right")
     for arm in arms:
         medians = [median_ape_percent(marks, arm, fraction, FAST_HZ) for fraction in FRACTIONS]
-        hits = [coverage_of(r, said[arm]) for r, said in predictions.items() if r.rate_hz >= FAST_HZ]
-        inside, of = (sum(column) for column in zip(*hits, strict=True)) if hits else (0, 0)
+        inside, of = coverage_of(predictions, arm, FAST_HZ)
         cells = ["-" if math.isnan(median) else f"{median:.2f}" for median in medians]
         share = f"{100 * inside / of:.1f} % of {of}" if of else "-"
         table.add_row(arm, *cells, share, style="bold green" if arm == best else None)

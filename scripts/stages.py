@@ -86,7 +86,9 @@ def stage_of(serve_details: dict[str, Any]) -> Stage:
     waiting = []
     for name, application in applications.items():
         if application.get("status") == "DEPLOY_FAILED":
-            return Stage(f"{name} failed", failure=f"{name}: {application.get('message', '').strip()}")
+            # the message is a traceback, whose last line says what is wrong
+            lines = application.get("message", "").strip().splitlines() or ["no reason given"]
+            return Stage(f"{name} failed", failure=f"{name}: {lines[-1]}")
         deployments = application.get("deployments") or {}
         if not deployments and application.get("status") != "RUNNING":
             waiting.append(f"{name} is being built")

@@ -20,7 +20,6 @@ from scripts.preflight import is_free
 from scripts.stages import Stage
 
 _GOOD_ORDER_S = 45.0
-_STRAGGLERS_S = 5.0
 _POLL_S = 0.2
 _NOTABLE = re.compile(r"\b(WARNING|WARN|ERROR|CRITICAL|Traceback)\b")
 # Ray says this of its own shutdown, whatever we do
@@ -51,6 +50,7 @@ class Supervisor:
         log: file for what the child prints, the one of the last run is kept beside it; None: our own output.
         run_id: the mark.
         ports: those that must be free at the end.
+        stragglers_s: how long descendants that outlive the child, and ports, are waited for.
     """
 
     def __init__(
@@ -60,12 +60,14 @@ class Supervisor:
         log: Path | None,
         run_id: str,
         ports: tuple[int, ...],
+        stragglers_s: float = 5.0,
     ) -> None:
         self._command = command
         self._environment = environment
         self._log = log
         self._run_id = run_id
         self._ports = ports
+        self._stragglers_s = stragglers_s
         self._child: subprocess.Popen[bytes] | None = None
         self._read_bytes = 0
 
@@ -129,7 +131,7 @@ class Supervisor:
             deadline_s = time.monotonic() + _GOOD_ORDER_S
             while child.poll() is None and time.monotonic() < deadline_s and not interruption.hurry:
                 time.sleep(_POLL_S)
-        patience_s = 0.0 if interruption.hurry else _STRAGGLERS_S
+        patience_s = 0.0 if interruption.hurry else self._stragglers_s
         processes.wait_until_gone(self._alive(seen), patience_s)
         left = processes.end(self._alive(seen), patience_s)
         child.wait()
@@ -173,7 +175,7 @@ class Supervisor:
         return text[:complete].decode(errors="replace").splitlines()
 
     def _taken_ports(self) -> tuple[int, ...]:
-        deadline_s = time.monotonic() + _STRAGGLERS_S
+        deadline_s = time.monotonic() + self._stragglers_s
         taken = [port for port in self._ports if not is_free(port)]
         while taken and time.monotonic() < deadline_s:
             time.sleep(_POLL_S)

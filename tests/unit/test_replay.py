@@ -129,7 +129,9 @@ def test_coverage_counts_from_the_first_fraction_to_the_event(apogee: Contract) 
         TimedPrediction(end_s, 300, lower, 320)
         for end_s, lower in ((4.9, 310), (5.0, 290), (7.0, 310), (10.0, 300), (10.1, 310))
     ]
-    assert coverage_of(climb(apogee, 20), said) == (2, 3)
+    predictions = {climb(apogee, 20): {"mlp": said}, climb(apogee, 1): {"mlp": said[:2]}}
+    assert coverage_of(predictions, "mlp", 10) == (2, 3)
+    assert coverage_of(predictions, "mlp") == (3, 4)
 
 
 async def test_files_have_a_row_a_log_arm_and_fraction(apogee: Contract, tmp_path: Path) -> None:

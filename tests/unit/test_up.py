@@ -1,0 +1,204 @@
+"""The decisions of `raysonde up`: config, environment, stages, the state file, what is shown."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import yaml
+from rich.console import Console
+
+from scripts.plan import Plan
+from scripts.processes import RUN_ID_VARIABLE
+from scripts.run_state import RunState
+from scripts.serve_settings import (
+    Profile,
+    child_environment,
+    read_or_create_ray_token,
+    render,
+    served_workloads,
+)
+from scripts.stages import Stage, StageProbe, stage_of
+from scripts.up_display import StageDisplay, ready_panel, write_examples
+from training.settings import REPOSITORY, Settings
+
+KNOWN = ["apogee", "weather"]
+CONFIG = """
+http_options: {host: 127.0.0.1, port: 8000}
+applications:
+  - {name: apogee, route_prefix: /apogee, import_path: a:b}
+  - {name: weather, route_prefix: /weather, import_path: a:b}
+  - {name: root, route_prefix: /, import_path: a:c, args: {workloads: [apogee, weather]}}
+"""
+
+
+def test_the_port_is_replaced_and_the_rest_stays() -> None:
+    rendered = yaml.safe_load(render(CONFIG, 8100, KNOWN, KNOWN))
+    assert rendered["http_options"] == {"host": "127.0.0.1", "port": 8100}
+    assert rendered["applications"] == yaml.safe_load(CONFIG)["applications"]
+
+
+def test_only_the_chosen_workloads_are_started_and_the_root_is_told() -> None:
+    applications = yaml.safe_load(render(CONFIG, 8000, KNOWN, ["weather"]))["applications"]
+    assert [app["name"] for app in applications] == ["weather", "root"]
+    assert applications[1]["args"] == {"workloads": ["weather"]}
+
+
+def test_an_unknown_workload_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match="WORKLOADS: got tides, expected some of: apogee weather"):
+        render(CONFIG, 8000, KNOWN, ["tides", "apogee"])
+
+
+def test_the_config_of_the_repository_serves_known_workloads_only() -> None:
+    text = (REPOSITORY / "serve_config.yaml").read_text()
+    known = [path.stem for path in (REPOSITORY / "configs" / "workloads").glob("*.yaml")]
+    assert "apogee" in served_workloads(text, known)
+    assert yaml.safe_load(render(text, 8000, known, served_workloads(text, known))) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(("profile", "behind_haproxy"), [(Profile.FAST, True), (Profile.PLAIN, False)])
+def test_the_environment_of_a_child(tmp_path: Path, profile: Profile, behind_haproxy: bool) -> None:
+    base = {"PATH": "/bin", "RAY_ADDRESS": "10.0.0.1:6379"}
+    environment = child_environment(
+        base, run_id="r1", profile=profile, var=tmp_path, metrics_port=1, stats_port=2
+    )
+    assert "RAY_ADDRESS" not in environment  # it would join that cluster
+    assert environment[RUN_ID_VARIABLE] == "r1"
+    assert environment["RAYSONDE_PROFILE"] == profile.value
+    assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert (environment["RAY_AUTH_MODE"], environment["PATH"]) == ("token", "/bin")
+    assert ("RAY_SERVE_ENABLE_HA_PROXY" in environment) is behind_haproxy
+
+
+def test_rays_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+    token = read_or_create_ray_token(tmp_path)
+    assert len(token) == 64
+    assert read_or_create_ray_token(tmp_path) == token
+    assert stat.S_IMODE((tmp_path / "ray-token").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("details", "stage"),
+    [
+        ({}, Stage("Serve is starting")),
+        (
+            {"applications": {"apogee": {"status": "DEPLOYING", "deployments": {}}}},
+            Stage("waiting for apogee is being built"),
+        ),
+        (
+            {
+                "applications": {
+                    "apogee": {
+                        "status": "DEPLOYING",
+                        "deployments": {
+                            "mlp": {
+                                "target_num_replicas": 2,
+                                "replicas": [{"state": "RUNNING"}, {"state": "STARTING"}],
+                            },
+                            "Router": {"target_num_replicas": 1, "replicas": [{"state": "RUNNING"}]},
+                        },
+                    }
+                }
+            },
+            Stage("waiting for apogee: mlp 1/2"),
+        ),
+        (
+            {
+                "applications": {
+                    "apogee": {"status": "DEPLOY_FAILED", "message": "Traceback\n\nno model: train one\n"}
+                }
+            },
+            Stage("apogee failed", failure="apogee: no model: train one"),
+        ),
+    ],
+)
+def test_stages_are_told_from_what_serve_answers(details: dict[str, object], stage: Stage) -> None:
+    assert stage_of(details) == stage
+
+
+def _probe(handler: httpx.MockTransport) -> StageProbe:
+    client = httpx.Client(transport=handler)
+    return StageProbe("http://api", "key", "http://ray", "token", ["apogee"], client)
+
+
+def test_a_probe_is_ready_when_every_workload_answers() -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((request.url.path, request.headers["authorization"]))
+        return httpx.Response(200)
+
+    assert _probe(httpx.MockTransport(answer)).look().ready
+    assert seen == [("/apogee/healthz", "Bearer key")]
+
+
+def test_a_probe_asks_ray_with_its_own_token_while_a_workload_does_not_answer() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "api":
+            return httpx.Response(503)
+        assert request.headers["authorization"] == "Bearer token"
+        return httpx.Response(200, json={"applications": {}})
+
+    assert _probe(httpx.MockTransport(answer)).look() == Stage("Serve is starting")
+
+
+def test_a_probe_takes_silence_for_a_ray_that_starts() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    assert _probe(httpx.MockTransport(refuse)).look() == Stage("Ray is starting")
+
+
+def test_the_state_of_a_run_names_its_supervisor(tmp_path: Path) -> None:
+    state = RunState.of_this_process("r1", (8000, 8265))
+    state.write(tmp_path)
+    read = RunState.read(tmp_path)
+    assert read == state
+    supervisor = state.supervisor()
+    assert supervisor is not None
+    assert supervisor.pid == os.getpid()
+    RunState.forget(tmp_path)
+    assert RunState.read(tmp_path) is None
+
+
+def test_a_pid_that_was_used_again_is_no_supervisor() -> None:
+    state = RunState.of_this_process("r1", ())
+    later = state.model_copy(update={"supervisor_started_s": psutil.Process().create_time() - 1})
+    assert later.supervisor() is None
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    settings = replace(Settings.from_environment(), var=tmp_path)
+    return Plan(settings, ("apogee",), CONFIG, 8100, 8365, Profile.FAST, "r1")
+
+
+def test_the_panel_says_where_everything_is(plan: Plan) -> None:
+    console = Console(width=300, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    with console.file:
+        console.print(ready_panel(plan, "secret", {}, 12.3))
+        shown = console.export_text()
+    assert "ready after 12 s" in shown
+    for text in ("http://127.0.0.1:8100", "http://127.0.0.1:8365", "secret", "mlflow ui --backend-store-uri"):
+        assert text in shown
+    assert "curl -s http://127.0.0.1:8100/apogee/info" in shown
+
+
+def test_examples_are_saved_for_workloads_that_have_one(plan: Plan, apogee: object) -> None:
+    written = write_examples(plan)
+    for workload, path in written.items():
+        assert path.read_text().startswith("{"), workload
+
+
+def test_stages_are_lines_where_output_is_no_terminal() -> None:
+    console = Console(record=True, force_terminal=False, width=80)
+    with StageDisplay(console, begun_s=0) as display:
+        for text in ("Ray is starting", "Ray is starting", "ready"):
+            display.show(text)
+    lines = console.export_text().splitlines()
+    assert [line.split("s  ")[1] for line in lines] == ["Ray is starting", "ready"]
