@@ -1,0 +1,182 @@
+"""Versions, weights and replicas change under 10,000 requests, and no caller notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from deployments.instances import InstanceParser
+from tests.support.flights import fly, instance_of
+from tests.support.models import apogee_contract, make_parts, register
+from tests.support.system import RunningSystem, running_system, wait_until
+from training.bundle import read_bundle, write_bundle
+from training.inference import load_model
+from training.registry import ModelVersion, Registry
+
+pytestmark = pytest.mark.integration
+
+REQUESTS = 10_000
+CONNECTIONS = 32
+FLIGHTS = 50
+CONTRACT = apogee_contract()
+
+
+@pytest.fixture(scope="module")
+def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with running_system(tmp_path_factory.mktemp("changing")) as running:
+        yield running
+
+
+def instances() -> list[dict[str, object]]:
+    return [instance_of(CONTRACT, fly(n)[0][40:100], f"flight-{n}") for n in range(FLIGHTS)]
+
+
+@dataclass
+class Load:
+    """Sends requests over many connections; `at` runs a change when so many have been answered."""
+
+    system: RunningSystem
+    at: dict[int, Callable[[], None]]
+    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    async def run(self) -> None:
+        bodies = [json.dumps(one).encode() for one in instances()]
+        numbers = iter(range(REQUESTS))
+        headers = {"Authorization": f"Bearer {self.system.key}"}
+        limits = httpx.Limits(max_connections=CONNECTIONS)
+        async with httpx.AsyncClient(
+            base_url=self.system.url, headers=headers, limits=limits, timeout=60
+        ) as client:
+            await asyncio.gather(*(self._caller(client, numbers, bodies) for _ in range(CONNECTIONS)))
+
+    async def _caller(self, client: httpx.AsyncClient, numbers: Iterator[int], bodies: list[bytes]) -> None:
+        for number in numbers:
+            if change := self.at.get(number):
+                await asyncio.to_thread(change)
+            which = number % len(bodies)
+            try:
+                response = await client.post("/apogee/predict", content=bodies[which])
+            except httpx.HTTPError as error:
+                self.failures.append(repr(error))
+                continue
+            if response.status_code == 200:
+                self.answers.append((which, response.json()))
+            else:
+                self.failures.append(f"{response.status_code} {response.text}")
+
+
+def test_no_request_fails_and_no_answer_mixes_versions(own_system: RunningSystem, tmp_path: Path) -> None:
+    system = own_system
+    registry = Registry(system.settings)
+    versions = {v.bundle: v for v in system.champions.values()}
+
+    def swap() -> None:
+        new = register(registry, tmp_path, "mlp", variant=7)
+        versions[new.bundle] = new
+
+    def change_weights() -> None:
+        policy = httpx.get(f"{system.url}/apogee/traffic").json()["policy"]
+        changed = policy | {"weights": {"mlp": 1.0, "linear": 1.0, "random_forest": 1.0}, "sticky": False}
+        httpx.put(f"{system.url}/apogee/traffic", json=changed).raise_for_status()
+
+    def kill_replica() -> None:
+        os.kill(replica_pid(system, "random_forest"), signal.SIGKILL)
+
+    load = Load(system, {1000: swap, 3000: change_weights, 5000: kill_replica})
+    asyncio.run(load.run())
+
+    assert load.failures == []
+    assert len(load.answers) == REQUESTS
+    seen = Counter((a["arm"], a["model_version"], a["bundle"]) for _, a in load.answers)
+    assert set(seen) <= {(v.arm, v.version, v.bundle) for v in versions.values()}
+    assert {version for arm, version, _ in seen if arm == "mlp"} == {"1", "2"}
+    assert_answers_are_of_their_versions(load, versions)
+    wait_until(lambda: replica_pid(system, "random_forest") > 0, 60, "the killed replica is replaced")
+
+
+def assert_answers_are_of_their_versions(load: Load, versions: dict[str, ModelVersion]) -> None:
+    """Every number is what the bundle that the answer names gives offline."""
+    parser = InstanceParser(CONTRACT)
+    raw = np.stack([parser.parse_instance(json.dumps(one).encode()).raw for one in instances()])
+    offline = {
+        bundle: load_model(read_bundle(Path(version.source))).predict(raw)
+        for bundle, version in versions.items()
+    }
+    got = np.array([a["prediction"]["apogee_m"] for _, a in load.answers])
+    expected = np.array([offline[a["bundle"]].value[which] for which, a in load.answers])
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_a_version_made_by_hand_in_mlflow_is_picked_up(own_system: RunningSystem, tmp_path: Path) -> None:
+    bundle = write_bundle(make_parts("linear", variant=5), tmp_path / "by-hand")
+    client = MlflowClient(own_system.settings.registry_uri, own_system.settings.registry_uri)
+    run = client.create_run(Registry(own_system.settings).experiment("apogee"))
+    client.log_artifacts(run.info.run_id, str(tmp_path / "by-hand"), "bundle")
+    source = f"{run.info.artifact_uri}/bundle"
+    version = client.create_model_version("apogee.linear", source=source, run_id=run.info.run_id)
+    client.set_registered_model_alias("apogee.linear", "champion", version.version)
+    wait_until(lambda: served(own_system, "linear") == bundle, 10, "the version is in service")
+
+
+def test_a_tampered_version_is_refused_and_the_old_one_serves_on(
+    own_system: RunningSystem, tmp_path: Path
+) -> None:
+    before = served(own_system, "random_forest")
+    registry = Registry(own_system.settings)
+    write_bundle(make_parts("random_forest", variant=9), tmp_path / "good")
+    run = registry.client.create_run(registry.experiment("apogee"))
+    version = registry.register(tmp_path / "good", run.info.run_id)
+    model = Path(version.source) / "model.onnx"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    registry.set_champion(version)
+
+    def refused() -> bool:
+        files = own_system.settings.logs.glob("apogee-steward.*.jsonl")
+        return any("version refused" in line for file in files for line in file.read_text().splitlines())
+
+    wait_until(refused, 15, "the refusal is logged")
+    assert served(own_system, "random_forest") == before
+
+
+def test_a_policy_change_reaches_every_router_replica(own_system: RunningSystem) -> None:
+    with own_system.client() as client:
+        policy = client.get("/traffic").json()["policy"]
+        client.put("/traffic", json=policy | {"weights": {"linear": 1.0}, "fallback": []}).raise_for_status()
+        body = instances()[0]
+        wait_until(
+            lambda: {client.post("/predict", json=body).json()["arm"] for _ in range(10)} == {"linear"},
+            2,
+            "all answers come from the only arm with a weight",
+        )
+
+
+def served(system: RunningSystem, arm: str) -> str:
+    return str(httpx.get(f"{system.url}/apogee/traffic").json()["arms"][arm]["bundle"])
+
+
+def replica_pid(system: RunningSystem, deployment: str) -> int:
+    """Process id of the deployment's running replica, 0 when there is none."""
+    token = (system.settings.var / "ray-token").read_text().strip()
+    response = httpx.get(
+        f"{system.dashboard_url}/api/serve/applications/",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=30,
+    )
+    replicas = response.json()["applications"]["apogee"]["deployments"][deployment]["replicas"]
+    running = [replica["pid"] for replica in replicas if replica["state"] == "RUNNING"]
+    return int(running[0]) if running else 0
