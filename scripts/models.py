@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from features.config import load_contract
+from scripts.train import cell, short_hash
 from training.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,23 +58,21 @@ def models(
 
 
 def _table(workload: str, versions: Sequence[ModelVersion]) -> Table:
-    table = Table(title=f"Models of {workload}", title_justify="left")
-    for heading in ("arm", "version", "alias", "MAE", "median APE", "coverage", "created", "bundle"):
-        right = heading in ("version", "MAE", "median APE", "coverage")
-        table.add_column(heading, justify="right" if right else "left")
+    title = f"Models of {workload}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("arm", "ver.", "alias", "MAE", "APE", "cover", "created", "bundle"):
+        right = heading in ("ver.", "MAE", "APE", "cover")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
     for version in versions:
+        created = datetime.fromtimestamp(version.created_at_ms / 1000, UTC)
         table.add_row(
             version.arm,
             version.version,
             ", ".join(version.aliases),
-            _metric(version, "mae", "{:.4g}"),
-            _metric(version, "median_ape_percent", "{:.2f} %"),
-            _metric(version, "coverage", "{:.1%}"),
-            f"{datetime.fromtimestamp(version.created_at_ms / 1000, UTC):%Y-%m-%d %H:%M}Z",
-            version.bundle[:19],
+            cell(version.metrics, "mae", "{:.4g}"),
+            cell(version.metrics, "median_ape_percent", "{:.2f} %"),
+            cell(version.metrics, "coverage", "{:.1%}"),
+            f"{created:%d %b %H:%M}",
+            short_hash(version.bundle),
         )
     return table
-
-
-def _metric(version: ModelVersion, name: str, form: str) -> str:
-    return form.format(version.metrics[name]) if name in version.metrics else ""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -54,7 +55,7 @@ def train(
     console = Console()
     settings = Settings.from_environment()
     try:
-        load_contract(settings.workloads, workload)
+        unit = load_contract(settings.workloads, workload).target.unit
     except (FileNotFoundError, ValueError) as error:
         raise _refused(console, error) from error
     with console.status("Starting Ray"):
@@ -71,7 +72,7 @@ def train(
     except KeyboardInterrupt as error:
         console.print(f"Cut off. `raysonde train {workload}` goes on from here.", highlight=False)
         raise typer.Exit(130) from error
-    console.print(_table(workload, arms))
+    console.print(_table(arms, unit))
 
 
 def _refused(console: Console, error: Exception) -> typer.Exit:
@@ -127,27 +128,38 @@ def _ray(console: Console) -> Iterator[None]:
         ray.shutdown()
 
 
-def _table(workload: str, arms: Sequence[TrainedArm]) -> Table:
-    """Arms and baselines side by side."""
-    table = Table(title=f"New champions of {workload}, measured on held-out data", title_justify="left")
-    for heading in ("arm", "version", "MAE", "RMSE", "median APE", "coverage", "band width", "bundle"):
-        table.add_column(heading, justify="left" if heading in ("arm", "bundle") else "right")
+def _table(arms: Sequence[TrainedArm], unit: str) -> Table:
+    """Arms, and below them the baselines."""
+    title = f"New champions, on held-out data (MAE, RMSE and mean width of the band in {unit})"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("arm", no_wrap=True)
+    for heading in ("ver.", "MAE", "RMSE", "median APE", "coverage", "width"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("bundle", no_wrap=True)
     for arm in arms:
-        cells = _cells(arm.card.metrics)
-        table.add_row(arm.version.arm, arm.version.version, *cells, arm.version.bundle[:19])
+        version = arm.version
+        table.add_row(version.arm, version.version, *_cells(arm.card.metrics), short_hash(version.bundle))
+    table.add_section()
     for name, metrics in arms[0].card.baselines.items():
-        table.add_row(f"[dim]{name}[/] (baseline)", "", *_cells(metrics), "")
+        table.add_row(name, "", *_cells(metrics), "baseline", style="dim")
     return table
 
 
-def _cells(metrics: Mapping[str, float]) -> tuple[str, ...]:
-    def cell(name: str, form: str) -> str:
-        return form.format(metrics[name]) if name in metrics else ""
+def short_hash(bundle: str) -> str:
+    """The first digits of a content hash, enough to tell bundles apart."""
+    return bundle.removeprefix("sha256:")[:10]
 
+
+def _cells(metrics: Mapping[str, float]) -> tuple[str, ...]:
     return (
-        cell("mae", "{:.4g}"),
-        cell("rmse", "{:.4g}"),
-        cell("median_ape_percent", "{:.2f} %"),
-        cell("coverage", "{:.1%}"),
-        cell("mean_width", "{:.4g}"),
+        cell(metrics, "mae", "{:.4g}"),
+        cell(metrics, "rmse", "{:.4g}"),
+        cell(metrics, "median_ape_percent", "{:.2f} %"),
+        cell(metrics, "coverage", "{:.1%}"),
+        cell(metrics, "mean_width", "{:.4g}"),
     )
+
+
+def cell(metrics: Mapping[str, float], name: str, form: str) -> str:
+    """A metric as text, empty if there is none."""
+    return form.format(metrics[name]) if name in metrics else ""

@@ -51,12 +51,14 @@ def prepare(
         ValueError: too few entities for four parts.
     """
     workload = load_workload(contract)
-    records = cached_records(contract, config.source, data, mapper, stages("Source data"))
+    progress = stages("Source data")
+    records = cached_records(contract, config.source, data, mapper, progress)
+    entities = records[contract.entity].nunique()
+    progress(entities, entities)
     dataset = build_dataset(contract, workload, records, mapper, stages("Windows and features"))
     splits = split_by_group(dataset, seed, config.shares.as_tuple())
     for name, part in vars(splits).items():
         if not len(part.target):
-            entities = len(np.unique(dataset.group))
             raise ValueError(f"shares.{name}: got no entity of {entities}, expected at least 1")
     scaler = _fit_scaler(workload, splits.train, mapper)
     encoded = _encoded(workload, splits.train)[:, None]

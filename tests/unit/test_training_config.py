@@ -49,9 +49,10 @@ def test_what_does_not_hold_is_refused(changes: dict[str, Any], message: str) ->
         config(**changes)
 
 
-@pytest.mark.parametrize(
-    "path", sorted((REPOSITORY / "configs" / "workloads").glob("*.yaml")), ids=lambda p: p.stem
-)
+WORKLOAD_FILES = sorted((REPOSITORY / "configs" / "workloads").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", WORKLOAD_FILES, ids=lambda path: path.stem)
 def test_every_workload_has_a_sound_section(path: Any) -> None:
     TrainingConfig.model_validate(load_sections(path.parent, path.stem)["training"])
 
