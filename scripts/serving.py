@@ -17,7 +17,7 @@ from scripts.plan import Plan
 from scripts.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
 from scripts.stages import StageProbe
 from scripts.supervisor import ChildDied, Supervisor
-from scripts.up_display import StageDisplay, ready_panel, write_examples
+from scripts.up_display import StageDisplay, show_ready, write_examples
 
 
 def serve(console: Console, plan: Plan, begun_s: float, interruption: Interruption) -> None:
@@ -37,7 +37,7 @@ def serve(console: Console, plan: Plan, begun_s: float, interruption: Interrupti
             with StageDisplay(console, begun_s) as display:
                 supervisor.wait_until_ready(probe.look, display.show, interruption)
             if not interruption.asked:
-                console.print(ready_panel(plan, key, write_examples(plan), time.monotonic() - begun_s))
+                show_ready(console, plan, key, write_examples(plan), time.monotonic() - begun_s)
         supervisor.watch(
             lambda line: console.print(escape(line), style="yellow", highlight=False), interruption
         )

@@ -53,6 +53,7 @@ class StageProbe:
         self._dashboard_headers = {"Authorization": f"Bearer {dashboard_token}"}
         self._workloads = tuple(workloads)
         self._client = client
+        self._last = Stage("Ray is starting")
 
     def look(self) -> Stage:
         """Where the start stands now."""
@@ -65,9 +66,10 @@ class StageProbe:
                 timeout=_TIMEOUT_S,
             )
             response.raise_for_status()
-            return stage_of(response.json())
+            self._last = stage_of(response.json())
         except (httpx.HTTPError, ValueError):
-            return Stage("Ray is starting")
+            pass  # not there yet, or busy with the start itself: the last answer stands
+        return self._last
 
     def _answers(self, workload: str) -> bool:
         try:

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from ulid import ULID
 
-from features.config import load_sections
 from scripts import preflight, serve_settings
+from scripts.first_models import RegistryUnreadable, lacks_models
 from scripts.interruption import Interruption
 from scripts.plan import Plan
 from scripts.run_state import RunState
@@ -49,7 +49,7 @@ def up(
         preflight.Port(port, "HTTP", "PORT"),
         preflight.Port(dashboard_port, "Ray's dashboard", "DASHBOARD_PORT"),
     )
-    problems = preflight.problems(ports, settings.var)
+    problems = preflight.problems(ports, settings.var) + _running_already(settings)
     chosen: Sequence[str] = workloads.replace(",", " ").split()
     rendered = ""
     try:
@@ -61,7 +61,7 @@ def up(
     with Interruption() as interruption:
         RunState.of_this_process(plan.run_id, plan.ports).write(settings.var)
         for workload in plan.workloads:
-            if not interruption.asked and _lacks_models(console, settings, workload):
+            if not interruption.asked and _needs_training(console, settings, workload):
                 _train(console, plan, workload, interruption)
         if not interruption.asked:
             serve(console, plan, begun_s, interruption)
@@ -76,6 +76,16 @@ def _choose(config: Path, settings: Settings, port: int, chosen: Sequence[str]) 
     return chosen, serve_settings.render(text, port, known, chosen)
 
 
+def _running_already(settings: Settings) -> list[str]:
+    """Two systems on one `var/` would write one store and one registry."""
+    state = RunState.read(settings.var)
+    supervisor = state.supervisor() if state else None
+    if state is None or supervisor is None:
+        return []
+    at = f"process {supervisor.pid}, port {state.ports[0]}"
+    return [f"the system runs already ({at}): stop it there with Ctrl-C, or by `make down`"]
+
+
 def _refuse(console: Console, problems: Sequence[str]) -> None:
     """End the program if anything stands in its way, with a line for each."""
     for problem in problems:
@@ -84,24 +94,11 @@ def _refuse(console: Console, problems: Sequence[str]) -> None:
         raise typer.Exit(1)
 
 
-def _lacks_models(console: Console, settings: Settings, workload: str) -> bool:
-    """Whether a family of the workload has no champion in the registry."""
-    local = settings.registry_uri.removeprefix("sqlite:///")
-    if local != settings.registry_uri and not Path(local).exists():
-        return True
-    # MLflow takes seconds to import: only when there is a registry to ask
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from training.registry import Registry
-
-    families = load_sections(settings.workloads, workload)["training"]["families"]
+def _needs_training(console: Console, settings: Settings, workload: str) -> bool:
     try:
-        return bool(set(families) - Registry(settings).champions(workload).keys())
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        advice = "check RAYSONDE_REGISTRY_URI, or move the file away and train again"
-        _refuse(console, [f"the registry {settings.registry_uri} cannot be read ({reason}): {advice}"])
+        return lacks_models(settings, workload)
+    except RegistryUnreadable as error:
+        _refuse(console, [str(error)])
         raise
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.status import Status
 from rich.table import Table
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from features.config import load_contract
 from scripts.plan import Plan
+from scripts.serve_settings import ray_token_file
 
 
 class StageDisplay:
@@ -66,25 +68,31 @@ def write_examples(plan: Plan) -> Mapping[str, Path]:
     return written
 
 
-def ready_panel(plan: Plan, key: str, examples: Mapping[str, Path], took_s: float) -> Panel:
-    """Where everything is."""
+def show_ready(console: Console, plan: Plan, key: str, examples: Mapping[str, Path], took_s: float) -> None:
+    """Tell where everything is, and what to copy into another terminal."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("console and API", plan.api_url)
     for workload in plan.workloads:
         table.add_row(f"{workload}, documented", f"{plan.api_url}/{workload}/docs")
-    table.add_row("key", f"{key}   (in {plan.settings.api_key_file})")
-    token_file = shlex.quote(str(plan.settings.var / "ray-token"))
-    table.add_row("Ray dashboard", f"{plan.dashboard_url}   (its token: cat {token_file})")
-    table.add_row(
-        "MLflow", f".venv/bin/mlflow ui --backend-store-uri {shlex.quote(plan.settings.registry_uri)}"
-    )
+    table.add_row("key", key)
+    table.add_row("", f"in {plan.settings.api_key_file}")
+    table.add_row("Ray dashboard", plan.dashboard_url)
+    table.add_row("", f"its token is in {ray_token_file(plan.settings.var)}")
     table.add_row("log", str(plan.log))
-    for workload in plan.workloads:
-        table.add_row("first request", _curl(plan, workload, examples.get(workload)))
     table.add_row("stop", "Ctrl-C")
-    return Panel(table, title=f"raysonde is ready after {took_s:.0f} s", border_style="green", expand=False)
+    title = f"raysonde is ready after {took_s:.0f} s"
+    console.print(Panel(table, title=title, border_style="green", expand=False))
+    # outside the frame, and not folded: to be copied
+    commands = {
+        "MLflow": f".venv/bin/mlflow ui --backend-store-uri {shlex.quote(plan.settings.registry_uri)}"
+    }
+    for workload in plan.workloads:
+        commands[f"a first request to {workload}"] = _curl(plan, workload, examples.get(workload))
+    for name, command in commands.items():
+        console.print(f"{name}:", style="bold", highlight=False)
+        console.print(f"  {escape(command)}", soft_wrap=True, highlight=False)
 
 
 def _curl(plan: Plan, workload: str, example: Path | None) -> str:

@@ -24,7 +24,7 @@ from scripts.serve_settings import (
     served_workloads,
 )
 from scripts.stages import Stage, StageProbe, stage_of
-from scripts.up_display import StageDisplay, ready_panel, write_examples
+from scripts.up_display import StageDisplay, show_ready, write_examples
 from training.settings import REPOSITORY, Settings
 
 KNOWN = ["apogee", "weather"]
@@ -154,6 +154,16 @@ def test_a_probe_takes_silence_for_a_ray_that_starts() -> None:
     assert _probe(httpx.MockTransport(refuse)).look() == Stage("Ray is starting")
 
 
+def test_a_ray_too_busy_to_answer_leaves_the_stage_as_it_was() -> None:
+    answers = iter([httpx.Response(200, json={"applications": {}}), httpx.Response(500)])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(503) if request.url.host == "api" else next(answers)
+
+    probe = _probe(httpx.MockTransport(answer))
+    assert [probe.look(), probe.look()] == [Stage("Serve is starting")] * 2
+
+
 def test_the_state_of_a_run_names_its_supervisor(tmp_path: Path) -> None:
     state = RunState.of_this_process("r1", (8000, 8265))
     state.write(tmp_path)
@@ -181,7 +191,7 @@ def plan(tmp_path: Path) -> Plan:
 def test_the_panel_says_where_everything_is(plan: Plan) -> None:
     console = Console(width=300, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
     with console.file:
-        console.print(ready_panel(plan, "secret", {}, 12.3))
+        show_ready(console, plan, "secret", {}, 12.3)
         shown = console.export_text()
     assert "ready after 12 s" in shown
     for text in ("http://127.0.0.1:8100", "http://127.0.0.1:8365", "secret", "mlflow ui --backend-store-uri"):

@@ -1,0 +1,53 @@
+"""Whether a workload has a model for each of its arms, asked in the cheapest way that is sure."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Set as AbstractSet
+from contextlib import closing
+from pathlib import Path
+
+from deployments.store import Store
+from features.config import load_sections
+from training.settings import Settings
+
+
+class RegistryUnreadable(RuntimeError):
+    """There is a registry, but it does not answer as one; the message says what to do."""
+
+
+def lacks_models(settings: Settings, workload: str) -> bool:
+    """Whether some family of the workload has no champion.
+
+    Raises:
+        RegistryUnreadable: the registry cannot be asked.
+    """
+    local = settings.registry_uri.removeprefix("sqlite:///")
+    if local != settings.registry_uri and not Path(local).exists():
+        return True
+    families = set(load_sections(settings.workloads, workload)["training"]["families"])
+    return not _was_served(settings, workload, families) and not _has_champions(settings, workload, families)
+
+
+def _was_served(settings: Settings, workload: str, families: AbstractSet[str]) -> bool:
+    """Whether the routing table has a version of each arm: serving starts from it, without the registry."""
+    with closing(Store(settings.store_url)) as store:
+        store.create_tables()
+        table = store.routing(workload)
+    return table is not None and families <= table.arms.keys()
+
+
+def _has_champions(settings: Settings, workload: str, families: AbstractSet[str]) -> bool:
+    # MLflow takes seconds to import
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from training.registry import Registry
+
+    try:
+        return families <= Registry(settings).champions(workload).keys()
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        advice = "check RAYSONDE_REGISTRY_URI, or move the file away, and new models are trained"
+        message = f"the registry {settings.registry_uri} cannot be read ({reason}): {advice}"
+        raise RegistryUnreadable(message) from error
