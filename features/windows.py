@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,9 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
     used_times = times[first:]
     if used_times[0] > grid[0] + _START_TOLERANCE_STEPS / spec.rate_hz:
         span = end_s - float(used_times[0])
-        raise FieldError("samples", f"{span:.3f} s of samples", f"at least {end_s - grid[0]:.2f} s of samples")
+        raise FieldError(
+            "samples", f"{span:.3f} s of samples", f"at least {end_s - grid[0]:.2f} s of samples"
+        )
     gaps = np.diff(used_times)
     if gaps.size and gaps.max() > spec.max_gap_s + 1e-9:
         at = int(gaps.argmax())
@@ -83,7 +86,7 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
             values[:, column] = np.interp(grid, used_times[present], series[present])
             filled[field_spec.name] = int((~present).sum())
         else:
-            values[:, column] = _fill(field_spec.fill, contract, values, time_column)
+            values[:, column] = _fill(field_spec.fill, contract, values)
             filled[field_spec.name] = spec.steps
     span_s = end_s - float(used_times[0])
     values[:, -1] = (len(used_times) - 1) / span_s
@@ -96,10 +99,12 @@ def _check_increasing(times: FloatArray, name: str) -> None:
     steps = np.diff(times)
     if not (steps > 0).all():
         at = int((steps <= 0).argmax()) + 1
-        raise FieldError(f"samples[{at}].{name}", float(times[at]), f"a time after {times[at - 1]:g} s, the one before")
+        raise FieldError(
+            f"samples[{at}].{name}", float(times[at]), f"a time after {times[at - 1]:g} s, the one before"
+        )
 
 
-def _fill(fill: Fill | None, contract: Contract, values: FloatArray, time_column: int) -> FloatArray:
+def _fill(fill: Fill | None, contract: Contract, values: FloatArray) -> FloatArray:
     """Values on the grid for a field that no sample had; `values` holds the columns before it."""
     assert fill is not None, "required fields are checked before windows are cut"
     if fill.constant is not None:
@@ -108,9 +113,18 @@ def _fill(fill: Fill | None, contract: Contract, values: FloatArray, time_column
     source = values[:, contract.field_names.index(fill.reads)]
     if fill.same_as:
         return source
-    t = values[:, time_column] - values[-1, time_column]
-    _, linear, quadratic = np.polynomial.polynomial.polyfit(t, source, 2)
-    return np.asarray(linear + 2 * quadratic * t)
+    assert contract.window is not None
+    matrix = _derivative(contract.window.steps, contract.window.rate_hz)
+    # taken from the last value: small numbers keep their digits
+    return np.asarray(matrix @ (source - source[-1]))
+
+
+@lru_cache(maxsize=8)
+def _derivative(steps: int, rate_hz: float) -> FloatArray:
+    """(steps, steps): values on the grid -> derivative there of their least-squares quadratic."""
+    times = np.arange(1 - steps, 1) / rate_hz
+    _, linear, quadratic = np.linalg.pinv(np.vander(times, 3, increasing=True))
+    return np.asarray(linear + 2 * np.outer(times, quadratic))
 
 
 @dataclass

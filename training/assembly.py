@@ -81,7 +81,8 @@ def _calibrate(prepared: Prepared, arm: ArmRuntime, coverage: float) -> Interval
     part, workload = prepared.splits.calibrate, prepared.workload
     scaled = _scaled(prepared, part)
     residual = workload.encode_target(part.target, scaled.anchors) - arm.encoded(scaled)
-    return calibrate(workload.interval_scale(scaled.anchors), residual, coverage)
+    variable = workload.interval_scale(scaled.anchors)
+    return calibrate(variable, residual, coverage, group=part.group)
 
 
 def _test_metrics(prepared: Prepared, parts: BundleParts) -> dict[str, float]:

@@ -14,6 +14,8 @@ FloatArray = NDArray[np.float64]
 
 _LEVELS = np.concatenate([np.arange(0.05, 0.95, 0.05), np.arange(0.95, 0.996, 0.005)]).round(3)
 _SMALLEST_SCALE = 1e-9
+# Near the usual coverage, so that the band fits where the shape of the errors changes along the variable.
+_SCALE_LEVEL = 0.8
 
 
 class IntervalCalibration(BaseModel):
@@ -45,31 +47,32 @@ def calibrate(
     residual: FloatArray,
     coverage: float,
     bins: int = 12,
-    weight: FloatArray | None = None,
+    group: NDArray[np.int64] | None = None,
 ) -> IntervalCalibration:
     """Fit the scale and the quantiles on held-out residuals (encoded units), each (n,).
 
-    The scale at a knot is the median absolute residual of the rows around it, a bin holding an equal share
-    of the weight. With weights (for example one over the windows of a flight) the quantiles are weighted too.
+    The scale at a knot is a quantile of the absolute residuals of the rows around it, a bin holding an equal
+    share of the rows. Rows of one entity resemble each other: with their `group`, each entity counts alike,
+    and the finite-sample correction is that of the number of entities, not of rows.
 
     Raises:
         ValueError: no rows, lengths that differ, or a coverage outside (0, 1).
     """
     _check(variable, residual, coverage)
-    weight = np.ones(len(variable)) if weight is None else weight
+    names, codes = np.unique(np.arange(len(variable)) if group is None else group, return_inverse=True)
+    weight = 1 / np.bincount(codes)[codes]
     size = np.abs(residual)
     knots, scales = _scale(variable, size, weight, bins)
     score = size / np.interp(variable, knots, scales)
-    # Lei et al. equation 4: the ceil((n + 1) level)-th smallest score, here by the weight of n effective rows
-    effective = weight.sum() ** 2 / (weight**2).sum()
+    # Lei et al. equation 4: the ceil((n + 1) level)-th smallest score
     levels = np.unique(np.append(_LEVELS, coverage))
-    scores = _weighted_quantiles(score, weight, np.minimum(levels * (effective + 1) / effective, 1.0))
+    corrected = np.minimum(levels * (len(names) + 1) / len(names), 1.0)
     return IntervalCalibration(
         coverage=coverage,
         knots=tuple(knots.tolist()),
         scales=tuple(scales.tolist()),
         levels=tuple(levels.tolist()),
-        scores=tuple(scores.tolist()),
+        scores=tuple(_weighted_quantiles(score, weight, corrected).tolist()),
     )
 
 
@@ -83,11 +86,11 @@ def _check(variable: FloatArray, residual: FloatArray, coverage: float) -> None:
 def _scale(
     variable: FloatArray, size: FloatArray, weight: FloatArray, bins: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Knots and the weighted median of `size` around each; fewer knots where the variable repeats itself."""
+    """Knots, and the quantile of `size` around each; fewer knots where the variable repeats itself."""
     order = np.argsort(variable, kind="stable")
     share = np.cumsum(weight[order]) / weight.sum()
     number = np.minimum((share * bins).astype(int), bins - 1)
-    half = np.array([0.5])
+    half, most = np.array([0.5]), np.array([_SCALE_LEVEL])
     knots: list[float] = []
     scales: list[float] = []
     for part in (order[number == i] for i in range(bins)):
@@ -97,7 +100,7 @@ def _scale(
         if knots and knot <= knots[-1]:
             continue
         knots.append(knot)
-        scales.append(max(float(_weighted_quantiles(size[part], weight[part], half)[0]), _SMALLEST_SCALE))
+        scales.append(max(float(_weighted_quantiles(size[part], weight[part], most)[0]), _SMALLEST_SCALE))
     return np.array(knots), np.array(scales)
 
 

@@ -33,7 +33,7 @@ _FEATURES = (
     "altitude_m",  # at the end of the window, from the quadratic fit
     "climb_m",  # drag-coast estimate of the height still to climb
     "ballistic_climb_m",
-    "log_uncertainty",  # of the learnt ratio, from the residuals of the fit
+    "log_noise_ratio",  # residuals of the fit over the height still to climb
     "log_climb",
     "log_speed",
     "log_altitude",
@@ -43,10 +43,10 @@ _FEATURES = (
     "jerk_mismatch",  # of the cubic fit against the jerk that the drag implies, in g per window
     "speed_mismatch",  # end speeds of the two fits
     "mach",
-    "mean_speed_ratio",  # altitude over time in flight and speed
+    "mean_speed_ratio",  # log of altitude over time in flight and speed
     "log_time",
-    "time_left_ratio",  # coast time left over time in flight
-    "gain_ratio",  # height still to climb over altitude
+    "time_left_ratio",  # log of the coast time left over the time in flight
+    "gain_ratio",  # log of the height still to climb over altitude
     "log_residual",
     "log_roughness",
     "log_rate",
@@ -76,7 +76,7 @@ class ApogeeWorkload:
     """The `features.workload.Workload` of apogee."""
 
     feature_names = _FEATURES
-    anchor_names = ("altitude_m", "climb_m", "log_uncertainty")
+    anchor_names = ("altitude_m", "climb_m", "time_left_ratio")
 
     def features(self, raw: FloatArray) -> FloatArray:
         """(n, 50, 8) -> (n, 20). Finite for a boost, a descent, a pad, and for one sample a second."""
@@ -126,7 +126,7 @@ class ApogeeWorkload:
         return np.asarray(anchors[:, 0] + ratio * (anchors[:, 1] + _FLOOR_M) - _FLOOR_M)
 
     def interval_scale(self, anchors: FloatArray) -> FloatArray:
-        """Log of the noise over the height still to climb: the ratio is the less certain the larger it is."""
+        """Log of the estimated time to apogee over the time in flight."""
         return anchors[:, 2]
 
     def baselines(self, features: FloatArray) -> Mapping[str, FloatArray]:
@@ -173,7 +173,8 @@ def _squash(values: FloatArray) -> FloatArray:
 @lru_cache(maxsize=8)
 def _projection(steps: int, step_s: float, degree: int) -> FloatArray:
     """(degree + 1, steps): altitudes up to time 0 -> coefficients of the least-squares polynomial."""
-    return np.asarray(np.linalg.pinv(np.vander(_grid(steps, step_s), degree + 1, increasing=True)), np.float64)
+    powers = np.vander(_grid(steps, step_s), degree + 1, increasing=True)
+    return np.asarray(np.linalg.pinv(powers), np.float64)
 
 
 def _grid(steps: int, step_s: float) -> FloatArray:

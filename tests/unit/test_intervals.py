@@ -47,13 +47,21 @@ def test_the_finite_sample_quantile() -> None:
     assert calibration.half_width(np.zeros(1)) == pytest.approx(9.0)
 
 
-def test_weights_make_entities_count_alike() -> None:
+def test_entities_count_alike() -> None:
     """One entity with 900 rows of residual 10 and 99 entities with one row of residual 1."""
     residual = np.append(np.full(900, 10.0), np.ones(99))
-    weight = np.append(np.full(900, 1 / 900), np.ones(99))
-    weighted = calibrate(np.zeros(999), residual, 0.9, weight=weight)
-    assert weighted.half_width(np.zeros(1)) == pytest.approx(1.0)
-    assert calibrate(np.zeros(999), residual, 0.9).half_width(np.zeros(1)) == pytest.approx(10.0)
+    group = np.append(np.zeros(900, np.int64), np.arange(1, 100))
+    by_entity = calibrate(np.zeros(999), residual, 0.9, bins=1, group=group)
+    assert by_entity.half_width(np.zeros(1)) == pytest.approx(1.0)
+    by_row = calibrate(np.zeros(999), residual, 0.9, bins=1)
+    assert by_row.half_width(np.zeros(1)) == pytest.approx(10.0)
+
+
+def test_the_finite_sample_correction_is_that_of_entities() -> None:
+    """Nine entities of 100 equal rows each: the band has to reach the largest, as with nine rows."""
+    group = np.repeat(np.arange(9), 100)
+    calibration = calibrate(np.zeros(900), 1.0 + group, 0.9, bins=1, group=group)
+    assert calibration.half_width(np.zeros(1)) == pytest.approx(9.0)
 
 
 @settings(max_examples=50, deadline=None)

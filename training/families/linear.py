@@ -27,7 +27,7 @@ class LinearFamily:
         """Strength of the ridge, products or not, and where the loss turns from square to absolute."""
         trial.suggest_float("alpha", 1e-2, 1e3, log=True)
         trial.suggest_categorical("products", [True, False])
-        trial.suggest_float("huber_delta", 0.03, 1.0, log=True)
+        trial.suggest_float("huber_delta", 0.02, 0.5, log=True)
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedLinear:
         """Huber regression by reweighted least squares (Huber and Ronchetti 2009, section 7.8).

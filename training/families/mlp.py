@@ -32,7 +32,7 @@ class MlpFamily:
         trial.suggest_int("depth", 2, 3)
         trial.suggest_float("learning_rate", 1e-3, 8e-3, log=True)
         trial.suggest_float("weight_decay", 1e-5, 1e-2, log=True)
-        trial.suggest_float("huber_delta", 0.05, 0.5, log=True)
+        trial.suggest_float("huber_delta", 0.02, 0.5, log=True)
         trial.suggest_categorical("batch_size", [1024, 2048])
         trial.suggest_categorical("epochs", [40])
 
