@@ -1,4 +1,4 @@
-"""A small multilayer perceptron (torch), trained with the Huber loss."""
+"""A few small multilayer perceptrons (torch) that answer with their mean, trained with the Huber loss."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from training.families.base import Params, Report, Split
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
 _PATIENCE = 12
+_MEMBERS = 4
 
 
 class MlpFamily:
@@ -28,13 +29,13 @@ class MlpFamily:
 
     def search_space(self, trial: Any) -> None:
         """Shape, step size, regularisation and where the loss turns from square to absolute."""
-        trial.suggest_categorical("width", [48, 64, 96])
+        trial.suggest_categorical("width", [32, 48, 64])
         trial.suggest_int("depth", 2, 3)
         trial.suggest_float("learning_rate", 1e-3, 8e-3, log=True)
         trial.suggest_float("weight_decay", 1e-5, 1e-2, log=True)
         trial.suggest_float("huber_delta", 0.02, 0.5, log=True)
         trial.suggest_categorical("batch_size", [1024, 2048])
-        trial.suggest_categorical("epochs", [40])
+        trial.suggest_categorical("epochs", [30])
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedMlp:
         """Adam with a one-cycle step size; the weights of the best epoch on `valid` are kept.
@@ -56,7 +57,8 @@ class MlpFamily:
             order = torch.randperm(len(y), generator=generator)
             for rows in order[: batches * size].split(size):
                 optimizer.zero_grad()
-                loss = (weight[rows] * loss_of(network(x[rows])[:, 0], y[rows])).mean()
+                found = network.members(x[rows])[:, :, 0]
+                loss = (weight[rows] * loss_of(found, y[rows].expand_as(found))).sum(0).mean()
                 loss.backward()
                 optimizer.step()
                 schedule.step()
@@ -73,7 +75,7 @@ class MlpFamily:
 class FittedMlp:
     """A trained network."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: _Network) -> None:
         self._network = network.eval()
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -84,10 +86,9 @@ class FittedMlp:
 
     def to_onnx(self) -> bytes:
         """See `training.families.base.Fitted`."""
-        first = next(self._network.parameters())
         program = torch.onnx.export(
             self._network,
-            (torch.zeros(2, first.shape[1]),),
+            (torch.zeros(2, self._network.inputs),),
             input_names=["x"],
             output_names=["y"],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -101,35 +102,50 @@ class FittedMlp:
 
 
 class _Network(nn.Module):  # type: ignore[misc]
-    """Clip, `depth` hidden layers of `width`, and a linear path from the input to the output."""
+    """`_MEMBERS` networks side by side, each with a linear path from the input to the output.
+
+    They differ in how they start. Their mean varies less with the seed than one network does, above all on
+    inputs unlike those of the training.
+    """
 
     def __init__(self, inputs: int, width: int, depth: int, generator: torch.Generator) -> None:
         super().__init__()
         sizes = [inputs] + [width] * depth
-        layers: list[nn.Module] = []
-        for size_in, size_out in pairwise(sizes):
-            layers += [_linear(size_in, size_out, generator), nn.SiLU()]
-        self.hidden = nn.Sequential(*layers, _linear(width, 1, generator))
-        self.direct = _linear(inputs, 1, generator)
+        self.inputs = inputs
+        self.hidden = nn.ModuleList(_Layers(a, b, generator) for a, b in pairwise(sizes))
+        self.last = _Layers(width, 1, generator)
+        self.direct = _Layers(inputs, 1, generator)
+
+    def members(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, inputs) -> (members, n, 1)."""
+        clipped = torch.clamp(x, -_CLIP, _CLIP)
+        state = clipped
+        for layers in self.hidden:
+            state = nn.functional.silu(layers(state))
+        result: torch.Tensor = self.last(state) + self.direct(clipped)
+        return result
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, inputs) -> (n, 1)."""
-        clipped = torch.clamp(x, -_CLIP, _CLIP)
-        result: torch.Tensor = self.hidden(clipped) + self.direct(clipped)
-        return result
+        return self.members(x).mean(dim=0)
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A layer whose start depends on `generator` only, not on torch's global seed."""
-    layer = nn.Linear(inputs, outputs)
-    bound = 1 / np.sqrt(inputs)
-    with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        layer.bias.zero_()
-    return layer
+class _Layers(nn.Module):  # type: ignore[misc]
+    """One linear layer of every member. Its start depends on `generator`, not on torch's global seed."""
+
+    def __init__(self, inputs: int, outputs: int, generator: torch.Generator) -> None:
+        super().__init__()
+        bound = float(1 / np.sqrt(inputs))
+        start = torch.rand((_MEMBERS, inputs, outputs), generator=generator) * 2 - 1
+        self.weight = nn.Parameter(start * bound)
+        self.bias = nn.Parameter(torch.zeros(_MEMBERS, 1, outputs))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, inputs) or (members, n, inputs) -> (members, n, outputs)."""
+        return torch.matmul(x, self.weight) + self.bias
 
 
-def _absolute_error(network: nn.Module, split: Split) -> float:
+def _absolute_error(network: _Network, split: Split) -> float:
     with torch.no_grad():
         found = network(torch.from_numpy(np.ascontiguousarray(split.x)))[:, 0].numpy()
     return float(np.average(np.abs(found - split.y), weights=split.weight))

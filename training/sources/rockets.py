@@ -54,7 +54,7 @@ class RocketSource:
 
 
 def make_source(
-    contract: Contract, flights: int = 900, logs_per_flight: int = 2, seed: int = 0
+    contract: Contract, flights: int = 800, logs_per_flight: int = 2, seed: int = 0
 ) -> RocketSource:
     """The source for a contract, from the options in its YAML file."""
     return RocketSource(Names(contract.entity, contract.target.name), flights, logs_per_flight, seed)
