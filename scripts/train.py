@@ -130,7 +130,7 @@ def _ray(console: Console) -> Iterator[None]:
 
 def _table(arms: Sequence[TrainedArm], unit: str) -> Table:
     """Arms, and below them the baselines."""
-    title = f"New champions, on held-out data (MAE, RMSE and mean width of the band in {unit})"
+    title = f"New champions on held-out data (MAE, RMSE, band width in {unit})"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("arm", no_wrap=True)
     for heading in ("ver.", "MAE", "RMSE", "median APE", "coverage", "width"):

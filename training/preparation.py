@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,15 @@ class Prepared:
     def data_hash(self) -> str:
         """sha256 of the records."""
         return self.splits.train.data_hash
+
+    @cached_property
+    def split_hash(self) -> str:
+        """sha256 of what the families see; unlike `data_hash` it changes with the code of the features."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.valid):
+            for array in (part.x, part.y, part.weight):
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
 
 def prepare(

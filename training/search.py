@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -201,7 +202,10 @@ def _tune_environment() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            # a trial that starts over after a kill reports its first steps once more
+            warnings.filterwarnings("ignore", message="The reported value is ignored")
+            yield
     finally:
         logger.setLevel(level)
         for name, value in before.items():

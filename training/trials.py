@@ -16,13 +16,13 @@ class SearchPlan:
         family: as `load_family` takes it.
         trials: parameter sets to try.
         seed: of the proposals and of the models.
-        data_hash: of the data that the trials see.
+        split_hash: of the scaled splits that the trials see.
     """
 
     family: str
     trials: int
     seed: int
-    data_hash: str
+    split_hash: str
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,6 +102,15 @@ def test_the_splits_share_no_entity(prepared: Prepared) -> None:
     groups = [set(part.group.tolist()) for part in vars(prepared.splits).values()]
     assert sum(map(len, groups)) == len(set.union(*groups)) == 120
     assert [len(group) for group in groups] == [67, 15, 19, 19]
+
+
+def test_the_split_hash_sees_every_number(prepared: Prepared) -> None:
+    assert replace(prepared).split_hash == prepared.split_hash
+    weight = prepared.valid.weight.copy()
+    weight[-1] += 1e-3
+    other = replace(prepared, valid=replace(prepared.valid, weight=weight))
+    assert other.split_hash != prepared.split_hash
+    assert other.data_hash == prepared.data_hash
 
 
 def test_scaled_splits_are_standard(prepared: Prepared) -> None:
