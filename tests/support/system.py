@@ -1,4 +1,4 @@
-"""A whole running system for tests: `raysonde up` in a process of its own, on free ports, with its own state."""
+"""A whole running system for tests: `raysonde up` in a process of its own, on free ports and fresh state."""
 
 from __future__ import annotations
 
