@@ -41,10 +41,10 @@ def test_the_level_can_move() -> None:
 
 
 def test_the_finite_sample_quantile() -> None:
-    """Of 9 equal-scale residuals the 90 % band is the largest: ceil(10 * 0.9) = 9."""
-    size = np.arange(1.0, 10.0)
-    calibration = calibrate(np.zeros(9), size, coverage=0.9, bins=1)
-    assert calibration.half_width(np.zeros(1)) == pytest.approx(9.0)
+    """Of 10 equal-scale residuals the 90 % band is the largest: ceil(11 * 0.9) = 10."""
+    size = np.arange(1.0, 11.0)
+    calibration = calibrate(np.zeros(10), size, coverage=0.9, bins=1)
+    assert calibration.half_width(np.zeros(1)) == pytest.approx(10.0)
 
 
 def test_entities_count_alike() -> None:
@@ -58,10 +58,13 @@ def test_entities_count_alike() -> None:
 
 
 def test_the_finite_sample_correction_is_that_of_entities() -> None:
-    """Nine entities of 100 equal rows each: the band has to reach the largest, as with nine rows."""
-    group = np.repeat(np.arange(9), 100)
-    calibration = calibrate(np.zeros(900), 1.0 + group, 0.9, bins=1, group=group)
-    assert calibration.half_width(np.zeros(1)) == pytest.approx(9.0)
+    """Ten entities of 100 equal rows each: the band has to reach the largest, as with ten rows."""
+    group = np.repeat(np.arange(10), 100)
+    calibration = calibrate(np.zeros(1000), 1.0 + group, 0.9, bins=1, group=group)
+    assert calibration.half_width(np.zeros(1)) == pytest.approx(10.0)
+    by_row = calibrate(np.zeros(1000), 1.0 + group, 0.9, bins=1)
+    assert by_row.half_width(np.zeros(1)) == pytest.approx(10.0)
+    assert by_row.half_width(np.zeros(1), 0.85) == pytest.approx(9.0)
 
 
 @settings(max_examples=50, deadline=None)

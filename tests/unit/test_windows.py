@@ -59,6 +59,17 @@ def test_later_samples_never_change_an_earlier_window(rows: list[list[float]], d
 
 
 @settings(max_examples=40, deadline=None)
+@given(telemetry(), st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_packets_from_the_past_never_change_a_window(rows: list[list[float]], places: list[float]) -> None:
+    times = [row[0] for row in rows]
+    late_s = np.array([min(times) + place * (max(times) - min(times)) for place in places])
+    late = rows_at(late_s, np.full(len(late_s), 9e4))
+    before, whole = windows_of(CONTRACT, rows), windows_of(CONTRACT, rows + late)
+    assert len(before) == len(whole)
+    assert all(same(a, b) for a, b in zip(before, whole, strict=True))
+
+
+@settings(max_examples=40, deadline=None)
 @given(telemetry())
 def test_every_window_is_whole_finite_and_at_most_one_a_stride(rows: list[list[float]]) -> None:
     windower = Windower(CONTRACT)
