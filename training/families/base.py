@@ -38,7 +38,7 @@ class Fitted(Protocol):
         ...
 
     def to_onnx(self) -> bytes:
-        """Serialised graph with one input `x` float32 (batch, features) and one output `y` float32 (batch, 1)."""
+        """Serialised graph: input `x` float32 (batch, features), output `y` float32 (batch, 1)."""
         ...
 
 
