@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.preflight import free_port
-from scripts.serve_settings import Profile, child_environment
+from scripts.serve_settings import Profile, child_environment, read_or_create_ray_token
 from training.settings import Settings
 
 _METRICS_PORT = 9101
@@ -57,7 +57,8 @@ class Plan:
         return self.settings.var / "logs" / "serve.log"
 
     def environment(self) -> dict[str, str]:
-        """Of every process of the start."""
+        """Of every process of the start. Makes Ray's token, which none of them starts without."""
+        read_or_create_ray_token(self.settings.var)
         return child_environment(
             os.environ,
             run_id=self.run_id,

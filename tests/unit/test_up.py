@@ -188,6 +188,11 @@ def plan(tmp_path: Path) -> Plan:
     return Plan(settings, ("apogee",), CONFIG, 8100, 8365, Profile.FAST, "r1")
 
 
+def test_no_process_is_started_before_rays_token_is_there(plan: Plan) -> None:
+    token = Path(plan.environment()["RAY_AUTH_TOKEN_PATH"]).read_text()
+    assert token == read_or_create_ray_token(plan.settings.var)
+
+
 def test_the_panel_says_where_everything_is(plan: Plan) -> None:
     console = Console(width=300, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
     with console.file:
