@@ -36,7 +36,7 @@ CONTRACT = apogee_contract()
 
 @pytest.fixture(scope="module")
 def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    with running_system(tmp_path_factory.mktemp("changing"), "fast") as running:
+    with running_system(tmp_path_factory.mktemp("changing"), "fast", routers=2) as running:
         yield running
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import yaml
 
 from tests.support.models import register
 from training.registry import ModelVersion, Registry
@@ -65,7 +66,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> No
 
 
 @contextmanager
-def running_system(folder: Path, profile: str = "plain") -> Iterator[RunningSystem]:
+def running_system(folder: Path, profile: str = "plain", routers: int = 1) -> Iterator[RunningSystem]:
     """Start with one small model an arm, wait until it answers, and stop it by SIGINT as Ctrl-C does."""
     var = folder / "var"
     environment = os.environ | {"RAYSONDE_VAR": str(var)}
@@ -77,9 +78,11 @@ def running_system(folder: Path, profile: str = "plain") -> Iterator[RunningSyst
     )
     registry = Registry(settings)
     champions = {arm: register(registry, folder / "bundles", arm, n) for n, arm in enumerate(ARMS)}
+    config = folder / "serve_config.yaml"
+    config.write_text(_with_routers((REPOSITORY / "serve_config.yaml").read_text(), routers))
     port, dashboard_port = free_port(), free_port()
     command = [sys.executable, "-m", "scripts", "up", "--port", str(port)]
-    command += ["--dashboard-port", str(dashboard_port), "--profile", profile]
+    command += ["--dashboard-port", str(dashboard_port), "--profile", profile, "--config", str(config)]
     log = folder / "up.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -98,6 +101,15 @@ def running_system(folder: Path, profile: str = "plain") -> Iterator[RunningSyst
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(STOP_TIMEOUT_S)
+
+
+def _with_routers(config_text: str, replicas: int) -> str:
+    config = yaml.safe_load(config_text)
+    for application in config["applications"]:
+        for deployment in application["deployments"]:
+            if deployment["name"] == "Router":
+                deployment["num_replicas"] = replicas
+    return str(yaml.safe_dump(config))
 
 
 def _is_ready(system: RunningSystem, process: subprocess.Popen[bytes], log: Path) -> bool:
