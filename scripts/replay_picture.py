@@ -99,7 +99,7 @@ def _frame(axes: Axes, contract: Contract, recording: Recording) -> None:
     axes.set_title(f"{recording.title}, {recording.rate_hz:.0f} Hz", loc="left", color=_INK, fontsize=12)
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none", fontsize=9)
+    axes.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none", fontsize=9)
 
 
 def _shown_field(contract: Contract) -> FieldSpec:
