@@ -30,7 +30,6 @@ _EARLIEST_S, _LATEST_S = -60.0, 3600.0
 _HIGHEST_M = 100_000.0
 # Rockets on parachutes and in free flight stay below: a faster change of altitude is a wrong unit or a fault.
 _FASTEST_MPS = 3000.0
-_PEAK_S = 0.5
 _DESPIKE_HZ = 8.0
 
 
@@ -154,18 +153,11 @@ def _check_speed(entity: str, device: str, time_s: FloatArray, altitude_m: Float
 
 
 def _peak(time_s: FloatArray, altitude_m: FloatArray) -> tuple[float, float]:
-    """Highest altitude and its time: the top of a parabola through the samples within half a second of it.
+    """Highest altitude and its time, of the medians of five samples where samples are close.
 
     A sample or two that stand out (an ejection charge, noise) would otherwise raise the truth.
     """
     rate_hz = (len(time_s) - 1) / (time_s[-1] - time_s[0])
     despiked_m = medfilt(altitude_m, 5) if rate_hz > _DESPIKE_HZ else altitude_m
     top = int(despiked_m.argmax())
-    near = np.abs(time_s - time_s[top]) <= _PEAK_S
-    if near.sum() < 5:
-        return float(despiked_m[top]), float(time_s[top])
-    bend, slope, level = np.polyfit(time_s[near] - time_s[top], despiked_m[near], 2)
-    shift_s = -slope / (2 * bend) if bend < 0 else np.inf
-    if abs(shift_s) > _PEAK_S:
-        return float(despiked_m[top]), float(time_s[top])
-    return float(level - slope**2 / (4 * bend)), float(time_s[top] + shift_s)
+    return float(despiked_m[top]), float(time_s[top])

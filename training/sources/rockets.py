@@ -40,7 +40,7 @@ class RocketSource:
     flights: int
     logs_per_flight: int
     seed: int
-    revision: str = "1"
+    revision: str = "3"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
         """All records, in the order of the flights."""

@@ -55,7 +55,7 @@ class Logger:
         smoothing: what the logger does with its samples before it logs them.
         filter_s: time constant of that.
         noise_m: white noise of the sensor, before the filter.
-        gust_m: slow noise (turbulence at the port) at full speed; it fades with the dynamic pressure.
+        gust_m: slow noise (turbulence, coning) at the port at 200 m/s; it goes with the speed.
         gust_s: correlation time of it.
         quantum_m: resolution of the log, 0 if it is fine.
         drift_mps: slow drift (the sensor warms up).
@@ -96,14 +96,14 @@ def draw_logger(generator: np.random.Generator) -> Logger:
         rate_hz=float(generator.choice(_RATES_HZ, p=_RATE_SHARES)) * generator.uniform(0.9, 1.0),
         jitter=float(generator.choice([0.0, 0.02, 0.15])),
         scale=generator.normal(1.0, 0.02),
-        port_share=generator.normal(0, 0.008),
+        port_share=generator.normal(0, 0.01),
         transonic_m=generator.normal(0, 25),
-        lag_s=_log_uniform(generator, 0.003, 0.12),
+        lag_s=_log_uniform(generator, 0.003, 0.2),
         smoothing=kinds[int(generator.choice(len(kinds), p=list(_SMOOTHING_SHARES.values())))],
         filter_s=_log_uniform(generator, 0.03, 0.3),
         noise_m=_log_uniform(generator, 0.05, 2.0),
-        gust_m=abs(generator.normal(0, 2.0)),
-        gust_s=_log_uniform(generator, 0.05, 0.8),
+        gust_m=abs(generator.normal(0, 1.5)),
+        gust_s=_log_uniform(generator, 0.05, 1.0),
         quantum_m=float(generator.choice([0.0, 0.01, 0.1, 0.3048, 1.0], p=[0.4, 0.2, 0.15, 0.15, 0.1])),
         drift_mps=generator.normal(0, 0.03),
         start_s=float(np.clip(generator.normal(0.05, 0.2), -0.5, 0.8)),
@@ -135,7 +135,7 @@ def record(flight: Flight, logger: Logger, generator: np.random.Generator) -> Lo
 def _pressure_error(
     flight: Flight, logger: Logger, generator: np.random.Generator, step_s: float
 ) -> FloatArray:
-    """Metres that the port adds: position error, transonic step, turbulence; all fade with the speed."""
+    """Metres that the port adds: position error, transonic step, turbulence; all grow with the speed."""
     head_m = flight.speed_mps**2 / (2 * _GRAVITY_MPS2)  # altitude that the dynamic pressure amounts to
     error_m = logger.scale * logger.port_share * head_m
     # the shock sits near the port between Mach 0.85 and 1.1 or so
@@ -143,7 +143,8 @@ def _pressure_error(
     width = max(logger.gust_s / step_s, 1.0)
     turbulence = gaussian_filter1d(generator.normal(0, 1, flight.time_s.size), width, mode="wrap")
     turbulence /= max(float(turbulence.std()), 1e-9)
-    relative = np.minimum(flight.speed_mps / 200.0, 1.5) ** 2
+    # pressure noise goes with the speed times that of the gusts, which blow at apogee too
+    relative = np.clip(flight.speed_mps / 200.0, 0.05, 1.5)
     return np.asarray(error_m + logger.gust_m * relative * turbulence)
 
 
