@@ -104,7 +104,9 @@ class Contract(_Frozen):
     window: WindowSpec | None = None
     fields: tuple[FieldSpec, ...]
     target: TargetSpec
-    example: dict[str, Any] = Field(default_factory=dict, description="an instance, shown in the API's documentation")
+    example: dict[str, Any] = Field(
+        default_factory=dict, description="an instance, shown in the API's documentation"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -34,7 +34,7 @@ class Workload(Protocol):
         ...
 
     def decode_target(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
-        """Inverse of `encode_target`, non-decreasing in `encoded`, so that bands may be decoded end by end."""
+        """Inverse of `encode_target`, non-decreasing in `encoded`: bands are decoded end by end."""
         ...
 
     def interval_scale(self, anchors: FloatArray) -> FloatArray:
@@ -55,7 +55,9 @@ def load_workload(contract: Contract) -> Workload:
     module = import_module(contract.module)
     found = getattr(module, "WORKLOAD", None)
     if not isinstance(found, Workload):
-        raise TypeError(f"{contract.module}.WORKLOAD: got {type(found).__name__}, expected a features.workload.Workload")
+        raise TypeError(
+            f"{contract.module}.WORKLOAD: got {type(found).__name__}, expected a features.workload.Workload"
+        )
     return found
 
 

@@ -33,7 +33,9 @@ class Settings:
         var = Path(os.environ.get("RAYSONDE_VAR", REPOSITORY / "var")).resolve()
         return cls(
             var=var,
-            workloads=Path(os.environ.get("RAYSONDE_WORKLOADS", REPOSITORY / "configs" / "workloads")).resolve(),
+            workloads=Path(
+                os.environ.get("RAYSONDE_WORKLOADS", REPOSITORY / "configs" / "workloads")
+            ).resolve(),
             registry_uri=os.environ.get("RAYSONDE_REGISTRY_URI", f"sqlite:///{var}/mlflow/mlflow.db"),
             store_url=os.environ.get("RAYSONDE_STORE_URL", f"sqlite:///{var}/store.db"),
         )
