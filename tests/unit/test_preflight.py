@@ -51,12 +51,12 @@ def test_a_port_is_free_again_when_nobody_listens(taken: int) -> None:
     assert free_port(other) == other
 
 
-@pytest.mark.parametrize(("available", "wrong"), [(2_499_999_999, True), (2_500_000_000, False)])
+@pytest.mark.parametrize(("available", "wrong"), [(2_949_999_999, True), (3_000_000_000, False)])
 def test_too_little_memory_is_told_in_gigabytes(tmp_path: Path, available: int, wrong: bool) -> None:
     found = problems((), tmp_path, available, (3, 11))
     assert bool(found) is wrong
     if wrong:
-        assert found[0].startswith("only 2.5 GB of memory is free, 2.5 GB is needed: close other programs")
+        assert found[0].startswith("only 2.9 GB of memory is free, 3.0 GB is needed: close other programs")
 
 
 def test_another_python_is_refused(tmp_path: Path) -> None:
