@@ -38,8 +38,8 @@ def page(contract: Contract, predictions: Predictions, cards: Mapping[str, Card]
         f"Median absolute error in % of `{contract.target.name}`, of the last prediction at or before a "
         "fraction of the time to the event. Below the arms stand rules of physics on the same windows. "
         f"*In band* is the share of truths inside the prediction bands from {FRACTIONS[0]:g} of the time on. "
-        "The bands are set on simulations, where they hold their nominal share (see below); where the share is "
-        "lower on recordings, real sensors are worse than the simulated ones.",
+        "The bands are set on simulations, where they hold their nominal share (see below); where the share "
+        "is lower on recordings, real sensors are worse than the simulated ones.",
         f"## {fast} logs of {FAST_HZ:g} Hz and more",
         _errors(predictions, marks, cards, FAST_HZ),
         f"## All {len(predictions)} logs",
