@@ -1,4 +1,4 @@
-"""The key that requests carry, as `Authorization: Bearer KEY`, and the file that holds it."""
+"""The key that requests carry, as `Authorization: Bearer KEY` or a browser's cookie, and its file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.errors import Unauthorized
 from deployments.problems import problem_response
 
 KEY_VARIABLE = "RAYSONDE_API_KEY"
+KEY_PARAMETER = "key"
+KEY_COOKIE = "raysonde_key"
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -107,16 +111,37 @@ class KeyGuard:
         self._public_paths = frozenset(public_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401, or pass the request on."""
+        """Answer 401, or pass the request on; a page asked for with ?key= is redirected, with a cookie."""
         if scope["type"] in ("http", "websocket") and scope["path"] not in self._public_paths:
-            headers = Headers(scope=scope)
-            without_key = self._open_on_loopback and _stays_on_loopback(scope, headers)
+            request = HTTPConnection(scope)
+            if scope["type"] == "http" and scope["method"] == "GET" and KEY_PARAMETER in request.query_params:
+                await self._sign_in(request)(scope, receive, send)
+                return
+            without_key = self._open_on_loopback and _stays_on_loopback(scope, request.headers)
             try:
-                check_key(headers.get("authorization"), self._key, without_key=without_key)
+                check_key(_sent_key(request), self._key, without_key=without_key)
             except Unauthorized as error:
                 await problem_response(error, scope["path"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _sign_in(self, request: HTTPConnection) -> Response:
+        """Browsers cannot send the header: a link with the key gives them a cookie that stands for it."""
+        try:
+            check_key(f"Bearer {request.query_params[KEY_PARAMETER]}", self._key)
+        except Unauthorized as error:
+            return problem_response(error, request.url.path)
+        response = RedirectResponse(request.url.remove_query_params(KEY_PARAMETER), 303)
+        # strict: a page of another site cannot have it sent along
+        response.set_cookie(KEY_COOKIE, self._key, httponly=True, samesite="strict")
+        return response
+
+
+def _sent_key(request: HTTPConnection) -> str | None:
+    """The header, or what stands for it; a header that is there counts alone."""
+    header = request.headers.get("authorization")
+    cookie = request.cookies.get(KEY_COOKIE)
+    return f"Bearer {cookie}" if header is None and cookie is not None else header
 
 
 def _stays_on_loopback(scope: Scope, headers: Headers) -> bool:

@@ -16,6 +16,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from deployments.auth import KEY_PARAMETER
 from features.config import load_contract
 from scripts.plan import Plan
 from scripts.serve_settings import ray_token_file
@@ -86,7 +87,8 @@ def show_ready(console: Console, plan: Plan, key: str, examples: Mapping[str, Pa
     console.print(Panel(table, title=title, border_style="green", expand=False))
     # outside the frame, and not folded: to be copied
     commands = {
-        "MLflow": f".venv/bin/mlflow ui --backend-store-uri {shlex.quote(plan.settings.registry_uri)}"
+        "in a browser": f"{plan.api_url}/?{KEY_PARAMETER}={key}",
+        "MLflow": f".venv/bin/mlflow ui --backend-store-uri {shlex.quote(plan.settings.registry_uri)}",
     }
     for workload in plan.workloads:
         commands[f"a first request to {workload}"] = _curl(plan, workload, examples.get(workload))

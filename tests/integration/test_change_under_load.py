@@ -126,6 +126,9 @@ def assert_answers_are_of_their_versions(load: Load, versions: dict[str, ModelVe
 def test_behind_the_proxy_nothing_is_answered_without_the_key(own_system: RunningSystem) -> None:
     for path in ("/", "/healthz", "/apogee/info", "/apogee/docs", "/apogee/healthz"):
         assert httpx.get(f"{own_system.url}{path}").status_code == 401, path
+    with httpx.Client(follow_redirects=True) as browser:
+        assert 'href="/apogee/docs"' in browser.get(f"{own_system.url}/?key={own_system.key}").text
+        assert browser.get(f"{own_system.url}/apogee/docs").status_code == 200
 
 
 def test_a_version_made_by_hand_in_mlflow_is_picked_up(own_system: RunningSystem, tmp_path: Path) -> None:

@@ -59,6 +59,20 @@ async def test_without_the_key_nothing_passes(authorization: str | None) -> None
     assert "right" not in response.text
 
 
+async def test_a_link_with_the_key_signs_a_browser_in() -> None:
+    transport = httpx.ASGITransport(KeyGuard(APP, "right"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://system") as browser:
+        assert (await browser.get("/info?key=wrong")).status_code == 401
+        assert (await browser.get("/info")).status_code == 401
+        moved = await browser.get("/info?key=right&page=2")
+        assert (moved.status_code, moved.headers["location"]) == (303, "http://system/info?page=2")
+        assert {"HttpOnly", "SameSite=strict"} <= set(moved.headers["set-cookie"].split("; "))
+        assert (await browser.get("/info")).text == "in"
+        assert (await browser.get("/info", headers={"Authorization": "Bearer wrong"})).status_code == 401
+    async with httpx.AsyncClient(transport=transport, base_url="http://system") as other:
+        assert (await other.post("/info?key=right")).status_code == 401
+
+
 async def test_public_paths_need_no_key() -> None:
     guard = KeyGuard(APP, "right", public_paths=("/healthz",))
     assert (await get(guard, "/healthz")).text == "in"
