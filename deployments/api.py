@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import FastAPI, Header, Request, Response
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments import documents as docs
@@ -70,7 +71,8 @@ class Info(BaseModel):
 def build_api(service: Service) -> FastAPI:
     """The application of a workload."""
     contract = service.contract
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,
         title=f"raysonde: {contract.workload}",
         description=contract.description,
         version=contract.schema_version,

@@ -4,8 +4,9 @@
 import asyncio
 import os
 
-from fastapi import FastAPI, Response
+from fastapi import Response
 from fastapi.responses import HTMLResponse
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 from ray.exceptions import RayError
@@ -48,8 +49,10 @@ class Root:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        app = FastAPI(
-            title="raysonde", description="The system as a whole; each workload has pages of its own."
+        app = FastAPIOffline(
+            redoc_url=None,
+            title="raysonde",
+            description="The system as a whole; each workload has pages of its own.",
         )
         problems.install(app)
 

@@ -92,6 +92,9 @@ def test_pages(system: RunningSystem) -> None:
     assert 'href="/apogee/docs"' in httpx.get(f"{system.url}/").text
     assert httpx.get(f"{system.url}/healthz").json() == {"status": "ready", "workloads": {"apogee": "ready"}}
     page = httpx.get(f"{system.url}/apogee/docs").text
+    # all that the page loads comes from here: there may be no internet
+    for path in re.findall(r'(?:src|href)="([^"]+)"', page):
+        assert httpx.get(f"{system.url}{path}").status_code == 200, path
     (path,) = re.findall(r"url: '([^']+openapi.json)'", page)
     text = httpx.get(f"{system.url}{path}").json()
     predict = text["paths"]["/predict"]["post"]
