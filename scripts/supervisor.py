@@ -23,7 +23,9 @@ _GOOD_ORDER_S = 45.0
 _POLL_S = 0.2
 _NOTABLE = re.compile(r"\b(WARNING|WARN|ERROR|CRITICAL|Traceback)\b")
 # Ray says this of its own shutdown, whatever we do
-_NOT_NOTABLE = re.compile(r"graceful_shutdown failed|FutureWarning|DeprecationWarning")
+_NOT_NOTABLE = re.compile(
+    r"graceful_shutdown failed|worker processes have been started|FutureWarning|DeprecationWarning"
+)
 
 
 class ChildDied(RuntimeError):
