@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.contract import Contract
+from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from features.windows import Window, windows_of
 from features.workload import Workload
@@ -27,10 +28,11 @@ class Dataset:
     """Windows (or rows) of many entities as features, unscaled.
 
     Attributes:
-        features: (n, features).
+        features: (n, features) or (n, steps, features).
         target: (n,) in target units.
         weight: (n,), mean 1.
         group: (n,) int, the entity of each row; splits never cut one.
+        end_s: (n,) time of the last sample; of a table row, its index.
         raw: (n, *raw_shape) float32 raw instances, for golden inputs and the drift reference.
         data_hash: sha256 of the records that this was made from.
     """
@@ -39,6 +41,7 @@ class Dataset:
     target: FloatArray
     weight: FloatArray
     group: NDArray[np.int64]
+    end_s: FloatArray
     raw: NDArray[np.float32]
     data_hash: str
 
@@ -49,6 +52,7 @@ class Dataset:
             self.target[rows],
             self.weight[rows],
             self.group[rows],
+            self.end_s[rows],
             self.raw[rows],
             self.data_hash,
         )
@@ -56,7 +60,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Splits:
-    """Train to fit, valid to choose, calibrate to set bands, test to report. Disjoint in entities."""
+    """Train to fit, valid to choose, calibrate to set bands, test to report. Disjoint in groups."""
 
     train: Dataset
     valid: Dataset
@@ -73,7 +77,7 @@ class LogWindows:
         log: which of the entity's logs, empty if it has one only.
         end_s: (n,) time of the last sample of each window; of the row for a tabular contract, its index.
         raw: (n, *raw_shape).
-        features: (n, features).
+        features: (n, features) or (n, steps, features).
         target: (n,).
         weight: (n,), as the source gave it.
     """
@@ -113,6 +117,7 @@ def build_dataset(
         target=np.concatenate([log.target for log in logs]),
         weight=weight / weight.mean(),
         group=group,
+        end_s=np.concatenate([log.end_s for log in logs]),
         raw=np.concatenate([log.raw for log in logs]).astype(np.float32),
         data_hash=hash_records(records),
     )
@@ -182,12 +187,25 @@ def _windows_of_log(
 
 
 def matrix_of(contract: Contract, rows: pd.DataFrame) -> FloatArray:
-    """(n, fields) in contract order, NaN where the records have no value or no column."""
+    """(n, fields) in contract order, NaN where the records have no value or no column.
+
+    Raises:
+        FieldError: a field holds a category that the contract does not have.
+    """
     matrix = np.full((len(rows), len(contract.fields)), np.nan)
-    for column, name in enumerate(contract.field_names):
-        if name in rows:
-            matrix[:, column] = rows[name].to_numpy(np.float64)
+    for column, spec in enumerate(contract.fields):
+        if spec.name in rows:
+            values = rows[spec.name]
+            matrix[:, column] = _indices(spec, values) if spec.categories else values.to_numpy(np.float64)
     return matrix
+
+
+def _indices(spec: FieldSpec, names: pd.Series[Any]) -> FloatArray:
+    """(n,) index of each category."""
+    found = pd.Index(spec.categories).get_indexer(pd.Index(names))
+    if (found < 0).any():
+        raise FieldError(spec.name, names.to_numpy()[found < 0][0], spec.range_text)
+    return found.astype(np.float64)
 
 
 def hash_records(records: pd.DataFrame) -> str:
