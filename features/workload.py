@@ -18,15 +18,16 @@ FloatArray = NDArray[np.float64]
 class Workload(Protocol):
     """Pure functions from raw instances to features, and between a model's output and target units.
 
-    A raw batch has shape (n, *contract.raw_shape). Features are float64 (n, len(feature_names)).
-    Anchors are feature columns, unscaled, that the target transform and the interval scale need.
+    A raw batch has shape (n, *contract.raw_shape). Features are float64: (n, len(feature_names)), or for
+    sequence models (n, steps, len(feature_names)). Anchors are feature columns (of the last step), unscaled,
+    that the target transform and the interval scale need.
     """
 
     feature_names: tuple[str, ...]
     anchor_names: tuple[str, ...]
 
     def features(self, raw: FloatArray) -> FloatArray:
-        """(n, *raw_shape) -> (n, features). Finite for every raw batch that the contract admits."""
+        """(n, *raw_shape) -> (n, [steps,] features). Finite for every raw batch that the contract admits."""
         ...
 
     def encode_target(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
@@ -34,7 +35,7 @@ class Workload(Protocol):
         ...
 
     def decode_target(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
-        """Inverse of `encode_target`, non-decreasing in `encoded`, so that bands may be decoded end by end."""
+        """Inverse of `encode_target`, non-decreasing in `encoded`: bands are decoded end by end."""
         ...
 
     def interval_scale(self, anchors: FloatArray) -> FloatArray:
@@ -55,10 +56,13 @@ def load_workload(contract: Contract) -> Workload:
     module = import_module(contract.module)
     found = getattr(module, "WORKLOAD", None)
     if not isinstance(found, Workload):
-        raise TypeError(f"{contract.module}.WORKLOAD: got {type(found).__name__}, expected a features.workload.Workload")
+        raise TypeError(
+            f"{contract.module}.WORKLOAD: got {type(found).__name__}, expected a features.workload.Workload"
+        )
     return found
 
 
 def anchors_of(workload: Workload, features: FloatArray) -> FloatArray:
-    """The anchor columns of a feature matrix, (n, anchors)."""
-    return features[:, [workload.feature_names.index(name) for name in workload.anchor_names]]
+    """The anchor columns of features, (n, anchors); of a sequence those of its last step."""
+    last = features if features.ndim == 2 else features[:, -1]
+    return last[:, [workload.feature_names.index(name) for name in workload.anchor_names]]

@@ -55,9 +55,9 @@ def assemble(prepared: Prepared, best: Best, origin: Origin, coverage: float) ->
 
 
 def baseline_metrics(prepared: Prepared) -> dict[str, dict[str, float]]:
-    """`point_metrics` of the workload's baselines on the test split, by name."""
+    """`point_metrics` of the workload's and the fitted baselines on the test split, by name."""
     test = prepared.splits.test
-    values = prepared.workload.baselines(test.features)
+    values = {**prepared.workload.baselines(test.features), **prepared.baselines}
     return {name: point_metrics(test.target, np.asarray(value)) for name, value in values.items()}
 
 
