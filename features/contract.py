@@ -126,6 +126,11 @@ class TargetSpec(_Frozen):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
+    @property
+    def range_text(self) -> str:
+        """What is allowed in words, for errors and documentation."""
+        return f"a finite number of {self.unit} in [{self.minimum:g}, {self.maximum:g}]"
+
 
 class Contract(_Frozen):
     """The whole contract of one workload. The order of `fields` is the order of the matrix columns."""
@@ -168,6 +173,12 @@ class Contract(_Frozen):
     def field_names(self) -> tuple[str, ...]:
         """Names in matrix order."""
         return tuple(f.name for f in self.fields)
+
+    @cached_property
+    def target_column(self) -> str:
+        """The target's column in tables of records, where a field of the same name has one of its own."""
+        name = self.target.name
+        return f"target_{name}" if name in self.field_names else name
 
     @cached_property
     def channels(self) -> tuple[str, ...]:

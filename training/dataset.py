@@ -118,7 +118,7 @@ def chunks_of(contract: Contract, records: pd.DataFrame) -> list[pd.DataFrame]:
     Raises:
         FieldError: a column that every source has to give is missing.
     """
-    required = [contract.entity, contract.target.name, *(f.name for f in contract.fields if f.required)]
+    required = [contract.entity, contract.target_column, *(f.name for f in contract.fields if f.required)]
     for name in required:
         if name not in records:
             raise FieldError(name, sorted(records.columns), f"a column {name!r} in the records")
@@ -153,7 +153,7 @@ def windows_of_chunk(contract: Contract, workload: Workload, records: pd.DataFra
                 end_s=end_s,
                 raw=raw,
                 features=features[start:stop],
-                target=rows[contract.target.name].to_numpy(np.float64)[last],
+                target=rows[contract.target_column].to_numpy(np.float64)[last],
                 weight=rows[WEIGHT].to_numpy(np.float64)[last] if WEIGHT in rows else np.ones(len(raw)),
             )
         )
@@ -185,7 +185,7 @@ def _windows_of_log(
 def _with_truth(
     contract: Contract, rows: pd.DataFrame, last: NDArray[np.int64], end_s: FloatArray, raw: FloatArray
 ) -> tuple[pd.DataFrame, NDArray[np.int64], FloatArray, FloatArray] | None:
-    known = np.isfinite(rows[contract.target.name].to_numpy(np.float64)[last])
+    known = np.isfinite(rows[contract.target_column].to_numpy(np.float64)[last])
     return (rows, last[known], end_s[known], raw[known]) if known.any() else None
 
 
