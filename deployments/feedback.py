@@ -21,9 +21,7 @@ class FeedbackParser:
     """Parses the truths of one contract."""
 
     def __init__(self, contract: Contract) -> None:
-        target = contract.target
         self._contract = contract
-        self._expected = f"a finite number of {target.unit} in [{target.minimum:g}, {target.maximum:g}]"
         self.item_model = _item_model(contract)
         limits = Field(min_length=1, max_length=MAX_TRUTHS, fail_fast=True)
         items: Any = Annotated[list[self.item_model], limits]  # type: ignore[name-defined]
@@ -80,7 +78,7 @@ class FeedbackParser:
                 return "an object with the value of the target"
             case None | int():
                 return 'an object: {"id", "truth", "observed_at"?} or {"items": [...]}'
-        return self._expected
+        return self._contract.target.range_text
 
 
 def _item_model(contract: Contract) -> type[BaseModel]:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,6 +37,9 @@ def train(
         int | None, typer.Option(min=1, help="Parameter sets tried by each family, instead of the YAML's.")
     ] = None,
     families: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Learn from this file, if the workload's source reads files.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the seed in the YAML.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--fresh", help="Go on with a search that was cut off, or start anew.")
@@ -51,6 +55,8 @@ def train(
         raysonde train apogee --families mlp,linear --trials 12
 
         raysonde train apogee --seed 3 --fresh
+
+        raysonde train calories --data train.csv
     """
     console = Console()
     settings = Settings.from_environment()
@@ -63,7 +69,7 @@ def train(
         from training.pipeline import TrainingBusy, TrainingOptions, train_workload
         from training.search import SearchError
     chosen = tuple(name.strip() for name in families.split(",")) if families else None
-    options = TrainingOptions(chosen, trials, seed, resume, reason)
+    options = TrainingOptions(chosen, trials, seed, resume, reason, data)
     try:
         with _ray(console), _bars(console) as bars:
             arms = train_workload(settings, workload, options, bars.stage)
@@ -133,15 +139,18 @@ def _table(arms: Sequence[TrainedArm], unit: str) -> Table:
     title = f"New champions on held-out data (MAE, RMSE, band width in {unit})"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("arm", no_wrap=True)
-    for heading in ("ver.", "MAE", "RMSE", "median APE", "coverage", "width"):
+    shown = _shown([arm.card.metrics for arm in arms])
+    for heading in ("ver.", *shown):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("bundle", no_wrap=True)
     for arm in arms:
         version = arm.version
-        table.add_row(version.arm, version.version, *_cells(arm.card.metrics), short_hash(version.bundle))
+        table.add_row(
+            version.arm, version.version, *_cells(arm.card.metrics, shown), short_hash(version.bundle)
+        )
     table.add_section()
     for name, metrics in arms[0].card.baselines.items():
-        table.add_row(name, "", *_cells(metrics), "baseline", style="dim")
+        table.add_row(name, "", *_cells(metrics, shown), "baseline", style="dim")
     return table
 
 
@@ -150,14 +159,24 @@ def short_hash(bundle: str) -> str:
     return bundle.removeprefix("sha256:")[:10]
 
 
-def _cells(metrics: Mapping[str, float]) -> tuple[str, ...]:
-    return (
-        cell(metrics, "mae", "{:.4g}"),
-        cell(metrics, "rmse", "{:.4g}"),
-        cell(metrics, "median_ape_percent", "{:.2f} %"),
-        cell(metrics, "coverage", "{:.1%}"),
-        cell(metrics, "mean_width", "{:.4g}"),
-    )
+# heading -> name of the metric and its form
+_METRICS = {
+    "RMSLE": ("rmsle", "{:.4f}"),
+    "MAE": ("mae", "{:.4g}"),
+    "RMSE": ("rmse", "{:.4g}"),
+    "median APE": ("median_ape_percent", "{:.2f} %"),
+    "coverage": ("coverage", "{:.1%}"),
+    "width": ("mean_width", "{:.4g}"),
+}
+
+
+def _shown(metrics: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
+    """Headings of the metrics that any of them has."""
+    return tuple(heading for heading, (name, _) in _METRICS.items() if any(name in one for one in metrics))
+
+
+def _cells(metrics: Mapping[str, float], shown: Sequence[str]) -> tuple[str, ...]:
+    return tuple(cell(metrics, *_METRICS[heading]) for heading in shown)
 
 
 def cell(metrics: Mapping[str, float], name: str, form: str) -> str:
