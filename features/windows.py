@@ -70,7 +70,7 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
         raise FieldError(
             f"samples[{first + at + 1}].{spec.time}",
             float(used_times[at + 1]),
-            f"a sample within {spec.max_gap_s:g} s of the one before, at {used_times[at]:g} s",
+            f"a sample within {spec.max_gap_s:g} s of the one before, at {used_times[at]:.12g} s",
         )
     values = np.empty((spec.steps, len(contract.channels)))
     filled: dict[str, int] = {}
@@ -100,7 +100,7 @@ def _check_increasing(times: FloatArray, name: str) -> None:
     if not (steps > 0).all():
         at = int((steps <= 0).argmax()) + 1
         raise FieldError(
-            f"samples[{at}].{name}", float(times[at]), f"a time after {times[at - 1]:g} s, the one before"
+            f"samples[{at}].{name}", float(times[at]), f"a time after {times[at - 1]:.12g} s, the one before"
         )
 
 
