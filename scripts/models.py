@@ -59,9 +59,10 @@ def models(
 
 def _table(workload: str, versions: Sequence[ModelVersion]) -> Table:
     title = f"Models of {workload}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    logarithmic = any("rmsle" in version.metrics for version in versions)
-    numbers = ("RMSLE", "MAE", "APE", "cover") if logarithmic else ("MAE", "APE", "cover")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
+    logarithmic = all("rmsle" in version.metrics for version in versions)
+    error, name, form = ("RMSLE", "rmsle", "{:.4f}") if logarithmic else ("MAE", "mae", "{:.4g}")
+    numbers = (error, "APE", "cover")
     for heading in ("arm", "ver.", "alias", *numbers, "created", "bundle"):
         right = heading in ("ver.", *numbers)
         table.add_column(heading, justify="right" if right else "left", no_wrap=True)
@@ -71,8 +72,7 @@ def _table(workload: str, versions: Sequence[ModelVersion]) -> Table:
             version.arm,
             version.version,
             ", ".join(version.aliases),
-            *([cell(version.metrics, "rmsle", "{:.4f}")] if logarithmic else []),
-            cell(version.metrics, "mae", "{:.4g}"),
+            cell(version.metrics, name, form),
             cell(version.metrics, "median_ape_percent", "{:.2f} %"),
             cell(version.metrics, "coverage", "{:.1%}"),
             f"{created:%d %b %H:%M}",

@@ -136,10 +136,10 @@ def _ray(console: Console) -> Iterator[None]:
 
 def _table(arms: Sequence[TrainedArm], unit: str) -> Table:
     """Arms, and below them the baselines."""
-    title = f"New champions on held-out data (MAE, RMSE, band width in {unit})"
+    title = f"New champions on held-out data (errors and band width in {unit})"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("arm", no_wrap=True)
-    shown = _shown([arm.card.metrics for arm in arms])
+    shown = _shown(arms[0].card.metrics)
     for heading in ("ver.", *shown):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("bundle", no_wrap=True)
@@ -164,15 +164,18 @@ _METRICS = {
     "RMSLE": ("rmsle", "{:.4f}"),
     "MAE": ("mae", "{:.4g}"),
     "RMSE": ("rmse", "{:.4g}"),
-    "median APE": ("median_ape_percent", "{:.2f} %"),
+    "APE": ("median_ape_percent", "{:.2f} %"),
     "coverage": ("coverage", "{:.1%}"),
     "width": ("mean_width", "{:.4g}"),
 }
 
 
-def _shown(metrics: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
-    """Headings of the metrics that any of them has."""
-    return tuple(heading for heading, (name, _) in _METRICS.items() if any(name in one for one in metrics))
+def _shown(metrics: Mapping[str, float]) -> tuple[str, ...]:
+    """Headings of the metrics that there are; the logarithmic error takes the place of the RMSE."""
+    left_out = "RMSE" if "rmsle" in metrics else ""
+    return tuple(
+        heading for heading, (name, _) in _METRICS.items() if name in metrics and heading != left_out
+    )
 
 
 def _cells(metrics: Mapping[str, float], shown: Sequence[str]) -> tuple[str, ...]:
