@@ -44,7 +44,7 @@ class Fitted(Protocol):
 
 @runtime_checkable
 class Family(Protocol):
-    """One kind of model."""
+    """One kind of model. It gets a part of a GPU, if there is one, when its attribute `uses_gpu` is true."""
 
     name: str
     iterative: bool  # whether `fit` reports more than once, so that ASHA can stop it early

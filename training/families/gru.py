@@ -30,6 +30,7 @@ class GruFamily:
 
     name = "gru"
     iterative = True
+    uses_gpu = True
 
     def search_space(self, trial: Any) -> None:
         """Shape, step size, regularisation, where the loss turns from square to absolute, and the device."""
