@@ -40,9 +40,6 @@ _FEATURES = (
     "heart_share",  # what the terms of the formula contribute to its rate
     "weight_share",
     "age_share",
-    "male_weight",
-    "male_age",
-    "body_mass_index",
 )
 
 
@@ -53,7 +50,7 @@ class CaloriesWorkload:
     anchor_names = ("log_estimate",)
 
     def features(self, raw: FloatArray) -> FloatArray:
-        """(n, 7) -> (n, 16)."""
+        """(n, 7) -> (n, 13)."""
         raw = np.asarray(raw, dtype=np.float64)
         male, age, height, weight, duration, heart_rate, body_temp = raw.T
         constant, *slopes = np.where(male[:, None] > 0.5, KEYTEL_MALE, KEYTEL_FEMALE).T / KJ_PER_KCAL
@@ -71,9 +68,6 @@ class CaloriesWorkload:
             np.log(rate),
             np.log1p(rate * duration),
             *(term / rate for term in terms),
-            male * weight,
-            male * age,
-            weight / (height / 100) ** 2,
         )
         return np.column_stack(columns)
 
