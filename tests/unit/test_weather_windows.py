@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from features.errors import FieldError
 from features.windows import Windower, cut_window, windows_of
+from features.workloads.weather import WORKLOAD
+from tests.support.models import apogee_contract
 from tests.support.weather import HOUR_S, START_S, hours, rows_of, weather_contract
+from training.dataset import build_dataset, raw_type
+from training.sources.weather import hourly_records
 
 CONTRACT = weather_contract()
 NAN = np.nan
@@ -65,3 +69,9 @@ def test_at_any_unix_time_an_hour_is_an_hour(start_s: int, late: list[float]) ->
     for window in windows:
         np.testing.assert_allclose(np.diff(window.values[:, 0]), HOUR_S, rtol=1e-9)
         assert np.isfinite(window.values).all()
+
+
+def test_raw_windows_keep_their_times() -> None:
+    dataset = build_dataset(CONTRACT, WORKLOAD, hourly_records(CONTRACT, hours(12)))
+    np.testing.assert_array_equal(dataset.raw[0, :, 0], START_S + HOUR_S * np.arange(5))
+    assert (raw_type(CONTRACT), raw_type(apogee_contract())) == (np.float64, np.float32)
