@@ -187,7 +187,7 @@ def crossed(recorded: pd.DataFrame) -> CrossValidation:
 def test_recorded_calories_are_predicted_within_the_target(crossed: CrossValidation) -> None:
     found = {name: metrics["rmsle"] for name, metrics in crossed.metrics().items()}
     assert found["gradient_boosting"] < 0.021
-    assert found["mlp"] < 0.023
+    assert found["mlp"] < 0.020
     assert found["linear"] < 0.018
     assert found["keytel_2005"] == pytest.approx(0.327, abs=0.001)
     assert found["mean_by_duration"] == pytest.approx(0.203, abs=0.002)

@@ -20,6 +20,7 @@ from training.flat import flat, with_input_shape
 _CLIP = 5.0
 _PATIENCE = 12
 _MEMBERS = 4
+_LEAST_BATCHES, _LEAST_BATCH = 12, 64
 
 
 class MlpFamily:
@@ -48,7 +49,7 @@ class MlpFamily:
         x, y, weight = (
             torch.from_numpy(np.ascontiguousarray(a)) for a in (flat(train.x), train.y, train.weight)
         )
-        epochs, size = int(params["epochs"]), min(int(params["batch_size"]), len(y))
+        epochs, size = int(params["epochs"]), _batch_size(int(params["batch_size"]), len(y))
         batches = max(len(y) // size, 1)
         optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -73,6 +74,11 @@ class MlpFamily:
                 break
         network.load_state_dict(best_state)
         return FittedMlp(network, train.x.shape[1:])
+
+
+def _batch_size(wanted: int, rows: int) -> int:
+    """As wanted; smaller where few rows would make few steps."""
+    return min(wanted, max(rows // _LEAST_BATCHES, _LEAST_BATCH), rows)
 
 
 class FittedMlp:
