@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from features.config import load_contract, load_sections
 from features.errors import FieldError
 from features.workload import anchors_of, load_workload
+from tests.support.params import middle_params
 from tests.support.tables import calories_parts
 from training.config import TrainingConfig
-from training.crossval import CrossValidation, cross_validate, middle_params
+from training.crossval import CrossValidation, cross_validate
 from training.dataset import build_dataset, matrix_of
 from training.evaluation import band_metrics, point_metrics
 from training.inference import Model

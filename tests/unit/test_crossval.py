@@ -11,7 +11,7 @@ from toy.parts import toy_contract
 from toy.source import ToySource
 
 from training import crossval
-from training.crossval import cross_validate, middle_params
+from training.crossval import cross_validate
 from training.sources.base import no_progress, serial_map
 from training.splits import Splits
 
@@ -57,14 +57,6 @@ def test_the_same_seed_gives_the_same_and_another_deals_anew() -> None:
     first, second, other = (cross_validate(CONTRACT, RECORDS, LINEAR, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.values["linear"], second.values["linear"])
     assert (first.fold != other.fold).any()
-
-
-def test_the_middle_of_a_search_space_needs_no_search() -> None:
-    found = middle_params(["linear", "toy.family"])
-    assert found["linear"]["alpha"] == pytest.approx(np.sqrt(10))
-    assert found["linear"]["products"] is True
-    assert found["toy.family"] == {"rate": 0.5}
-    assert "linear" in cross_validate(CONTRACT, RECORDS, {"linear": found["linear"]}).values
 
 
 @pytest.mark.parametrize("folds", [1, 81])
