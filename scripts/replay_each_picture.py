@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from numpy.typing import NDArray
 
 from features.contract import Contract
 from scripts.marks import Predictions, TimedPrediction
@@ -20,38 +21,49 @@ from scripts.scores import names_in, said_by, score_of
 _MOST_BANDS = 400
 # more windows than these are a smear: the last ones are drawn
 _MOST_WINDOWS = 336
+# no recording counts its own seconds for so long
+_DECADE_S = 10 * 365.25 * 86400
 
 
 def draw_table(directory: Path, contract: Contract, predictions: Predictions, best: str) -> Path:
-    """One panel an arm, the best first: a point a row, the band of some, and the line of no error."""
+    """A column an arm, the best first: predicted against true, and below it what is between them."""
     arms = sorted(names_in(predictions), key=lambda arm: arm != best)
-    figure = new_figure(4.6 * len(arms), 4.8)
-    panels = figure.subplots(1, len(arms), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, arm in zip(panels, arms, strict=True):
-        known = [p for p in said_by(predictions, arm) if math.isfinite(p.truth)]
-        _draw_rows(axes, known, BEST if arm == best else OTHERS[0])
-        score = score_of(known, contract.target.metric)
-        plain(axes, f"{arm}: {contract.target.metric} {score.error(contract.target.metric):.3g}")
-        axes.set_xlabel(f"true {contract.target.name} ({contract.target.unit})")
-    panels[0].set_ylabel(f"predicted {contract.target.name} ({contract.target.unit})")
+    figure = new_figure(4.6 * len(arms), 7.2)
+    panels = figure.subplots(2, len(arms), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2))
+    for column, arm in enumerate(arms):
+        known = sorted(
+            (p for p in said_by(predictions, arm) if math.isfinite(p.truth)), key=lambda p: p.truth
+        )
+        above, below = panels[0][column], panels[1][column]
+        error = score_of(known, contract.target.metric).error(contract.target.metric)
+        plain(above, f"{arm}: {contract.target.metric} {error:.3g}")
+        plain(below, "")
+        below.set_xlabel(f"true {contract.target.name} ({contract.target.unit})")
+        colour = BEST if arm == best else OTHERS[0]
+        _draw_rows(above, known, [p.truth for p in known], colour)
+        _draw_rows(below, known, [0.0] * len(known), colour)
+    if panels[0][0].has_data():
+        panels[0][0].legend(loc="upper left", frameon=False, fontsize=9)
+    panels[0][0].set_ylabel(f"predicted {contract.target.name} ({contract.target.unit})")
+    panels[1][0].set_ylabel(f"predicted less true ({contract.target.unit})")
     return save(figure, directory, contract.workload)
 
 
-def _draw_rows(axes: Axes, known: Sequence[TimedPrediction], colour: str) -> None:
+def _draw_rows(axes: Axes, known: Sequence[TimedPrediction], right: Sequence[float], colour: str) -> None:
+    """Points and bands over the truths, moved so that a prediction without error lies at `right`."""
     if not known:
         return
-    ordered = sorted(known, key=lambda p: p.truth)
-    banded = [
-        ordered[i] for i in np.linspace(0, len(ordered) - 1, min(len(ordered), _MOST_BANDS)).astype(int)
+    moved = [(p.truth, level - p.truth, p) for p, level in zip(known, right, strict=True)]
+    some = np.linspace(0, len(known) - 1, min(len(known), _MOST_BANDS)).astype(int)
+    lines = [
+        ((truth, p.lower + by), (truth, p.upper + by))
+        for truth, by, p in (moved[number] for number in some)
+        if math.isfinite(p.lower)
     ]
-    lines = [((p.truth, p.lower), (p.truth, p.upper)) for p in banded if math.isfinite(p.lower)]
-    axes.add_collection(LineCollection(lines, colors=colour, alpha=0.3, linewidths=1.0, label="band"))
-    axes.scatter(
-        [p.truth for p in ordered], [p.value for p in ordered], s=4, color=colour, label="row", linewidths=0
-    )
-    ends = (ordered[0].truth, ordered[-1].truth)
-    axes.plot(ends, ends, color=TRUTH, lw=1, ls=(0, (6, 3)), label="no error")
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    axes.add_collection(LineCollection(lines, colors=colour, alpha=0.25, linewidths=1.0, label="band"))
+    x, y = [truth for truth, _, _ in moved], [p.value + by for _, by, p in moved]
+    axes.scatter(x, y, s=4, color=colour, label="row", linewidths=0)
+    axes.plot(x, right, color=TRUTH, lw=1, ls=(0, (6, 3)), label="no error")
 
 
 def draw_series(
@@ -69,7 +81,7 @@ def draw_series(
     for arm, said in shown.items():
         if not said:
             continue
-        times = [p.end_s for p in said]
+        times = _times(said)
         values = [p.value for p in said]
         if arm != best:
             axes.plot(times, values, color=next(others), lw=0.8, alpha=0.8, label=f"predicted by {arm}")
@@ -79,12 +91,10 @@ def draw_series(
         axes.plot(times, values, color=BEST, lw=1.6, label=f"predicted by {arm}", zorder=4)
     said = shown.get(best) or next((said for said in shown.values() if said), [])
     if said:
-        axes.plot(
-            [p.end_s for p in said], [p.truth for p in said], color=TRUTH, lw=1.1, label="truth", zorder=5
-        )
-        axes.legend(loc="upper left", ncols=3, frameon=True, framealpha=0.9, edgecolor="none", fontsize=9)
+        axes.plot(_times(said), [p.truth for p in said], color=TRUTH, lw=1.1, label="truth", zorder=5)
+        figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     plain(axes, f"{recording.title}, the last {len(said)} windows")
-    _label(axes, contract)
+    _label(axes, contract, said)
     return save(figure, directory, f"{recording.entity} {recording.source}")
 
 
@@ -92,8 +102,19 @@ def _last(said: Sequence[TimedPrediction]) -> list[TimedPrediction]:
     return sorted(said, key=lambda p: p.end_s)[-_MOST_WINDOWS:]
 
 
-def _label(axes: Axes, contract: Contract) -> None:
+def _times(said: Sequence[TimedPrediction]) -> NDArray[np.float64] | NDArray[np.datetime64]:
+    """Ends of the windows, as dates where they can only be Unix time."""
+    ends_s = np.array([p.end_s for p in said], np.float64)
+    return ends_s.astype("datetime64[s]") if _is_unix(said) else ends_s
+
+
+def _is_unix(said: Sequence[TimedPrediction]) -> bool:
+    return bool(said) and said[0].end_s > _DECADE_S
+
+
+def _label(axes: Axes, contract: Contract, said: Sequence[TimedPrediction]) -> None:
     assert contract.window is not None, "a series has windows"
     time_unit = contract.fields[contract.field_names.index(contract.window.time)].unit
-    axes.set_xlabel(f"end of the window ({contract.window.time}, {time_unit})")
+    unit = "UTC" if _is_unix(said) else f"{contract.window.time}, {time_unit}"
+    axes.set_xlabel(f"end of the window ({unit})")
     axes.set_ylabel(f"{contract.target.name} ({contract.target.unit})")

@@ -51,7 +51,8 @@ def write_each(path: Path, contract: Contract, predictions: Predictions) -> None
 
 def write_predictions(path: Path, contract: Contract, played: Played) -> None:
     """A row a case and arm that was answered, with all that the answer said."""
-    header = [contract.entity, "source", "arm", *_when(contract), "id", "prediction", "lower", "upper"]
+    key = "id" if contract.entity != "id" else "prediction_id"
+    header = [contract.entity, "source", "arm", *_when(contract), key, "prediction", "lower", "upper"]
     header += [contract.target.name, "answered_by", "model_version", "bundle", "fallback", "latency_ms"]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

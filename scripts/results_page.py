@@ -39,7 +39,7 @@ def page(sections: Sequence[Section], command: str) -> str:
 
 
 def _section(section: Section) -> str:
-    tables = [*section.tables, held_out(section.cards), _provenance(section.cards)]
+    tables = [*section.tables, held_out(section.contract, section.cards), _provenance(section.cards)]
     parts = [
         f"## {section.contract.workload}",
         " ".join(part for part in (section.contract.description, section.about) if part),
@@ -49,20 +49,27 @@ def _section(section: Section) -> str:
     return "\n\n".join([*parts, *(table.markdown() for table in tables)])
 
 
-def held_out(cards: Mapping[str, Card]) -> TextTable:
+def held_out(contract: Contract, cards: Mapping[str, Card]) -> TextTable:
     """What training measured on the part of its own data that it kept for that."""
     measured = {arm: card.metrics for arm, card in cards.items()}
     for card in cards.values():
         for name, metrics in card.baselines.items():
             measured.setdefault(name, metrics)
-    names = list(dict.fromkeys(name for metrics in measured.values() for name in metrics))
-    rows = tuple(
-        (arm, *(number(metrics.get(name, math.nan)) for name in names)) for arm, metrics in measured.items()
-    )
+    metric = contract.target.metric
+    names = list(dict.fromkeys([metric, *(name for metrics in measured.values() for name in metrics)]))
+    baseline = next((name for name in measured if name not in cards), "")
+    against = measured.get(baseline, {}).get(metric, math.nan) or math.nan
+    rows = []
+    for arm, metrics in measured.items():
+        cells = [number(metrics.get(name, math.nan)) for name in names]
+        cells.insert(1, number(metrics.get(metric, math.nan) / against))
+        rows.append((arm, *cells))
+    header = ["", *(name.replace("_", " ") for name in names)]
+    header.insert(2, f"{metric} / {baseline}" if baseline else "")
     return TextTable(
         "On held-out data of the training",
-        ("", *(name.replace("_", " ") for name in names)),
-        rows,
+        tuple(header),
+        tuple(rows),
         "Entities, or the last span of time, that no model was fitted on.",
     )
 

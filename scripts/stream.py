@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from features.contract import Contract
 from scripts.client import Connection, Prediction, WorkloadClient
+from scripts.lean_transport import LeanTransport
 from scripts.recordings import Case, Recording, cases_of
 from scripts.stream_player import StreamPlayer
 from scripts.stream_schedule import Pace, Schedule
@@ -71,7 +72,7 @@ async def play_stream(
     cases = cases_in_order(contract, recordings)
     schedule = stream.schedule(len(cases))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with connection.open(_MOST_OPEN) as http:
+    async with connection.open(transport=LeanTransport(_MOST_OPEN)) as http:
         client = WorkloadClient(http, contract.workload, contract.target.name)
         await _check_arm(client, stream.arm)
         with Progress(*columns, console=console) as progress:

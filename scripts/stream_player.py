@@ -112,6 +112,7 @@ class StreamPlayer:
                 self._on_progress(len(self.streamed.sent), self._schedule.waiting_truths)
                 wait_s = _TICK_S if next_s is None else next_s - self._now_s()
                 await self._sleep(min(max(wait_s, 0.0), _TICK_S))
+        self._on_progress(len(self.streamed.sent), self._schedule.waiting_truths)
         return self.streamed
 
     def _now_s(self) -> float:

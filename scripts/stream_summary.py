@@ -17,7 +17,7 @@ from scripts.replay_player import Failure
 from scripts.replay_summary import show_failures, show_truths
 from scripts.scores import score_of
 from scripts.stream_player import Sent, Streamed
-from scripts.tables import TextTable, number, share
+from scripts.tables import TextTable, number
 
 QUANTILES = (50, 95, 99)
 
@@ -33,8 +33,9 @@ def stream_table(contract: Contract, sent: Sequence[Sent]) -> TextTable:
     rows = [_row(name, groups[name], elapsed_s, metric) for name in sorted(groups)]
     if len(groups) != 1 or not sent:
         rows.append(_row("all", sent, elapsed_s, metric))
-    header = ("", "requests", "requests/s", "errors", *(f"p{q} ms" for q in QUANTILES), "fallbacks", metric)
-    return TextTable(f"{len(sent):,} requests in {elapsed_s:.1f} s", header, tuple(rows))
+    header = ("", "requests", "per s", "errors", *(f"p{q}" for q in QUANTILES), metric)
+    title = f"{len(sent):,} requests in {elapsed_s:.1f} s, latencies in ms"
+    return TextTable(title, header, tuple(rows))
 
 
 def _row(name: str, sent: Sequence[Sent], elapsed_s: float, metric: str) -> tuple[str, ...]:
@@ -49,9 +50,8 @@ def _row(name: str, sent: Sequence[Sent], elapsed_s: float, metric: str) -> tupl
         name,
         f"{len(sent):,}",
         number(len(sent) / elapsed_s if elapsed_s else math.nan),
-        share(len(sent) - len(answers), len(sent)),
+        f"{100 * (1 - len(answers) / len(sent)):.3g} %" if sent else "-",
         *(number(float(value)) for value in quantiles),
-        str(sum(answer.fallback for _, answer in answers)),
         number(score_of(said, metric).error(metric)),
     )
 
@@ -61,8 +61,10 @@ def show_stream(console: Console, contract: Contract, streamed: Streamed, droppe
     console.print(stream_table(contract, streamed.sent).rich("all"))
     if streamed.sent:
         late_ms = 1000 * float(np.percentile([one.sent_s - one.due_s for one in streamed.sent], 99))
+        fallbacks = sum(isinstance(one.outcome, Prediction) and one.outcome.fallback for one in streamed.sent)
         console.print(
-            f"latencies count from when a request was due; 99 % were sent within {late_ms:.0f} ms of that",
+            f"latencies count from when a request was due; 99 % were sent within {late_ms:.0f} ms of it\n"
+            f"answered by a fallback: {fallbacks}",
             highlight=False,
         )
     show_truths(console, streamed.feedback, streamed.truth_failures)
@@ -73,7 +75,7 @@ def show_stream(console: Console, contract: Contract, streamed: Streamed, droppe
 
 def write_stream(path: Path, contract: Contract, sent: Sequence[Sent]) -> None:
     """A row a request, by number; empty cells where there was no answer."""
-    header = ["request", contract.entity, "due_s", "sent_s", "latency_ms", "status", "arm", "id"]
+    header = ["request", contract.entity, "due_s", "sent_s", "latency_ms", "status", "arm", "prediction_id"]
     header += ["prediction", "lower", "upper", contract.target.name]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

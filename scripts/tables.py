@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -26,9 +27,9 @@ class TextTable:
 
     def rich(self, best: str = "") -> Table:
         """For a terminal, the row named `best` in bold."""
-        table = Table(title=escape(self.title), title_justify="left")
+        table = Table(title=escape(self.title), title_justify="left", box=box.SIMPLE_HEAD)
         for number, name in enumerate(self.header):
-            table.add_column(escape(name), justify="right" if number else "left")
+            table.add_column(escape(name), justify="right" if number else "left", no_wrap=not number)
         for row in self.rows:
             table.add_row(*map(escape, row), style="bold green" if row[0] == best else None)
         return table

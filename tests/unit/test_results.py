@@ -15,8 +15,9 @@ from features.contract import Contract
 from features.windows import windows_of
 from features.workload import load_workload
 from scripts.evaluation import evaluate
-from scripts.marks import Predictions
+from scripts.marks import Predictions, TimedPrediction
 from scripts.recordings import Recording
+from scripts.replay_each_picture import _times, draw_series
 from scripts.reports.base import load_report
 from scripts.reports.each import EachReport
 from scripts.results import _files
@@ -115,6 +116,15 @@ def test_pictures_of_each_kind_are_drawn(apogee: Contract, tmp_path: Path) -> No
     assert all(path.read_bytes().startswith(b"\x89PNG") for paths in drawn.values() for path in paths)
 
 
+def test_times_that_can_only_be_unix_time_are_drawn_as_dates(apogee: Contract, tmp_path: Path) -> None:
+    since_1970 = [TimedPrediction(1.36e9 + 3600 * hour, 5, 4, 6, 5.5) for hour in range(400)]
+    recording = flight(apogee, 98)
+    path = draw_series(tmp_path, apogee, recording, {"mlp": since_1970}, "mlp")
+    assert path.is_file()
+    assert str(_times(since_1970)[0]) == "2013-02-04T17:46:40"
+    assert _times(since_1970[:0]).tolist() == []
+
+
 def test_pictures_are_drawn_without_any_answer(apogee: Contract, tmp_path: Path) -> None:
     nothing: Predictions = {flight(apogee, 98): {"mlp": []}}
     for report in (REPORT, EachReport()):
@@ -141,9 +151,10 @@ def test_the_page_has_a_section_a_workload_with_its_command(apogee: Contract) ->
         name = section.splitlines()[0]
         assert f"```\nraysonde results {name} f.csv\n```" in section
         assert "### Errors\n\nA note.\n\n|  | mae |\n| --- | ---: |\n| linear | 1 |\n" in section
-        assert "| linear | 2 |\n| ballistic | 9 |" in section
+        assert "|  | mae | mae / ballistic |\n" in section
+        assert "| linear | 2 | 0.222 |\n| ballistic | 9 | 1 |" in section
     assert page(sections, "c") == page(sections, "c")
-    assert rows_named(held_out({"linear": card})) == ["linear", "ballistic"]
+    assert rows_named(held_out(apogee, {"linear": card})) == ["linear", "ballistic"]
 
 
 def test_a_page_needs_a_workload_with_its_file_or_a_directory(tmp_path: Path) -> None:

@@ -153,14 +153,14 @@ def sent(number: int, arm: str | None, latency_s: float) -> Sent:
 def test_the_summary_has_rates_errors_and_latencies_by_arm() -> None:
     stream_of = [sent(n, "mlp", 0.1) for n in range(8)] + [sent(8, None, 5.0), sent(9, "linear", 0.1)]
     table = stream_table(CONTRACT, stream_of)
-    assert table.title == "10 requests in 5.8 s"
-    head = ("", "requests", "requests/s", "errors", "p50 ms", "p95 ms", "p99 ms", "fallbacks", "mae")
+    assert table.title == "10 requests in 5.8 s, latencies in ms"
+    head = ("", "requests", "per s", "errors", "p50", "p95", "p99", "mae")
     assert table.header == head
     assert table.rows == (
-        ("linear", "1", "0.172", "0.0 % of 1", "100", "100", "100", "0", "2"),
-        ("mlp", "8", "1.38", "0.0 % of 8", "100", "100", "100", "0", "2"),
-        ("no answer", "1", "0.172", "100.0 % of 1", "-", "-", "-", "0", "-"),
-        ("all", "10", "1.72", "10.0 % of 10", "100", "100", "100", "0", "2"),
+        ("linear", "1", "0.172", "0 %", "100", "100", "100", "2"),
+        ("mlp", "8", "1.38", "0 %", "100", "100", "100", "2"),
+        ("no answer", "1", "0.172", "100 %", "-", "-", "-", "-"),
+        ("all", "10", "1.72", "10 %", "100", "100", "100", "2"),
     )
     assert stream_table(CONTRACT, []).rows[0][:4] == ("all", "0", "-", "-")
 
@@ -169,7 +169,7 @@ def test_the_file_has_a_row_a_request(tmp_path: Path) -> None:
     write_stream(tmp_path / "stream.csv", CONTRACT, [sent(1, None, 0.5), sent(0, "mlp", 0.25)])
     first, second = csv.DictReader((tmp_path / "stream.csv").read_text().splitlines())
     assert (first["request"], first["arm"], first["latency_ms"]) == ("0", "mlp", "250.00")
-    assert (second["status"], second["id"], second["latency_ms"]) == ("503", "", "500.00")
+    assert (second["status"], second["prediction_id"], second["latency_ms"]) == ("503", "", "500.00")
 
 
 def test_windows_of_several_recordings_go_in_the_order_of_time(apogee: Any) -> None:
