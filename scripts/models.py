@@ -15,16 +15,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.config import load_contract
+from scripts.own_workloads import WorkloadsOption, settings_with
 from scripts.train import cell, short_hash
-from training.settings import Settings
 
 if TYPE_CHECKING:
     from training.registry import ModelVersion
 
 
 def models(
-    workload: Annotated[str, typer.Argument(help="Name of a file in configs/workloads, without .yaml.")],
+    workload: Annotated[str, typer.Argument(help="Name of its YAML file, without .yaml.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+    workloads: WorkloadsOption = None,
 ) -> None:
     """List the model versions of a workload: metrics, aliases and the hash of the bundle.
 
@@ -35,7 +36,7 @@ def models(
         raysonde models apogee --json
     """
     console = Console()
-    settings = Settings.from_environment()
+    settings = settings_with(workloads)
     try:
         load_contract(settings.workloads, workload)
     except (FileNotFoundError, ValueError) as error:

@@ -18,6 +18,7 @@ from features.config import load_contract
 from features.contract import Contract
 from scripts.client import ApiError, Connection, WorkloadClient
 from scripts.marks import Predictions, TimedPrediction
+from scripts.own_workloads import WorkloadsOption, require_modules, settings_with
 from scripts.recordings import Recording, load_recordings
 from scripts.replay_files import write_predictions
 from scripts.replay_player import Played, Player
@@ -25,7 +26,6 @@ from scripts.replay_summary import show_summary
 from scripts.reports.base import Report, load_report
 from scripts.stream import Stream, play_stream
 from scripts.stream_schedule import Bursts, Pace, Steady
-from training.settings import Settings
 
 _STREAM = "As a stream"
 
@@ -59,6 +59,7 @@ def replay(
     arm: Annotated[
         str | None, typer.Option(help="Ask this arm; else the system chooses.", rich_help_panel=_STREAM)
     ] = None,
+    workloads: WorkloadsOption = None,
 ) -> None:
     """Play recorded data, then send the truth back.
 
@@ -75,10 +76,11 @@ def replay(
         raysonde replay calories train.csv --stress 200 --duration 30 --truth-delay 5
     """
     console = Console()
-    settings = Settings.from_environment()
+    settings = settings_with(workloads)
     try:
         pace = _pace(bursts, Bursts(rate, active, idle), stress)
         contract = load_contract(settings.workloads, workload)
+        require_modules(settings, workload)
         report = load_report(settings.workloads, contract)
         connection = Connection.find(settings, url)
         recordings = _chosen(load_recordings(settings.workloads, contract, file), only)

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from deployments.model_cache import BundleCache
-from features.config import load_contract
+from features.config import known_workloads, load_contract
 from features.contract import Contract
 from scripts.evaluation import evaluate
+from scripts.own_workloads import WorkloadsOption, settings_with
 from scripts.recordings import find_recorded, load_records, recordings_of
 from scripts.reports.base import load_report
 from scripts.results_page import Section, page
@@ -31,6 +32,7 @@ def results(
         Path | None, typer.Option(help="Directory with a folder of recorded data for each workload.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The Markdown page to write, whole.")] = _PAGE,
+    workloads: WorkloadsOption = None,
 ) -> None:
     """Compare the champions of all arms with the baselines on recorded data; needs no running system.
 
@@ -42,7 +44,7 @@ def results(
         raysonde results apogee flights.parquet
     """
     console = Console()
-    settings = Settings.from_environment()
+    settings = settings_with(workloads)
     try:
         files = _files(console, settings, workload, file, data)
         sections = []
@@ -72,7 +74,7 @@ def _files(
         return {workload: file}
     if file is not None:
         raise ValueError(f"--data: got a directory and the file {file}, expected one of them")
-    names = [workload] if workload else sorted(path.stem for path in settings.workloads.glob("*.yaml"))
+    names = [workload] if workload else known_workloads(settings.workloads)
     files = {}
     for name in names:
         path = find_recorded(settings.workloads, name, data)

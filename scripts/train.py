@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.table import Table
 
 from features.config import load_contract
-from training.settings import Settings
+from scripts.own_workloads import WorkloadsOption, require_modules, settings_with, worker_environment
 
 if TYPE_CHECKING:
     from training.pipeline import TrainedArm
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    workload: Annotated[str, typer.Argument(help="Name of a file in configs/workloads, without .yaml.")],
+    workload: Annotated[str, typer.Argument(help="Name of its YAML file, without .yaml.")],
     trials: Annotated[
         int | None, typer.Option(min=1, help="Parameter sets tried by each family, instead of the YAML's.")
     ] = None,
@@ -45,6 +45,7 @@ def train(
         bool, typer.Option("--resume/--fresh", help="Go on with a search that was cut off, or start anew.")
     ] = True,
     reason: Annotated[str, typer.Option(help="Why, for the tags of the MLflow runs.")] = "by hand",
+    workloads: WorkloadsOption = None,
 ) -> None:
     """Train every family of a workload and make the best model of each its champion.
 
@@ -57,11 +58,14 @@ def train(
         raysonde train apogee --seed 3 --fresh
 
         raysonde train calories --data train.csv
+
+        raysonde train mine --workloads my_folder
     """
     console = Console()
-    settings = Settings.from_environment()
+    settings = settings_with(workloads)
     try:
         unit = load_contract(settings.workloads, workload).target.unit
+        require_modules(settings, workload)
     except (FileNotFoundError, ValueError) as error:
         raise _refused(console, error) from error
     with console.status("Starting Ray"):
@@ -122,9 +126,11 @@ def _ray(console: Console) -> Iterator[None]:
     import ray
 
     with console.status("Starting Ray"):
+        is_ours = "RAY_ADDRESS" not in os.environ
         ray.init(
             address=os.environ.get("RAY_ADDRESS", "local"),
-            include_dashboard=None if "RAY_ADDRESS" in os.environ else False,
+            include_dashboard=False if is_ours else None,
+            runtime_env=None if is_ours else {"env_vars": worker_environment()},
             logging_level=logging.ERROR,
             log_to_driver=False,
         )

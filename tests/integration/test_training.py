@@ -229,8 +229,8 @@ def test_the_commands_train_and_list(cluster: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["train", "toys"], r"not trained: no workload 'toys' in .*; there are \['toy'\]"),
-        (["models", "toys"], r"no models: no workload 'toys' in .*; there are \['toy'\]"),
+        (["train", "toys"], r"not trained: no workload 'toys' in .*; there are \[.*'toy'"),
+        (["models", "toys"], r"no models: no workload 'toys' in .*; there are \[.*'toy'"),
         (["models", "toy"], "no models: the registry has none of toy: `raysonde train toy` makes them"),
         (["train", "toy", "--families", "x"], r"not trained: families: got \['x'\], expected some of"),
     ],
