@@ -35,17 +35,17 @@ def page(sections: Sequence[Section], command: str) -> str:
         "Models that `raysonde train` made, asked about recorded data without a running system. Made with:"
     )
     parts = ["# Results", introduction, _code(command)]
-    return "\n\n".join([*parts, *map(_section, sections)]) + "\n"
+    return "\n\n".join([*parts, *(_section(section, command) for section in sections)]) + "\n"
 
 
-def _section(section: Section) -> str:
+def _section(section: Section, page_command: str) -> str:
     tables = [*section.tables, held_out(section.contract, section.cards), _provenance(section.cards)]
     parts = [
         f"## {section.contract.workload}",
         " ".join(part for part in (section.contract.description, section.about) if part),
-        "The tables of this section alone:",
-        _code(section.command),
     ]
+    if section.command != page_command:
+        parts += ["The tables of this section alone:", _code(section.command)]
     return "\n\n".join([*parts, *(table.markdown() for table in tables)])
 
 

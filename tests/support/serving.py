@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ from deployments.predictor import DownstreamError
 from deployments.routing import ArmVersion, RoutingPolicy
 from deployments.service import Service
 from deployments.store import Store
-from scripts.client import WorkloadClient
+from scripts.client import Connection, WorkloadClient
 from tests.support.models import make_parts
 from training.bundle import BundleParts, write_bundle
 from training.inference import load_model
@@ -47,6 +48,16 @@ class LocalDownstream:
         ]
 
 
+@dataclass(frozen=True)
+class LocalConnection(Connection):
+    app: Starlette
+
+    def open(
+        self, connections: int = 16, transport: httpx.AsyncBaseTransport | None = None
+    ) -> httpx.AsyncClient:
+        return super().open(connections, httpx.ASGITransport(self.app))
+
+
 class LocalSystem:
     """One workload with an arm version each, its store and its cache under `folder`.
 
@@ -67,13 +78,17 @@ class LocalSystem:
         self.store.put_arms(self.contract.workload, self.versions)
         self.service = Service(self.contract, ARMS, self.downstream, self.store, self.cache)
 
+    @property
+    def connection(self) -> Connection:
+        """To this service instead of over the network."""
+        app = Starlette(routes=[Mount(f"/{self.contract.workload}", build_api(self.service))])
+        return LocalConnection("http://system", None, app)
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[WorkloadClient]:
         """The client of the commands, as if the service ran; the journal is written afterwards."""
         await self.service.poll()
-        app = Starlette(routes=[Mount(f"/{self.contract.workload}", build_api(self.service))])
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://system") as http:
+        async with self.connection.open() as http:
             yield WorkloadClient(http, self.contract.workload, self.contract.target.name)
         await self.service.close()
 

@@ -18,9 +18,10 @@ from features.windows import windows_of
 from scripts.evaluation import evaluate
 from scripts.marks import FRACTIONS, TimedPrediction, best_arm, coverage_of, marks_of, median_ape_percent
 from scripts.recordings import Recording
-from scripts.replay import by_recording
+from scripts.replay import _chosen, _factor, _pace, by_recording
 from scripts.replay_files import write_each, write_marks, write_predictions
 from scripts.replay_player import Played, Player
+from scripts.stream_schedule import Bursts, Steady
 from tests.support.flights import fly, rows_of
 from tests.support.serving import ARMS, LocalSystem
 from training.inference import Model
@@ -251,3 +252,21 @@ async def test_files_of_a_table_have_a_row_a_row_and_arm_and_no_time(
     assert float(rows[0]["error"]) == float(rows[0]["prediction"]) - float(rows[0]["area_m2"])
     assert (rows[-1]["area_m2"], rows[-1]["error"]) == ("", "")
     assert "end_s" not in (tmp_path / "predictions.csv").read_text().splitlines()[0]
+
+
+def test_options_that_do_not_go_together_are_refused(apogee: Contract) -> None:
+    assert _pace(False, Bursts(), None) is None
+    assert _pace(True, Bursts(), None) == Bursts()
+    assert _pace(False, Bursts(), 50) == Steady(50)
+    with pytest.raises(ValueError, match="--bursts, --stress: got both"):
+        _pace(True, Bursts(), 50)
+    assert _factor("10", apogee) == 10
+    for wrong in ("0", "-1", "fast", "nan"):
+        with pytest.raises(ValueError, match=f"--speed: got '{wrong}', expected a number above 0, or max"):
+            _factor(wrong, apogee)
+    with pytest.raises(ValueError, match="rows of toy have no time: use --bursts"):
+        _factor("2", toy_contract())
+    recordings = [climb(apogee, 20, entity) for entity in ("A12", "B7")]
+    assert _chosen(recordings, "B7, ") == recordings[1:]
+    with pytest.raises(ValueError, match=r"--only: got \['C3'\], the file has \['A12', 'B7'\]"):
+        _chosen(recordings, "C3,B7")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from rich.console import Console
 from toy.parts import toy_contract, toy_parts, toy_raw
 
 from scripts.client import Connection, Prediction, WorkloadClient
 from scripts.recordings import Case, Recording, cases_of
 from scripts.replay_player import Failure
-from scripts.stream import Stream, cases_in_order
+from scripts.stream import Stream, cases_in_order, play_stream
 from scripts.stream_player import Sent, StreamPlayer
 from scripts.stream_schedule import Bursts, Schedule, Steady
 from scripts.stream_summary import stream_table, write_stream
@@ -140,6 +142,25 @@ async def test_requests_do_not_wait_for_answers_and_latency_counts_from_when_the
     first = next(one for one in streamed.sent if one.number == 0)
     # answered when the fourth came, which was due 0.3 s after the first
     assert first.latency_s == pytest.approx(0.3, abs=0.11)
+
+
+async def test_a_stream_is_told_written_and_judged(system: LocalSystem, tmp_path: Path) -> None:
+    raw = toy_raw(6)
+    recordings = [Recording("thing", "", raw, np.arange(6.0), raw[:, 0] * raw[:, 1])]
+    console = Console(record=True, file=io.StringIO(), width=100)
+    await system.service.poll()
+    options = (console, CONTRACT, system.connection, recordings)
+    assert await play_stream(*options, Stream(Steady(200), 0, None, None, "mlp"), tmp_path / "out")
+    shown = console.export_text()
+    assert "6 requests in" in shown
+    assert "truths: 6 accepted, 0 duplicate, 0 unmatched" in shown
+    assert len((tmp_path / "out" / "stream.csv").read_text().splitlines()) == 7
+    system.downstream.down = set(ARMS)
+    assert not await play_stream(*options, Stream(Steady(200), 0, 3, None, None), tmp_path / "out")
+    assert "failed 3 x thing: 503" in console.export_text()
+    with pytest.raises(ValueError, match=r"--arm: got 'best', expected one of \['linear', 'mlp'"):
+        await play_stream(*options, Stream(Steady(200), 0, 3, None, "best"), tmp_path / "out")
+    await system.service.close()
 
 
 def sent(number: int, arm: str | None, latency_s: float) -> Sent:
