@@ -56,5 +56,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
                 return httpx.Response(answer.status, headers=kind, content=await answer.read())
         except TimeoutError as error:
             raise httpx.ReadTimeout(f"no answer within {self._timeout.total:g} s") from error
+        except aiohttp.ClientConnectorError as error:
+            raise httpx.ConnectError(str(error.os_error)) from error
         except aiohttp.ClientError as error:
-            raise httpx.ConnectError(str(error) or type(error).__name__) from error
+            raise httpx.ReadError(str(error) or type(error).__name__) from error

@@ -25,9 +25,17 @@ from scripts.replay_player import Played, Player
 from scripts.replay_summary import show_summary
 from scripts.reports.base import Report, load_report
 from scripts.stream import Stream, play_stream
+from scripts.stream_options import (
+    ActiveOption,
+    ArmOption,
+    BurstsOption,
+    DurationOption,
+    IdleOption,
+    RateOption,
+    StressOption,
+    TruthDelayOption,
+)
 from scripts.stream_schedule import Bursts, Pace, Steady
-
-_STREAM = "As a stream"
 
 
 def replay(
@@ -42,23 +50,14 @@ def replay(
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most so many rows or windows; of a stream, requests.")
     ] = None,
-    bursts: Annotated[bool, typer.Option(help="Bursts with pauses.", rich_help_panel=_STREAM)] = False,
-    rate: Annotated[float, typer.Option(help="Requests/s in a burst.", rich_help_panel=_STREAM)] = 20.0,
-    active: Annotated[float, typer.Option(help="Length of a burst, s.", rich_help_panel=_STREAM)] = 5.0,
-    idle: Annotated[float, typer.Option(help="Pause between bursts, s.", rich_help_panel=_STREAM)] = 25.0,
-    stress: Annotated[
-        float | None,
-        typer.Option(help="So many requests/s without a pause.", min=0.1, max=500, rich_help_panel=_STREAM),
-    ] = None,
-    truth_delay: Annotated[
-        float, typer.Option(help="From a request to its truth, s.", min=0, rich_help_panel=_STREAM)
-    ] = 300.0,
-    duration: Annotated[
-        float | None, typer.Option(help="Send requests for so long, s.", rich_help_panel=_STREAM)
-    ] = None,
-    arm: Annotated[
-        str | None, typer.Option(help="Ask this arm; else the system chooses.", rich_help_panel=_STREAM)
-    ] = None,
+    bursts: BurstsOption = False,
+    rate: RateOption = 20.0,
+    active: ActiveOption = 5.0,
+    idle: IdleOption = 25.0,
+    stress: StressOption = None,
+    truth_delay: TruthDelayOption = 300.0,
+    duration: DurationOption = None,
+    arm: ArmOption = None,
     workloads: WorkloadsOption = None,
 ) -> None:
     """Play recorded data, then send the truth back.
