@@ -48,11 +48,10 @@ def settings_with(workloads: Path | None) -> Settings:
     return Settings.from_environment()
 
 
-def worker_environment() -> dict[str, str]:
-    """What workers of a cluster that runs already must be told; those of our own cluster inherit it."""
-    if _VARIABLE not in os.environ:
-        return {}
-    return {name: os.environ[name] for name in (_VARIABLE, _PYTHON_PATH) if name in os.environ}
+def workers_runtime_env() -> dict[str, Any] | None:
+    """For `ray.init` at a cluster that runs already: its workers inherit nothing from this process."""
+    variables = {name: os.environ[name] for name in (_VARIABLE, _PYTHON_PATH) if name in os.environ}
+    return {"env_vars": variables} if _VARIABLE in variables else None
 
 
 def require_modules(settings: Settings, workload: str) -> None:

@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.table import Table
 
 from features.config import load_contract
-from scripts.own_workloads import WorkloadsOption, require_modules, settings_with, worker_environment
+from scripts.own_workloads import WorkloadsOption, require_modules, settings_with, workers_runtime_env
 
 if TYPE_CHECKING:
     from training.pipeline import TrainedArm
@@ -130,7 +130,7 @@ def _ray(console: Console) -> Iterator[None]:
         ray.init(
             address=os.environ.get("RAY_ADDRESS", "local"),
             include_dashboard=False if is_ours else None,
-            runtime_env=None if is_ours else {"env_vars": worker_environment()},
+            runtime_env=None if is_ours else workers_runtime_env(),
             logging_level=logging.ERROR,
             log_to_driver=False,
         )
