@@ -35,7 +35,7 @@ class Settings:
         var = Path(os.environ.get("RAYSONDE_VAR", REPOSITORY / "var")).resolve()
         return cls(
             var=var,
-            workloads=Path(os.environ.get("RAYSONDE_WORKLOADS", BUILT_IN)).resolve(),
+            workloads=Path(os.environ.get("RAYSONDE_WORKLOADS") or BUILT_IN).resolve(),
             registry_uri=os.environ.get("RAYSONDE_REGISTRY_URI", f"sqlite:///{var}/mlflow/mlflow.db"),
             store_url=os.environ.get("RAYSONDE_STORE_URL", f"sqlite:///{var}/store.db"),
         )
