@@ -3,6 +3,7 @@
 PORT ?= 8000
 DASHBOARD_PORT ?= 8265
 PROFILE ?= fast
+WORKLOADS_DIR ?=
 WORKLOADS ?=
 
 BIN := .venv/bin
@@ -16,6 +17,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 help:
 	@echo "make up       make the environment, train the first models, start everything (Ctrl-C stops it)"
 	@echo "              variables: PORT=8000 DASHBOARD_PORT=8265 PROFILE=fast|plain WORKLOADS=apogee"
+	@echo "              WORKLOADS_DIR=folder adds workloads of your own (docs/adding-a-workload.md)"
 	@echo "make down     end what a start that was killed has left behind"
 	@echo "make train    train again and register new versions: WORKLOADS=apogee"
 	@echo "make check    ruff, mypy --strict, import rules"
@@ -23,13 +25,15 @@ help:
 	@echo "make clean    remove .venv and caches; var/ (models, journal, key) is kept"
 
 up: $(STAMP)
-	@$(BIN)/raysonde up --port $(PORT) --dashboard-port $(DASHBOARD_PORT) --profile $(PROFILE) --workloads "$(WORKLOADS)"
+	@$(BIN)/raysonde up --port $(PORT) --dashboard-port $(DASHBOARD_PORT) --profile $(PROFILE) --workloads "$(WORKLOADS)" \
+	  $(if $(WORKLOADS_DIR),--workloads-dir "$(WORKLOADS_DIR)")
 
 down: $(STAMP)
 	@$(BIN)/raysonde down
 
 train: $(STAMP)
-	@for workload in $(or $(WORKLOADS),apogee); do $(BIN)/raysonde train $$workload || exit 1; done
+	@for workload in $(or $(WORKLOADS),apogee); do $(BIN)/raysonde train $$workload \
+	  $(if $(WORKLOADS_DIR),--workloads "$(WORKLOADS_DIR)") || exit 1; done
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -29,14 +29,14 @@ class Prediction:
     """A row with everything that tells where it came from.
 
     Attributes:
-        id: of the instance; truth is sent back under it.
+        id: of the instance, as its sender wrote it; truth is sent back under it.
         row: value and band.
         arm: the arm that answered.
         version: the bundle version that answered.
         fallback: whether another arm was the first choice.
     """
 
-    id: str
+    id: str | int
     row: Row
     arm: str
     version: ArmVersion

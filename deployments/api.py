@@ -85,11 +85,14 @@ def build_api(service: Service) -> FastAPI:
     write_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:
-        """The text, with an answer that the running model gave as the example."""
+        """The text, with an answer that the running model gave, and a truth for it, as examples."""
         text = write_openapi()
-        content = text["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
-        if service.example_answer:
-            content["example"] = service.example_answer
+        answer = service.example_answer
+        if answer:
+            content = text["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
+            content["example"] = answer
+            content = text["paths"]["/feedback"]["post"]["requestBody"]["content"]["application/json"]
+            content["example"] = {"items": [{"id": answer["id"], "truth": answer["prediction"]}]}
         return text
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -144,7 +147,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
 
 def _add_feedback(app: FastAPI, service: Service) -> None:
     target = service.contract.target
-    example = {"items": [{"id": "01JZX3N8Q2W5T7Y9KQ4R6M8P0A", "truth": {target.name: 3127.0}}]}
+    example = {"items": [{"id": "01JZX3N8Q2W5T7Y9KQ4R6M8P0A", "truth": {target.name: target.minimum}}]}
 
     @app.post(
         "/feedback",

@@ -29,7 +29,7 @@ class AppArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    workload: str = Field(description="name of a file in configs/workloads, without .yaml")
+    workload: str = Field(description="name of its YAML file, without .yaml")
     open_on_loopback: bool = Field(
         default=True, description="answer requests of this machine without a key, in the plain profile"
     )

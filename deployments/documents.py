@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deployments.ids import id_schema
 from deployments.instances import instance_json_schema
 from deployments.problems import Problem
 from features.contract import Contract
@@ -48,7 +49,7 @@ def prediction_schema(contract: Contract) -> dict[str, Any]:
     number = {"type": "number", "description": f"in {target.unit}"}
     ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
     members: dict[str, Any] = {
-        "id": {"type": "string", "description": "send the truth back under it"},
+        "id": {**id_schema(contract), "description": "yours; send the truth back under it"},
         "prediction": {"type": "object", "properties": {target.name: number}},
         "interval": {"type": "object", "properties": {target.name: ends}},
         "coverage": {"type": "number", "description": "nominal share of truths inside such intervals"},

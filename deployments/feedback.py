@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from deployments.errors import InvalidFields, MalformedJson, TooLarge
+from deployments.ids import id_text, id_type
 from deployments.invalid import path_text
 from deployments.store import Truth
 from features.contract import Contract
@@ -20,8 +21,7 @@ class FeedbackParser:
     """Parses the truths of one contract."""
 
     def __init__(self, contract: Contract) -> None:
-        target = contract.target
-        self._expected = f"a finite number of {target.unit} in [{target.minimum:g}, {target.maximum:g}]"
+        self._contract = contract
         self.item_model = _item_model(contract)
         limits = Field(min_length=1, max_length=MAX_TRUTHS, fail_fast=True)
         items: Any = Annotated[list[self.item_model], limits]  # type: ignore[name-defined]
@@ -69,7 +69,7 @@ class FeedbackParser:
             return "no member of this name; a truth has id, truth and, if you like, observed_at"
         match one["loc"][-1] if one["loc"] else None:
             case "id":
-                return "the id of a prediction, 1 to 64 characters"
+                return f"the id of a prediction, {id_text(self._contract)}"
             case "observed_at":
                 return "a time with its zone, for example 2026-05-01T12:00:00Z"
             case "items":
@@ -78,7 +78,7 @@ class FeedbackParser:
                 return "an object with the value of the target"
             case None | int():
                 return 'an object: {"id", "truth", "observed_at"?} or {"items": [...]}'
-        return self._expected
+        return self._contract.target.range_text
 
 
 def _item_model(contract: Contract) -> type[BaseModel]:
@@ -87,10 +87,7 @@ def _item_model(contract: Contract) -> type[BaseModel]:
     values: dict[str, Any] = {target.name: (number, Field(description=f"in {target.unit}"))}
     truth = create_model(f"{contract.workload}_truth", __config__=_STRICT, **values)
     members: dict[str, Any] = {
-        "id": (
-            Annotated[str, Field(min_length=1, max_length=64, strict=True)],
-            Field(description="of the prediction"),
-        ),
+        "id": (id_type(contract), Field(description="of the prediction")),
         "truth": (truth, Field(description="what turned out to be true")),
         "observed_at": (AwareDatetime | None, Field(default=None, description="when it was observed")),
     }
@@ -98,4 +95,4 @@ def _item_model(contract: Contract) -> type[BaseModel]:
 
 
 def _truth(item: Any) -> Truth:
-    return Truth(item.id, item.truth.model_dump(), item.observed_at)
+    return Truth(str(item.id), item.truth.model_dump(), item.observed_at)

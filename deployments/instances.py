@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from ulid import ULID
 
 from deployments.errors import TooLarge
+from deployments.ids import Name, id_type
 from deployments.invalid import translate
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
@@ -25,20 +26,18 @@ MAX_INSTANCES = 10_000
 
 FloatArray = NDArray[np.float64]
 
-# no control characters, which would break a log line or a topic
-_Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", strict=True)]
-
 
 @dataclass(frozen=True)
 class Instance:
     """One checked instance.
 
     Attributes:
-        id: the sender's, or a new ULID.
+        id: the sender's as text, or a new ULID; the journal's key.
         entity: value of the contract's entity field.
         raw: contract.raw_shape, fills done.
         payload: what was sent, as JSON.
         filled: values filled by rule, by field; only fields with any.
+        number: the id, where the sender wrote it as a number.
     """
 
     id: str
@@ -46,6 +45,12 @@ class Instance:
     raw: FloatArray
     payload: bytes
     filled: dict[str, int] = field(default_factory=dict)
+    number: int | None = None
+
+    @property
+    def sent_id(self) -> str | int:
+        """The id as an answer repeats it."""
+        return self.id if self.number is None else self.number
 
 
 class InstanceParser:
@@ -110,7 +115,7 @@ class InstanceParser:
         return instances
 
     def _instance(self, parsed: Any, payload: bytes) -> Instance:
-        id_ = parsed.id or self._new_id()
+        id_ = self._new_id() if parsed.id is None else str(parsed.id)
         entity = id_ if self._contract.entity == "id" else parsed.entity
         if self._contract.window is None:
             raw, filled = _filled_row(self._contract, self._values(parsed))
@@ -119,7 +124,7 @@ class InstanceParser:
             samples = np.array([self._values(sample) for sample in parsed.samples], dtype=np.float64)
             window = cut_window(self._contract, samples)
             raw, filled = window.values, window.filled
-        return Instance(id_, entity, raw, payload, filled)
+        return Instance(id_, entity, raw, payload, filled, parsed.id if isinstance(parsed.id, int) else None)
 
 
 def stack(instances: Sequence[Instance]) -> FloatArray:
@@ -130,15 +135,18 @@ def stack(instances: Sequence[Instance]) -> FloatArray:
 def instance_model(contract: Contract) -> type[BaseModel]:
     """The pydantic model of one instance. The contract's names are aliases, so that they may be any text."""
     fields: dict[str, Any] = {
-        "id": (_Name | None, Field(default=None, description="your id of it; one is made if you send none")),
+        "id": (
+            id_type(contract) | None,
+            Field(default=None, description="your id of it; one is made if you send none"),
+        ),
         "schema_version": (
             Literal[contract.schema_version] | None,
             Field(default=None, description="version of the contract that you speak"),
         ),
     }
     if contract.entity != "id":
-        fields["entity"] = (_Name, Field(alias=contract.entity, description="what the data are about"))
-    values: dict[str, Any] = {_attribute(i): _number(spec) for i, spec in enumerate(contract.fields)}
+        fields["entity"] = (Name, Field(alias=contract.entity, description="what the data are about"))
+    values: dict[str, Any] = {_attribute(i): _member(spec) for i, spec in enumerate(contract.fields)}
     config = ConfigDict(extra="forbid", frozen=True)
     if contract.window is None:
         fields |= values
@@ -177,8 +185,11 @@ def _attribute(position: int) -> str:
     return f"field_{position}"
 
 
-def _number(spec: FieldSpec) -> tuple[Any, Any]:
+def _member(spec: FieldSpec) -> tuple[Any, Any]:
     """Type and rules of one field; only fields with a fill may be absent or null."""
+    if spec.categories:
+        title = Field(alias=spec.name, title=spec.name, description=spec.description or spec.name)
+        return Literal[spec.categories], title
     rules: dict[str, Any] = {
         "alias": spec.name,
         "title": spec.name,
@@ -191,12 +202,15 @@ def _number(spec: FieldSpec) -> tuple[Any, Any]:
     return (number, Field(**rules)) if spec.required else (number | None, Field(default=None, **rules))
 
 
-def _filled_row(contract: Contract, values: tuple[float | None, ...]) -> tuple[FloatArray, dict[str, int]]:
+def _filled_row(
+    contract: Contract, values: tuple[float | str | None, ...]
+) -> tuple[FloatArray, dict[str, int]]:
     """(fields,) of a table row, with what was filled."""
-    row = np.array(values, dtype=np.float64)
+    row = np.empty(len(values))
     filled: dict[str, int] = {}
     for position, (spec, value) in enumerate(zip(contract.fields, values, strict=True)):
         if value is not None:
+            row[position] = spec.categories.index(value) if isinstance(value, str) else value
             continue
         assert spec.fill is not None, "required fields are checked by the model"
         if spec.fill.constant is not None:

@@ -7,10 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from deployments.errors import InvalidFields, MalformedJson
+from deployments.ids import id_text
 from features.contract import Contract
 from features.errors import FieldError, SchemaVersionError
-
-_NAME_TEXT = "1 to 64 printable characters"
 
 
 def translate(contract: Contract, error: ValidationError, *, batch: bool = False) -> Exception:
@@ -50,7 +49,7 @@ def _expected(contract: Contract, one: Any, batch: bool) -> str:
         if spec.name == name:
             return spec.range_text
     if name in ("id", contract.entity):
-        return _NAME_TEXT
+        return id_text(contract)
     if name == "schema_version":
         return repr(contract.schema_version)
     if name == "samples" and contract.window:

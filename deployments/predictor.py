@@ -204,7 +204,7 @@ class Predictor:
     ) -> Prediction:
         version = table.arms[arm]
         prediction = Prediction(
-            id=instance.id, row=row, arm=arm, version=version, fallback=arm != decision.arm
+            id=instance.sent_id, row=row, arm=arm, version=version, fallback=arm != decision.arm
         )
         self._journal(Answered(instance, prediction, decision, latency_s))
         return prediction

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-from ulid import ULID
 
 from deployments.answers import Prediction, answer_members, render
 from deployments.errors import Unavailable
@@ -144,9 +143,10 @@ class Service:
     async def _prove(self, arm: str, version: ArmVersion) -> None:
         """One call through scaler and arm, so that ready means that it answers. Not journalled."""
         bundle = await asyncio.to_thread(self._cache.fetch, version.bundle, version.source)
-        raw = bundle.golden.raw[:1]
+        raw, example = bundle.golden.raw[:1], None
         if self.contract.example:
-            raw = self.instances.parse_instance(orjson.dumps(self.contract.example)).raw[np.newaxis]
+            example = self.instances.parse_instance(orjson.dumps(self.contract.example))
+            raw = example.raw[np.newaxis]
         try:
             async with asyncio.timeout(PROOF_TIMEOUT_S):
                 (row,) = await self._downstream(arm, version, raw)
@@ -156,10 +156,9 @@ class Service:
             )
             return
         self._cards[version] = bundle.card
-        if self.contract.example:
-            self.example_answer = render(
-                self.contract, Prediction(str(ULID()), row, arm, version, fallback=False)
-            )
+        if example is not None:
+            answer = Prediction(example.sent_id, row, arm, version, fallback=False)
+            self.example_answer = render(self.contract, answer)
 
     def breaker_state(self, arm: str) -> str:
         """closed, open or half_open, in this replica."""

@@ -1,4 +1,7 @@
-"""The YAML file of a workload: sections `contract`, `training` and `routing`."""
+"""The YAML file of a workload: sections `contract`, `training` and `routing`.
+
+Files are looked for in a user's own directory first, then among those that come with the project.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,22 @@ import yaml
 
 from features.contract import Contract
 
+BUILT_IN = Path(__file__).resolve().parent.parent / "configs" / "workloads"
+
 
 def load_sections(directory: Path, workload: str) -> dict[str, Any]:
-    """The parsed file `directory/workload.yaml`.
+    """The parsed file `workload.yaml` of `directory`, else the built-in one.
 
     Raises:
         FileNotFoundError: there is none; the message lists those there are.
+        ValueError: the file is not one of a workload, or not YAML.
     """
-    path = directory / f"{workload}.yaml"
-    if not path.is_file():
-        known = sorted(p.stem for p in directory.glob("*.yaml"))
-        raise FileNotFoundError(f"no workload {workload!r} in {directory}; there are {known}")
-    sections = yaml.safe_load(path.read_text())
+    path = next((p for p in _paths(directory, workload) if p.is_file()), None)
+    if path is None:
+        raise FileNotFoundError(
+            f"no workload {workload!r} in {directory}; there are {known_workloads(directory)}"
+        )
+    sections = _parsed(path)
     if not isinstance(sections, dict) or "contract" not in sections:
         raise ValueError(f"{path}: expected the sections contract, training and routing")
     return sections
@@ -29,3 +36,35 @@ def load_sections(directory: Path, workload: str) -> dict[str, Any]:
 def load_contract(directory: Path, workload: str) -> Contract:
     """The contract of a workload, validated."""
     return Contract.model_validate(load_sections(directory, workload)["contract"])
+
+
+def known_workloads(directory: Path) -> list[str]:
+    """Names of the workloads of `directory` and of the built-in ones."""
+    return sorted({*own_workloads(directory), *(path.stem for path in BUILT_IN.glob("*.yaml"))})
+
+
+def own_workloads(directory: Path) -> list[str]:
+    """Names of the workloads in a user's directory; other YAML files may lie there too."""
+    if directory == BUILT_IN:
+        return []
+    return sorted(path.stem for path in directory.glob("*.yaml") if _has_contract(path))
+
+
+def _paths(directory: Path, workload: str) -> tuple[Path, Path]:
+    return directory / f"{workload}.yaml", BUILT_IN / f"{workload}.yaml"
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+
+
+def _has_contract(path: Path) -> bool:
+    """Whether it is meant as a workload; what cannot be read is, so that its error is told by its name."""
+    try:
+        sections = _parsed(path)
+    except ValueError:
+        return True
+    return isinstance(sections, dict) and "contract" in sections

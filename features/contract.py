@@ -43,9 +43,15 @@ class Fill(_Frozen):
 
 
 class FieldSpec(_Frozen):
-    """One numeric field of the telemetry. A field with a `fill` is optional, one without is required."""
+    """One field of the telemetry. A field with a `fill` is optional, one without is required.
+
+    A field of the kind `category` holds one of its `categories`, sent by name; the raw matrix holds the index
+    of it. Unit, minimum and maximum of such a field follow from its categories.
+    """
 
     name: str
+    kind: Literal["number", "category"] = "number"
+    categories: tuple[str, ...] = ()
     unit: str
     minimum: float = Field(alias="min")
     maximum: float = Field(alias="max")
@@ -54,6 +60,29 @@ class FieldSpec(_Frozen):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _indices(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("kind") == "category":
+            last = len(given.get("categories") or ()) - 1
+            return {"unit": "category", "min": 0, "max": last} | given
+        return given
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.kind == "number":
+            if self.categories:
+                raise ValueError(
+                    f"{self.name}.categories: got {list(self.categories)}, expected none of a number"
+                )
+            return self
+        if len(set(self.categories)) != len(self.categories) or len(self.categories) < 2:
+            got = list(self.categories)
+            raise ValueError(f"{self.name}.categories: got {got}, expected at least two, all different")
+        if (self.minimum, self.maximum) != (0, len(self.categories) - 1) or self.fill:
+            raise ValueError(f"{self.name}: a category has no min, max or fill")
+        return self
+
     @property
     def required(self) -> bool:
         """Whether a sender must give it."""
@@ -61,7 +90,9 @@ class FieldSpec(_Frozen):
 
     @property
     def range_text(self) -> str:
-        """The allowed range in words, for errors and documentation."""
+        """What is allowed in words, for errors and documentation."""
+        if self.categories:
+            return "one of " + ", ".join(map(repr, self.categories))
         return f"a finite number of {self.unit} in [{self.minimum:g}, {self.maximum:g}]"
 
 
@@ -73,6 +104,9 @@ class WindowSpec(_Frozen):
     stride_s: float = Field(gt=0)
     rate_hz: float = Field(gt=0)
     max_gap_s: float = Field(gt=0, description="two samples further apart than this break a window")
+    start_slack_steps: float = Field(
+        default=1.0, ge=0, description="a first sample this many grid steps late still covers the window"
+    )
     max_samples: int = Field(default=4096, gt=1, description="most samples in one instance")
 
     @property
@@ -82,14 +116,20 @@ class WindowSpec(_Frozen):
 
 
 class TargetSpec(_Frozen):
-    """What is predicted."""
+    """What is predicted, and the error that models of it are compared by."""
 
     name: str
     unit: str
     minimum: float = Field(alias="min")
     maximum: float = Field(alias="max")
+    metric: Literal["mae", "rmse", "rmsle"] = "mae"
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @property
+    def range_text(self) -> str:
+        """What is allowed in words, for errors and documentation."""
+        return f"a finite number of {self.unit} in [{self.minimum:g}, {self.maximum:g}]"
 
 
 class Contract(_Frozen):
@@ -116,6 +156,14 @@ class Contract(_Frozen):
             raise ValueError(f"fields named twice: {repeated}")
         if self.window and self.window.time not in names:
             raise ValueError(f"window.time: got {self.window.time!r}, expected one of {names}")
+        categories = [f.name for f in self.fields if f.categories]
+        if self.window and categories:
+            # a value between two categories has no meaning, and the grid of a window needs such values
+            raise ValueError(f"fields: got the categories {categories} in a window, expected numbers only")
+        if self.target.metric == "rmsle" and self.target.minimum < 0:
+            raise ValueError(
+                f"target.min: got {self.target.minimum:g}, expected 0 or more for the metric rmsle"
+            )
         for position, spec in enumerate(self.fields):
             if spec.fill and spec.fill.reads and spec.fill.reads not in names[:position]:
                 raise ValueError(f"{spec.name}.fill reads {spec.fill.reads!r}, which must stand before it")
@@ -125,6 +173,12 @@ class Contract(_Frozen):
     def field_names(self) -> tuple[str, ...]:
         """Names in matrix order."""
         return tuple(f.name for f in self.fields)
+
+    @cached_property
+    def target_column(self) -> str:
+        """The target's column in tables of records, where a field of the same name has one of its own."""
+        name = self.target.name
+        return f"target_{name}" if name in self.field_names else name
 
     @cached_property
     def channels(self) -> tuple[str, ...]:

@@ -48,11 +48,12 @@ class Moments:
 
     @classmethod
     def of(cls, matrix: FloatArray) -> Self:
-        """Of the rows of `matrix`, (n, columns).
+        """Of the rows of `matrix`, (n, columns), or of the steps of sequences (n, steps, columns).
 
         Raises:
             ValueError: a value is not finite.
         """
+        matrix = matrix.reshape(-1, matrix.shape[-1])
         rows, columns = matrix.shape
         if not np.isfinite(matrix).all():
             row, column = np.argwhere(~np.isfinite(matrix))[0]
@@ -127,7 +128,7 @@ class StandardScaler(BaseModel):
         return cls(names=names, mean=mean, scale=scale, count=n)
 
     def transform(self, matrix: FloatArray) -> FloatArray:
-        """(n, columns) -> (n, columns), scaled.
+        """(n, columns) or (n, steps, columns) -> the same shape, scaled.
 
         Raises:
             ValueError: a matrix of another width.
@@ -153,8 +154,9 @@ class StandardScaler(BaseModel):
         return np.array(self.scale)
 
     def _check_width(self, matrix: FloatArray) -> None:
-        if matrix.ndim != 2 or matrix.shape[1] != len(self.names):
-            raise ValueError(f"matrix: got shape {matrix.shape}, expected (n, {len(self.names)})")
+        if matrix.ndim < 2 or matrix.shape[-1] != len(self.names):
+            expected = f"(n, {len(self.names)}) or (n, steps, {len(self.names)})"
+            raise ValueError(f"matrix: got shape {matrix.shape}, expected {expected}")
 
 
 def _exact_sums(column: FloatArray) -> tuple[int, int]:

@@ -19,8 +19,8 @@ from features.errors import FieldError
 
 FloatArray = NDArray[np.float64]
 
-# A first sample this much of a grid step after the first grid point still covers it.
-_START_TOLERANCE_STEPS = 1.0
+# Rounding of times, in grid steps: 1e-9 s at 20 Hz, and more than Unix seconds lose at a sample an hour.
+_ROUNDING_STEPS = 2e-8
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,18 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
     first = max(int(np.searchsorted(times, grid[0], side="right")) - 1, 0)
     used = samples[first:]
     used_times = times[first:]
-    if used_times[0] > grid[0] + _START_TOLERANCE_STEPS / spec.rate_hz:
+    if used_times[0] > grid[0] + spec.start_slack_steps / spec.rate_hz:
         span = end_s - float(used_times[0])
         raise FieldError(
             "samples", f"{span:.3f} s of samples", f"at least {end_s - grid[0]:.2f} s of samples"
         )
     gaps = np.diff(used_times)
-    if gaps.size and gaps.max() > spec.max_gap_s + 1e-9:
+    if gaps.size and gaps.max() > spec.max_gap_s + _ROUNDING_STEPS / spec.rate_hz:
         at = int(gaps.argmax())
         raise FieldError(
             f"samples[{first + at + 1}].{spec.time}",
             float(used_times[at + 1]),
-            f"a sample within {spec.max_gap_s:g} s of the one before, at {used_times[at]:g} s",
+            f"a sample within {spec.max_gap_s:g} s of the one before, at {used_times[at]:.12g} s",
         )
     values = np.empty((spec.steps, len(contract.channels)))
     filled: dict[str, int] = {}
@@ -100,7 +100,7 @@ def _check_increasing(times: FloatArray, name: str) -> None:
     if not (steps > 0).all():
         at = int((steps <= 0).argmax()) + 1
         raise FieldError(
-            f"samples[{at}].{name}", float(times[at]), f"a time after {times[at - 1]:g} s, the one before"
+            f"samples[{at}].{name}", float(times[at]), f"a time after {times[at - 1]:.12g} s, the one before"
         )
 
 
@@ -191,7 +191,8 @@ class Windower:
     def _forget(self, now_s: float) -> None:
         """Drop what no later window can see: all before the last sample at or before its first grid point."""
         start_s = now_s - (self._spec.steps - 1) / self._spec.rate_hz
-        keep = max(bisect_left(self._times, start_s + 1e-9) - 1, 0)
+        rounding_s = _ROUNDING_STEPS / self._spec.rate_hz
+        keep = max(bisect_left(self._times, start_s + rounding_s) - 1, 0)
         del self._times[:keep]
         del self._rows[:keep]
 

@@ -18,15 +18,16 @@ FloatArray = NDArray[np.float64]
 class Workload(Protocol):
     """Pure functions from raw instances to features, and between a model's output and target units.
 
-    A raw batch has shape (n, *contract.raw_shape). Features are float64 (n, len(feature_names)).
-    Anchors are feature columns, unscaled, that the target transform and the interval scale need.
+    A raw batch has shape (n, *contract.raw_shape). Features are float64: (n, len(feature_names)), or for
+    sequence models (n, steps, len(feature_names)). Anchors are feature columns (of the last step), unscaled,
+    that the target transform and the interval scale need.
     """
 
     feature_names: tuple[str, ...]
     anchor_names: tuple[str, ...]
 
     def features(self, raw: FloatArray) -> FloatArray:
-        """(n, *raw_shape) -> (n, features). Finite for every raw batch that the contract admits."""
+        """(n, *raw_shape) -> (n, [steps,] features). Finite for every raw batch that the contract admits."""
         ...
 
     def encode_target(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
@@ -62,5 +63,6 @@ def load_workload(contract: Contract) -> Workload:
 
 
 def anchors_of(workload: Workload, features: FloatArray) -> FloatArray:
-    """The anchor columns of a feature matrix, (n, anchors)."""
-    return features[:, [workload.feature_names.index(name) for name in workload.anchor_names]]
+    """The anchor columns of features, (n, anchors); of a sequence those of its last step."""
+    last = features if features.ndim == 2 else features[:, -1]
+    return last[:, [workload.feature_names.index(name) for name in workload.anchor_names]]

@@ -63,13 +63,16 @@ class Connection:
             key = settings.api_key_file.read_text().strip()
         return cls(address.rstrip("/"), key or None)
 
-    def open(self, connections: int = 16) -> httpx.AsyncClient:
-        """A client with that many connections at most; the caller closes it."""
+    def open(
+        self, connections: int = 16, transport: httpx.AsyncBaseTransport | None = None
+    ) -> httpx.AsyncClient:
+        """A client with that many connections at most, over the network unless told; the caller closes it."""
         return httpx.AsyncClient(
             base_url=self.url,
             headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
             timeout=httpx.Timeout(30.0, connect=5.0),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            transport=transport,
         )
 
 
@@ -144,11 +147,10 @@ class WorkloadClient:
         info = await self._call("GET", "/info")
         return list(info["arms"])
 
-    async def predict(self, instance: bytes, arm: str) -> Prediction:
-        """Ask one arm about one instance (JSON)."""
-        return Prediction.parse(
-            await self._call("POST", "/predict", instance, {ARM_HEADER: arm}), self._target
-        )
+    async def predict(self, instance: bytes, arm: str | None = None) -> Prediction:
+        """Ask one arm, or whichever the system chooses, about one instance (JSON)."""
+        headers = {ARM_HEADER: arm} if arm else {}
+        return Prediction.parse(await self._call("POST", "/predict", instance, headers), self._target)
 
     async def feedback(self, truths: Mapping[str, float]) -> FeedbackCounts:
         """Send the truth of each prediction id."""

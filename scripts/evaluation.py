@@ -1,32 +1,45 @@
-"""Champions and baselines on recorded data, without a running system, over the windows that it would see."""
+"""Champions and baselines on recorded data, without a running system, over the cases that it would see."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.contract import Contract
-from features.windows import windows_of
 from features.workload import load_workload
-from scripts.marks import TimedPrediction
-from scripts.recordings import Recording
+from scripts.marks import Predictions, TimedPrediction
+from scripts.recordings import Case, Recording, cases_of
 from training.inference import Model
 
+FloatArray = NDArray[np.float64]
 
-def evaluate(
-    contract: Contract, recording: Recording, models: Mapping[str, Model]
-) -> dict[str, list[TimedPrediction]]:
-    """What every model, and then every baseline, says about every window of a recording, by name."""
-    windows = windows_of(contract, recording.rows.tolist())
-    raw = np.array([window.values for window in windows]).reshape(-1, *contract.raw_shape)
-    ends_s = [window.end_s for window in windows]
-    said: dict[str, list[TimedPrediction]] = {}
+
+def evaluate(contract: Contract, recordings: Sequence[Recording], models: Mapping[str, Model]) -> Predictions:
+    """What every model, and then every baseline, says about every case, by recording and name."""
+    cases = [case for recording in recordings for case in cases_of(contract, recording)]
+    raw = np.array([case.raw for case in cases]).reshape(-1, *contract.raw_shape)
+    found: dict[Recording, dict[str, list[TimedPrediction]]] = {recording: {} for recording in recordings}
     for name, model in models.items():
         answer = model.predict(raw)
-        rows = zip(ends_s, answer.value, answer.lower, answer.upper, strict=True)
-        said[name] = [TimedPrediction(end_s, *map(float, values)) for end_s, *values in rows]
+        _add(found, name, cases, answer.value, answer.lower, answer.upper)
     workload = load_workload(contract)
+    unknown = np.full(len(raw), np.nan)
     for name, values in workload.baselines(workload.features(raw)).items():
-        said[name] = [TimedPrediction(end_s, float(v)) for end_s, v in zip(ends_s, values, strict=True)]
-    return said
+        _add(found, name, cases, values, unknown, unknown)
+    return found
+
+
+def _add(
+    found: Mapping[Recording, dict[str, list[TimedPrediction]]],
+    name: str,
+    cases: Sequence[Case],
+    value: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+) -> None:
+    for by_name in found.values():
+        by_name[name] = []
+    for case, one, low, high in zip(cases, value.tolist(), lower.tolist(), upper.tolist(), strict=True):
+        found[case.recording][name].append(TimedPrediction(case.end_s, one, low, high, case.truth))

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing
 from pathlib import Path
 
+from deployments.routing import RoutingPolicy
 from deployments.store import Store
 from features.config import load_sections
 from training.settings import Settings
@@ -17,7 +18,7 @@ class RegistryUnreadable(RuntimeError):
 
 
 def lacks_models(settings: Settings, workload: str) -> bool:
-    """Whether some family of the workload has no champion.
+    """Whether some arm of the workload has no champion.
 
     Raises:
         RegistryUnreadable: the registry cannot be asked.
@@ -25,19 +26,20 @@ def lacks_models(settings: Settings, workload: str) -> bool:
     local = settings.registry_uri.removeprefix("sqlite:///")
     if local != settings.registry_uri and not Path(local).exists():
         return True
-    families = set(load_sections(settings.workloads, workload)["training"]["families"])
-    return not _was_served(settings, workload, families) and not _has_champions(settings, workload, families)
+    routing = load_sections(settings.workloads, workload)["routing"]
+    arms = RoutingPolicy.model_validate(routing).arms
+    return not _was_served(settings, workload, arms) and not _has_champions(settings, workload, arms)
 
 
-def _was_served(settings: Settings, workload: str, families: AbstractSet[str]) -> bool:
+def _was_served(settings: Settings, workload: str, arms: AbstractSet[str]) -> bool:
     """Whether the routing table has a version of each arm: serving starts from it, without the registry."""
     with closing(Store(settings.store_url)) as store:
         store.create_tables()
         table = store.routing(workload)
-    return table is not None and families <= table.arms.keys()
+    return table is not None and arms <= table.arms.keys()
 
 
-def _has_champions(settings: Settings, workload: str, families: AbstractSet[str]) -> bool:
+def _has_champions(settings: Settings, workload: str, arms: AbstractSet[str]) -> bool:
     # MLflow takes seconds to import
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -45,7 +47,7 @@ def _has_champions(settings: Settings, workload: str, families: AbstractSet[str]
     from training.registry import Registry
 
     try:
-        return families <= Registry(settings).champions(workload).keys()
+        return arms <= Registry(settings).champions(workload).keys()
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         advice = "check RAYSONDE_REGISTRY_URI, or move the file away, and new models are trained"

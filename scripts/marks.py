@@ -17,12 +17,16 @@ FAST_HZ = 10.0
 
 @dataclass(frozen=True)
 class TimedPrediction:
-    """What a model or rule says at the end of a window; ends of the band are NaN where there is none."""
+    """What a model or rule says at the end of a case, and what turned out to be true.
+
+    Ends of the band are NaN where there is none, and so is a truth that is not known.
+    """
 
     end_s: float
     value: float
     lower: float = math.nan
     upper: float = math.nan
+    truth: float = math.nan
 
 
 # what each arm said, by recording and arm

@@ -15,16 +15,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.config import load_contract
+from scripts.own_workloads import WorkloadsOption, settings_with
 from scripts.train import cell, short_hash
-from training.settings import Settings
 
 if TYPE_CHECKING:
     from training.registry import ModelVersion
 
 
 def models(
-    workload: Annotated[str, typer.Argument(help="Name of a file in configs/workloads, without .yaml.")],
+    workload: Annotated[str, typer.Argument(help="Name of its YAML file, without .yaml.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+    workloads: WorkloadsOption = None,
 ) -> None:
     """List the model versions of a workload: metrics, aliases and the hash of the bundle.
 
@@ -35,7 +36,7 @@ def models(
         raysonde models apogee --json
     """
     console = Console()
-    settings = Settings.from_environment()
+    settings = settings_with(workloads)
     try:
         load_contract(settings.workloads, workload)
     except (FileNotFoundError, ValueError) as error:
@@ -59,9 +60,12 @@ def models(
 
 def _table(workload: str, versions: Sequence[ModelVersion]) -> Table:
     title = f"Models of {workload}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("arm", "ver.", "alias", "MAE", "APE", "cover", "created", "bundle"):
-        right = heading in ("ver.", "MAE", "APE", "cover")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
+    logarithmic = all("rmsle" in version.metrics for version in versions)
+    error, name, form = ("RMSLE", "rmsle", "{:.4f}") if logarithmic else ("MAE", "mae", "{:.4g}")
+    numbers = (error, "APE", "cover")
+    for heading in ("arm", "ver.", "alias", *numbers, "created", "bundle"):
+        right = heading in ("ver.", *numbers)
         table.add_column(heading, justify="right" if right else "left", no_wrap=True)
     for version in versions:
         created = datetime.fromtimestamp(version.created_at_ms / 1000, UTC)
@@ -69,7 +73,7 @@ def _table(workload: str, versions: Sequence[ModelVersion]) -> Table:
             version.arm,
             version.version,
             ", ".join(version.aliases),
-            cell(version.metrics, "mae", "{:.4g}"),
+            cell(version.metrics, name, form),
             cell(version.metrics, "median_ape_percent", "{:.2f} %"),
             cell(version.metrics, "coverage", "{:.1%}"),
             f"{created:%d %b %H:%M}",

@@ -13,8 +13,9 @@ import psutil
 
 from scripts.processes import is_of_any_run
 
-# Measured: Ray with its dashboard, Serve and the arms of one workload take 2.5 GB (sum of proportional sets).
-MINIMUM_MEMORY_BYTES = 3_000_000_000
+# Measured as sums of proportional sets: Ray with its dashboard and Serve take 1.4 GB, each workload 1.1 GB.
+BASE_MEMORY_BYTES = 1_500_000_000
+WORKLOAD_MEMORY_BYTES = 1_200_000_000
 PYTHON = (3, 11)
 
 
@@ -30,6 +31,7 @@ class Port:
 def problems(
     ports: tuple[Port, ...],
     var: Path,
+    workloads: int = 1,
     available_bytes: int | None = None,
     python: tuple[int, int] = sys.version_info[:2],
 ) -> list[str]:
@@ -38,11 +40,16 @@ def problems(
     Args:
         ports: those that must be free.
         var: the directory for state; made when it is not there.
+        workloads: how many will be served.
         available_bytes: free memory; measured when not given.
         python: version of the interpreter.
     """
     available = psutil.virtual_memory().available if available_bytes is None else available_bytes
-    found = [_python_problem(python), _memory_problem(available), _directory_problem(var)]
+    found = [
+        _python_problem(python),
+        _memory_problem(available, BASE_MEMORY_BYTES + workloads * WORKLOAD_MEMORY_BYTES),
+        _directory_problem(var),
+    ]
     found += [_port_problem(port) for port in ports]
     return [problem for problem in found if problem]
 
@@ -76,11 +83,11 @@ def _python_problem(python: tuple[int, int]) -> str | None:
     )
 
 
-def _memory_problem(available: int) -> str | None:
-    if available >= MINIMUM_MEMORY_BYTES:
+def _memory_problem(available: int, needed: int) -> str | None:
+    if available >= needed:
         return None
     return (
-        f"only {available / 1e9:.1f} GB of memory is free, {MINIMUM_MEMORY_BYTES / 1e9:.1f} GB is needed: "
+        f"only {available / 1e9:.1f} GB of memory is free, {needed / 1e9:.1f} GB is needed: "
         "close other programs, or start fewer workloads with WORKLOADS=apogee"
     )
 

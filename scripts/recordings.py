@@ -1,73 +1,207 @@
-"""Recorded entities as a replay plays them, and which reader makes them of a file, by workload."""
+"""Recorded data as a replay plays them: recordings, and the cases in them that a system can be asked about.
+
+What reads a file is a source like those of training, made with the option `path`: the one that trains the
+workload, unless the section `recorded` of its YAML file names another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
+from features.config import load_sections
 from features.contract import Contract
+from features.windows import Windower
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FloatArray = NDArray[np.float64]
+
+DATA_SUFFIXES = (".csv", ".parquet")
+
+
+class RecordedConfig(BaseModel):
+    """The section `recorded` of a workload's YAML file; what is not said is found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    module: str | None = Field(
+        default=None, description="module whose make_source(contract, path) reads a file; else training's"
+    )
+    file: str | None = Field(
+        default=None,
+        description="the file in a directory of data of all workloads; else the only one in the folder "
+        "named like the workload",
+    )
+    report: str | None = Field(
+        default=None, description="module whose REPORT judges predictions; else errors of each prediction"
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One log of one entity, up to the event at which its truth came about.
+    """One log of one entity. For a workload whose truth is one event, up to that event.
 
     Attributes:
         entity: value of the contract's entity field.
         source: what recorded it; an entity may have several logs.
         rows: (n, fields) in contract order, NaN where nothing was recorded; times increase.
-        truth: of the target.
-        event_s: time of the event, on the axis of the samples' times.
-        rate_hz: median rate of the samples.
+        times: (n,) of the rows; for a table, their numbers.
+        truths: (n,) of the target, for an instance that ends at the row; NaN where it is not known.
     """
 
     entity: str
     source: str
     rows: FloatArray
-    truth: float
-    event_s: float
-    rate_hz: float
+    times: FloatArray
+    truths: FloatArray
 
     @property
     def title(self) -> str:
         """For people."""
         return f"{self.entity} ({self.source})" if self.source else self.entity
 
+    @property
+    def truth(self) -> float:
+        """The last one; the only one where the truth is one event."""
+        return float(self.truths[-1])
 
-def load_recordings(contract: Contract, path: Path) -> list[Recording]:
-    """All recordings of a file.
+    @property
+    def event_s(self) -> float:
+        """Time of the last row, where the event is."""
+        return float(self.times[-1])
+
+    @cached_property
+    def rate_hz(self) -> float:
+        """Median rate of the rows; 0 of a single one."""
+        return float(1 / np.median(np.diff(self.times))) if len(self.times) > 1 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One instance of a recording, with what turned out to be true.
+
+    Attributes:
+        end_s: time of its last row; for a table, the number of its row.
+        samples: (n, fields) as a client sends them; n is 1 for a table.
+        raw: contract.raw_shape, what a model sees; None where the samples make no window.
+        truth: NaN where it is not known.
+    """
+
+    recording: Recording
+    end_s: float
+    samples: FloatArray
+    raw: FloatArray | None
+    truth: float
+
+
+def steps_of(contract: Contract, recording: Recording) -> Iterator[tuple[float, Case | None]]:
+    """The time of each row, with the case that the row completes, if it does.
+
+    A windowed recording without a single window has one case all the same, at its end, so that the system
+    can say in its words what is missing.
+    """
+    if contract.window is None:
+        for time_s, row, truth in zip(recording.times, recording.rows, recording.truths, strict=True):
+            yield float(time_s), Case(recording, float(time_s), row[np.newaxis], row, float(truth))
+        return
+    windower = Windower(contract)
+    last = len(recording.rows) - 1
+    for number, row in enumerate(recording.rows):
+        time_s, truth = float(recording.times[number]), float(recording.truths[number])
+        window = windower.push(row.tolist())
+        if window is not None:
+            yield time_s, Case(recording, window.end_s, windower.samples(), window.values, truth)
+        elif number == last and windower.counts.windows == 0:
+            yield time_s, Case(recording, time_s, recording.rows[-contract.window.max_samples :], None, truth)
+        else:
+            yield time_s, None
+
+
+def cases_of(contract: Contract, recording: Recording) -> list[Case]:
+    """Every case of a recording that a model can answer."""
+    cases = (case for _, case in steps_of(contract, recording))
+    return [case for case in cases if case is not None and case.raw is not None]
+
+
+def recorded_config(workloads: Path, workload: str) -> RecordedConfig:
+    """The section `recorded`, empty where there is none."""
+    return RecordedConfig.model_validate(load_sections(workloads, workload).get("recorded") or {})
+
+
+def load_records(workloads: Path, contract: Contract, path: Path) -> pd.DataFrame:
+    """The records of a file; see `training.sources.base` for their columns.
 
     Raises:
-        ValueError: no reader for this workload, or the file is not what the reader expects.
+        ValueError: no source of this workload reads files, or the file is not what it expects.
         FileNotFoundError: no such file.
     """
-    reader = _READERS.get(contract.workload)
-    if reader is None:
-        raise ValueError(f"workload: got {contract.workload!r}, recordings are read of {sorted(_READERS)}")
+    from training.sources.base import load_source, no_progress, serial_map  # pandas: not before --help
+
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    return reader(contract, path)
+    options = _source_options(workloads, contract.workload)
+    try:
+        source = load_source(contract, options | {"path": str(path)})
+    except TypeError as error:
+        raise ValueError(
+            f"{options.get('module')} reads no files: {error}; name a module that does as recorded.module"
+        ) from error
+    return source.records(serial_map, no_progress)
 
 
-def _read_flights(contract: Contract, path: Path) -> list[Recording]:
-    """Flights up to their apogee: what a rocket does on its way down predicts nothing."""
-    from training.sources.recorded import read_logs  # pandas: not before --help is answered
-
-    assert contract.window is not None, "the contract of flights has windows"
-    recordings = []
-    for log in read_logs(path):
-        samples = log.samples[log.samples[contract.window.time] <= log.apogee_s]
-        rows = samples.reindex(columns=list(contract.field_names)).to_numpy(np.float64)
-        steps_s = np.diff(samples[contract.window.time].to_numpy(np.float64))
-        rate_hz = float(1 / np.median(steps_s)) if steps_s.size else 0.0
-        recordings.append(Recording(log.entity, log.log, rows, log.apogee_m, log.apogee_s, rate_hz))
-    return recordings
+def _source_options(workloads: Path, workload: str) -> dict[str, Any]:
+    own = recorded_config(workloads, workload).module
+    if own:
+        return {"module": own}
+    training = load_sections(workloads, workload).get("training") or {}
+    return dict(training.get("source") or {})
 
 
-_READERS: Mapping[str, Callable[[Contract, Path], list[Recording]]] = {"apogee": _read_flights}
+def recordings_of(contract: Contract, records: pd.DataFrame) -> list[Recording]:
+    """The recordings in records, in the order of their first rows."""
+    from training.dataset import matrix_of
+    from training.sources.base import LOG
+
+    rows, target = matrix_of(contract, records), records[contract.target_column].to_numpy(np.float64)
+    entities = records[contract.entity].astype(str).tolist()
+    logs = records[LOG].astype(str).tolist() if LOG in records else [""] * len(rows)
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, key in enumerate(zip(entities, logs, strict=True)):
+        groups.setdefault(key, []).append(number)
+    found = []
+    for (entity, log), numbers in groups.items():
+        times = np.asarray(numbers, np.float64)
+        if contract.window is not None:
+            times = rows[numbers, contract.field_names.index(contract.window.time)]
+        found.append(Recording(entity, log, rows[numbers], times, target[numbers]))
+    return found
+
+
+def load_recordings(workloads: Path, contract: Contract, path: Path) -> list[Recording]:
+    """All recordings of a file; raises as `load_records` does."""
+    return recordings_of(contract, load_records(workloads, contract, path))
+
+
+def find_recorded(workloads: Path, workload: str, data: Path) -> Path | None:
+    """The recorded file of a workload in a directory of data of all workloads; None if there is none.
+
+    Raises:
+        ValueError: there are several, and the workload's YAML file does not say which.
+    """
+    named = recorded_config(workloads, workload).file
+    if named:
+        return data / named if (data / named).is_file() else None
+    files = sorted(p for p in (data / workload).glob("*") if p.suffix in DATA_SUFFIXES)
+    if len(files) > 1:
+        names = [file.name for file in files]
+        raise ValueError(f"{data / workload} has {names}: say which as recorded.file in {workload}.yaml")
+    return files[0] if files else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +17,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from features.config import load_contract
 from features.contract import Contract
 from scripts.client import ApiError, Connection, WorkloadClient
-from scripts.marks import Predictions, TimedPrediction, all_marks, best_arm
+from scripts.marks import Predictions, TimedPrediction
+from scripts.own_workloads import WorkloadsOption, require_modules, settings_with
 from scripts.recordings import Recording, load_recordings
-from scripts.replay_files import write_marks, write_predictions
+from scripts.replay_files import write_predictions
 from scripts.replay_player import Played, Player
 from scripts.replay_summary import show_summary
-from training.settings import Settings
+from scripts.reports.base import Report, load_report
+from scripts.stream import Stream, play_stream
+from scripts.stream_options import (
+    ActiveOption,
+    ArmOption,
+    BurstsOption,
+    DurationOption,
+    IdleOption,
+    RateOption,
+    StressOption,
+    TruthDelayOption,
+)
+from scripts.stream_schedule import Bursts, Pace, Steady
 
 
 def replay(
@@ -30,48 +44,93 @@ def replay(
     speed: Annotated[str, typer.Option(help="Times real time, or max.")] = "max",
     out: Annotated[Path, typer.Option(help="Directory for the files and pictures.")] = Path("out"),
     url: Annotated[str | None, typer.Option(help="Address of the system; else RAYSONDE_URL.")] = None,
-    flights: Annotated[str, typer.Option(help="Only these entities, separated by commas.")] = "",
+    only: Annotated[
+        str, typer.Option("--only", "--flights", help="Only these entities, separated by commas.")
+    ] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many rows or windows; of a stream, requests.")
+    ] = None,
+    bursts: BurstsOption = False,
+    rate: RateOption = 20.0,
+    active: ActiveOption = 5.0,
+    idle: IdleOption = 25.0,
+    stress: StressOption = None,
+    truth_delay: TruthDelayOption = 300.0,
+    duration: DurationOption = None,
+    arm: ArmOption = None,
+    workloads: WorkloadsOption = None,
 ) -> None:
-    """Play recordings, ask every arm about every window, then send the truth back.
+    """Play recorded data, then send the truth back.
 
-    Writes `replay.csv`, `predictions.csv` and a picture a log. Examples:
+    Asks every arm about every window or row, and writes `replay.csv`, `predictions.csv` and pictures.
+    With --bursts or --stress it is a stream instead: one request at a time, the truth some minutes later,
+    all written to `stream.csv`; Ctrl-C ends it with its summary. Examples:
 
         raysonde replay apogee flights.parquet
 
-        raysonde replay apogee flights.csv --speed 10 --out out/tenfold --flights A12,A13
+        raysonde replay apogee flights.csv --speed 10 --out out/tenfold --only A12,A13
+
+        raysonde replay calories train.csv --bursts --truth-delay 60
+
+        raysonde replay calories train.csv --stress 200 --duration 30 --truth-delay 5
     """
     console = Console()
-    settings = Settings.from_environment()
+    settings = settings_with(workloads)
     try:
-        factor = _factor(speed)
+        pace = _pace(bursts, Bursts(rate, active, idle), stress)
         contract = load_contract(settings.workloads, workload)
-        recordings = _chosen(load_recordings(contract, file), flights)
-        played = asyncio.run(_play(console, contract, Connection.find(settings, url), recordings, factor))
+        require_modules(settings, workload)
+        report = load_report(settings.workloads, contract)
+        connection = Connection.find(settings, url)
+        recordings = _chosen(load_recordings(settings.workloads, contract, file), only)
+        if pace is not None:
+            stream = Stream(pace, truth_delay, limit, duration, arm)
+            sound = asyncio.run(play_stream(console, contract, connection, recordings, stream, out))
+        else:
+            options = _Options(_factor(speed, contract), limit)
+            played = asyncio.run(_play(console, contract, connection, recordings, options))
+            sound = _show(console, contract, report, recordings, played, out)
     except (ApiError, OSError, ValueError) as error:
         console.print(f"[bold red]replay:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    out.mkdir(parents=True, exist_ok=True)
-    _report(console, contract, recordings, played, out)
-    if played.truth_failures or any(not failure.refused for failure in played.failures):
+    if not sound:
         raise typer.Exit(1)
 
 
-def _factor(speed: str) -> float:
+@dataclass(frozen=True)
+class _Options:
+    speed: float
+    limit: int | None
+
+
+def _pace(bursts: bool, shape: Bursts, stress: float | None) -> Pace | None:
+    """None: no stream."""
+    if bursts and stress is not None:
+        raise ValueError("--bursts, --stress: got both, expected one of them")
+    return Steady(stress) if stress is not None else shape if bursts else None
+
+
+def _factor(speed: str, contract: Contract) -> float:
     try:
         factor = math.inf if speed == "max" else float(speed)
     except ValueError:
         factor = math.nan
     if not factor > 0:
         raise ValueError(f"--speed: got {speed!r}, expected a number above 0, or max")
+    if contract.window is None and not math.isinf(factor):
+        raise ValueError(
+            f"--speed: got {speed!r}, but rows of {contract.workload} have no time: use --bursts"
+        )
     return factor
 
 
-def _chosen(recordings: Sequence[Recording], flights: str) -> list[Recording]:
-    wanted = {name.strip() for name in flights.split(",") if name.strip()}
+def _chosen(recordings: Sequence[Recording], only: str) -> list[Recording]:
+    wanted = {name.strip() for name in only.split(",") if name.strip()}
     unknown = wanted - {recording.entity for recording in recordings}
     if unknown:
         known = sorted({recording.entity for recording in recordings})
-        raise ValueError(f"--flights: got {sorted(unknown)}, the file has {known}")
+        more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+        raise ValueError(f"--only: got {sorted(unknown)}, the file has {known[:20]}{more}")
     return [recording for recording in recordings if not wanted or recording.entity in wanted]
 
 
@@ -80,9 +139,9 @@ async def _play(
     contract: Contract,
     connection: Connection,
     recordings: Sequence[Recording],
-    speed: float,
+    options: _Options,
 ) -> Played:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("samples"))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rows"))
     async with connection.open() as http:
         client = WorkloadClient(http, contract.workload, contract.target.name)
         arms = await client.arms()
@@ -92,35 +151,47 @@ async def _play(
             total = sum(len(recording.rows) for recording in recordings)
             task = progress.add_task(f"playing {len(recordings)} logs to {', '.join(arms)}", total=total)
             player = Player(
-                contract, client, arms, speed=speed, on_progress=lambda n: progress.advance(task, n)
+                contract,
+                client,
+                arms,
+                speed=options.speed,
+                limit=options.limit,
+                on_progress=lambda n: progress.advance(task, n),
             )
             return await player.play(recordings)
 
 
-def _report(
-    console: Console, contract: Contract, recordings: Sequence[Recording], played: Played, out: Path
-) -> None:
-    from scripts.replay_picture import draw_recording  # matplotlib: not before --help is answered
-
-    predictions = _by_recording(recordings, played)
-    marks = all_marks(predictions)
-    best = best_arm(marks, played.arms)
-    write_marks(out / "replay.csv", contract, marks)
+def _show(
+    console: Console,
+    contract: Contract,
+    report: Report,
+    recordings: Sequence[Recording],
+    played: Played,
+    out: Path,
+) -> bool:
+    """Write and tell; says whether everything was answered or refused with a reason."""
+    out.mkdir(parents=True, exist_ok=True)
+    predictions = by_recording(recordings, played)
+    best = report.best(contract, predictions, played.arms)
+    report.write(out / "replay.csv", contract, predictions)
     write_predictions(out / "predictions.csv", contract, played)
-    for recording, said in track(predictions.items(), "drawing", console=console, transient=True):
-        draw_recording(out, contract, recording, said, best)
-    show_summary(console, played, predictions, marks, best)
+    drawn = report.draw(out, contract, predictions, best)
+    pictures = len(list(track(drawn, "drawing", console=console, transient=True)))
+    show_summary(console, played, report.headline(contract, predictions, played.arms), best)
     console.print(
-        f"written to {out}: replay.csv, predictions.csv, {len(predictions)} pictures", highlight=False
+        f"written to {out}: replay.csv, predictions.csv, {pictures} picture{'' if pictures == 1 else 's'}",
+        highlight=False,
     )
+    return not (played.truth_failures or any(not failure.refused for failure in played.failures))
 
 
-def _by_recording(recordings: Sequence[Recording], played: Played) -> Predictions:
+def by_recording(recordings: Sequence[Recording], played: Played) -> Predictions:
+    """The answers, as what judges them wants them."""
     found: dict[Recording, dict[str, list[TimedPrediction]]] = {
         recording: {arm: [] for arm in played.arms} for recording in recordings
     }
     for answer in played.answers:
-        said = answer.prediction
-        timed = TimedPrediction(answer.end_s, said.value, said.lower, said.upper)
-        found[answer.recording][answer.arm].append(timed)
+        said, case = answer.prediction, answer.case
+        timed = TimedPrediction(case.end_s, said.value, said.lower, said.upper, case.truth)
+        found[case.recording][answer.arm].append(timed)
     return found

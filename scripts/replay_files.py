@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.contract import Contract
-from scripts.marks import Mark
+from scripts.marks import Mark, Predictions
 from scripts.replay_player import Played
 
 
@@ -35,24 +35,39 @@ def write_marks(path: Path, contract: Contract, marks: Sequence[Mark]) -> None:
             )
 
 
+def write_each(path: Path, contract: Contract, predictions: Predictions) -> None:
+    """A row a case and arm; the truth is empty where it is not known."""
+    header = [contract.entity, "source", *_when(contract), "arm", "prediction", "lower", "upper"]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*header, contract.target.name, "error"])
+        for recording, by_arm in predictions.items():
+            for arm, said in by_arm.items():
+                for one in sorted(said, key=lambda p: p.end_s):
+                    when = [_cell(one.end_s)] if contract.window else []
+                    numbers = (one.value, one.lower, one.upper, one.truth, one.value - one.truth)
+                    writer.writerow([recording.entity, recording.source, *when, arm, *map(_cell, numbers)])
+
+
 def write_predictions(path: Path, contract: Contract, played: Played) -> None:
-    """A row a window and arm that was answered."""
-    header = [contract.entity, "source", "arm", "end_s", "id", "prediction", "lower", "upper"]
+    """A row a case and arm that was answered, with all that the answer said."""
+    key = "id" if contract.entity != "id" else "prediction_id"
+    header = [contract.entity, "source", "arm", *_when(contract), key, "prediction", "lower", "upper"]
     header += [contract.target.name, "answered_by", "model_version", "bundle", "fallback", "latency_ms"]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        for answer in sorted(played.answers, key=lambda a: (a.recording.title, a.arm, a.end_s)):
-            said = answer.prediction
+        for answer in sorted(played.answers, key=lambda a: (a.case.recording.title, a.arm, a.case.end_s)):
+            said, case = answer.prediction, answer.case
             writer.writerow(
                 [
-                    answer.recording.entity,
-                    answer.recording.source,
+                    case.recording.entity,
+                    case.recording.source,
                     answer.arm,
-                    _cell(answer.end_s),
+                    *([_cell(case.end_s)] if contract.window else []),
                     said.id,
                     *map(_cell, (said.value, said.lower, said.upper)),
-                    _cell(answer.recording.truth),
+                    _cell(case.truth),
                     said.arm,
                     said.model_version,
                     said.bundle,
@@ -60,6 +75,10 @@ def write_predictions(path: Path, contract: Contract, played: Played) -> None:
                     f"{answer.latency_s * 1000:.2f}",
                 ]
             )
+
+
+def _when(contract: Contract) -> list[str]:
+    return ["end_s"] if contract.window else []
 
 
 def _cell(value: float) -> str:

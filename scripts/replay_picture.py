@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from features.contract import Contract, FieldSpec
 from scripts.marks import FRACTIONS, TimedPrediction
+from scripts.picture_style import BEST, INK, MEASURED, OTHERS, TRUTH, new_figure, plain, save, words
 from scripts.recordings import Recording
-
-_INK, _MEASURED, _BEST, _TRUTH, _OTHERS = (
-    "#222222",
-    "#7a7a7a",
-    "#1f5fa8",
-    "#c0392b",
-    ("#e08e0b", "#3a8f5c", "#8e5ea2"),
-)
 
 
 def draw_recording(
@@ -32,41 +22,37 @@ def draw_recording(
     best: str,
 ) -> Path:
     """Draw one recording as PNG; predictions by arm, `best` with its band, the others as thin lines."""
-    matplotlib.rcParams["font.size"] = 10
-    figure = Figure(figsize=(9, 5.2), dpi=120, layout="constrained")
+    figure = new_figure()
     axes = figure.subplots()
     _draw_measured(axes, contract, recording)
     _draw_predicted(axes, contract, predictions, best)
     target = contract.target
-    axes.axhline(recording.truth, color=_TRUTH, lw=1.3, ls=(0, (6, 3)), zorder=4)
+    axes.axhline(recording.truth, color=TRUTH, lw=1.3, ls=(0, (6, 3)), zorder=4)
     axes.annotate(
-        f"{_words(target.name)}: {recording.truth:,.0f} {target.unit}",
+        f"{words(target.name)}: {recording.truth:,.0f} {target.unit}",
         (1, recording.truth),
         (-4, 4),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
         ha="right",
         va="bottom",
-        color=_TRUTH,
+        color=TRUTH,
     )
     _frame(axes, contract, recording)
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", f"{recording.entity} {recording.source}").strip("-").lower()
-    path = directory / f"{slug}.png"
-    figure.savefig(path)
-    return path
+    return save(figure, directory, f"{recording.entity} {recording.source}")
 
 
 def _draw_measured(axes: Axes, contract: Contract, recording: Recording) -> None:
     shown = _shown_field(contract)
     times = recording.rows[:, _column(contract, _time_name(contract))]
     values = recording.rows[:, _column(contract, shown.name)]
-    axes.plot(times, values, color=_MEASURED, lw=1.8, label=_words(shown.name), zorder=2)
+    axes.plot(times, values, color=MEASURED, lw=1.8, label=words(shown.name), zorder=2)
 
 
 def _draw_predicted(
     axes: Axes, contract: Contract, predictions: Mapping[str, Sequence[TimedPrediction]], best: str
 ) -> None:
-    others = iter(_OTHERS * (1 + len(predictions) // len(_OTHERS)))
+    others = iter(OTHERS * (1 + len(predictions) // len(OTHERS)))
     for arm, said in predictions.items():
         if not said:
             continue
@@ -79,10 +65,8 @@ def _draw_predicted(
             )
             continue
         lower, upper = (np.array([getattr(p, end) for p in ordered]) for end in ("lower", "upper"))
-        axes.fill_between(
-            times, lower, upper, color=_BEST, alpha=0.16, lw=0, label=f"band of {arm}", zorder=1
-        )
-        axes.plot(times, values, color=_BEST, lw=2, label=f"predicted by {arm}", zorder=5)
+        axes.fill_between(times, lower, upper, color=BEST, alpha=0.16, lw=0, label=f"band of {arm}", zorder=1)
+        axes.plot(times, values, color=BEST, lw=2, label=f"predicted by {arm}", zorder=5)
 
 
 def _frame(axes: Axes, contract: Contract, recording: Recording) -> None:
@@ -93,12 +77,10 @@ def _frame(axes: Axes, contract: Contract, recording: Recording) -> None:
     axes.set_ylim(low - 0.03 * recording.truth, 1.6 * recording.truth)
     axes.set_xlim(float(recording.rows[0, _column(contract, _time_name(contract))]), recording.event_s * 1.02)
     for fraction in FRACTIONS:
-        axes.axvline(fraction * recording.event_s, color=_INK, lw=0.5, alpha=0.25, zorder=0)
+        axes.axvline(fraction * recording.event_s, color=INK, lw=0.5, alpha=0.25, zorder=0)
     axes.set_xlabel(f"time ({time_unit})")
-    axes.set_ylabel(f"{_words(shown.name)} and {_words(contract.target.name)} ({contract.target.unit})")
-    axes.set_title(f"{recording.title}, {recording.rate_hz:.0f} Hz", loc="left", color=_INK, fontsize=12)
-    axes.grid(axis="y", color="#dddddd", lw=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_ylabel(f"{words(shown.name)} and {words(contract.target.name)} ({contract.target.unit})")
+    plain(axes, f"{recording.title}, {recording.rate_hz:.0f} Hz")
     axes.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none", fontsize=9)
 
 
@@ -115,8 +97,3 @@ def _time_name(contract: Contract) -> str:
 
 def _column(contract: Contract, name: str) -> int:
     return contract.field_names.index(name)
-
-
-def _words(name: str) -> str:
-    """`altitude_m` -> `altitude`: the unit stands beside it."""
-    return name.rsplit("_", 1)[0].replace("_", " ")

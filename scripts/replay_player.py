@@ -1,4 +1,4 @@
-"""Plays recordings against a running system: each window to every arm, the truth when a recording is over."""
+"""Plays recordings against a running system: each case to every arm, the truth when a recording is over."""
 
 from __future__ import annotations
 
@@ -7,50 +7,49 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-import orjson
-from numpy.typing import NDArray
 from ulid import ULID
 
 from features.contract import Contract
-from features.windows import Windower
 from scripts.client import ApiError, FeedbackCounts, Prediction, Refused, WorkloadClient
-from scripts.recordings import Recording
-
-FloatArray = NDArray[np.float64]
+from scripts.instances import instance_of
+from scripts.recordings import Case, Recording, steps_of
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one arm said about one window.
+    """What one arm said about one case; `latency_s` is from sending to the whole answer."""
 
-    Attributes:
-        end_s: time of the window's last sample.
-        latency_s: from sending to the whole answer.
-    """
-
-    recording: Recording
+    case: Case
     arm: str
-    end_s: float
     prediction: Prediction
     latency_s: float
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A window without an answer; `status` is None where nothing answered at all."""
+    """A case without an answer.
 
-    recording: Recording
+    Attributes:
+        arm: the one that was asked; empty where the system was to choose.
+        status: None where nothing answered at all.
+    """
+
+    case: Case
     arm: str
-    end_s: float
     status: int | None
     reason: str
 
+    @classmethod
+    def of(cls, case: Case, arm: str, error: ApiError) -> Failure:
+        """From what the client raised."""
+        if isinstance(error, Refused):
+            return cls(case, arm, error.status, error.detail)
+        return cls(case, arm, None, str(error))
+
     @property
     def refused(self) -> bool:
-        """Whether the system says that the window is at fault, rather than itself."""
+        """Whether the system says that the case is at fault, rather than itself."""
         return self.status is not None and 400 <= self.status < 500
 
 
@@ -66,15 +65,16 @@ class Played:
 
 
 class Player:
-    """Plays recordings, all at once, each from its own first sample.
+    """Plays recordings: windows all at once, each recording from its own first row; a table row by row.
 
     Args:
-        contract: of the workload; windowed.
+        contract: of the workload.
         client: of the running system.
-        arms: those to ask about each window.
+        arms: those to ask about each case.
         speed: seconds of the recording in a second; infinity: as fast as answers come.
+        limit: most cases, of all recordings together; None: all of them.
         concurrency: most requests at a time.
-        on_progress: told how many samples more have been played.
+        on_progress: told how many rows more have been played.
         sleep: waits, in seconds.
         clock: monotonic seconds.
     """
@@ -86,6 +86,7 @@ class Player:
         arms: Sequence[str],
         *,
         speed: float = math.inf,
+        limit: int | None = None,
         concurrency: int = 8,
         on_progress: Callable[[int], None] = lambda count: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -94,6 +95,7 @@ class Player:
         self._contract = contract
         self._client = client
         self._speed = speed
+        self._cases_left = math.inf if limit is None else limit
         self._on_progress = on_progress
         self._sleep = sleep
         self._clock = clock
@@ -102,47 +104,39 @@ class Player:
 
     async def play(self, recordings: Sequence[Recording]) -> Played:
         """Play them all and send their truths. What fails is part of the result."""
+        table = self._contract.window is None
+        parts = [recordings] if table else [[recording] for recording in recordings]
         async with asyncio.TaskGroup() as group:
-            for recording in recordings:
-                group.create_task(self._play_one(recording))
+            for part in parts:
+                group.create_task(self._play_part(part))
         return self.played
 
-    async def _play_one(self, recording: Recording) -> None:
-        windower = Windower(self._contract)
-        begun_s = self._clock()
-        time_column = self._contract.field_names.index(self._time_name)
-        first_s = at_s = float(recording.rows[0, time_column])
+    async def _play_part(self, recordings: Sequence[Recording]) -> None:
+        """One after the other, then the truths of all of them at once."""
         async with asyncio.TaskGroup() as asking:
-            for row in recording.rows:
-                at_s = float(row[time_column])
-                await self._wait_for(begun_s, at_s - first_s)
-                window = windower.push(row.tolist())
-                if window is not None:
-                    await self._ask_all(asking, recording, window.end_s, windower.samples())
-                self._on_progress(1)
-            if windower.counts.windows == 0:
-                # too sparse for a single window: the system says in its words what it misses
-                await self._ask_all(asking, recording, at_s, recording.rows[-self._most_samples :])
-        await self._send_truth(recording)
+            for recording in recordings:
+                begun_s, first_s = self._clock(), float(recording.times[0])
+                for at_s, case in steps_of(self._contract, recording):
+                    await self._wait_for(begun_s, at_s - first_s)
+                    if case is not None:
+                        await self._ask_all(asking, case)
+                    self._on_progress(1)
+        await self._send_truths(recordings)
 
-    async def _send_truth(self, recording: Recording) -> None:
-        truths = {a.prediction.id: recording.truth for a in self.played.answers if a.recording is recording}
+    async def _send_truths(self, recordings: Sequence[Recording]) -> None:
+        members = set(recordings)
+        truths = {
+            answer.prediction.id: answer.case.truth
+            for answer in self.played.answers
+            if answer.case.recording in members and math.isfinite(answer.case.truth)
+        }
         try:
             counts = await self._client.feedback(truths)
         except ApiError as error:
-            self.played.truth_failures.append(f"{recording.title}: {error}")
+            title = recordings[0].title if len(recordings) == 1 else f"{len(recordings)} rows"
+            self.played.truth_failures.append(f"{title}: {error}")
         else:
             self.played.feedback += counts
-
-    @property
-    def _time_name(self) -> str:
-        assert self._contract.window is not None, "only windows can be played"
-        return self._contract.window.time
-
-    @property
-    def _most_samples(self) -> int:
-        assert self._contract.window is not None, "only windows can be played"
-        return self._contract.window.max_samples
 
     async def _wait_for(self, begun_s: float, after_s: float) -> None:
         if math.isinf(self._speed):
@@ -151,41 +145,21 @@ class Player:
         if wait_s > 0:
             await self._sleep(wait_s)
 
-    async def _ask_all(
-        self, asking: asyncio.TaskGroup, recording: Recording, end_s: float, samples: FloatArray
-    ) -> None:
+    async def _ask_all(self, asking: asyncio.TaskGroup, case: Case) -> None:
+        if self._cases_left == 0:
+            return
+        self._cases_left -= 1
         for arm in self.played.arms:
-            instance = instance_of(self._contract, str(ULID()), recording.entity, samples)
             await self._slots.acquire()
-            asking.create_task(self._ask(recording, end_s, arm, instance))
+            asking.create_task(self._ask(case, arm))
 
-    async def _ask(self, recording: Recording, end_s: float, arm: str, instance: bytes) -> None:
+    async def _ask(self, case: Case, arm: str) -> None:
         begun_s = self._clock()
         try:
-            prediction = await self._client.predict(instance, arm)
+            prediction = await self._client.predict(instance_of(self._contract, str(ULID()), case), arm)
         except ApiError as error:
-            status = error.status if isinstance(error, Refused) else None
-            reason = error.detail if isinstance(error, Refused) else str(error)
-            self.played.failures.append(Failure(recording, arm, end_s, status, reason))
+            self.played.failures.append(Failure.of(case, arm, error))
         else:
-            answer = Answer(recording, arm, end_s, prediction, self._clock() - begun_s)
-            self.played.answers.append(answer)
+            self.played.answers.append(Answer(case, arm, prediction, self._clock() - begun_s))
         finally:
             self._slots.release()
-
-
-def instance_of(contract: Contract, instance_id: str, entity: str, samples: FloatArray) -> bytes:
-    """The JSON of a windowed instance; `samples` is (n, fields) in contract order, NaN is left out."""
-    names = contract.field_names
-    rows: list[dict[str, Any]] = [
-        {name: value for name, value in zip(names, row, strict=True) if math.isfinite(value)}
-        for row in samples.tolist()
-    ]
-    return orjson.dumps(
-        {
-            "id": instance_id,
-            "schema_version": contract.schema_version,
-            contract.entity: entity,
-            "samples": rows,
-        }
-    )

@@ -11,45 +11,103 @@ from rich.console import Console
 from rich.markup import escape
 
 from deployments.model_cache import BundleCache
-from features.config import load_contract
+from features.config import known_workloads, load_contract
 from features.contract import Contract
 from scripts.evaluation import evaluate
-from scripts.recordings import load_recordings
-from scripts.results_page import page
+from scripts.own_workloads import WorkloadsOption, settings_with
+from scripts.recordings import find_recorded, load_records, recordings_of
+from scripts.reports.base import load_report
+from scripts.results_page import Section, page
 from training.errors import BundleError
 from training.inference import Model, load_model
 from training.settings import REPOSITORY, Settings
 
+_PAGE = REPOSITORY / "docs" / "results.md"
+
 
 def results(
-    workload: Annotated[str, typer.Argument(help="Which workload, for example apogee.")],
-    file: Annotated[Path, typer.Argument(help="Recorded data, CSV or Parquet.")],
-    out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = REPOSITORY
-    / "docs"
-    / "results.md",
+    workload: Annotated[str | None, typer.Argument(help="Only this workload.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="Its recorded data, CSV or Parquet.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Directory with a folder of recorded data for each workload.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The Markdown page to write, whole.")] = _PAGE,
+    workloads: WorkloadsOption = None,
 ) -> None:
     """Compare the champions of all arms with the baselines on recorded data; needs no running system.
 
-    Example:
+    The page has a section for each workload that has models and a file in --data, or for the one that is
+    named. Examples:
+
+        raysonde results --data recorded
 
         raysonde results apogee flights.parquet
     """
     console = Console()
-    settings = Settings.from_environment()
+    settings = settings_with(workloads)
     try:
-        contract = load_contract(settings.workloads, workload)
-        recordings = load_recordings(contract, file)
-        with console.status("Loading the champions and asking them about every window"):
-            models = _champions(settings, contract)
-            predictions = {recording: evaluate(contract, recording, models) for recording in recordings}
+        files = _files(console, settings, workload, file, data)
+        sections = []
+        for name, path in files.items():
+            with console.status(f"Asking the champions of {name} about {path.name}"):
+                sections.append(_section(settings, name, path))
     except (BundleError, OSError, ValueError) as error:
         console.print(f"[bold red]results:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    command = f"raysonde results {workload} {shlex.quote(str(file))}"
+    command = sections[0].command if data is None else f"raysonde results --data {shlex.quote(str(data))}"
     out.parent.mkdir(parents=True, exist_ok=True)
-    cards = {arm: model.bundle.card for arm, model in models.items()}
-    out.write_text(page(contract, predictions, cards, command))
+    out.write_text(page(sections, command))
     console.print(f"written to {out}", highlight=False)
+
+
+def _files(
+    console: Console, settings: Settings, workload: str | None, file: Path | None, data: Path | None
+) -> dict[str, Path]:
+    """The recorded file of each workload that the page is about.
+
+    Raises:
+        ValueError: the arguments are neither a workload with its file nor a directory; or nothing is there.
+    """
+    if data is None:
+        if workload is None or file is None:
+            raise ValueError("expected a workload and its file, or --data with a directory for all of them")
+        return {workload: file}
+    if file is not None:
+        raise ValueError(f"--data: got a directory and the file {file}, expected one of them")
+    names = [workload] if workload else known_workloads(settings.workloads)
+    files = {}
+    for name in names:
+        path = find_recorded(settings.workloads, name, data)
+        missing = None if path else "no recorded file"
+        if not missing and not _has_models(settings, name):
+            missing = f"no model yet, `raysonde train {name}` makes them"
+        if path is None or missing:
+            console.print(f"{name} is left out: {missing}", highlight=False)
+        else:
+            files[name] = path
+    if not files:
+        raise ValueError(f"nothing to compare in {data}")
+    return files
+
+
+def _has_models(settings: Settings, workload: str) -> bool:
+    from training.registry import Registry  # MLflow takes seconds to import
+
+    return bool(Registry(settings).champions(workload))
+
+
+def _section(settings: Settings, workload: str, path: Path) -> Section:
+    contract = load_contract(settings.workloads, workload)
+    report = load_report(settings.workloads, contract)
+    records = load_records(settings.workloads, contract, path)
+    models = _champions(settings, contract)
+    predictions = evaluate(contract, recordings_of(contract, records), models)
+    tables = report.tables(contract, predictions, list(models))
+    cards = {arm: model.bundle.card for arm, model in models.items()}
+    if report.more is not None:
+        tables += report.more(contract, records, cards)
+    command = f"raysonde results {workload} {shlex.quote(str(path))}"
+    return Section(contract, report.about, tables, cards, command)
 
 
 def _champions(settings: Settings, contract: Contract) -> dict[str, Model]:

@@ -1,105 +1,86 @@
-"""The page of `raysonde results`: arms and baselines side by side, as Markdown."""
+"""The page of `raysonde results`: for each workload arms and baselines side by side, as Markdown."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from features.contract import Contract
-from scripts.marks import (
-    FAST_HZ,
-    FRACTIONS,
-    Mark,
-    Predictions,
-    all_marks,
-    best_arm,
-    coverage_of,
-    median_ape_percent,
-)
+from scripts.tables import TextTable, number
 from training.bundle import Card
 
 
-def page(contract: Contract, predictions: Predictions, cards: Mapping[str, Card], command: str) -> str:
-    """The whole page.
+@dataclass(frozen=True)
+class Section:
+    """What the page says about one workload.
 
-    Args:
-        contract: of the workload.
-        predictions: of the arms, then of the baselines.
+    Attributes:
+        about: what was recorded, and what of it the models may have seen.
+        tables: on recorded data.
         cards: of the arms.
-        command: the one that makes this page.
+        command: makes this section alone.
     """
-    marks = all_marks(predictions)
-    fast = sum(recording.rate_hz >= FAST_HZ for recording in predictions)
-    best = best_arm(marks, list(cards))
+
+    contract: Contract
+    about: str
+    tables: Sequence[TextTable]
+    cards: Mapping[str, Card]
+    command: str
+
+
+def page(sections: Sequence[Section], command: str) -> str:
+    """The whole page, made by `command`."""
+    introduction = (
+        "Models that `raysonde train` made, asked about recorded data without a running system. Made with:"
+    )
+    parts = ["# Results", introduction, _code(command)]
+    return "\n\n".join([*parts, *(_section(section, command) for section in sections)]) + "\n"
+
+
+def _section(section: Section, page_command: str) -> str:
+    tables = [*section.tables, held_out(section.contract, section.cards), _provenance(section.cards)]
     parts = [
-        f"# Results: {contract.workload}",
-        "Models trained on simulations only, asked about recordings that they have never seen. Made with:",
-        f"```\n{command}\n```",
-        f"Median absolute error in % of `{contract.target.name}`, of the last prediction at or before a "
-        "fraction of the time to the event. Below the arms stand rules of physics on the same windows. "
-        f"*In band* is the share of truths inside the prediction bands from {FRACTIONS[0]:g} of the time on. "
-        "The bands are set on simulations, where they hold their nominal share (see below); where the share "
-        "is lower on recordings, real sensors are worse than the simulated ones.",
-        f"## {fast} logs of {FAST_HZ:g} Hz and more",
-        _errors(predictions, marks, cards, FAST_HZ),
-        f"## All {len(predictions)} logs",
-        _errors(predictions, marks, cards, 0.0),
-        f"## Error of {best} in %, log by log",
-        _each_log(predictions, marks, best),
-        "## On held-out simulations",
-        _simulated(cards),
-        "## The models",
-        _provenance(cards),
+        f"## {section.contract.workload}",
+        " ".join(part for part in (section.contract.description, section.about) if part),
     ]
-    return "\n\n".join(parts) + "\n"
+    if section.command != page_command:
+        parts += ["The tables of this section alone:", _code(section.command)]
+    return "\n\n".join([*parts, *(table.markdown() for table in tables)])
 
 
-def _errors(
-    predictions: Predictions, marks: Sequence[Mark], cards: Mapping[str, Card], minimum_rate_hz: float
-) -> str:
-    rows = []
-    for name in dict.fromkeys(mark.arm for mark in marks):
-        medians = [median_ape_percent(marks, name, f, minimum_rate_hz) for f in FRACTIONS]
-        inside, of = coverage_of(predictions, name, minimum_rate_hz) if name in cards else (0, 0)
-        rows.append([name, *map(_number, medians), f"{100 * inside / of:.1f} % of {of}" if of else "-"])
-    return _table(["", *(f"at {fraction:g}" for fraction in FRACTIONS), "in band"], rows)
-
-
-def _each_log(predictions: Predictions, marks: Sequence[Mark], arm: str) -> str:
-    rows = []
-    for recording in predictions:
-        errors = [mark.ape_percent for mark in marks if mark.recording is recording and mark.arm == arm]
-        rate, truth = f"{recording.rate_hz:.0f}", f"{recording.truth:,.0f}"
-        rows.append([recording.title, rate, truth, *map(_number, errors)])
-    return _table(["log", "Hz", "truth", *(f"at {fraction:g}" for fraction in FRACTIONS)], rows)
-
-
-def _simulated(cards: Mapping[str, Card]) -> str:
+def held_out(contract: Contract, cards: Mapping[str, Card]) -> TextTable:
+    """What training measured on the part of its own data that it kept for that."""
     measured = {arm: card.metrics for arm, card in cards.items()}
     for card in cards.values():
         for name, metrics in card.baselines.items():
             measured.setdefault(name, metrics)
-    names = list(dict.fromkeys(name for metrics in measured.values() for name in metrics))
-    rows = [
-        [arm, *(_number(metrics.get(name, math.nan)) for name in names)] for arm, metrics in measured.items()
-    ]
-    return _table(["", *(name.replace("_", " ") for name in names)], rows)
+    metric = contract.target.metric
+    names = list(dict.fromkeys([metric, *(name for metrics in measured.values() for name in metrics)]))
+    baseline = next((name for name in measured if name not in cards), "")
+    against = measured.get(baseline, {}).get(metric, math.nan) or math.nan
+    rows = []
+    for arm, metrics in measured.items():
+        cells = [number(metrics.get(name, math.nan)) for name in names]
+        cells.insert(1, number(metrics.get(metric, math.nan) / against))
+        rows.append((arm, *cells))
+    header = ["", *(name.replace("_", " ") for name in names)]
+    header.insert(2, f"{metric} / {baseline}" if baseline else "")
+    return TextTable(
+        "On held-out data of the training",
+        tuple(header),
+        tuple(rows),
+        "Entities, or the last span of time, that no model was fitted on.",
+    )
 
 
-def _provenance(cards: Mapping[str, Card]) -> str:
-    rows = [
-        [arm, card.git_commit[:12], card.data_hash.removeprefix("sha256:")[:12], str(card.seed)]
+def _provenance(cards: Mapping[str, Card]) -> TextTable:
+    rows = tuple(
+        (arm, card.git_commit[:12], card.data_hash.removeprefix("sha256:")[:12], str(card.seed))
         for arm, card in cards.items()
-    ]
-    return _table(["arm", "trained at commit", "on data", "seed"], rows)
+    )
+    return TextTable("The models", ("arm", "trained at commit", "on data", "seed"), rows)
 
 
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def _code(command: str) -> str:
+    return f"```\n{command}\n```"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,45 @@ def render(config_text: str, port: int, known: Sequence[str], chosen: Sequence[s
 def served_workloads(config_text: str, known: Sequence[str]) -> list[str]:
     """The workloads that have an application in the config, in its order."""
     return [app["name"] for app in yaml.safe_load(config_text)["applications"] if app["name"] in known]
+
+
+def with_applications(config_text: str, arms: Mapping[str, Iterable[str]]) -> str:
+    """The Serve config with an application for each workload that has none; the root is told of them.
+
+    Args:
+        config_text: text of `serve_config.yaml`.
+        arms: names of the arms, by workload.
+    """
+    config: dict[str, Any] = yaml.safe_load(config_text)
+    applications = config["applications"]
+    missing = [name for name in arms if name not in {app["name"] for app in applications}]
+    config["applications"] = [*(_application(name, arms[name]) for name in missing), *applications]
+    for app in applications:
+        if "workloads" in app.get("args", {}):
+            app["args"]["workloads"] += missing
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def _application(workload: str, arms: Iterable[str]) -> dict[str, Any]:
+    """One replica of each part, in claims of CPU as those of the applications in `serve_config.yaml`."""
+    light = {"ray_actor_options": {"num_cpus": 0.01}}
+    parts: list[dict[str, Any]] = [
+        {
+            "name": "Router",
+            "num_replicas": 1,
+            "max_ongoing_requests": 1000,
+            "ray_actor_options": {"num_cpus": 0.05},
+        }
+    ]
+    parts += [{"name": name, "max_ongoing_requests": 64} | light for name in ("FeatureScaler", *sorted(arms))]
+    parts.append({"name": "Steward", "num_replicas": 1} | light)
+    return {
+        "name": workload,
+        "route_prefix": f"/{workload}",
+        "import_path": "deployments.app:build",
+        "args": {"workload": workload},
+        "deployments": parts,
+    }
 
 
 def child_environment(

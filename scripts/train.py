@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,7 +24,7 @@ from rich.progress import (
 from rich.table import Table
 
 from features.config import load_contract
-from training.settings import Settings
+from scripts.own_workloads import WorkloadsOption, require_modules, settings_with, workers_runtime_env
 
 if TYPE_CHECKING:
     from training.pipeline import TrainedArm
@@ -31,16 +32,20 @@ if TYPE_CHECKING:
 
 
 def train(
-    workload: Annotated[str, typer.Argument(help="Name of a file in configs/workloads, without .yaml.")],
+    workload: Annotated[str, typer.Argument(help="Name of its YAML file, without .yaml.")],
     trials: Annotated[
         int | None, typer.Option(min=1, help="Parameter sets tried by each family, instead of the YAML's.")
     ] = None,
     families: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Learn from this file, if the workload's source reads files.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the seed in the YAML.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--fresh", help="Go on with a search that was cut off, or start anew.")
     ] = True,
     reason: Annotated[str, typer.Option(help="Why, for the tags of the MLflow runs.")] = "by hand",
+    workloads: WorkloadsOption = None,
 ) -> None:
     """Train every family of a workload and make the best model of each its champion.
 
@@ -51,11 +56,16 @@ def train(
         raysonde train apogee --families mlp,linear --trials 12
 
         raysonde train apogee --seed 3 --fresh
+
+        raysonde train calories --data train.csv
+
+        raysonde train mine --workloads my_folder
     """
     console = Console()
-    settings = Settings.from_environment()
+    settings = settings_with(workloads)
     try:
         unit = load_contract(settings.workloads, workload).target.unit
+        require_modules(settings, workload)
     except (FileNotFoundError, ValueError) as error:
         raise _refused(console, error) from error
     with console.status("Starting Ray"):
@@ -63,7 +73,7 @@ def train(
         from training.pipeline import TrainingBusy, TrainingOptions, train_workload
         from training.search import SearchError
     chosen = tuple(name.strip() for name in families.split(",")) if families else None
-    options = TrainingOptions(chosen, trials, seed, resume, reason)
+    options = TrainingOptions(chosen, trials, seed, resume, reason, data)
     try:
         with _ray(console), _bars(console) as bars:
             arms = train_workload(settings, workload, options, bars.stage)
@@ -116,9 +126,11 @@ def _ray(console: Console) -> Iterator[None]:
     import ray
 
     with console.status("Starting Ray"):
+        is_ours = "RAY_ADDRESS" not in os.environ
         ray.init(
             address=os.environ.get("RAY_ADDRESS", "local"),
-            include_dashboard=None if "RAY_ADDRESS" in os.environ else False,
+            include_dashboard=False if is_ours else None,
+            runtime_env=None if is_ours else workers_runtime_env(),
             logging_level=logging.ERROR,
             log_to_driver=False,
         )
@@ -130,18 +142,21 @@ def _ray(console: Console) -> Iterator[None]:
 
 def _table(arms: Sequence[TrainedArm], unit: str) -> Table:
     """Arms, and below them the baselines."""
-    title = f"New champions on held-out data (MAE, RMSE, band width in {unit})"
+    title = f"New champions on held-out data (errors and band width in {unit})"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("arm", no_wrap=True)
-    for heading in ("ver.", "MAE", "RMSE", "median APE", "coverage", "width"):
+    shown = _shown(arms[0].card.metrics)
+    for heading in ("ver.", *shown):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("bundle", no_wrap=True)
     for arm in arms:
         version = arm.version
-        table.add_row(version.arm, version.version, *_cells(arm.card.metrics), short_hash(version.bundle))
+        table.add_row(
+            version.arm, version.version, *_cells(arm.card.metrics, shown), short_hash(version.bundle)
+        )
     table.add_section()
     for name, metrics in arms[0].card.baselines.items():
-        table.add_row(name, "", *_cells(metrics), "baseline", style="dim")
+        table.add_row(name, "", *_cells(metrics, shown), "baseline", style="dim")
     return table
 
 
@@ -150,14 +165,27 @@ def short_hash(bundle: str) -> str:
     return bundle.removeprefix("sha256:")[:10]
 
 
-def _cells(metrics: Mapping[str, float]) -> tuple[str, ...]:
-    return (
-        cell(metrics, "mae", "{:.4g}"),
-        cell(metrics, "rmse", "{:.4g}"),
-        cell(metrics, "median_ape_percent", "{:.2f} %"),
-        cell(metrics, "coverage", "{:.1%}"),
-        cell(metrics, "mean_width", "{:.4g}"),
+# heading -> name of the metric and its form
+_METRICS = {
+    "RMSLE": ("rmsle", "{:.4f}"),
+    "MAE": ("mae", "{:.4g}"),
+    "RMSE": ("rmse", "{:.4g}"),
+    "APE": ("median_ape_percent", "{:.2f} %"),
+    "coverage": ("coverage", "{:.1%}"),
+    "width": ("mean_width", "{:.4g}"),
+}
+
+
+def _shown(metrics: Mapping[str, float]) -> tuple[str, ...]:
+    """Headings of the metrics that there are; the logarithmic error takes the place of the RMSE."""
+    left_out = "RMSE" if "rmsle" in metrics else ""
+    return tuple(
+        heading for heading, (name, _) in _METRICS.items() if name in metrics and heading != left_out
     )
+
+
+def _cells(metrics: Mapping[str, float], shown: Sequence[str]) -> tuple[str, ...]:
+    return tuple(cell(metrics, *_METRICS[heading]) for heading in shown)
 
 
 def cell(metrics: Mapping[str, float], name: str, form: str) -> str:

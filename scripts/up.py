@@ -13,9 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from ulid import ULID
 
+from deployments.routing import RoutingPolicy
+from features.config import known_workloads, load_sections, own_workloads
 from scripts import preflight, serve_settings
 from scripts.first_models import RegistryUnreadable, lacks_models
 from scripts.interruption import Interruption
+from scripts.own_workloads import WorkloadsDirOption, require_modules, settings_with
 from scripts.plan import Plan
 from scripts.run_state import RunState
 from scripts.serve_settings import Profile
@@ -33,30 +36,35 @@ def up(
     workloads: Annotated[str, typer.Option(help="Names, separated by spaces; all when empty.")] = "",
     config: Annotated[Path, typer.Option(help="The Serve config to start from.")] = REPOSITORY
     / "serve_config.yaml",
+    workloads_dir: WorkloadsDirOption = None,
 ) -> None:
     """Start everything, stay in the foreground, and stop everything at Ctrl-C.
 
-    Trains the first models when the registry has none. Examples:
+    Trains the first models when the registry has none. Workloads of --workloads-dir need no application in
+    the Serve config. Examples:
 
         raysonde up
 
         raysonde up --port 8010 --dashboard-port 8275 --workloads apogee
+
+        raysonde up --workloads-dir my_folder --workloads mine
     """
     console = Console()
     begun_s = time.monotonic()
-    settings = Settings.from_environment()
+    settings = settings_with(workloads_dir)
     ports = (
         preflight.Port(port, "HTTP", "PORT"),
         preflight.Port(dashboard_port, "Ray's dashboard", "DASHBOARD_PORT"),
     )
-    problems = preflight.problems(ports, settings.var) + _running_already(settings)
     chosen: Sequence[str] = workloads.replace(",", " ").split()
     rendered = ""
+    wrong = []
     try:
         chosen, rendered = _choose(config, settings, port, chosen)
     except (OSError, ValueError) as error:
-        problems.append(str(error))
-    _refuse(console, problems)
+        wrong.append(str(error))
+    problems = preflight.problems(ports, settings.var, len(chosen))
+    _refuse(console, [*problems, *_running_already(settings), *wrong])
     plan = Plan(settings, tuple(chosen), rendered, port, dashboard_port, profile, str(ULID()))
     with Interruption() as interruption:
         RunState.of_this_process(plan.run_id, plan.ports).write(settings.var)
@@ -70,10 +78,20 @@ def up(
 
 def _choose(config: Path, settings: Settings, port: int, chosen: Sequence[str]) -> tuple[Sequence[str], str]:
     """The workloads to start, and the Serve config for them."""
-    known = [path.stem for path in sorted(settings.workloads.glob("*.yaml"))]
-    text = config.read_text()
+    own = own_workloads(settings.workloads)
+    known = known_workloads(settings.workloads)
+    text = serve_settings.with_applications(
+        config.read_text(), {name: _arms(settings, name) for name in own if not chosen or name in chosen}
+    )
     chosen = chosen or serve_settings.served_workloads(text, known)
+    for name in set(chosen) & set(own):
+        require_modules(settings, name)
     return chosen, serve_settings.render(text, port, known, chosen)
+
+
+def _arms(settings: Settings, workload: str) -> frozenset[str]:
+    routing = load_sections(settings.workloads, workload).get("routing") or {}
+    return RoutingPolicy.model_validate(routing).arms
 
 
 def _running_already(settings: Settings) -> list[str]:

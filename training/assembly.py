@@ -55,10 +55,11 @@ def assemble(prepared: Prepared, best: Best, origin: Origin, coverage: float) ->
 
 
 def baseline_metrics(prepared: Prepared) -> dict[str, dict[str, float]]:
-    """`point_metrics` of the workload's baselines on the test split, by name."""
+    """`point_metrics` of the workload's and the fitted baselines on the test split, by name."""
     test = prepared.splits.test
-    values = prepared.workload.baselines(test.features)
-    return {name: point_metrics(test.target, np.asarray(value)) for name, value in values.items()}
+    values = {**prepared.workload.baselines(test.features), **prepared.baselines}
+    metric = prepared.contract.target.metric
+    return {name: point_metrics(test.target, np.asarray(value), metric) for name, value in values.items()}
 
 
 def _card(prepared: Prepared, best: Best, origin: Origin) -> Card:
@@ -88,7 +89,8 @@ def _calibrate(prepared: Prepared, arm: ArmRuntime, coverage: float) -> Interval
 def _test_metrics(prepared: Prepared, parts: BundleParts) -> dict[str, float]:
     test = prepared.splits.test
     predicted = ArmRuntime(parts).predict(_scaled(prepared, test))
-    return point_metrics(test.target, predicted.value) | band_metrics(test.target, predicted)
+    metric = prepared.contract.target.metric
+    return point_metrics(test.target, predicted.value, metric) | band_metrics(test.target, predicted)
 
 
 def _scaled(prepared: Prepared, part: Dataset) -> Scaled:

@@ -56,7 +56,7 @@ class Reference:
     """A sample of the training data that drift is measured against.
 
     Attributes:
-        features: (n, features) float64, unscaled.
+        features: (n, features) or (n, steps, features) float64, unscaled.
         raw: (n, *raw_shape) float64.
     """
 
@@ -70,7 +70,7 @@ class Golden:
 
     Attributes:
         raw: (n, *raw_shape) float64.
-        features: (n, features) float64, unscaled.
+        features: (n, features) or (n, steps, features) float64, unscaled.
         prediction, lower, upper: (n,) float64 in target units.
     """
 
@@ -83,7 +83,10 @@ class Golden:
 
 @dataclass(frozen=True)
 class BundleParts:
-    """What a bundle holds. `onnx` takes `x` float32 (batch, features) and gives `y` float32 (batch, 1)."""
+    """What a bundle holds.
+
+    `onnx` takes `x` float32 (batch, features) or (batch, steps, features) and gives `y` float32 (batch, 1).
+    """
 
     onnx: bytes
     scaler: StandardScaler
@@ -210,11 +213,11 @@ def _check_consistent(parts: BundleParts) -> None:
         "target_scaler.names": (parts.target_scaler.names, (parts.contract.target.name,)),
         "card.workload": (parts.card.workload, parts.contract.workload),
         "golden.raw": (golden.raw.shape[1:], shape),
-        "golden.features": (golden.features.shape, (rows, len(names))),
+        "golden.features": (golden.features.shape, (rows, *golden.features.shape[1:-1], len(names))),
         "golden.prediction": (golden.prediction.shape, (rows,)),
         "golden.lower": (golden.lower.shape, (rows,)),
         "golden.upper": (golden.upper.shape, (rows,)),
-        "reference.features": (reference.features.shape[1:], (len(names),)),
+        "reference.features": (reference.features.shape[1:], golden.features.shape[1:]),
         "reference.raw": (reference.raw.shape, (len(reference.features), *shape)),
     }
     for what, (got, wanted) in expected.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -40,6 +40,12 @@ class TrainingConfig(BaseModel):
     coverage: float = Field(default=0.9, gt=0, lt=1, description="share of truths that a band shall hold")
     seed: int = Field(default=0, ge=0, description="of the split, the search and the models")
     shares: Shares = Shares()
+    split: Literal["group", "time"] = Field(
+        default="group", description="what is dealt out: entities, or spans of time with the last one to test"
+    )
+    baselines: tuple[str, ...] = Field(
+        default=(), description="modules with a `BASELINE` that is fitted on the train part, for comparison"
+    )
     trials: dict[str, int] = Field(
         default_factory=dict, description=f"parameter sets tried, by family; {DEFAULT_TRIALS} where not given"
     )

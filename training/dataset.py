@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.contract import Contract
+from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from features.windows import Window, windows_of
 from features.workload import Workload
@@ -20,6 +21,8 @@ from training.sources.base import LOG, WEIGHT, Mapper, Progress, no_progress, se
 FloatArray = NDArray[np.float64]
 
 _ENTITIES_PER_CHUNK = 40
+# Of a table, whose rows cost no windows.
+_ROWS_PER_CHUNK = 50_000
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,12 @@ class Dataset:
     """Windows (or rows) of many entities as features, unscaled.
 
     Attributes:
-        features: (n, features).
+        features: (n, features) or (n, steps, features).
         target: (n,) in target units.
         weight: (n,), mean 1.
         group: (n,) int, the entity of each row; splits never cut one.
-        raw: (n, *raw_shape) float32 raw instances, for golden inputs and the drift reference.
+        end_s: (n,) time of the last sample; of a table row, its index.
+        raw: (n, *raw_shape) raw instances, for golden inputs and the drift reference; see `raw_type`.
         data_hash: sha256 of the records that this was made from.
     """
 
@@ -39,7 +43,8 @@ class Dataset:
     target: FloatArray
     weight: FloatArray
     group: NDArray[np.int64]
-    raw: NDArray[np.float32]
+    end_s: FloatArray
+    raw: NDArray[np.floating]
     data_hash: str
 
     def take(self, rows: NDArray[np.int64]) -> Dataset:
@@ -49,37 +54,26 @@ class Dataset:
             self.target[rows],
             self.weight[rows],
             self.group[rows],
+            self.end_s[rows],
             self.raw[rows],
             self.data_hash,
         )
 
 
 @dataclass(frozen=True)
-class Splits:
-    """Train to fit, valid to choose, calibrate to set bands, test to report. Disjoint in entities."""
-
-    train: Dataset
-    valid: Dataset
-    calibrate: Dataset
-    test: Dataset
-
-
-@dataclass(frozen=True)
 class LogWindows:
-    """The windows of one log of one entity.
+    """The windows of one log of one entity, or rows of a table.
 
     Attributes:
-        entity: value of the contract's entity field.
-        log: which of the entity's logs, empty if it has one only.
+        entity: (n,) value of the contract's entity field.
         end_s: (n,) time of the last sample of each window; of the row for a tabular contract, its index.
         raw: (n, *raw_shape).
-        features: (n, features).
+        features: (n, features) or (n, steps, features).
         target: (n,).
         weight: (n,), as the source gave it.
     """
 
-    entity: str
-    log: str
+    entity: NDArray[np.str_]
     end_s: FloatArray
     raw: FloatArray
     features: FloatArray
@@ -104,18 +98,27 @@ def build_dataset(
     logs = [log for part in parts for log in part]
     if not logs:
         raise FieldError("records", f"{len(records)} rows", "at least one entity with one whole window")
-    names, codes = np.unique([log.entity for log in logs], return_inverse=True)
-    group = np.repeat(codes, [len(log.target) for log in logs]).astype(np.int64)
+    names, group = np.unique(np.concatenate([log.entity for log in logs]), return_inverse=True)
     weight = np.concatenate([log.weight for log in logs])
     weight = weight / np.bincount(group, weight, len(names))[group]
     return Dataset(
         features=np.concatenate([log.features for log in logs]),
         target=np.concatenate([log.target for log in logs]),
         weight=weight / weight.mean(),
-        group=group,
-        raw=np.concatenate([log.raw for log in logs]).astype(np.float32),
+        group=group.astype(np.int64),
+        end_s=np.concatenate([log.end_s for log in logs]),
+        raw=np.concatenate([log.raw for log in logs]).astype(raw_type(contract)),
         data_hash=hash_records(records),
     )
+
+
+def raw_type(contract: Contract) -> type[np.floating]:
+    """float32, which halves the memory, unless it moves times by more than a hundredth of a grid step."""
+    if contract.window is None:
+        return np.float32
+    spec = contract.fields[contract.field_names.index(contract.window.time)]
+    latest_s = np.float32(max(abs(spec.minimum), abs(spec.maximum)))
+    return np.float32 if np.spacing(latest_s) * contract.window.rate_hz < 0.01 else np.float64
 
 
 def chunks_of(contract: Contract, records: pd.DataFrame) -> list[pd.DataFrame]:
@@ -124,21 +127,26 @@ def chunks_of(contract: Contract, records: pd.DataFrame) -> list[pd.DataFrame]:
     Raises:
         FieldError: a column that every source has to give is missing.
     """
-    required = [contract.entity, contract.target.name, *(f.name for f in contract.fields if f.required)]
+    required = [contract.entity, contract.target_column, *(f.name for f in contract.fields if f.required)]
     for name in required:
         if name not in records:
             raise FieldError(name, sorted(records.columns), f"a column {name!r} in the records")
     codes, _ = pd.factorize(records[contract.entity])
-    order = np.argsort(codes // _ENTITIES_PER_CHUNK, kind="stable")
-    edges = np.flatnonzero(np.diff(codes[order] // _ENTITIES_PER_CHUNK)) + 1
+    chunk = codes // (_ENTITIES_PER_CHUNK if contract.window else _ROWS_PER_CHUNK)
+    order = np.argsort(chunk, kind="stable")
+    edges = np.flatnonzero(np.diff(chunk[order])) + 1
     return [records.iloc[rows] for rows in np.split(order, edges)]
 
 
 def windows_of_chunk(contract: Contract, workload: Workload, records: pd.DataFrame) -> list[LogWindows]:
-    """The windows of every log in these records, with features; logs too short for a window are left out."""
+    """The windows of every log in these records, with features; logs too short for a window are left out.
+
+    A table is one log: its rows have nothing to do with each other.
+    """
     keys = [contract.entity, LOG] if LOG in records else [contract.entity]
     found = []
-    for _, rows in records.groupby(keys, sort=False):
+    is_table = contract.window is None
+    for rows in [records] if is_table else (rows for _, rows in records.groupby(keys, sort=False)):
         windows = _windows_of_log(contract, rows)
         if windows is not None:
             found.append(windows)
@@ -150,12 +158,11 @@ def windows_of_chunk(contract: Contract, workload: Workload, records: pd.DataFra
         stop = start + len(raw)
         logs.append(
             LogWindows(
-                entity=str(rows[contract.entity].iloc[0]),
-                log=str(rows[LOG].iloc[0]) if LOG in rows else "",
+                entity=rows[contract.entity].to_numpy()[last].astype(str),
                 end_s=end_s,
                 raw=raw,
                 features=features[start:stop],
-                target=rows[contract.target.name].to_numpy(np.float64)[last],
+                target=rows[contract.target_column].to_numpy(np.float64)[last],
                 weight=rows[WEIGHT].to_numpy(np.float64)[last] if WEIGHT in rows else np.ones(len(raw)),
             )
         )
@@ -166,11 +173,14 @@ def windows_of_chunk(contract: Contract, workload: Workload, records: pd.DataFra
 def _windows_of_log(
     contract: Contract, rows: pd.DataFrame
 ) -> tuple[pd.DataFrame, NDArray[np.int64], FloatArray, FloatArray] | None:
-    """The log's rows; for each window the row it ends at, its end, its raw matrix. None without windows."""
+    """The log's rows; for each window the row it ends at, its end, its raw matrix. None without windows.
+
+    A window whose truth is not known (NaN) teaches nothing; its samples stay in the windows after it.
+    """
     samples = matrix_of(contract, rows)
     if contract.window is None:
         index = np.arange(len(samples))
-        return rows, index, index.astype(np.float64), samples
+        return _with_truth(contract, rows, index, index.astype(np.float64), samples)
     windows: Sequence[Window] = windows_of(contract, samples.tolist())
     if not windows:
         return None
@@ -178,16 +188,36 @@ def _windows_of_log(
     times = samples[:, contract.field_names.index(contract.window.time)]
     order = np.argsort(times, kind="stable")
     last = order[np.searchsorted(times[order], end_s)]
-    return rows, last, end_s, np.stack([window.values for window in windows])
+    return _with_truth(contract, rows, last, end_s, np.stack([window.values for window in windows]))
+
+
+def _with_truth(
+    contract: Contract, rows: pd.DataFrame, last: NDArray[np.int64], end_s: FloatArray, raw: FloatArray
+) -> tuple[pd.DataFrame, NDArray[np.int64], FloatArray, FloatArray] | None:
+    known = np.isfinite(rows[contract.target_column].to_numpy(np.float64)[last])
+    return (rows, last[known], end_s[known], raw[known]) if known.any() else None
 
 
 def matrix_of(contract: Contract, rows: pd.DataFrame) -> FloatArray:
-    """(n, fields) in contract order, NaN where the records have no value or no column."""
+    """(n, fields) in contract order, NaN where the records have no value or no column.
+
+    Raises:
+        FieldError: a field holds a category that the contract does not have.
+    """
     matrix = np.full((len(rows), len(contract.fields)), np.nan)
-    for column, name in enumerate(contract.field_names):
-        if name in rows:
-            matrix[:, column] = rows[name].to_numpy(np.float64)
+    for column, spec in enumerate(contract.fields):
+        if spec.name in rows:
+            values = rows[spec.name]
+            matrix[:, column] = _indices(spec, values) if spec.categories else values.to_numpy(np.float64)
     return matrix
+
+
+def _indices(spec: FieldSpec, names: pd.Series[Any]) -> FloatArray:
+    """(n,) index of each category."""
+    found = pd.Index(spec.categories).get_indexer(pd.Index(names))
+    if (found < 0).any():
+        raise FieldError(spec.name, names.to_numpy()[found < 0][0], spec.range_text)
+    return found.astype(np.float64)
 
 
 def hash_records(records: pd.DataFrame) -> str:
@@ -195,11 +225,3 @@ def hash_records(records: pd.DataFrame) -> str:
     digest = hashlib.sha256(repr([(name, str(kind)) for name, kind in records.dtypes.items()]).encode())
     digest.update(pd.util.hash_pandas_object(records, index=False).to_numpy().tobytes())
     return digest.hexdigest()
-
-
-def split_by_group(dataset: Dataset, seed: int, shares: tuple[float, float, float, float]) -> Splits:
-    """Split so that each entity is in one part only; `shares` sum to 1."""
-    groups = np.random.default_rng(seed).permutation(np.unique(dataset.group))
-    edges = np.round(np.cumsum(shares)[:3] * len(groups)).astype(int)
-    parts = [dataset.take(np.flatnonzero(np.isin(dataset.group, part))) for part in np.split(groups, edges)]
-    return Splits(*parts)

@@ -26,7 +26,7 @@ class Scaled:
     """What the scaler hands to an arm.
 
     Attributes:
-        matrix: (n, features) float32, scaled.
+        matrix: (n, features) or (n, steps, features) float32, scaled.
         anchors: (n, anchors) float64, unscaled.
     """
 
@@ -82,7 +82,8 @@ class ArmRuntime:
     """The model of one bundle, in a single-threaded ONNX Runtime session.
 
     Raises:
-        MalformedBundle: the graph cannot be loaded, or is not `x` (batch, features) -> `y` (batch, 1).
+        MalformedBundle: the graph cannot be loaded, or is not `x` (batch, *shape of the features) ->
+            `y` (batch, 1).
     """
 
     def __init__(self, bundle: BundleParts) -> None:
@@ -144,7 +145,7 @@ class Model:
 
 
 def scale(bundle: BundleParts, workload: Workload, features: FloatArray) -> Scaled:
-    """(n, features) unscaled -> the same, scaled, with their anchors."""
+    """(n, [steps,] features) unscaled -> the same, scaled, with their anchors."""
     return Scaled(bundle.scaler.transform(features).astype(np.float32), anchors_of(workload, features))
 
 
@@ -169,11 +170,11 @@ def _session_of(bundle: BundleParts) -> ort.InferenceSession:
         session = ort.InferenceSession(bundle.onnx, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise MalformedBundle(f"model.onnx: onnxruntime refuses it: {error}") from error
-    inputs = [(i.name, i.type, i.shape[-1]) for i in session.get_inputs()]
+    inputs = [(i.name, i.type, tuple(i.shape[1:])) for i in session.get_inputs()]
     outputs = [(o.name, o.type) for o in session.get_outputs()]
-    width = len(bundle.card.feature_names)
-    if inputs != [("x", "tensor(float)", width)] or outputs != [("y", "tensor(float)")]:
-        expected = f"x float32 (batch, {width}) -> y float32 (batch, 1)"
+    shape = bundle.golden.features.shape[1:]
+    if inputs != [("x", "tensor(float)", shape)] or outputs != [("y", "tensor(float)")]:
+        expected = f"x float32 (batch, {', '.join(map(str, shape))}) -> y float32 (batch, 1)"
         raise MalformedBundle(f"model.onnx: got {inputs} -> {outputs}, expected {expected}")
     return session
 

@@ -23,6 +23,7 @@ from training.progress import Stages
 from training.registry import ModelVersion, Registry
 from training.search import search
 from training.settings import REPOSITORY, Settings
+from training.sources.base import with_file
 from training.tracking import SearchRuns, git_commit
 from training.trials import SearchPlan, TrialRecord
 
@@ -41,6 +42,7 @@ class TrainingOptions:
         seed: instead of the one in the YAML file.
         resume: whether a search that was killed goes on.
         reason: why this training, for the tags of its runs.
+        data: a file to learn from, for sources that read files.
     """
 
     families: tuple[str, ...] | None = None
@@ -48,6 +50,7 @@ class TrainingOptions:
     seed: int | None = None
     resume: bool = True
     reason: str = "by hand"
+    data: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ def train_workload(
     sections = load_sections(settings.workloads, workload)
     contract = Contract.model_validate(sections["contract"])
     config = TrainingConfig.model_validate(sections.get("training") or {})
+    if options.data is not None:
+        config = config.model_copy(update={"source": with_file(config.source, options.data)})
     families = _families(config, options)
     seed = config.seed if options.seed is None else options.seed
     with _only_one(settings.var / "tune" / f"{workload}.lock", workload):

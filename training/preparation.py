@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import numpy as np
 from features.contract import Contract
 from features.scaling import Moments, StandardScaler
 from features.workload import Workload, anchors_of, load_workload
+from training.baseline import fitted_baselines
 from training.config import TrainingConfig
-from training.dataset import Dataset, Splits, build_dataset, split_by_group
+from training.dataset import Dataset, build_dataset
 from training.families.base import Split
 from training.progress import Stages
 from training.sources.base import Mapper, cached_records, no_progress
+from training.splits import Splits, split_by_group, split_by_time
 
 _PARTS = 8
 
@@ -28,6 +31,7 @@ class Prepared:
     Attributes:
         splits: unscaled.
         train, valid: scaled by `scaler` and `target_scaler`, which were fitted on the train split.
+        baselines: what the fitted baselines say about the test split, (n,) in target units, by name.
     """
 
     contract: Contract
@@ -37,6 +41,7 @@ class Prepared:
     target_scaler: StandardScaler
     train: Split
     valid: Split
+    baselines: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def data_hash(self) -> str:
@@ -56,10 +61,10 @@ class Prepared:
 def prepare(
     contract: Contract, config: TrainingConfig, data: Path, seed: int, mapper: Mapper, stages: Stages
 ) -> Prepared:
-    """Make or read the records, cut the windows, split by entity, fit the scalers on the train split.
+    """Make or read the records, cut the windows, split them, fit the scalers on the train split.
 
     Raises:
-        ValueError: too few entities for four parts.
+        ValueError: too few entities for four parts, or a split by time of what has no times.
     """
     workload = load_workload(contract)
     progress = stages("Source data")
@@ -67,17 +72,27 @@ def prepare(
     entities = records[contract.entity].nunique()
     progress(entities, entities)
     dataset = build_dataset(contract, workload, records, mapper, stages("Windows and features"))
-    splits = split_by_group(dataset, seed, config.shares.as_tuple())
+    splits = _split(contract, config, dataset, seed)
     for name, part in vars(splits).items():
         if not len(part.target):
-            raise ValueError(f"shares.{name}: got no entity of {entities}, expected at least 1")
+            raise ValueError(f"shares.{name}: got no row of {entities} entities, expected at least 1")
     scaler = _fit_scaler(workload, splits.train, mapper)
     encoded = _encoded(workload, splits.train)[:, None]
     target_scaler = StandardScaler.fit([contract.target.name], [Moments.of(encoded)])
     train, valid = (
         scaled_split(workload, part, scaler, target_scaler) for part in (splits.train, splits.valid)
     )
-    return Prepared(contract, workload, splits, scaler, target_scaler, train, valid)
+    baselines = fitted_baselines(config.baselines, workload, splits)
+    return Prepared(contract, workload, splits, scaler, target_scaler, train, valid, baselines)
+
+
+def _split(contract: Contract, config: TrainingConfig, dataset: Dataset, seed: int) -> Splits:
+    shares = config.shares.as_tuple()
+    if config.split == "group":
+        return split_by_group(dataset, seed, shares)
+    if contract.window is None:
+        raise ValueError("training.split: got 'time', expected 'group' for a workload without a window")
+    return split_by_time(dataset, shares)
 
 
 def scaled_split(

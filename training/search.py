@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
@@ -38,6 +39,8 @@ _PLAN_FILE = "plan.json"
 _GRACE_STEPS = 5
 _REDUCTION = 3
 _MAX_STEPS = 100_000
+# Small networks share a GPU.
+_GPU_SHARE = 0.25
 # Tune's own tables, tensorboard files and handling of Ctrl-C are off; its state is written every second.
 _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -75,7 +78,8 @@ def search(
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         plan_file.write_text(wanted)
-    trainable = tune.with_parameters(_run_trial, family=plan.family, seed=plan.seed, train=train, valid=valid)
+    trial = tune.with_parameters(_run_trial, family=plan.family, seed=plan.seed, train=train, valid=valid)
+    trainable = tune.with_resources(trial, _claim(plan.family, ray.cluster_resources().get("GPU", 0.0)))
     experiment = directory / _EXPERIMENT
     with _tune_environment(), _listening(listener):
         if going_on and tune.Tuner.can_restore(str(experiment)):
@@ -87,6 +91,13 @@ def search(
     # what is finished is not continued: the same call later searches anew
     shutil.rmtree(directory)
     return best
+
+
+def _claim(family: str, gpus: float) -> dict[str, float]:
+    """What a trial needs: a core, and a part of a GPU if the cluster has some and the family can use it."""
+    if gpus and getattr(load_family(family), "uses_gpu", False):
+        return {"cpu": 1, "gpu": _GPU_SHARE}
+    return {"cpu": 1}
 
 
 def _run_trial(config: dict[str, Any], family: str, seed: int, train: Split, valid: Split) -> None:

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from features.config import BUILT_IN
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -15,7 +17,7 @@ class Settings:
 
     Attributes:
         var: everything that is made at run time; nothing else is written.
-        workloads: directory of the workload YAML files.
+        workloads: directory of a user's own workload YAML files; the built-in ones are known beside them.
         registry_uri: MLflow tracking and registry URI.
         store_url: SQLAlchemy URL of the journal.
     """
@@ -33,9 +35,7 @@ class Settings:
         var = Path(os.environ.get("RAYSONDE_VAR", REPOSITORY / "var")).resolve()
         return cls(
             var=var,
-            workloads=Path(
-                os.environ.get("RAYSONDE_WORKLOADS", REPOSITORY / "configs" / "workloads")
-            ).resolve(),
+            workloads=Path(os.environ.get("RAYSONDE_WORKLOADS") or BUILT_IN).resolve(),
             registry_uri=os.environ.get("RAYSONDE_REGISTRY_URI", f"sqlite:///{var}/mlflow/mlflow.db"),
             store_url=os.environ.get("RAYSONDE_STORE_URL", f"sqlite:///{var}/store.db"),
         )

@@ -148,8 +148,9 @@ def test_every_answer_over_http_is_the_offline_one(up: Path, clone: Path, record
     champions = Registry(settings).champions("apogee")
     models = {arm: load_model(read_bundle(Path(version.source))) for arm, version in champions.items()}
     compared = 0
-    for recording in load_recordings(contract, recorded_flights):
-        for arm, said in evaluate(contract, recording, models).items():
+    recordings = load_recordings(clone / "configs" / "workloads", contract, recorded_flights)
+    for recording, by_arm in evaluate(contract, recordings, models).items():
+        for arm, said in by_arm.items():
             if arm not in models:
                 continue  # a baseline
             of_log = (online["flight_id"] == recording.entity) & (online["source"] == recording.source)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from deployments.answers import Row
+from deployments.api import build_api
 from deployments.model_cache import BundleCache
 from deployments.predictor import DownstreamError
 from deployments.routing import ArmVersion, RoutingPolicy
 from deployments.service import Service
 from deployments.store import Store
-from tests.support.models import apogee_contract, make_parts
-from training.bundle import write_bundle
+from scripts.client import Connection, WorkloadClient
+from tests.support.models import make_parts
+from training.bundle import BundleParts, write_bundle
 from training.inference import load_model
 
 ARMS = ("linear", "mlp", "random_forest")
@@ -41,22 +48,51 @@ class LocalDownstream:
         ]
 
 
-class LocalSystem:
-    """One workload with an arm version each, its store and its cache under `folder`."""
+@dataclass(frozen=True)
+class LocalConnection(Connection):
+    app: Starlette
 
-    def __init__(self, folder: Path) -> None:
-        contract = apogee_contract()
+    def open(
+        self, connections: int = 16, transport: httpx.AsyncBaseTransport | None = None
+    ) -> httpx.AsyncClient:
+        return super().open(connections, httpx.ASGITransport(self.app))
+
+
+class LocalSystem:
+    """One workload with an arm version each, its store and its cache under `folder`.
+
+    Args:
+        folder: for all that it writes.
+        make: the bundle of an arm, from its name and number; apogee's unless told.
+    """
+
+    def __init__(self, folder: Path, make: Callable[[str, int], BundleParts] = make_parts) -> None:
+        self.parts = {arm: make(arm, number) for number, arm in enumerate(ARMS)}
+        self.contract = self.parts[ARMS[0]].contract
         self.store = Store(f"sqlite:///{folder}/store.db")
         self.store.create_tables()
-        self.cache = BundleCache(folder / "cache", contract)
+        self.cache = BundleCache(folder / "cache", self.contract)
         self.downstream = LocalDownstream(self.cache)
-        self.versions = {arm: self._version(folder, arm, number) for number, arm in enumerate(ARMS)}
-        self.store.seed_policy(contract.workload, POLICY)
-        self.store.put_arms(contract.workload, self.versions)
-        self.service = Service(contract, ARMS, self.downstream, self.store, self.cache)
+        self.versions = {arm: self._version(folder, arm) for arm in ARMS}
+        self.store.seed_policy(self.contract.workload, POLICY)
+        self.store.put_arms(self.contract.workload, self.versions)
+        self.service = Service(self.contract, ARMS, self.downstream, self.store, self.cache)
 
-    @staticmethod
-    def _version(folder: Path, arm: str, number: int) -> ArmVersion:
+    @property
+    def connection(self) -> Connection:
+        """To this service instead of over the network."""
+        app = Starlette(routes=[Mount(f"/{self.contract.workload}", build_api(self.service))])
+        return LocalConnection("http://system", None, app)
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[WorkloadClient]:
+        """The client of the commands, as if the service ran; the journal is written afterwards."""
+        await self.service.poll()
+        async with self.connection.open() as http:
+            yield WorkloadClient(http, self.contract.workload, self.contract.target.name)
+        await self.service.close()
+
+    def _version(self, folder: Path, arm: str) -> ArmVersion:
         path = folder / "bundles" / arm
-        bundle = write_bundle(make_parts(arm, number), path)
+        bundle = write_bundle(self.parts[arm], path)
         return ArmVersion(model_version="1", bundle=bundle, source=str(path))

@@ -83,6 +83,7 @@ def running_system(folder: Path, profile: str = "plain", routers: int = 1) -> It
     port, dashboard_port = free_port(), free_port()
     command = [sys.executable, "-m", "scripts", "up", "--port", str(port)]
     command += ["--dashboard-port", str(dashboard_port), "--profile", profile, "--config", str(config)]
+    command += ["--workloads", "apogee"]
     log = folder / "up.log"
     with log.open("wb") as file:
         process = subprocess.Popen(

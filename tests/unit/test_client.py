@@ -9,9 +9,8 @@ import httpx
 import orjson
 import pytest
 
-from features.contract import Contract
 from scripts.client import Connection, FeedbackCounts, NotRunning, Refused, WorkloadClient
-from tests.support.api import FakeSystem
+from tests.support.serving import ARMS, LocalSystem
 from training.settings import Settings
 
 
@@ -54,16 +53,34 @@ async def test_nothing_there_says_how_to_start_it() -> None:
                 await WorkloadClient(http, "apogee", "apogee_m").arms()
 
 
-async def test_the_key_is_sent(apogee: Contract) -> None:
-    async with FakeSystem(apogee).client() as http:
-        assert await WorkloadClient(http, "apogee", "apogee_m").arms() == ["exact", "high"]
+async def test_the_key_is_sent() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == "Bearer the-key"
+        return httpx.Response(200, json={"arms": {"mlp": {}, "linear": {}}})
+
+    connection = Connection("http://system", "the-key")
+    async with connection.open(transport=httpx.MockTransport(answer)) as http:
+        assert await WorkloadClient(http, "apogee", "apogee_m").arms() == ["mlp", "linear"]
 
 
-async def test_a_problem_document_becomes_its_reason(apogee: Contract) -> None:
-    async with FakeSystem(apogee).client(key=None) as http:
-        with pytest.raises(Refused, match="401: send the key") as caught:
-            await WorkloadClient(http, "apogee", "apogee_m").arms()
-    assert (caught.value.status, caught.value.detail) == (401, "send the key")
+async def test_a_problem_document_becomes_its_reason(tmp_path: Path) -> None:
+    async with LocalSystem(tmp_path).client() as client:
+        with pytest.raises(Refused) as caught:
+            await client.predict(b'{"flight_id": "A12", "samples": 7}')
+    assert caught.value.status == 422
+    assert caught.value.detail.startswith("samples: got 7, expected ")
+
+
+async def test_an_arm_is_named_or_the_system_chooses(tmp_path: Path) -> None:
+    system = LocalSystem(tmp_path)
+    instance = orjson.dumps(system.contract.example)
+    async with system.client() as client:
+        assert set(await client.arms()) == set(ARMS)
+        assert {arm: (await client.predict(instance, arm)).arm for arm in ARMS} == {arm: arm for arm in ARMS}
+        chosen = {(await client.predict(instance)).arm for _ in range(4)}
+    assert len(chosen) == 1  # the flight sticks to its arm
+    named = [row.named for _, row in system.store.predictions("apogee")]
+    assert named == [True] * len(ARMS) + [False] * 4
 
 
 @pytest.mark.parametrize(

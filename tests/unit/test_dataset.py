@@ -18,11 +18,11 @@ from training.dataset import (
     chunks_of,
     hash_records,
     matrix_of,
-    split_by_group,
     windows_of_chunk,
 )
 from training.settings import REPOSITORY
 from training.sources.base import LOG, WEIGHT, cached_records, load_source, no_progress, serial_map
+from training.splits import split_by_group
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
 WORKLOAD = load_workload(CONTRACT)

@@ -10,7 +10,7 @@ import pytest
 
 from training.families.base import Family, Split, load_family
 
-FAMILIES = ("mlp", "random_forest", "linear")
+FAMILIES = ("mlp", "random_forest", "linear", "gradient_boosting")
 
 
 class FixedTrial:

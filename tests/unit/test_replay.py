@@ -1,24 +1,30 @@
-"""Playing recordings: what is sent, when, and what is made of the answers."""
+"""Playing recordings: what is sent, when, and what is made of the answers; against a real service."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import orjson
 import pytest
+from toy.parts import toy_contract, toy_parts, toy_raw
 
 from features.contract import Contract
 from features.windows import windows_of
-from scripts.client import FeedbackCounts, WorkloadClient
+from scripts.evaluation import evaluate
 from scripts.marks import FRACTIONS, TimedPrediction, best_arm, coverage_of, marks_of, median_ape_percent
-from scripts.recordings import Recording, load_recordings
-from scripts.replay_files import write_marks, write_predictions
-from scripts.replay_picture import draw_recording
+from scripts.recordings import Recording
+from scripts.replay import _chosen, _factor, _pace, by_recording
+from scripts.replay_files import write_each, write_marks, write_predictions
 from scripts.replay_player import Played, Player
-from tests.support.api import FakeSystem
+from scripts.stream_schedule import Bursts, Steady
+from tests.support.flights import fly, rows_of
+from tests.support.serving import ARMS, LocalSystem
+from training.inference import Model
 
 EVENT_S = 10.0
 
@@ -28,56 +34,116 @@ def climb(contract: Contract, rate_hz: float, entity: str = "A12") -> Recording:
     times = np.arange(0, EVENT_S + 1e-9, 1 / rate_hz)
     rows = np.full((len(times), len(contract.fields)), np.nan)
     rows[:, 0], rows[:, 1] = times, 30 * times
-    return Recording(entity, "logger", rows, truth=300.0, event_s=EVENT_S, rate_hz=rate_hz)
+    return Recording(entity, "logger", rows, times, np.full(len(times), 300.0))
 
 
-async def play(system: FakeSystem, recordings: Sequence[Recording], **options: float) -> Played:
-    async with system.client() as http:
-        client = WorkloadClient(http, system.contract.workload, system.contract.target.name)
-        return await Player(system.contract, client, ["exact", "high"], **options).play(recordings)  # type: ignore[arg-type]
+def flight(contract: Contract, seed: int, entity: str = "A12") -> Recording:
+    samples, apogee_m = fly(seed)
+    rows = np.array(rows_of(contract, samples))
+    return Recording(entity, "logger", rows, samples[:, 0], np.full(len(rows), apogee_m))
 
 
-async def test_every_window_goes_to_every_arm(apogee: Contract) -> None:
+def rectangles(rows: int) -> list[Recording]:
+    """Rows of the toy table, one an entity, the last with an unknown truth."""
+    raw = toy_raw(rows)
+    truths = raw[:, 0] * raw[:, 1]
+    truths[-1] = np.nan
+    return [
+        Recording(f"thing-{n}", "", raw[n : n + 1], np.array([float(n)]), truths[n : n + 1])
+        for n in range(rows)
+    ]
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[LocalSystem]:
+    system = LocalSystem(tmp_path)
+    yield system
+    system.store.close()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[LocalSystem]:
+    system = LocalSystem(tmp_path, lambda arm, number: toy_parts(number))
+    yield system
+    system.store.close()
+
+
+async def play(system: LocalSystem, recordings: Sequence[Recording], **options: Any) -> Played:
+    async with system.client() as client:
+        return await Player(system.contract, client, ARMS, **options).play(recordings)
+
+
+def sent(system: LocalSystem) -> list[dict[str, Any]]:
+    rows = system.store.predictions(system.contract.workload, limit=100_000)
+    return [orjson.loads(row.payload) for _, row in rows]
+
+
+def truths(system: LocalSystem) -> dict[str, float]:
+    name = system.contract.target.name
+    joined = system.store.joined(system.contract.workload, limit=100_000)
+    return {row.prediction.id: row.truth[name] for row in joined}
+
+
+async def test_every_window_goes_to_every_arm(apogee: Contract, system: LocalSystem) -> None:
     recording = climb(apogee, 20)
     ends = [window.end_s for window in windows_of(apogee, recording.rows.tolist())]
-    played = await play(FakeSystem(apogee), [recording])
-    for arm in ("exact", "high"):
-        assert sorted(a.end_s for a in played.answers if a.arm == arm) == pytest.approx(ends)
-    assert len({a.prediction.id for a in played.answers}) == len(played.answers) == 2 * len(ends)
+    played = await play(system, [recording])
+    for arm in ARMS:
+        assert sorted(a.case.end_s for a in played.answers if a.arm == arm) == pytest.approx(ends)
+    assert len({a.prediction.id for a in played.answers}) == len(played.answers) == len(ARMS) * len(ends)
     assert played.failures == []
 
 
-async def test_an_instance_has_what_its_window_sees_and_no_nan(apogee: Contract) -> None:
-    system = FakeSystem(apogee)
+async def test_answers_are_those_of_the_offline_models(apogee: Contract, system: LocalSystem) -> None:
+    recordings = [flight(apogee, 3), flight(apogee, 4, "B7")]
+    online = by_recording(recordings, await play(system, recordings))
+    models = {arm: Model(parts) for arm, parts in system.parts.items()}
+    offline = evaluate(apogee, recordings, models)
+    for recording in recordings:
+        for arm in ARMS:
+            got = sorted(online[recording][arm], key=lambda p: p.end_s)
+            assert [p.end_s for p in got] == [p.end_s for p in offline[recording][arm]]
+            for field in ("value", "lower", "upper", "truth"):
+                expected = [getattr(p, field) for p in offline[recording][arm]]
+                np.testing.assert_allclose([getattr(p, field) for p in got], expected, rtol=1e-6)
+
+
+async def test_an_instance_has_what_its_window_sees_and_no_nan(apogee: Contract, system: LocalSystem) -> None:
     await play(system, [climb(apogee, 20)])
-    _, instance = system.asked[0]
-    assert set(instance) == {"id", "schema_version", "flight_id", "samples"}
-    assert instance["samples"][0] == {"time_s": 0.0, "altitude_m": 0.0}
-    assert max(len(sent["samples"]) for _, sent in system.asked) <= apogee.window.steps + 1  # type: ignore[union-attr]
+    instances = sent(system)
+    assert set(instances[0]) == {"id", "schema_version", "flight_id", "samples"}
+    assert {frozenset(sample) for one in instances for sample in one["samples"]} == {
+        frozenset(("time_s", "altitude_m"))
+    }
+    assert max(len(one["samples"]) for one in instances) <= apogee.window.steps + 1  # type: ignore[union-attr]
 
 
-async def test_the_truth_of_every_prediction_is_sent_afterwards(apogee: Contract) -> None:
-    system = FakeSystem(apogee)
+async def test_the_truth_of_every_prediction_is_sent_afterwards(
+    apogee: Contract, system: LocalSystem
+) -> None:
     played = await play(system, [climb(apogee, 20), climb(apogee, 50, "B7")])
-    assert system.truths == {a.prediction.id: 300.0 for a in played.answers}
-    assert played.feedback == FeedbackCounts(accepted=len(played.answers))
+    assert truths(system) == {a.prediction.id: 300.0 for a in played.answers}
+    assert played.feedback.accepted == len(played.answers)
 
 
-async def test_a_log_too_sparse_for_a_window_is_refused_in_the_words_of_the_system(apogee: Contract) -> None:
-    played = await play(FakeSystem(apogee), [climb(apogee, 0.5)])
+async def test_a_log_too_sparse_for_a_window_is_refused_in_the_words_of_the_system(
+    apogee: Contract, system: LocalSystem
+) -> None:
+    played = await play(system, [climb(apogee, 0.5)])
     assert played.answers == []
-    assert [(f.arm, f.status) for f in played.failures] == [("exact", 422), ("high", 422)]
+    assert [(f.arm, f.status) for f in played.failures] == [(arm, 422) for arm in ARMS]
     assert "expected a sample within 1.1 s of the one before" in played.failures[0].reason
     assert all(failure.refused for failure in played.failures)
 
 
-async def test_a_broken_arm_leaves_the_others_alone(apogee: Contract) -> None:
-    played = await play(FakeSystem(apogee, broken_arm="high"), [climb(apogee, 20)])
-    assert {a.arm for a in played.answers} == {"exact"}
-    assert {(f.arm, f.status, f.refused) for f in played.failures} == {("high", 503, False)}
+async def test_a_broken_arm_leaves_the_others_alone(apogee: Contract, system: LocalSystem) -> None:
+    system.downstream.down = {"mlp"}
+    played = await play(system, [climb(apogee, 20)])
+    assert {a.arm for a in played.answers} == {"linear", "random_forest"}
+    assert {(f.arm, f.status, f.refused) for f in played.failures} == {("mlp", 503, False)}
 
 
-async def test_speed_divides_the_time_between_samples(apogee: Contract) -> None:
+async def test_speed_divides_the_time_between_samples(apogee: Contract, system: LocalSystem) -> None:
     now_s = 100.0
 
     def clock() -> float:
@@ -87,8 +153,25 @@ async def test_speed_divides_the_time_between_samples(apogee: Contract) -> None:
         nonlocal now_s
         now_s += seconds
 
-    await play(FakeSystem(apogee), [climb(apogee, 20)], speed=4.0, clock=clock, sleep=sleep)  # type: ignore[arg-type]
+    await play(system, [climb(apogee, 20)], speed=4.0, clock=clock, sleep=sleep)
     assert now_s - 100.0 == pytest.approx(EVENT_S / 4)
+
+
+async def test_a_table_is_sent_row_by_row_and_a_truth_where_it_is_known(table: LocalSystem) -> None:
+    recordings = rectangles(12)
+    played = await play(table, recordings)
+    assert len(played.answers) == 12 * len(ARMS)
+    assert set(sent(table)[0]) == {"id", "schema_version", "thing", "length_m", "width_m", "noise"}
+    assert {one["thing"] for one in sent(table)} == {f"thing-{n}" for n in range(12)}
+    expected = {a.prediction.id: a.case.truth for a in played.answers if math.isfinite(a.case.truth)}
+    assert truths(table) == expected
+    assert len(expected) == 11 * len(ARMS)
+
+
+async def test_a_limit_counts_cases_whatever_the_arms(table: LocalSystem) -> None:
+    played = await play(table, rectangles(12), limit=5)
+    assert len(played.answers) == 5 * len(ARMS)
+    assert {a.case.recording.entity for a in played.answers} == {f"thing-{n}" for n in range(5)}
 
 
 def test_a_mark_is_the_last_prediction_at_or_before_its_time(apogee: Contract) -> None:
@@ -134,44 +217,56 @@ def test_coverage_counts_from_the_first_fraction_to_the_event(apogee: Contract) 
     assert coverage_of(predictions, "mlp") == (3, 4)
 
 
-async def test_files_have_a_row_a_log_arm_and_fraction(apogee: Contract, tmp_path: Path) -> None:
+async def test_files_have_a_row_a_log_arm_and_fraction(
+    apogee: Contract, system: LocalSystem, tmp_path: Path
+) -> None:
     recordings = [climb(apogee, 20), climb(apogee, 0.5, "B7")]
-    played = await play(FakeSystem(apogee), recordings)
+    played = await play(system, recordings)
     said = [
-        TimedPrediction(a.end_s, a.prediction.value, 1.0, 2.0) for a in played.answers if a.arm == "exact"
+        TimedPrediction(a.case.end_s, a.prediction.value, 1.0, 2.0) for a in played.answers if a.arm == "mlp"
     ]
-    marks = marks_of(recordings[0], "exact", said) + marks_of(recordings[1], "exact", [])
+    marks = marks_of(recordings[0], "mlp", said) + marks_of(recordings[1], "mlp", [])
     write_marks(tmp_path / "replay.csv", apogee, marks)
     write_predictions(tmp_path / "predictions.csv", apogee, played)
     rows = list(csv.DictReader((tmp_path / "replay.csv").read_text().splitlines()))
     assert ",".join(rows[0]) == "flight_id,source,arm,fraction,prediction,lower,upper,apogee_m,ape_percent"
     assert [float(row["fraction"]) for row in rows] == [*FRACTIONS, *FRACTIONS]
-    assert float(rows[0]["prediction"]) == pytest.approx(2 * 30 * 5)
+    (at_half,) = {p.value for p in said if p.end_s == 5.0}
+    assert float(rows[0]["prediction"]) == at_half
     assert (rows[4]["prediction"], rows[4]["ape_percent"], rows[4]["apogee_m"]) == ("", "", "300.0")
-    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 1 + len(played.answers)
+    written = list(csv.DictReader((tmp_path / "predictions.csv").read_text().splitlines()))
+    assert len(written) == len(played.answers)
+    assert list(written[0])[:5] == ["flight_id", "source", "arm", "end_s", "id"]
 
 
-def test_a_picture_is_drawn_even_of_a_log_without_answers(apogee: Contract, tmp_path: Path) -> None:
-    recording = climb(apogee, 20, "A 12/b")
-    said = {"mlp": [TimedPrediction(5, 290, 270, 310), TimedPrediction(6, 295, 280, 305)], "linear": []}
-    for predictions in (said, {"mlp": []}):
-        path = draw_recording(tmp_path, apogee, recording, predictions, "mlp")
-        assert path.name == "a-12-b-logger.png"
-        assert path.read_bytes().startswith(b"\x89PNG")
+async def test_files_of_a_table_have_a_row_a_row_and_arm_and_no_time(
+    table: LocalSystem, tmp_path: Path
+) -> None:
+    contract, recordings = toy_contract(), rectangles(3)
+    played = await play(table, recordings)
+    write_each(tmp_path / "replay.csv", contract, by_recording(recordings, played))
+    write_predictions(tmp_path / "predictions.csv", contract, played)
+    rows = list(csv.DictReader((tmp_path / "replay.csv").read_text().splitlines()))
+    assert ",".join(rows[0]) == "thing,source,arm,prediction,lower,upper,area_m2,error"
+    assert len(rows) == 3 * len(ARMS)
+    assert float(rows[0]["error"]) == float(rows[0]["prediction"]) - float(rows[0]["area_m2"])
+    assert (rows[-1]["area_m2"], rows[-1]["error"]) == ("", "")
+    assert "end_s" not in (tmp_path / "predictions.csv").read_text().splitlines()[0]
 
 
-def test_recorded_flights_end_at_their_apogee(apogee: Contract, recorded_flights: Path) -> None:
-    recordings = load_recordings(apogee, recorded_flights)
-    assert len(recordings) == 12
-    assert sum(recording.rate_hz >= 10 for recording in recordings) == 11
-    for recording in recordings:
-        assert (
-            recording.rows[-1, 0] <= recording.event_s < recording.rows[-1, 0] + 1 / recording.rate_hz + 0.1
-        )
-        assert (np.diff(recording.rows[:, 0]) > 0).all()
-
-
-def test_a_workload_without_a_reader_says_which_have_one(apogee: Contract, tmp_path: Path) -> None:
-    other = apogee.model_copy(update={"workload": "tides"})
-    with pytest.raises(ValueError, match=r"got 'tides', recordings are read of \['apogee'\]"):
-        load_recordings(other, tmp_path / "x.csv")
+def test_options_that_do_not_go_together_are_refused(apogee: Contract) -> None:
+    assert _pace(False, Bursts(), None) is None
+    assert _pace(True, Bursts(), None) == Bursts()
+    assert _pace(False, Bursts(), 50) == Steady(50)
+    with pytest.raises(ValueError, match="--bursts, --stress: got both"):
+        _pace(True, Bursts(), 50)
+    assert _factor("10", apogee) == 10
+    for wrong in ("0", "-1", "fast", "nan"):
+        with pytest.raises(ValueError, match=f"--speed: got '{wrong}', expected a number above 0, or max"):
+            _factor(wrong, apogee)
+    with pytest.raises(ValueError, match="rows of toy have no time: use --bursts"):
+        _factor("2", toy_contract())
+    recordings = [climb(apogee, 20, entity) for entity in ("A12", "B7")]
+    assert _chosen(recordings, "B7, ") == recordings[1:]
+    with pytest.raises(ValueError, match=r"--only: got \['C3'\], the file has \['A12', 'B7'\]"):
+        _chosen(recordings, "C3,B7")

@@ -65,6 +65,12 @@ def test_point_metrics_are_pinned() -> None:
     assert found["median_ape_percent"] == pytest.approx(5.0)
 
 
+def test_the_logarithmic_error_is_measured_where_it_is_asked_for() -> None:
+    truth, value = np.array([0.0, 9.0, 99.0]), np.array([0.0, 99.0, 9.0])
+    assert point_metrics(truth, value, "rmsle")["rmsle"] == pytest.approx(np.log(10) * np.sqrt(2 / 3))
+    assert "rmsle" not in point_metrics(truth, value)
+
+
 def test_the_ends_of_a_band_belong_to_it() -> None:
     predicted = Predicted(np.zeros(4), np.array([1.0, 2, 3, 4]), np.array([2.0, 4, 6, 8]))
     found = band_metrics(np.array([1.0, 4, 6.1, 3.9]), predicted)

@@ -20,7 +20,7 @@ class Split:
     """Scaled rows that a family learns from or is judged on.
 
     Attributes:
-        x: (n, features) float32, scaled.
+        x: (n, features) or (n, steps, features) float32, scaled.
         y: (n,) float32, scaled encoded target.
         weight: (n,) float32, mean 1.
     """
@@ -34,17 +34,17 @@ class Fitted(Protocol):
     """A trained model."""
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, features) -> (n,)."""
+        """(n, [steps,] features) -> (n,)."""
         ...
 
     def to_onnx(self) -> bytes:
-        """Serialised graph: input `x` float32 (batch, features), output `y` float32 (batch, 1)."""
+        """Serialised graph: input `x` float32 (batch, [steps,] features), output `y` float32 (batch, 1)."""
         ...
 
 
 @runtime_checkable
 class Family(Protocol):
-    """One kind of model."""
+    """One kind of model. It gets a part of a GPU, if there is one, when its attribute `uses_gpu` is true."""
 
     name: str
     iterative: bool  # whether `fit` reports more than once, so that ASHA can stop it early

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import Ridge
 
 from training.families.base import Params, Report, Split
+from training.flat import flat, with_input_shape
 
 # Products of inputs beyond this many standard deviations would run away.
 _CLIP = 3.0
@@ -34,8 +36,7 @@ class LinearFamily:
 
         There is nothing random in it: `seed` changes nothing.
         """
-        pairs = _pairs(train.x.shape[1]) if params["products"] else np.empty((2, 0), np.int64)
-        columns = _expand(train.x, pairs)
+        pairs, columns = expand(train.x, bool(params["products"]))
         delta = float(params["huber_delta"])
         weight = train.weight.astype(np.float64)
         ridge = Ridge(alpha=float(params["alpha"]))
@@ -43,7 +44,7 @@ class LinearFamily:
             ridge.fit(columns, train.y, sample_weight=weight)
             miss = np.abs(train.y - ridge.predict(columns))
             weight = train.weight * np.minimum(1.0, delta / np.maximum(miss, 1e-9))
-        fitted = FittedLinear(ridge.coef_, float(ridge.intercept_), pairs, train.x.shape[1])
+        fitted = FittedLinear(ridge.coef_, float(ridge.intercept_), pairs, train.x.shape[1:])
         report(1, float(np.average(np.abs(fitted.predict(valid.x) - valid.y), weights=valid.weight)))
         return fitted
 
@@ -52,16 +53,20 @@ class FittedLinear:
     """Coefficients of the clipped inputs, then of the products of `pairs` of them."""
 
     def __init__(
-        self, coefficients: NDArray[np.float64], intercept: float, pairs: NDArray[np.int64], inputs: int
+        self,
+        coefficients: NDArray[np.float64],
+        intercept: float,
+        pairs: NDArray[np.int64],
+        input_shape: tuple[int, ...],
     ) -> None:
         self._coefficients = coefficients.astype(np.float32)
         self._intercept = np.float32(intercept)
         self._pairs = pairs
-        self._inputs = inputs
+        self._input_shape = input_shape
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, features) -> (n,)."""
-        expanded = _expand(np.asarray(x, np.float32), self._pairs)
+        """(n, *input_shape) -> (n,)."""
+        expanded = _with_products(flat(np.asarray(x, np.float32)), self._pairs)
         return np.asarray(expanded @ self._coefficients + self._intercept, dtype=np.float32)
 
     def to_onnx(self) -> bytes:
@@ -85,21 +90,23 @@ class FittedLinear:
         graph = helper.make_graph(
             nodes,
             "linear",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", self._inputs])],
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", math.prod(self._input_shape)])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 1])],
             [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
         onnx.checker.check_model(model)
-        return bytes(model.SerializeToString())
+        return bytes(with_input_shape(model, self._input_shape).SerializeToString())
 
 
-def _pairs(inputs: int) -> NDArray[np.int64]:
-    """(2, n) all pairs of columns, a column with itself included."""
-    return np.array(np.triu_indices(inputs), dtype=np.int64)
+def expand(x: NDArray[np.float32], products: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Pairs (2, k) of flat inputs, none without `products`; the clipped inputs with their products."""
+    inputs = flat(x)
+    pairs = np.array(np.triu_indices(inputs.shape[1] if products else 0), dtype=np.int64)
+    return pairs, _with_products(inputs, pairs)
 
 
-def _expand(x: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float32]:
+def _with_products(x: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float32]:
     clipped = np.clip(x, -_CLIP, _CLIP)
     return np.hstack([clipped, clipped[:, pairs[0]] * clipped[:, pairs[1]]])
 

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.families.base import Params, Report, Split
+from training.flat import flat, with_input_shape
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
 _PATIENCE = 12
 _MEMBERS = 4
+_LEAST_BATCHES, _LEAST_BATCH = 12, 64
 
 
 class MlpFamily:
@@ -43,9 +45,11 @@ class MlpFamily:
         Reports the weighted mean absolute error on `valid`, in scaled units.
         """
         generator = torch.Generator().manual_seed(seed)
-        network = _Network(train.x.shape[1], int(params["width"]), int(params["depth"]), generator)
-        x, y, weight = (torch.from_numpy(np.ascontiguousarray(a)) for a in (train.x, train.y, train.weight))
-        epochs, size = int(params["epochs"]), min(int(params["batch_size"]), len(y))
+        network = _Network(flat(train.x).shape[1], int(params["width"]), int(params["depth"]), generator)
+        x, y, weight = (
+            torch.from_numpy(np.ascontiguousarray(a)) for a in (flat(train.x), train.y, train.weight)
+        )
+        epochs, size = int(params["epochs"]), _batch_size(int(params["batch_size"]), len(y))
         batches = max(len(y) // size, 1)
         optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -69,19 +73,25 @@ class MlpFamily:
             elif epoch - best_epoch >= _PATIENCE:
                 break
         network.load_state_dict(best_state)
-        return FittedMlp(network)
+        return FittedMlp(network, train.x.shape[1:])
+
+
+def _batch_size(wanted: int, rows: int) -> int:
+    """As wanted; smaller where few rows would make few steps."""
+    return min(wanted, max(rows // _LEAST_BATCHES, _LEAST_BATCH), rows)
 
 
 class FittedMlp:
     """A trained network."""
 
-    def __init__(self, network: _Network) -> None:
+    def __init__(self, network: _Network, input_shape: tuple[int, ...]) -> None:
         self._network = network.eval()
+        self._input_shape = input_shape
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, features) -> (n,)."""
+        """(n, *input_shape) -> (n,)."""
         with torch.no_grad():
-            y = self._network(torch.from_numpy(np.ascontiguousarray(x, np.float32)))
+            y = self._network(torch.from_numpy(np.ascontiguousarray(flat(x), np.float32)))
             return np.asarray(y[:, 0].numpy())
 
     def to_onnx(self) -> bytes:
@@ -97,7 +107,7 @@ class FittedMlp:
         )
         assert program is not None, "the dynamo exporter returns a program"
         buffer = io.BytesIO()
-        onnx.save(program.model_proto, buffer)
+        onnx.save(with_input_shape(program.model_proto, self._input_shape), buffer)
         return buffer.getvalue()
 
 
@@ -147,7 +157,7 @@ class _Layers(nn.Module):  # type: ignore[misc]
 
 def _absolute_error(network: _Network, split: Split) -> float:
     with torch.no_grad():
-        found = network(torch.from_numpy(np.ascontiguousarray(split.x)))[:, 0].numpy()
+        found = network(torch.from_numpy(np.ascontiguousarray(flat(split.x))))[:, 0].numpy()
     return float(np.average(np.abs(found - split.y), weights=split.weight))
 
 

@@ -11,6 +11,7 @@ from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import RandomForestRegressor
 
 from training.families.base import Params, Report, Split
+from training.flat import flat, with_input_shape
 
 
 class RandomForestFamily:
@@ -36,8 +37,8 @@ class RandomForestFamily:
             random_state=seed,
             n_jobs=1,
         )
-        forest.fit(train.x, train.y, sample_weight=train.weight)
-        fitted = FittedForest(forest)
+        forest.fit(flat(train.x), train.y, sample_weight=train.weight)
+        fitted = FittedForest(forest, train.x.shape[1:])
         report(1, float(np.average(np.abs(fitted.predict(valid.x) - valid.y), weights=valid.weight)))
         return fitted
 
@@ -45,12 +46,13 @@ class RandomForestFamily:
 class FittedForest:
     """A grown forest."""
 
-    def __init__(self, forest: RandomForestRegressor) -> None:
+    def __init__(self, forest: RandomForestRegressor, input_shape: tuple[int, ...]) -> None:
         self._forest = forest
+        self._input_shape = input_shape
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, features) -> (n,)."""
-        return np.asarray(self._forest.predict(x), dtype=np.float32)
+        """(n, *input_shape) -> (n,)."""
+        return np.asarray(self._forest.predict(flat(x)), dtype=np.float32)
 
     def to_onnx(self) -> bytes:
         """See `training.families.base.Fitted`."""
@@ -63,7 +65,7 @@ class FittedForest:
                 if name == last:
                     node.output[position] = "y"
         graph.output[0].name = "y"
-        return bytes(model.SerializeToString())
+        return bytes(with_input_shape(model, self._input_shape).SerializeToString())
 
 
 FAMILY = RandomForestFamily()

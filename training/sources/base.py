@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -70,11 +71,30 @@ def load_source(contract: Contract, options: Mapping[str, Any]) -> Source:
         ValueError: no module is named, or it has no `make_source`.
     """
     rest = dict(options)
-    name = rest.pop("module", None)
+    make = _maker(rest.pop("module", None))
+    return make(contract, **rest)
+
+
+def with_file(options: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """The options with `file` as what the source reads.
+
+    Raises:
+        ValueError: it reads no files: its `make_source` has no option `path`.
+        FileNotFoundError: no such file.
+    """
+    name = options.get("module")
+    if "path" not in signature(_maker(name)).parameters:
+        raise ValueError(f"data: got {str(file)!r}, but {name} makes its data itself and reads no file")
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}")
+    return {**options, "path": str(file.resolve())}
+
+
+def _maker(name: str | None) -> Callable[..., Source]:
     make = getattr(import_module(name), "make_source", None) if name else None
     if make is None:
         raise ValueError(f"training.source.module: got {name!r}, expected a module with make_source()")
-    return cast(Source, make(contract, **rest))
+    return cast(Callable[..., Source], make)
 
 
 def cached_records(

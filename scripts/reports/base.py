@@ -1,0 +1,79 @@
+"""What judges the predictions of a workload, and which one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from features.contract import Contract
+from scripts.marks import Predictions
+from scripts.recordings import recorded_config
+from scripts.tables import TextTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from training.bundle import Card
+
+# records of a file and the cards of the arms -> tables of more than what models say about each case
+MoreTables = Callable[[Contract, "pd.DataFrame", Mapping[str, "Card"]], list[TextTable]]
+
+
+@runtime_checkable
+class Report(Protocol):
+    """Judges what arms, and baselines beside them, say about recordings.
+
+    Attributes:
+        about: for the page: what was recorded, and what of it the models may have seen.
+        more: tables for the page that only this workload has; None for none.
+    """
+
+    @property
+    def about(self) -> str: ...  # noqa: D102
+
+    @property
+    def more(self) -> MoreTables | None: ...  # noqa: D102
+
+    def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
+        """The arm that did best."""
+        ...
+
+    def headline(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> TextTable:
+        """Errors side by side."""
+        ...
+
+    def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
+        """All for the page, the headline first."""
+        ...
+
+    def write(self, path: Path, contract: Contract, predictions: Predictions) -> None:
+        """As CSV."""
+        ...
+
+    def draw(
+        self, directory: Path, contract: Contract, predictions: Predictions, best: str
+    ) -> Iterator[Path]:
+        """Pictures, one after the other."""
+        ...
+
+
+def load_report(workloads: Path, contract: Contract) -> Report:
+    """The report that the YAML file names, else that in `scripts.workloads`, else errors one by one.
+
+    Raises:
+        TypeError: the module named has no `REPORT`, or that is none.
+    """
+    from scripts.reports.each import EachReport
+
+    name = recorded_config(workloads, contract.workload).report
+    if name is None:
+        name = f"scripts.workloads.{contract.workload}"
+        if find_spec(name) is None:
+            return EachReport()
+    found = getattr(import_module(name), "REPORT", None)
+    if not isinstance(found, Report):
+        raise TypeError(f"{name}.REPORT: got {type(found).__name__}, expected a scripts.reports.base.Report")
+    return found

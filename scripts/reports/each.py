@@ -1,0 +1,80 @@
+"""Workloads where every prediction has a truth of its own: rows of a table, and windows of a series."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.contract import Contract
+from scripts.marks import Predictions
+from scripts.replay_files import write_each
+from scripts.reports.base import MoreTables
+from scripts.scores import best_by, names_in, said_by, score_of
+from scripts.tables import TextTable, number, share
+
+# more recordings than these are not told one by one
+_MOST_TOLD = 20
+
+
+@dataclass(frozen=True)
+class EachReport:
+    """The `scripts.reports.base.Report` of such a workload; its contract says which error counts."""
+
+    about: str = ""
+    more: MoreTables | None = None
+
+    def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
+        """The arm with the lowest error of the contract's metric."""
+        return best_by(predictions, arms, contract.target.metric)
+
+    def headline(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> TextTable:
+        """Errors and coverage; with the share of the first baseline's error, if there is one."""
+        metric = contract.target.metric
+        shown = list(dict.fromkeys((metric, "rmse", "mae")))
+        scores = {name: score_of(said_by(predictions, name), metric) for name in names_in(predictions)}
+        baseline = next((name for name in scores if name not in arms), None)
+        against = (f"{metric} / {baseline}",) if baseline else ()
+        rows = []
+        for name, score in scores.items():
+            errors = [number(score.error(one)) for one in shown]
+            if baseline:
+                reference = scores[baseline].error(metric)
+                errors.append(number(score.error(metric) / reference if reference else math.nan))
+            rows.append((name, *errors, share(score.inside, score.banded)))
+        count = max((score.count for score in scores.values()), default=0)
+        title = f"Errors in {contract.target.unit} over {count:,} predictions"
+        return TextTable(title, ("", *shown, *against, "in band"), tuple(rows))
+
+    def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
+        """The headline; the same of each recording where there are a few."""
+        found = [self.headline(contract, predictions, arms)]
+        if 1 < len(predictions) <= _MOST_TOLD:
+            found.append(_each_recording(contract, predictions))
+        return found
+
+    def write(self, path: Path, contract: Contract, predictions: Predictions) -> None:
+        """A row an arm and case."""
+        write_each(path, contract, predictions)
+
+    def draw(
+        self, directory: Path, contract: Contract, predictions: Predictions, best: str
+    ) -> Iterator[Path]:
+        """A picture a series, or one of the whole table."""
+        from scripts.replay_each_picture import draw_series, draw_table  # matplotlib
+
+        if contract.window is None:
+            yield draw_table(directory, contract, predictions, best)
+            return
+        for recording, said in predictions.items():
+            yield draw_series(directory, contract, recording, said, best)
+
+
+def _each_recording(contract: Contract, predictions: Predictions) -> TextTable:
+    metric, names = contract.target.metric, names_in(predictions)
+    rows = tuple(
+        (recording.title, *(number(score_of(said.get(name, ()), metric).error(metric)) for name in names))
+        for recording, said in predictions.items()
+    )
+    return TextTable(f"{metric} of each recording", ("", *names), rows)

@@ -1,0 +1,101 @@
+"""Recordings whose one truth comes about at their end: errors at fractions of the time to that event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.contract import Contract
+from scripts.marks import (
+    FAST_HZ,
+    FRACTIONS,
+    Mark,
+    Predictions,
+    all_marks,
+    best_arm,
+    coverage_of,
+    median_ape_percent,
+)
+from scripts.replay_files import write_marks
+from scripts.reports.base import MoreTables
+from scripts.scores import names_in
+from scripts.tables import TextTable, number, share
+
+_FRACTION_HEADER = tuple(f"at {fraction:g}" for fraction in FRACTIONS)
+
+
+@dataclass(frozen=True)
+class EventReport:
+    """The `scripts.reports.base.Report` of such a workload."""
+
+    about: str = ""
+    more: MoreTables | None = None
+
+    def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
+        """See `scripts.marks.best_arm`."""
+        return best_arm(all_marks(predictions), arms)
+
+    def headline(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> TextTable:
+        """Median errors by arm and fraction, on the faster logs."""
+        fast = sum(recording.rate_hz >= FAST_HZ for recording in predictions)
+        title = f"median absolute error in %, {fast} logs of {FAST_HZ:g} Hz and more"
+        return _errors(title, predictions, all_marks(predictions), arms, FAST_HZ)
+
+    def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
+        """The faster logs, all logs, and each log of the best arm."""
+        marks = all_marks(predictions)
+        fast = sum(recording.rate_hz >= FAST_HZ for recording in predictions)
+        note = (
+            f"Median absolute error in % of `{contract.target.name}`, of the last prediction at or before a "
+            "fraction of the time to the event. Below the arms stand rules of physics on the same windows. "
+            "*In band* is the share of truths inside the prediction bands from "
+            f"{FRACTIONS[0]:g} of the time on. The bands are set on simulations, where they hold their "
+            "nominal share (see below); where the share is lower on recordings, real sensors are worse than "
+            "simulated ones."
+        )
+        return [
+            _errors(f"{fast} logs of {FAST_HZ:g} Hz and more", predictions, marks, arms, FAST_HZ, note),
+            _errors(f"All {len(predictions)} logs", predictions, marks, arms, 0.0),
+            _each_log(predictions, marks, best_arm(marks, arms)),
+        ]
+
+    def write(self, path: Path, contract: Contract, predictions: Predictions) -> None:
+        """A row a log, arm and fraction."""
+        write_marks(path, contract, all_marks(predictions))
+
+    def draw(
+        self, directory: Path, contract: Contract, predictions: Predictions, best: str
+    ) -> Iterator[Path]:
+        """A picture a log."""
+        from scripts.replay_picture import draw_recording  # matplotlib: not before --help is answered
+
+        for recording, said in predictions.items():
+            yield draw_recording(directory, contract, recording, said, best)
+
+
+def _errors(
+    title: str,
+    predictions: Predictions,
+    marks: Sequence[Mark],
+    arms: Sequence[str],
+    minimum_rate_hz: float,
+    note: str = "",
+) -> TextTable:
+    rows = []
+    for name in names_in(predictions):
+        medians = [median_ape_percent(marks, name, f, minimum_rate_hz) for f in FRACTIONS]
+        inside, of = coverage_of(predictions, name, minimum_rate_hz) if name in arms else (0, 0)
+        rows.append((name, *map(number, medians), share(inside, of)))
+    return TextTable(title, ("", *_FRACTION_HEADER, "in band"), tuple(rows), note)
+
+
+def _each_log(predictions: Predictions, marks: Sequence[Mark], arm: str) -> TextTable:
+    rows = []
+    for recording in predictions:
+        errors = [mark.ape_percent for mark in marks if mark.recording is recording and mark.arm == arm]
+        cells = (recording.title, f"{recording.rate_hz:.0f}", f"{recording.truth:,.0f}")
+        rows.append((*cells, *map(number, errors)))
+    return TextTable(
+        f"Error of {arm} in %, log by log", ("log", "Hz", "truth", *_FRACTION_HEADER), tuple(rows)
+    )

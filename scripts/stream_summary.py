@@ -1,0 +1,91 @@
+"""What a stream tells when it is over: rates, errors and latencies by arm."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from features.contract import Contract
+from scripts.client import Prediction
+from scripts.marks import TimedPrediction
+from scripts.replay_player import Failure
+from scripts.replay_summary import show_failures, show_truths
+from scripts.scores import score_of
+from scripts.stream_player import Sent, Streamed
+from scripts.tables import TextTable, number
+
+QUANTILES = (50, 95, 99)
+
+
+def stream_table(contract: Contract, sent: Sequence[Sent]) -> TextTable:
+    """A row an arm that answered, one for what none answered, and one for all."""
+    elapsed_s = max((one.ended_s for one in sent), default=0.0)
+    groups: dict[str, list[Sent]] = {}
+    for one in sent:
+        answered = isinstance(one.outcome, Prediction)
+        groups.setdefault(one.outcome.arm if answered else "no answer", []).append(one)
+    metric = contract.target.metric
+    rows = [_row(name, groups[name], elapsed_s, metric) for name in sorted(groups)]
+    if len(groups) != 1 or not sent:
+        rows.append(_row("all", sent, elapsed_s, metric))
+    header = ("", "requests", "per s", "errors", *(f"p{q}" for q in QUANTILES), metric)
+    title = f"{len(sent):,} requests in {elapsed_s:.1f} s, latencies in ms"
+    return TextTable(title, header, tuple(rows))
+
+
+def _row(name: str, sent: Sequence[Sent], elapsed_s: float, metric: str) -> tuple[str, ...]:
+    answers = [(one, one.outcome) for one in sent if isinstance(one.outcome, Prediction)]
+    latencies_ms = [1000 * one.latency_s for one, _ in answers]
+    quantiles = np.percentile(latencies_ms, QUANTILES) if answers else [math.nan] * len(QUANTILES)
+    said = [
+        TimedPrediction(one.case.end_s, answer.value, answer.lower, answer.upper, one.case.truth)
+        for one, answer in answers
+    ]
+    return (
+        name,
+        f"{len(sent):,}",
+        number(len(sent) / elapsed_s if elapsed_s else math.nan),
+        f"{100 * (1 - len(answers) / len(sent)):.3g} %" if sent else "-",
+        *(number(float(value)) for value in quantiles),
+        number(score_of(said, metric).error(metric)),
+    )
+
+
+def show_stream(console: Console, contract: Contract, streamed: Streamed, dropped_truths: int) -> None:
+    """The table, how late the client itself was, the truths, and the reasons of failures."""
+    console.print(stream_table(contract, streamed.sent).rich("all"))
+    if streamed.sent:
+        late_ms = 1000 * float(np.percentile([one.sent_s - one.due_s for one in streamed.sent], 99))
+        fallbacks = sum(isinstance(one.outcome, Prediction) and one.outcome.fallback for one in streamed.sent)
+        console.print(
+            f"latencies count from when a request was due; 99 % were sent within {late_ms:.0f} ms of it\n"
+            f"answered by a fallback: {fallbacks}",
+            highlight=False,
+        )
+    show_truths(console, streamed.feedback, streamed.truth_failures)
+    if dropped_truths:
+        console.print(f"{dropped_truths} truths were not due yet and were not sent", highlight=False)
+    show_failures(console, [one.outcome for one in streamed.sent if isinstance(one.outcome, Failure)])
+
+
+def write_stream(path: Path, contract: Contract, sent: Sequence[Sent]) -> None:
+    """A row a request, by number; empty cells where there was no answer."""
+    header = ["request", contract.entity, "due_s", "sent_s", "latency_ms", "status", "arm", "prediction_id"]
+    header += ["prediction", "lower", "upper", contract.target.name]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for one in sorted(sent, key=lambda s: s.number):
+            times = [f"{one.due_s:.4f}", f"{one.sent_s:.4f}", f"{1000 * one.latency_s:.2f}"]
+            truth = "" if math.isnan(one.case.truth) else repr(one.case.truth)
+            said = one.outcome
+            if isinstance(said, Failure):
+                answer = [said.status or "", said.arm, "", "", "", ""]
+            else:
+                answer = [200, said.arm, said.id, *map(repr, (said.value, said.lower, said.upper))]
+            writer.writerow([one.number, one.case.recording.entity, *times, *answer, truth])

@@ -1,0 +1,159 @@
+"""docs/adding-a-workload.md, word for word: two files, a training, a start, a request."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scripts.processes import of_run
+from scripts.run_state import RunState
+from tests.support.page import block_with, blocks_of, write_files
+from tests.support.system import free_port, wait_until
+from training.settings import REPOSITORY
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+BLOCKS = blocks_of(REPOSITORY / "docs" / "adding-a-workload.md")
+START_S = 240.0
+RMSE = 2  # column of the table that a training ends with: version, MAE, RMSE
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the page's files, and a `raysonde` that keeps its state there."""
+    home = tmp_path_factory.mktemp("user")
+    write_files(BLOCKS, home)
+    assert sorted(path.name for path in (home / "mine").iterdir()) == ["diabetes.py", "diabetes.yaml"]
+    command = home / "bin" / "raysonde"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m scripts "$@"\n')
+    command.chmod(0o755)
+    return home
+
+
+@pytest.fixture(scope="module")
+def environment(home: Path) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "RAYSONDE_"))}
+    return inherited | {
+        "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        "RAYSONDE_VAR": str(home / "var"),
+        "PYTHONUNBUFFERED": "1",
+        "COLUMNS": "80",
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(home: Path, environment: dict[str, str]) -> str:
+    """What the page's training prints."""
+    done = subprocess.run(
+        block_with(BLOCKS, "raysonde train").split(),
+        cwd=home,
+        env=environment | {"RAY_AUTH_MODE": "disabled"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def port(home: Path, environment: dict[str, str], trained: str) -> Iterator[int]:
+    """Of the system that the page's second command starts."""
+    port, dashboard_port = free_port(), free_port()
+    ports = ["--port", str(port), "--dashboard-port", str(dashboard_port)]
+    output = home / "up.txt"
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            block_with(BLOCKS, "raysonde up").split() + ports,
+            cwd=home,
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def ready() -> bool:
+        assert process.poll() is None, output.read_text()[-5000:]
+        return "raysonde is ready after" in output.read_text()
+
+    try:
+        wait_until(ready, START_S, "the page's system is ready")
+        assert "training the first ones" not in output.read_text()
+        yield port
+        state = RunState.read(home / "var")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(120) == 0
+        assert state is not None
+        assert of_run(state.run_id) == []
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(120)
+
+
+def numbers(table: str) -> dict[str, list[str]]:
+    """Cells of each row of a table of champions, by its first word; a baseline has no version."""
+    rows = {}
+    for line in table.split("New champions")[1].splitlines():
+        cells = re.split(r" {2,}", line.strip())
+        if cells[-1] == "baseline":
+            rows[cells[0]] = ["", *cells[1:]]
+        elif re.fullmatch(r"[0-9a-f]{10}", cells[-1].split()[-1] if cells[-1] else ""):
+            rows[cells[0]] = cells[1:]
+    return rows
+
+
+def test_the_training_ends_with_the_table_of_the_page(trained: str) -> None:
+    shown, printed = numbers(block_with(BLOCKS, "New champions")), numbers(trained)
+    assert (
+        list(printed) == list(shown) == ["gradient_boosting", "random_forest", "always_152", "line_over_bmi"]
+    )
+    for baseline in ("always_152", "line_over_bmi"):
+        assert printed[baseline] == shown[baseline]
+    for arm in ("gradient_boosting", "random_forest"):
+        # which trials are stopped early depends on the machine
+        assert float(printed[arm][RMSE]) == pytest.approx(float(shown[arm][RMSE]), rel=0.1)
+        assert float(printed[arm][RMSE]) < float(shown["line_over_bmi"][RMSE])
+
+
+def test_the_request_of_the_page_is_answered_as_there(
+    home: Path, environment: dict[str, str], port: int
+) -> None:
+    command = block_with(BLOCKS, "curl").replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=home, env=environment, capture_output=True, text=True, check=True
+    )
+    answer, documented = json.loads(done.stdout), json.loads(block_with(BLOCKS, '{"id"'))
+    assert list(answer) == list(documented)
+    assert answer["arm"] == documented["arm"]
+    expected = documented["prediction"]["progression"]
+    assert answer["prediction"]["progression"] == pytest.approx(expected, rel=0.15)
+    lower, upper = answer["interval"]["progression"]
+    assert lower < answer["prediction"]["progression"] < upper
+
+
+def test_only_the_chosen_workload_runs_and_refuses_in_the_words_of_its_contract(
+    home: Path, environment: dict[str, str], port: int
+) -> None:
+    key = (home / "var" / "api-key").read_text().strip()
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"}
+    ) as client:
+        assert client.get("/healthz").json()["workloads"] == {"diabetes": "ready"}
+        row = json.loads((home / "var" / "examples" / "diabetes.json").read_text())
+        assert client.post("/diabetes/predict", json=row).status_code == 200
+        refused = client.post("/diabetes/predict", json=row | {"bmi": 2260})
+    assert refused.status_code == 422
+    assert "bmi: got 2260" in refused.json()["detail"]
+    assert "kg/m2" in refused.json()["detail"]

@@ -1,0 +1,65 @@
+"""Cross-validation: every row is predicted once, by what has not seen its entity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from toy.parts import toy_contract
+from toy.source import ToySource
+
+from training import crossval
+from training.crossval import cross_validate
+from training.sources.base import no_progress, serial_map
+from training.splits import Splits
+
+CONTRACT = toy_contract()
+RECORDS = ToySource(things=80, seed=1).records(serial_map, no_progress)
+LINEAR = {"linear": {"alpha": 0.1, "products": True, "huber_delta": 0.5}}
+
+
+def test_every_row_is_predicted_from_the_other_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Splits] = []
+    told: list[tuple[int, int]] = []
+    said = crossval._said
+
+    def watch(workload: Any, splits: Splits, *rest: Any) -> Iterator[Any]:
+        seen.append(splits)
+        return said(workload, splits, *rest)
+
+    monkeypatch.setattr(crossval, "_said", watch)
+    found = cross_validate(CONTRACT, RECORDS, LINEAR, folds=4, progress=lambda *done: told.append(done))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    for splits in seen:
+        groups = [set(part.group.tolist()) for part in (splits.train, splits.valid, splits.test)]
+        assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
+        assert [len(group) for group in groups] == [54, 6, 20]
+    assert sum(len(splits.test.target) for splits in seen) == len(RECORDS) == len(found.truth)
+    assert np.bincount(found.fold).tolist() == [160, 160, 160, 160]
+
+
+def test_predictions_stand_beside_their_truths() -> None:
+    found = cross_validate(CONTRACT, RECORDS, LINEAR)
+    assert list(found.values) == ["linear", "product"]
+    metrics = found.metrics()
+    assert metrics["product"]["mae"] == pytest.approx(
+        np.abs(RECORDS["length_m"] * RECORDS["width_m"] - RECORDS["area_m2"]).mean()
+    )
+    assert metrics["linear"]["mae"] < 2 * metrics["product"]["mae"]
+    errors = found.fold_errors("linear")
+    assert len(errors) == 5
+    assert np.average(errors) == pytest.approx(metrics["linear"]["mae"], rel=1e-6)
+
+
+def test_the_same_seed_gives_the_same_and_another_deals_anew() -> None:
+    first, second, other = (cross_validate(CONTRACT, RECORDS, LINEAR, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.values["linear"], second.values["linear"])
+    assert (first.fold != other.fold).any()
+
+
+@pytest.mark.parametrize("folds", [1, 81])
+def test_folds_that_cannot_be_dealt_are_refused(folds: int) -> None:
+    with pytest.raises(ValueError, match=f"folds: got {folds} for 80 entities"):
+        cross_validate(CONTRACT, RECORDS, LINEAR, folds=folds)

@@ -1,0 +1,67 @@
+"""The transport of streams, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from scripts.client import Connection, NotRunning, Refused, WorkloadClient
+from scripts.lean_transport import LeanTransport
+
+ANSWERS = {
+    "/toy/info": b"200 OK\r\ncontent-type: application/json\r\n\r\n" + b'{"arms": {"mlp": {}}}',
+    "/toy/predict": b'503 Busy\r\ncontent-type: application/problem+json\r\n\r\n{"detail": "no answer now"}',
+}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[tuple[str, list[str]]]:
+    """Its address and what it was sent; it never answers what it does not know."""
+    heads: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        heads.append(head)
+        answer = ANSWERS.get(head.split()[1])
+        if answer is None:
+            await reader.read()
+        else:
+            first, body = answer.split(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 " + first + b"\r\nconnection: close\r\n\r\n" + body)
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", heads
+
+
+async def test_requests_go_with_their_headers_and_answers_come_whole(server: tuple[str, list[str]]) -> None:
+    url, heads = server
+    async with Connection(url, "the-key").open(transport=LeanTransport(4)) as http:
+        client = WorkloadClient(http, "toy", "area_m2")
+        assert await client.arms() == ["mlp"]
+        with pytest.raises(Refused, match="503: no answer now"):
+            await client.predict(b"{}", "mlp")
+    info, predict = (head.lower() for head in heads)
+    assert "authorization: bearer the-key" in info
+    assert "raysonde-arm: mlp" in predict
+    assert "content-length: 2" in predict
+
+
+async def test_silence_is_no_answer(server: tuple[str, list[str]]) -> None:
+    url, _ = server
+    async with Connection(url, None).open(transport=LeanTransport(4, timeout_s=0.2)) as http:
+        with pytest.raises(NotRunning, match=r"no answer within 0\.2 s"):
+            await WorkloadClient(http, "unknown", "area_m2").arms()
+
+
+async def test_nobody_there_is_no_answer() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        async with Connection(url, None).open(transport=LeanTransport(4)) as http:
+            with pytest.raises(NotRunning, match="nothing answers at"):
+                await WorkloadClient(http, "toy", "area_m2").arms()

@@ -1,0 +1,50 @@
+"""The Serve config fits the workloads' files, and no part of serving names one of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from deployments.routing import RoutingPolicy
+from features.config import load_sections
+from training.settings import REPOSITORY
+
+WORKLOADS = REPOSITORY / "configs" / "workloads"
+NAMES = sorted(path.stem for path in WORKLOADS.glob("*.yaml"))
+CONFIG: dict[str, Any] = yaml.safe_load((REPOSITORY / "serve_config.yaml").read_text())
+APPLICATIONS = {app["name"]: app for app in CONFIG["applications"]}
+
+
+def test_every_workload_has_its_application() -> None:
+    assert [*NAMES, "root"] == sorted(APPLICATIONS, key=lambda name: (name == "root", name))
+    assert sorted(APPLICATIONS["root"]["args"]["workloads"]) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_application_has_a_deployment_for_each_arm(name: str) -> None:
+    app = APPLICATIONS[name]
+    sections = load_sections(WORKLOADS, name)
+    arms = RoutingPolicy.model_validate(sections["routing"]).arms
+    assert (app["route_prefix"], app["args"]) == (f"/{name}", {"workload": name})
+    assert {one["name"] for one in app["deployments"]} == {"Router", "FeatureScaler", "Steward", *arms}
+    assert set(sections["training"]["families"]) == set(arms)
+
+
+def test_all_replicas_together_leave_a_core_of_two() -> None:
+    claimed = 0.0
+    for app in APPLICATIONS.values():
+        for one in app["deployments"]:
+            most = one.get("autoscaling_config", {}).get("max_replicas", one.get("num_replicas", 1))
+            claimed += most * one["ray_actor_options"]["num_cpus"]
+    assert claimed <= 1.0
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "deployments").rglob("*.py")), ids=lambda path: str(path.name)
+)
+def test_nothing_in_serving_names_a_workload(path: Any) -> None:
+    words = set(re.findall(r"[a-z]+", path.read_text().lower()))
+    assert not words & set(NAMES)

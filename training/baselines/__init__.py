@@ -1,0 +1,1 @@
+"""Rules that are fitted for comparison with the models, see `training.baseline`."""

@@ -1,0 +1,145 @@
+"""How good families are on a recorded table: each part is predicted by models that learnt from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.contract import Contract
+from features.scaling import Moments, StandardScaler
+from features.workload import Workload, anchors_of, load_workload
+from training.baseline import fitted_baselines
+from training.dataset import Dataset, build_dataset
+from training.evaluation import point_metrics
+from training.families.base import Params, load_family
+from training.preparation import scaled_split
+from training.sources.base import Progress, no_progress
+from training.splits import Splits
+
+FloatArray = NDArray[np.float64]
+
+# Of the rows that a model may learn from, those that it stops early by.
+_VALID_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What families and baselines say about rows that they have not learnt from.
+
+    Attributes:
+        metric: of the contract's target.
+        truth: (n,) in target units.
+        fold: (n,) number of the part that each row was in.
+        values: (n,) predictions by name; families first, then baselines.
+    """
+
+    metric: str
+    truth: FloatArray
+    fold: NDArray[np.int64]
+    values: Mapping[str, FloatArray]
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """`point_metrics` over all rows, by name."""
+        return {name: point_metrics(self.truth, value, self.metric) for name, value in self.values.items()}
+
+    def fold_errors(self, name: str) -> list[float]:
+        """The metric in each part."""
+        found = []
+        for number in np.unique(self.fold):
+            rows = self.fold == number
+            found.append(point_metrics(self.truth[rows], self.values[name][rows], self.metric)[self.metric])
+        return found
+
+
+def cross_validate(
+    contract: Contract,
+    records: pd.DataFrame,
+    params: Mapping[str, Params],
+    *,
+    baselines: tuple[str, ...] = (),
+    folds: int = 5,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> CrossValidation:
+    """Deal the entities of `records` out to `folds` parts and predict each from the others.
+
+    Args:
+        contract: of the workload.
+        records: as a source makes them.
+        params: of each family, by its name in `load_family`.
+        baselines: modules of baselines that are fitted.
+        folds: number of parts.
+        seed: of the parts and the models.
+        progress: told of each part that is done.
+
+    Raises:
+        ValueError: fewer than two folds, or fewer entities than folds.
+        FieldError: the records lack a column, or hold what the contract does not allow.
+    """
+    workload = load_workload(contract)
+    dataset = build_dataset(contract, workload, records)
+    fold = _deal(dataset.group, folds, seed)
+    values: dict[str, FloatArray] = {}
+    for number in range(folds):
+        splits = _splits(dataset, fold, number, seed)
+        said = dict(_said(workload, splits, params, seed))
+        said |= {**workload.baselines(splits.test.features), **fitted_baselines(baselines, workload, splits)}
+        for name, value in said.items():
+            values.setdefault(name, np.empty(len(fold)))[fold == number] = _within(contract, value)
+        progress(number + 1, folds)
+    return CrossValidation(contract.target.metric, dataset.target, fold, values)
+
+
+def _deal(group: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """(n,) the part of each row; the rows of an entity are in one part."""
+    names, code = np.unique(group, return_inverse=True)
+    if not 2 <= folds <= len(names):
+        raise ValueError(f"folds: got {folds} for {len(names)} entities, expected 2 to as many as there are")
+    part = np.arange(len(names)) % folds
+    return np.asarray(np.random.default_rng(seed).permutation(part)[code])
+
+
+def _splits(dataset: Dataset, fold: NDArray[np.int64], number: int, seed: int) -> Splits:
+    """The part `number` to test, the others to learn from; nothing to calibrate."""
+    others = np.unique(dataset.group[fold != number])
+    valid = np.random.default_rng([seed, number]).permutation(others)[
+        : max(int(_VALID_SHARE * len(others)), 1)
+    ]
+    in_valid = np.isin(dataset.group, valid)
+    none = np.array([], dtype=np.int64)
+    return Splits(
+        train=dataset.take(np.flatnonzero((fold != number) & ~in_valid)),
+        valid=dataset.take(np.flatnonzero(in_valid)),
+        calibrate=dataset.take(none),
+        test=dataset.take(np.flatnonzero(fold == number)),
+    )
+
+
+def _said(
+    workload: Workload, splits: Splits, params: Mapping[str, Params], seed: int
+) -> Iterator[tuple[str, FloatArray]]:
+    """The predictions of every family for the test part, by the same scaling that a training makes."""
+    scaler = StandardScaler.fit(workload.feature_names, [Moments.of(splits.train.features)])
+    anchors = anchors_of(workload, splits.train.features)
+    encoded = workload.encode_target(splits.train.target, anchors)[:, None]
+    target_scaler = StandardScaler.fit(["target"], [Moments.of(encoded)])
+    train, valid, test = (
+        scaled_split(workload, part, scaler, target_scaler)
+        for part in (splits.train, splits.valid, splits.test)
+    )
+    for family, chosen in params.items():
+        fitted = load_family(family).fit(chosen, train, valid, seed, lambda *_: None)
+        output = fitted.predict(test.x).astype(np.float64)[:, None]
+        decoded = workload.decode_target(
+            target_scaler.inverse(output)[:, 0], anchors_of(workload, splits.test.features)
+        )
+        yield load_family(family).name, decoded
+
+
+def _within(contract: Contract, value: FloatArray) -> FloatArray:
+    """As served predictions are."""
+    return np.clip(value, contract.target.minimum, contract.target.maximum)

@@ -1,0 +1,152 @@
+"""A few small gated recurrent networks (torch) that answer with their mean, for sequences of features.
+
+Source: Cho et al. (2014), "Learning phrase representations using RNN encoder-decoder for statistical
+machine translation", as torch.nn.GRU has it.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from training.device import pick_device
+from training.families.base import Params, Report, Split
+
+# Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
+_CLIP = 5.0
+_PATIENCE = 8
+_MEMBERS = 3
+
+
+class GruFamily:
+    """`training.families.base.Family`; one report an epoch. Rows without steps are sequences of one."""
+
+    name = "gru"
+    iterative = True
+    uses_gpu = True
+
+    def search_space(self, trial: Any) -> None:
+        """Shape, step size, regularisation, where the loss turns from square to absolute, and the device."""
+        trial.suggest_categorical("width", [24, 32, 48])
+        trial.suggest_float("learning_rate", 1e-3, 8e-3, log=True)
+        trial.suggest_float("weight_decay", 1e-5, 1e-2, log=True)
+        trial.suggest_float("huber_delta", 0.2, 2.0, log=True)
+        trial.suggest_categorical("batch_size", [256, 512])
+        trial.suggest_categorical("epochs", [24])
+        trial.suggest_categorical("device", ["auto"])
+
+    def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedGru:
+        """Adam with a one-cycle step size; the weights of the best epoch on `valid` are kept.
+
+        Reports the weighted mean absolute error on `valid`, in scaled units.
+        """
+        device = pick_device(str(params.get("device", "auto")))
+        network = _new_network(train.x.shape[-1], int(params["width"]), seed).to(device)
+        order = torch.Generator().manual_seed(seed)
+        x, y, weight = (
+            torch.from_numpy(np.ascontiguousarray(a)).to(device)
+            for a in (_sequences(train.x), train.y, train.weight)
+        )
+        epochs, size = int(params["epochs"]), min(int(params["batch_size"]), len(y))
+        batches = len(y) // size
+        optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=float(params["learning_rate"]), total_steps=epochs * batches, pct_start=0.2
+        )
+        loss_of = nn.HuberLoss(reduction="none", delta=float(params["huber_delta"]))
+        best_loss, best_state, best_epoch = np.inf, copy.deepcopy(network.state_dict()), 0
+        for epoch in range(epochs):
+            rows_in_order = torch.randperm(len(y), generator=order)[: batches * size].to(device)
+            for rows in rows_in_order.split(size):
+                optimizer.zero_grad()
+                found = network.members(x[rows])[:, :, 0]
+                loss = (weight[rows] * loss_of(found, y[rows].expand_as(found))).sum(0).mean()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+            loss_now = _absolute_error(network, valid, device)
+            report(epoch + 1, loss_now)
+            if loss_now < best_loss:
+                best_loss, best_state, best_epoch = loss_now, copy.deepcopy(network.state_dict()), epoch
+            elif epoch - best_epoch >= _PATIENCE:
+                break
+        network.load_state_dict(best_state)
+        return FittedGru(network.cpu(), train.x.shape[1:])
+
+
+class FittedGru:
+    """A trained network, on the CPU."""
+
+    def __init__(self, network: _Network, input_shape: tuple[int, ...]) -> None:
+        self._network = network.eval()
+        self._input_shape = input_shape
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, *input_shape) -> (n,)."""
+        with torch.no_grad():
+            y = self._network(torch.from_numpy(np.ascontiguousarray(x, np.float32)))
+            return np.asarray(y[:, 0].numpy())
+
+    def to_onnx(self) -> bytes:
+        """See `training.families.base.Fitted`."""
+        program = torch.onnx.export(
+            self._network,
+            (torch.zeros(2, *self._input_shape),),
+            input_names=["x"],
+            output_names=["y"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None, "the dynamo exporter returns a program"
+        buffer = io.BytesIO()
+        onnx.save(program.model_proto, buffer)
+        return buffer.getvalue()
+
+
+class _Network(nn.Module):  # type: ignore[misc]
+    """`_MEMBERS` networks that differ in how they start, each with a linear path from the last step."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.recurrent = nn.ModuleList(nn.GRU(inputs, width, batch_first=True) for _ in range(_MEMBERS))
+        self.last = nn.ModuleList(nn.Linear(width + inputs, 1) for _ in range(_MEMBERS))
+
+    def members(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, [steps,] inputs) -> (members, n, 1)."""
+        clipped = torch.clamp(_sequences(x), -_CLIP, _CLIP)
+        pairs = zip(self.recurrent, self.last, strict=True)
+        ends = [last(torch.cat((gru(clipped)[0][:, -1], clipped[:, -1]), 1)) for gru, last in pairs]
+        return torch.stack(ends)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, [steps,] inputs) -> (n, 1)."""
+        return self.members(x).mean(dim=0)
+
+
+def _new_network(inputs: int, width: int, seed: int) -> _Network:
+    """Its start depends on `seed`, and torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _Network(inputs, width)
+
+
+def _sequences(x: Any) -> Any:
+    """An array or tensor (n, features) -> (n, 1, features); of sequences as it is."""
+    return x[:, None] if x.ndim == 2 else x
+
+
+def _absolute_error(network: _Network, split: Split, device: torch.device) -> float:
+    with torch.no_grad():
+        found = network(torch.from_numpy(np.ascontiguousarray(split.x)).to(device))[:, 0].cpu().numpy()
+    return float(np.average(np.abs(found - split.y), weights=split.weight))
+
+
+FAMILY = GruFamily()
