@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import FastAPI, Header, Request, Response
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from deployments import documents as docs
 from deployments import problems
@@ -58,8 +58,6 @@ class ArmInfo(BaseModel):
 
 class Info(BaseModel):
     """What is being served."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     workload: str
     description: str

@@ -19,7 +19,7 @@ from deployments.answers import Prediction, Row
 from deployments.breaker import CircuitBreaker
 from deployments.coalescer import Coalescer
 from deployments.errors import NoArmAvailable, Overloaded
-from deployments.instances import Instance
+from deployments.instances import Instance, stack
 from deployments.routing import ArmVersion, Decision, RoutingTable, choose
 
 log = logging.getLogger(__name__)
@@ -186,7 +186,7 @@ class Predictor:
     async def _attempt_chunk(
         self, table: RoutingTable, decision: Decision, instances: list[Instance]
     ) -> tuple[str, Sequence[Row]]:
-        raw = np.stack([instance.raw for instance in instances])
+        raw = stack(instances)
         return await self._attempt(table, decision, lambda arm: self._downstream(arm, table.arms[arm], raw))
 
     async def _call_rows(self, key: tuple[str, ArmVersion], rows: list[NDArray[np.float64]]) -> Sequence[Row]:

@@ -92,6 +92,15 @@ class LocalSystem:
             yield WorkloadClient(http, self.contract.workload, self.contract.target.name)
         await self.service.close()
 
+    @asynccontextmanager
+    async def http(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Plain HTTP on the routes of the workload; the journal is written afterwards."""
+        await self.service.poll()
+        transport = httpx.ASGITransport(build_api(self.service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            yield client
+        await self.service.close()
+
     def _version(self, folder: Path, arm: str) -> ArmVersion:
         path = folder / "bundles" / arm
         bundle = write_bundle(self.parts[arm], path)

@@ -37,11 +37,8 @@ def system(folder: Path) -> Iterator[LocalSystem]:
 @pytest.fixture
 async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
     system.downstream.down.clear()
-    await system.service.poll()
-    transport = httpx.ASGITransport(build_api(system.service))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with system.http() as client:
         yield client
-    await system.service.close()
 
 
 async def test_an_answer_has_the_form_of_the_design(client: httpx.AsyncClient, system: LocalSystem) -> None:

@@ -43,11 +43,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
 
 @pytest.fixture
 async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
-    await system.service.poll()
-    transport = httpx.ASGITransport(build_api(system.service))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with system.http() as client:
         yield client
-    await system.service.close()
 
 
 async def test_an_answer_carries_kaggles_id_and_column(client: httpx.AsyncClient) -> None:

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.api import build_api
 from deployments.instances import InstanceParser
 from tests.support.serving import LocalSystem
 from tests.support.weather import weather_contract, weather_instance, weather_parts
@@ -29,11 +28,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
 
 @pytest.fixture
 async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
-    await system.service.poll()
-    transport = httpx.ASGITransport(build_api(system.service))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with system.http() as client:
         yield client
-    await system.service.close()
 
 
 async def test_an_instance_of_five_hours_is_answered(client: httpx.AsyncClient, system: LocalSystem) -> None:

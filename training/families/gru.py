@@ -6,7 +6,6 @@ machine translation", as torch.nn.GRU has it.
 
 from __future__ import annotations
 
-import copy
 import io
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import nn
 
 from training.device import pick_device
 from training.families.base import Params, Report, Split
+from training.torch_fit import export, fit_members
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
@@ -43,41 +43,19 @@ class GruFamily:
         trial.suggest_categorical("device", ["auto"])
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedGru:
-        """Adam with a one-cycle step size; the weights of the best epoch on `valid` are kept.
-
-        Reports the weighted mean absolute error on `valid`, in scaled units.
-        """
+        """See `training.torch_fit.fit_members`."""
         device = pick_device(str(params.get("device", "auto")))
         network = _new_network(train.x.shape[-1], int(params["width"]), seed).to(device)
-        order = torch.Generator().manual_seed(seed)
-        x, y, weight = (
-            torch.from_numpy(np.ascontiguousarray(a)).to(device)
-            for a in (_sequences(train.x), train.y, train.weight)
+        fit_members(
+            network,
+            train,
+            valid,
+            params,
+            batch_size=min(int(params["batch_size"]), len(train.y)),
+            patience=_PATIENCE,
+            generator=torch.Generator().manual_seed(seed),
+            report=report,
         )
-        epochs, size = int(params["epochs"]), min(int(params["batch_size"]), len(y))
-        batches = len(y) // size
-        optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=float(params["learning_rate"]), total_steps=epochs * batches, pct_start=0.2
-        )
-        loss_of = nn.HuberLoss(reduction="none", delta=float(params["huber_delta"]))
-        best_loss, best_state, best_epoch = np.inf, copy.deepcopy(network.state_dict()), 0
-        for epoch in range(epochs):
-            rows_in_order = torch.randperm(len(y), generator=order)[: batches * size].to(device)
-            for rows in rows_in_order.split(size):
-                optimizer.zero_grad()
-                found = network.members(x[rows])[:, :, 0]
-                loss = (weight[rows] * loss_of(found, y[rows].expand_as(found))).sum(0).mean()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-            loss_now = _absolute_error(network, valid, device)
-            report(epoch + 1, loss_now)
-            if loss_now < best_loss:
-                best_loss, best_state, best_epoch = loss_now, copy.deepcopy(network.state_dict()), epoch
-            elif epoch - best_epoch >= _PATIENCE:
-                break
-        network.load_state_dict(best_state)
         return FittedGru(network.cpu(), train.x.shape[1:])
 
 
@@ -96,18 +74,8 @@ class FittedGru:
 
     def to_onnx(self) -> bytes:
         """See `training.families.base.Fitted`."""
-        program = torch.onnx.export(
-            self._network,
-            (torch.zeros(2, *self._input_shape),),
-            input_names=["x"],
-            output_names=["y"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            dynamo=True,
-            verbose=False,
-        )
-        assert program is not None, "the dynamo exporter returns a program"
         buffer = io.BytesIO()
-        onnx.save(program.model_proto, buffer)
+        onnx.save(export(self._network, self._input_shape), buffer)
         return buffer.getvalue()
 
 
@@ -141,12 +109,6 @@ def _new_network(inputs: int, width: int, seed: int) -> _Network:
 def _sequences(x: Any) -> Any:
     """An array or tensor (n, features) -> (n, 1, features); of sequences as it is."""
     return x[:, None] if x.ndim == 2 else x
-
-
-def _absolute_error(network: _Network, split: Split, device: torch.device) -> float:
-    with torch.no_grad():
-        found = network(torch.from_numpy(np.ascontiguousarray(split.x)).to(device))[:, 0].cpu().numpy()
-    return float(np.average(np.abs(found - split.y), weights=split.weight))
 
 
 FAMILY = GruFamily()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import io
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import nn
 
 from training.families.base import Params, Report, Split
 from training.flat import flat, with_input_shape
+from training.torch_fit import export, fit_members
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
@@ -40,39 +41,20 @@ class MlpFamily:
         trial.suggest_categorical("epochs", [30])
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedMlp:
-        """Adam with a one-cycle step size; the weights of the best epoch on `valid` are kept.
-
-        Reports the weighted mean absolute error on `valid`, in scaled units.
-        """
+        """See `training.torch_fit.fit_members`."""
         generator = torch.Generator().manual_seed(seed)
-        network = _Network(flat(train.x).shape[1], int(params["width"]), int(params["depth"]), generator)
-        x, y, weight = (
-            torch.from_numpy(np.ascontiguousarray(a)) for a in (flat(train.x), train.y, train.weight)
+        inputs = flat(train.x).shape[1]
+        network = _Network(inputs, int(params["width"]), int(params["depth"]), generator)
+        fit_members(
+            network,
+            replace(train, x=flat(train.x)),
+            replace(valid, x=flat(valid.x)),
+            params,
+            batch_size=_batch_size(int(params["batch_size"]), len(train.y)),
+            patience=_PATIENCE,
+            generator=generator,
+            report=report,
         )
-        epochs, size = int(params["epochs"]), _batch_size(int(params["batch_size"]), len(y))
-        batches = max(len(y) // size, 1)
-        optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=float(params["learning_rate"]), total_steps=epochs * batches, pct_start=0.2
-        )
-        loss_of = nn.HuberLoss(reduction="none", delta=float(params["huber_delta"]))
-        best_loss, best_state, best_epoch = np.inf, network.state_dict(), 0
-        for epoch in range(epochs):
-            order = torch.randperm(len(y), generator=generator)
-            for rows in order[: batches * size].split(size):
-                optimizer.zero_grad()
-                found = network.members(x[rows])[:, :, 0]
-                loss = (weight[rows] * loss_of(found, y[rows].expand_as(found))).sum(0).mean()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-            loss_now = _absolute_error(network, valid)
-            report(epoch + 1, loss_now)
-            if loss_now < best_loss:
-                best_loss, best_state, best_epoch = loss_now, copy.deepcopy(network.state_dict()), epoch
-            elif epoch - best_epoch >= _PATIENCE:
-                break
-        network.load_state_dict(best_state)
         return FittedMlp(network, train.x.shape[1:])
 
 
@@ -96,18 +78,9 @@ class FittedMlp:
 
     def to_onnx(self) -> bytes:
         """See `training.families.base.Fitted`."""
-        program = torch.onnx.export(
-            self._network,
-            (torch.zeros(2, self._network.inputs),),
-            input_names=["x"],
-            output_names=["y"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            dynamo=True,
-            verbose=False,
-        )
-        assert program is not None, "the dynamo exporter returns a program"
+        graph = export(self._network, (self._network.inputs,))
         buffer = io.BytesIO()
-        onnx.save(with_input_shape(program.model_proto, self._input_shape), buffer)
+        onnx.save(with_input_shape(graph, self._input_shape), buffer)
         return buffer.getvalue()
 
 
@@ -153,12 +126,6 @@ class _Layers(nn.Module):  # type: ignore[misc]
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, inputs) or (members, n, inputs) -> (members, n, outputs)."""
         return torch.matmul(x, self.weight) + self.bias
-
-
-def _absolute_error(network: _Network, split: Split) -> float:
-    with torch.no_grad():
-        found = network(torch.from_numpy(np.ascontiguousarray(flat(split.x))))[:, 0].numpy()
-    return float(np.average(np.abs(found - split.y), weights=split.weight))
 
 
 FAMILY = MlpFamily()
