@@ -133,7 +133,7 @@ def _said(
     )
     for family, chosen in params.items():
         fitted = load_family(family).fit(chosen, train, valid, seed, lambda *_: None)
-        output = fitted.predict(test.x).astype(np.float64)[:, None]
+        output = fitted.predict(test.x).astype(np.float64)
         decoded = workload.decode_target(
             target_scaler.inverse(output)[:, 0], anchors_of(workload, splits.test.features)
         )

@@ -99,7 +99,7 @@ def scaled_split(
     workload: Workload, part: Dataset, scaler: StandardScaler, target_scaler: StandardScaler
 ) -> Split:
     """What a family sees of a part of the data."""
-    y = target_scaler.transform(_encoded(workload, part)[:, None])[:, 0]
+    y = target_scaler.transform(_encoded(workload, part)[:, None])
     weight = part.weight / part.weight.mean()
     return Split(
         scaler.transform(part.features).astype(np.float32), y.astype(np.float32), weight.astype(np.float32)

@@ -53,11 +53,11 @@ def make_parts(family: str, variant: int = 0) -> BundleParts:
     scaler = StandardScaler.fit(workload.feature_names, [Moments.of(features)])
     target_scaler = StandardScaler.fit((contract.target.name,), [Moments.of(encoded[:, None])])
     x = scaler.transform(features).astype(np.float32)
-    y = target_scaler.transform(encoded[:, None])[:, 0].astype(np.float32)
+    y = target_scaler.transform(encoded[:, None]).astype(np.float32)
     split = Split(x, y, np.ones(len(x), dtype=np.float32))
     params = {"alpha": 10.0 ** (1 + variant), "products": False, "huber_delta": 0.5}
     fitted = load_family("linear").fit(params, split, split, seed=0, report=lambda step, loss: None)
-    predicted = target_scaler.inverse(fitted.predict(x).astype(np.float64)[:, None])[:, 0]
+    predicted = target_scaler.inverse(fitted.predict(x).astype(np.float64))[:, 0]
     interval = calibrate(workload.interval_scale(anchors), encoded - predicted, 0.9)
     card = Card(
         workload=contract.workload,
