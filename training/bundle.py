@@ -84,7 +84,7 @@ class Golden:
 class BundleParts:
     """What a bundle holds.
 
-    `onnx` takes `x` float32 (batch, features) or (batch, steps, features), gives `y` float32 (batch, outputs).
+    `onnx` takes `x` float32 (batch, features) or (batch, steps, features) and gives `y` (batch, outputs).
     """
 
     onnx: bytes

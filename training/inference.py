@@ -106,7 +106,7 @@ class ArmRuntime:
     def encoded(self, scaled: Scaled) -> FloatArray:
         """What the model itself says, (n, outputs), as `Task.encode` has it."""
         (output,) = self._session.run(["y"], {"x": np.ascontiguousarray(scaled.matrix, dtype=np.float32)})
-        rows = np.asarray(output, dtype=np.float64).reshape(len(scaled.matrix), -1)
+        rows = np.asarray(output, dtype=np.float64).reshape(-1, len(self.task.output_names))
         return self._bundle.target_scaler.inverse(rows)
 
     def check_golden(self) -> None:

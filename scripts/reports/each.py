@@ -38,7 +38,7 @@ class EachReport:
             name: score_of(said_by(predictions, name), contract.target) for name in names_in(predictions)
         }
         baseline = next((name for name in scores if name not in arms), None)
-        against = (f"{metric} / {baseline}".replace("_", " "),) if baseline else ()
+        against = (f"{metric.replace('_', ' ')} / {baseline}",) if baseline else ()
         rows = []
         for name, score in scores.items():
             errors = [number(score.error(one)) for one in shown]

@@ -119,7 +119,7 @@ def assert_answers_are_of_their_versions(load: Load, versions: dict[str, ModelVe
         for bundle, version in versions.items()
     }
     got = np.array([a["prediction"]["apogee_m"] for _, a in load.answers])
-    expected = np.array([offline[a["bundle"]].value[which] for which, a in load.answers])
+    expected = np.array([offline[a["bundle"]]["prediction"][which] for which, a in load.answers])
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
