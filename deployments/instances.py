@@ -159,8 +159,9 @@ def instance_model(contract: Contract) -> type[BaseModel]:
         fields |= values
     else:
         sample = create_model(f"{contract.workload}_sample", __config__=config, **values)
-        limits = Field(min_length=2, max_length=contract.window.max_samples, fail_fast=True)
-        description = f"oldest first, the last {contract.window.length_s:g} s or more"
+        window = contract.window
+        limits = Field(min_length=window.min_samples, max_length=window.max_samples, fail_fast=True)
+        description = f"oldest first, {window.samples_text}"
         fields["samples"] = (Annotated[list[sample], limits], Field(description=description))
     if contract.example:
         config["json_schema_extra"] = {"examples": [contract.example]}

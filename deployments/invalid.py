@@ -53,7 +53,7 @@ def _expected(contract: Contract, one: Any, batch: bool) -> str:
     if name == "schema_version":
         return repr(contract.schema_version)
     if name == "samples" and contract.window:
-        return f"a list of 2 to {contract.window.max_samples} samples"
+        return f"a list of {contract.window.min_samples} to {contract.window.max_samples} samples"
     if name == "instances":
         return "a list of at least one instance"
     return "an object"

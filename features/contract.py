@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from features.targets import Target, TaskName
+from features.window_spec import WindowSpec
 
 RATE_CHANNEL = "observed_rate_hz"
 
@@ -98,25 +99,6 @@ class FieldSpec(_Frozen):
         return f"a finite number of {self.unit} in [{self.minimum:g}, {self.maximum:g}]"
 
 
-class WindowSpec(_Frozen):
-    """The window that a model sees: the last `length_s` seconds on a grid of `rate_hz`, every `stride_s`."""
-
-    time: str = Field(description="the field that holds the time in seconds")
-    length_s: float = Field(gt=0)
-    stride_s: float = Field(gt=0)
-    rate_hz: float = Field(gt=0)
-    max_gap_s: float = Field(gt=0, description="two samples further apart than this break a window")
-    start_slack_steps: float = Field(
-        default=1.0, ge=0, description="a first sample this many grid steps late still covers the window"
-    )
-    max_samples: int = Field(default=4096, gt=1, description="most samples in one instance")
-
-    @property
-    def steps(self) -> int:
-        """Grid points in a window."""
-        return round(self.length_s * self.rate_hz)
-
-
 class Contract(_Frozen):
     """The whole contract of one workload. The order of `fields` is the order of the matrix columns."""
 
@@ -152,7 +134,7 @@ class Contract(_Frozen):
             raise ValueError(f"window.time: got {self.window.time!r}, expected one of {names}")
         categories = [f.name for f in self.fields if f.categories]
         if self.window and categories:
-            # a value between two categories has no meaning, and the grid of a window needs such values
+            # a value between two categories has no meaning, and a window needs such values
             raise ValueError(f"fields: got the categories {categories} in a window, expected numbers only")
         for position, spec in enumerate(self.fields):
             if spec.fill and spec.fill.reads and spec.fill.reads not in names[:position]:

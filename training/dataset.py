@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
+from features.window_spec import PointWindow
 from features.windows import Window, windows_of
 from features.workload import Workload
 from training.sources.base import LOG, WEIGHT, Mapper, Progress, no_progress, serial_map
@@ -113,9 +114,14 @@ def build_dataset(
 
 
 def raw_type(contract: Contract) -> type[np.floating]:
-    """float32, which halves the memory, unless it moves times by more than a hundredth of a grid step."""
+    """float32, which halves the memory, unless it moves times by more than a hundredth of a grid step.
+
+    Points may be as close as they like, so that theirs stay as they are.
+    """
     if contract.window is None:
         return np.float32
+    if isinstance(contract.window, PointWindow):
+        return np.float64
     spec = contract.fields[contract.field_names.index(contract.window.time)]
     latest_s = np.float32(max(abs(spec.minimum), abs(spec.maximum)))
     return np.float32 if np.spacing(latest_s) * contract.window.rate_hz < 0.01 else np.float64
