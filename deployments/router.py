@@ -24,6 +24,7 @@ from deployments.routing import ArmVersion
 from deployments.service import Service
 from deployments.store import Store
 from deployments.versioned import ReplicaOptions
+from deployments.ward import Served
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +60,9 @@ class Router:
         open_on_loopback: bool,
         scaler: DeploymentHandle,
         arms: dict[str, DeploymentHandle],
-        steward: DeploymentHandle,
+        steward: DeploymentHandle | None,
     ) -> None:
-        del steward  # bound here so that it is part of the application
+        del steward  # bound here, if there is one, so that it is part of the application
         configure_log_file(options.logs, f"{options.contract.workload}-router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
@@ -81,6 +82,10 @@ class Router:
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer yet, for the root application."""
         return self.service.waiting_for
+
+    async def served(self) -> Served:
+        """What this application serves, for the Steward."""
+        return Served(self.service.contract, self.service.arms)
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""
