@@ -23,6 +23,7 @@ from deployments.routing import ArmVersion
 from deployments.service import Service
 from deployments.store import Store
 from deployments.versioned import ReplicaOptions
+from deployments.ward import Served
 from features.workload import load_workload
 from training.tasks.base import Row, Task
 from training.tasks.factory import task_of
@@ -62,9 +63,9 @@ class Router:
         open_on_loopback: bool,
         scaler: DeploymentHandle,
         arms: dict[str, DeploymentHandle],
-        steward: DeploymentHandle,
+        steward: DeploymentHandle | None,
     ) -> None:
-        del steward  # bound here so that it is part of the application
+        del steward  # bound here, if there is one, so that it is part of the application
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
         self._api_key = api_key
@@ -85,6 +86,10 @@ class Router:
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer yet, for the root application."""
         return self.service.waiting_for
+
+    async def served(self) -> Served:
+        """What this application serves, for the Steward."""
+        return Served(self.service.contract, self.service.arms)
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""

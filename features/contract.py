@@ -146,7 +146,7 @@ class Contract(_Frozen):
         """Names in matrix order."""
         return tuple(f.name for f in self.fields)
 
-    @cached_property
+    @property
     def entity_names(self) -> tuple[str, ...]:
         """The members of an instance that name its entity; ``("id",)`` where each is its own."""
         return tuple(self.entity.split("/"))

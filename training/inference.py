@@ -7,9 +7,9 @@ them for offline use, so both give the same numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from features.workload import Workload, anchors_of, load_workload
@@ -17,6 +17,9 @@ from training.bundle import Bundle, BundleParts
 from training.errors import ForeignBundle, GoldenMismatch, MalformedBundle
 from training.tasks.base import Predicted, Task
 from training.tasks.factory import task_of
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 FloatArray = NDArray[np.float64]
 
@@ -151,6 +154,8 @@ def load_model(bundle: Bundle) -> Model:
 
 
 def _session_of(bundle: BundleParts) -> ort.InferenceSession:
+    import onnxruntime as ort  # here: routers and scalers do without its 19 MB
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
