@@ -60,6 +60,9 @@ def build_api(service: Service) -> FastAPI:
     def openapi() -> dict[str, Any]:
         """The text, with an answer that the running model gave, and a truth for it, as examples."""
         text = write_openapi()
+        if service.table:
+            content = text["paths"]["/traffic"]["put"]["requestBody"]["content"]["application/json"]
+            content["example"] = service.table.policy.model_dump(mode="json", exclude_defaults=True)
         answer, target = service.example_answer, contract.target
         if answer:
             content = text["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
