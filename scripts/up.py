@@ -68,8 +68,10 @@ def up(
     plan = Plan(settings, tuple(chosen), rendered, port, dashboard_port, profile, str(ULID()))
     with Interruption() as interruption:
         RunState.of_this_process(plan.run_id, plan.ports).write(settings.var)
-        for workload in plan.workloads:
-            if not interruption.asked and _needs_training(console, settings, workload):
+        # all before the first is trained: a registry that is not there yet is not asked, which takes MLflow
+        lacking = [workload for workload in plan.workloads if _needs_training(console, settings, workload)]
+        for workload in lacking:
+            if not interruption.asked:
                 _train(console, plan, workload, interruption)
         if not interruption.asked:
             serve(console, plan, begun_s, interruption)
