@@ -1,7 +1,8 @@
 """Windows over irregular samples: one path for a live stream, a request and a recorded file.
 
 A window ends at a sample and sees only samples up to it, so nothing that arrives later can change it.
-`cut_window` puts the samples of the last `length_s` seconds on the grid; `Windower` decides when.
+`cut_window` puts the samples of the last `length_s` seconds on the grid, or takes the last `points` as they
+are, whichever form the contract's window has; `Windower` decides when.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from features.contract import Contract, Fill
 from features.errors import FieldError
+from features.window_spec import GridWindow, PointWindow, WindowSpec
 
 FloatArray = NDArray[np.float64]
 
@@ -25,12 +27,12 @@ _ROUNDING_STEPS = 2e-8
 
 @dataclass(frozen=True)
 class Window:
-    """One window on the grid.
+    """One window. Its steps are grid points, or the samples themselves.
 
     Attributes:
-        end_s: time of the last sample, which is the last grid point.
+        end_s: time of the last sample, which is the last step.
         values: (steps, channels), columns in the order of `Contract.channels`.
-        filled: how many grid values were filled by rule, by field; only fields with any.
+        filled: how many values were filled by rule, by field; only fields with any.
     """
 
     end_s: float
@@ -39,7 +41,7 @@ class Window:
 
 
 def cut_window(contract: Contract, samples: FloatArray) -> Window:
-    """Put the last `length_s` seconds of `samples` on the grid.
+    """The window that ends at the last of `samples`.
 
     Args:
         contract: of a windowed workload.
@@ -52,12 +54,39 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
     assert spec is not None, "a tabular contract has no windows"
     time_column = contract.field_names.index(spec.time)
     times = samples[:, time_column]
-    _check_increasing(times, spec.time)
+    _check_increasing(times, spec)
+    if isinstance(spec, PointWindow):
+        first = _first_point(spec, times)
+        steps_s = times[first:]
+    else:
+        first, steps_s = _on_grid(spec, times)
+    used, used_times = samples[first:], times[first:]
+    values = np.empty((spec.steps, len(contract.channels)))
+    filled: dict[str, int] = {}
+    for column, field_spec in enumerate(contract.fields):
+        if column == time_column:
+            values[:, column] = steps_s
+            continue
+        series = used[:, column]
+        present = np.isfinite(series)
+        if present.any():
+            values[:, column] = np.interp(steps_s, used_times[present], series[present])
+            if not present.all():
+                filled[field_spec.name] = int((~present).sum())
+        else:
+            values[:, column] = _fill(field_spec.fill, contract, values)
+            filled[field_spec.name] = spec.steps
+    end_s = float(times[-1])
+    values[:, -1] = (len(used_times) - 1) / (end_s - float(used_times[0]))
+    return Window(end_s, values, filled)
+
+
+def _on_grid(spec: GridWindow, times: FloatArray) -> tuple[int, FloatArray]:
+    """The first sample that matters to the window, and the grid (steps,)."""
     end_s = float(times[-1])
     grid = end_s - (np.arange(spec.steps)[::-1] / spec.rate_hz)
     # the sample at or before the first grid point is the first that matters
     first = max(int(np.searchsorted(times, grid[0], side="right")) - 1, 0)
-    used = samples[first:]
     used_times = times[first:]
     if used_times[0] > grid[0] + spec.start_slack_steps / spec.rate_hz:
         span = end_s - float(used_times[0])
@@ -72,40 +101,34 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
             float(used_times[at + 1]),
             f"a sample within {spec.max_gap_s:g} s of the one before, at {used_times[at]:.12g} s",
         )
-    values = np.empty((spec.steps, len(contract.channels)))
-    filled: dict[str, int] = {}
-    for column, field_spec in enumerate(contract.fields):
-        if column == time_column:
-            values[:, column] = grid
-            continue
-        series = used[:, column]
-        present = np.isfinite(series)
-        if present.all():
-            values[:, column] = np.interp(grid, used_times, series)
-        elif present.any():
-            values[:, column] = np.interp(grid, used_times[present], series[present])
-            filled[field_spec.name] = int((~present).sum())
-        else:
-            values[:, column] = _fill(field_spec.fill, contract, values)
-            filled[field_spec.name] = spec.steps
-    span_s = end_s - float(used_times[0])
-    values[:, -1] = (len(used_times) - 1) / span_s
-    return Window(end_s, values, filled)
+    return first, grid
 
 
-def _check_increasing(times: FloatArray, name: str) -> None:
-    if times.size < 2:
-        raise FieldError("samples", f"{times.size} samples", "at least 2 samples")
+def _first_point(spec: PointWindow, times: FloatArray) -> int:
+    """The sample that the last `points` begin with."""
+    breaks = np.flatnonzero(np.diff(times) > spec.max_gap_s)
+    since = len(times) - (int(breaks[-1]) + 1 if breaks.size else 0)
+    if since < spec.points:
+        after = f" since a gap of {times[-since] - times[-since - 1]:g} s" if breaks.size else ""
+        raise FieldError("samples", f"{since} point{'s' * (since > 1)}{after}", spec.samples_text)
+    return len(times) - spec.points
+
+
+def _check_increasing(times: FloatArray, spec: WindowSpec) -> None:
+    if times.size < spec.min_samples:
+        raise FieldError("samples", f"{times.size} samples", f"at least {spec.min_samples} samples")
     steps = np.diff(times)
     if not (steps > 0).all():
         at = int((steps <= 0).argmax()) + 1
         raise FieldError(
-            f"samples[{at}].{name}", float(times[at]), f"a time after {times[at - 1]:.12g} s, the one before"
+            f"samples[{at}].{spec.time}",
+            float(times[at]),
+            f"a time after {times[at - 1]:.12g} s, the one before",
         )
 
 
 def _fill(fill: Fill | None, contract: Contract, values: FloatArray) -> FloatArray:
-    """Values on the grid for a field that no sample had; `values` holds the columns before it."""
+    """Values at the steps for a field that no sample had; `values` holds the columns before it."""
     assert fill is not None, "required fields are checked before windows are cut"
     if fill.constant is not None:
         return np.full(len(values), fill.constant)
@@ -113,16 +136,24 @@ def _fill(fill: Fill | None, contract: Contract, values: FloatArray) -> FloatArr
     source = values[:, contract.field_names.index(fill.reads)]
     if fill.same_as:
         return source
-    assert contract.window is not None
-    matrix = _derivative(contract.window.steps, contract.window.rate_hz)
+    spec = contract.window
+    assert spec is not None
+    if isinstance(spec, PointWindow):
+        times = values[:, contract.field_names.index(spec.time)]
+        matrix = _derivative(times - times[-1])
+    else:
+        matrix = _grid_derivative(spec.steps, spec.rate_hz)
     # taken from the last value: small numbers keep their digits
     return np.asarray(matrix @ (source - source[-1]))
 
 
 @lru_cache(maxsize=8)
-def _derivative(steps: int, rate_hz: float) -> FloatArray:
-    """(steps, steps): values on the grid -> derivative there of their least-squares quadratic."""
-    times = np.arange(1 - steps, 1) / rate_hz
+def _grid_derivative(steps: int, rate_hz: float) -> FloatArray:
+    return _derivative(np.arange(1 - steps, 1) / rate_hz)
+
+
+def _derivative(times: FloatArray) -> FloatArray:
+    """(steps, steps): values at these times -> derivative there of their least-squares quadratic."""
     _, linear, quadratic = np.linalg.pinv(np.vander(times, 3, increasing=True))
     return np.asarray(linear + 2 * np.outer(times, quadratic))
 
@@ -143,8 +174,8 @@ class Windower:
     """Windows from the packets of one entity, in whatever order and rate they come.
 
     A packet that comes late joins the windows that are still to be cut; it never changes one that was.
-    A gap wider than `max_gap_s` starts afresh. A window is cut at the first sample in each new stride of
-    the time axis, so rates below 1 / stride give a window a sample.
+    A gap wider than `max_gap_s` starts afresh. On a grid a window is cut at the first sample in each new
+    stride of the time axis, so rates below 1 / stride give a window a sample; in points at every sample.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -190,6 +221,10 @@ class Windower:
 
     def _forget(self, now_s: float) -> None:
         """Drop what no later window can see: all before the last sample at or before its first grid point."""
+        if isinstance(self._spec, PointWindow):
+            del self._times[: -self._spec.points]
+            del self._rows[: -self._spec.points]
+            return
         start_s = now_s - (self._spec.steps - 1) / self._spec.rate_hz
         rounding_s = _ROUNDING_STEPS / self._spec.rate_hz
         keep = max(bisect_left(self._times, start_s + rounding_s) - 1, 0)
@@ -197,9 +232,11 @@ class Windower:
         del self._rows[:keep]
 
     def _window_if_due(self, time_s: float) -> Window | None:
-        stride = int(np.floor(time_s / self._spec.stride_s + 1e-9))
-        if stride == self._last_stride:
-            return None
+        stride = None
+        if isinstance(self._spec, GridWindow):
+            stride = int(np.floor(time_s / self._spec.stride_s + 1e-9))
+            if stride == self._last_stride:
+                return None
         try:
             window = cut_window(self._contract, self.samples())
         except FieldError:

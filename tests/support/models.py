@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from training.inference import Model
 from training.intervals import calibrate
 from training.registry import ModelVersion, Registry
 from training.settings import REPOSITORY
+from training.tasks.base import Predicted
 
 FLIGHTS = 30
 
@@ -71,20 +73,20 @@ def make_parts(family: str, variant: int = 0) -> BundleParts:
         metrics={"mae": 1.0},
         feature_names=workload.feature_names,
     )
-    empty = Golden(raw[:4], features[:4], *(np.zeros(4) for _ in range(3)))
+    empty = Golden(raw[:4], features[:4], Predicted({}))
     parts = BundleParts(
         onnx=fitted.to_onnx(),
         scaler=scaler,
         target_scaler=target_scaler,
         contract=contract,
-        interval=interval,
+        calibration=interval,
         reference=Reference(features[:50], raw[:50]),
         golden=empty,
         card=card,
     )
     answer = Model(parts).predict(empty.raw)
-    golden = Golden(empty.raw, empty.features, answer.value, answer.lower, answer.upper)
-    return BundleParts(**{**vars(parts), "golden": golden})
+    golden = replace(empty, outputs=answer)
+    return replace(parts, golden=golden)
 
 
 def register(registry: Registry, directory: Path, family: str, variant: int = 0) -> ModelVersion:

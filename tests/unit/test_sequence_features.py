@@ -84,8 +84,8 @@ def test_a_bundle_of_sequences_comes_back_and_proves_itself(family: str, tmp_pat
     whole = model.predict(raw)
     for row in (0, len(raw) - 1):
         alone = model.predict(raw[[row]])
-        np.testing.assert_allclose(alone.value, whole.value[[row]], rtol=1e-6)
-    np.testing.assert_array_equal(whole.value, Model(parts).predict(raw).value)
+        np.testing.assert_allclose(alone["prediction"], whole["prediction"][[row]], rtol=1e-6)
+    np.testing.assert_array_equal(whole["prediction"], Model(parts).predict(raw)["prediction"])
 
 
 def test_a_reference_of_another_shape_is_refused(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from tests.unit.test_families import suggested
-from training.families.base import Kind, Split, load_family, resumable
+from training.families.base import Split, load_family, resumable
 from training.runs import Alone, Run
+from training.tasks.base import Kind
 from training.torch_fit import _BatchLoss
 from training.torch_state import FitState
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.runs import Run
+from training.tasks.base import Kind
 
 Params = Mapping[str, Any]
 # report(step, validation loss): raises nothing, may stop the trial from outside
 Report = Callable[[int, float], None]
-Kind = Literal["numbers", "classes"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""The window of a contract: how many samples, of how long, a model sees. It has one of two forms.
+
+`GridWindow` is for what is measured often or at a rate that a model must not depend on; `PointWindow` for
+tracks whose points come one by one, seconds apart.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+
+class _Window(BaseModel):
+    """What windows of both forms have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time: str = Field(description="the field that holds the time in seconds")
+    max_gap_s: float = Field(gt=0, description="two samples further apart than this break a window")
+    max_samples: int = Field(default=4096, gt=1, description="most samples in one instance")
+
+
+class GridWindow(_Window):
+    """The window that a model sees: the last `length_s` seconds on a grid of `rate_hz`, every `stride_s`."""
+
+    length_s: float = Field(gt=0)
+    stride_s: float = Field(gt=0)
+    rate_hz: float = Field(gt=0)
+    start_slack_steps: float = Field(
+        default=1.0, ge=0, description="a first sample this many grid steps late still covers the window"
+    )
+
+    @property
+    def steps(self) -> int:
+        """Grid points in a window."""
+        return round(self.length_s * self.rate_hz)
+
+    @property
+    def min_samples(self) -> int:
+        """Fewer samples than these are refused before anything else is looked at."""
+        return 2
+
+    @property
+    def samples_text(self) -> str:
+        """What an instance holds, in words."""
+        return f"the last {self.length_s:g} s or more"
+
+
+class PointWindow(_Window):
+    """The window that a model sees: the last `points` samples as they are, at every new sample."""
+
+    points: int = Field(ge=2)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.points > self.max_samples:
+            raise ValueError(f"points: got {self.points}, expected at most max_samples, {self.max_samples}")
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Samples in a window."""
+        return self.points
+
+    @property
+    def min_samples(self) -> int:
+        """One, so that a point without its track is told what a window needs."""
+        return 1
+
+    @property
+    def samples_text(self) -> str:
+        """What an instance holds, in words."""
+        return f"at least {self.points} points, each within {self.max_gap_s:g} s of the one before"
+
+
+def _form(given: Any) -> str:
+    """Which form of a window is meant: the one in points has that many, the one on a grid a rate."""
+    if isinstance(given, _Window):
+        return "points" if isinstance(given, PointWindow) else "grid"
+    return "points" if isinstance(given, dict) and "points" in given else "grid"
+
+
+WindowSpec = Annotated[
+    Annotated[GridWindow, Tag("grid")] | Annotated[PointWindow, Tag("points")], Discriminator(_form)
+]
