@@ -85,12 +85,16 @@ def build_api(service: Service) -> FastAPI:
     def openapi() -> dict[str, Any]:
         """The text, with an answer that the running model gave, and a truth for it, as examples."""
         text = write_openapi()
-        answer = service.example_answer
+        answer, target = service.example_answer, contract.target
         if answer:
             content = text["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
             content["example"] = answer
             content = text["paths"]["/feedback"]["post"]["requestBody"]["content"]["application/json"]
-            content["example"] = {"items": [{"id": answer["id"], "truth": answer["prediction"]}]}
+            content["example"] = {
+                "items": [
+                    {"id": answer["id"], "truth": {target.name: target.truth_like(answer["prediction"])}}
+                ]
+            }
         return text
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -108,7 +112,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
         responses=docs.json_answers(
             200,
             docs.prediction_schema(contract),
-            "the prediction with its band",
+            "the prediction, and how sure it is",
             400,
             401,
             409,
@@ -145,7 +149,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
 
 def _add_feedback(app: FastAPI, service: Service) -> None:
     target = service.contract.target
-    example = {"items": [{"id": "01JZX3N8Q2W5T7Y9KQ4R6M8P0A", "truth": {target.name: target.minimum}}]}
+    example = {"items": [{"id": "01JZX3N8Q2W5T7Y9KQ4R6M8P0A", "truth": {target.name: target.example_truth}}]}
 
     @app.post(
         "/feedback",

@@ -1,7 +1,7 @@
 """Wires the graph of one workload: the only file with a `.bind()` of it.
 
-Router -> FeatureScaler -> arms, and the Steward beside them. Named in `serve_config.yaml`, which sets
-replicas and resources of each deployment.
+Router -> FeatureScaler -> arms, and a Steward beside them unless the root application's looks after this
+workload too. Named in `serve_config.yaml`, which sets replicas and resources of each deployment.
 """
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
@@ -33,6 +33,11 @@ class AppArguments(BaseModel):
     open_on_loopback: bool = Field(
         default=True, description="answer requests of this machine without a key, in the plain profile"
     )
+    own_steward: bool = Field(
+        default=True,
+        description="whether the application brings its models into service itself; "
+        "false when the root application's `workloads` name it",
+    )
 
 
 class EmptyRegistry(RuntimeError):
@@ -57,7 +62,9 @@ def build(arguments: AppArguments) -> Application:
     options = ReplicaOptions(contract, settings.bundle_cache, settings.logs, settings.store_url)
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options)
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
-    steward = serve.deployment(Steward).options(name="Steward").bind(options, settings, scaler, arms)
+    steward = None
+    if arguments.own_steward:
+        steward = serve.deployment(Steward).options(name="Steward").bind(settings, [contract.workload])
     return (
         serve.deployment(Router)
         .options(name="Router")

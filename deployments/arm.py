@@ -1,15 +1,15 @@
-"""An arm: scaled matrix -> ONNX Runtime -> target units and band, of the version that the call names."""
+"""An arm: scaled matrix -> ONNX Runtime -> target units and region, of the version that the call names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deployments.answers import Row
 from deployments.routing import ArmVersion
 from deployments.scaler import ScaledBatch
 from deployments.versioned import ReplicaOptions, VersionedReplica
 from training.bundle import Bundle
-from training.inference import ArmRuntime, Predicted
+from training.inference import ArmRuntime
+from training.tasks.base import Predicted
 
 
 class MixedVersions(RuntimeError):
@@ -18,21 +18,11 @@ class MixedVersions(RuntimeError):
 
 @dataclass(frozen=True)
 class PredictedBatch:
-    """Predictions, the version that made them and the nominal coverage of their bands."""
+    """Predictions, the version that made them and the nominal coverage of their regions."""
 
     bundle: str
     predicted: Predicted
     coverage: float
-
-    def rows(self) -> list[Row]:
-        """One row an instance."""
-        values, lowers, uppers = (
-            column.tolist() for column in (self.predicted.value, self.predicted.lower, self.predicted.upper)
-        )
-        return [
-            Row(value, lower, upper, self.coverage)
-            for value, lower, upper in zip(values, lowers, uppers, strict=True)
-        ]
 
 
 class Arm(VersionedReplica[ArmRuntime]):
@@ -42,7 +32,7 @@ class Arm(VersionedReplica[ArmRuntime]):
         super().__init__(options, start_arm, arm=name)
 
     async def predict(self, version: ArmVersion, batch: ScaledBatch) -> PredictedBatch:
-        """Scaled rows (n, features) -> values and bands (n,) in target units.
+        """Scaled rows (n, [steps,] features) -> predictions with their regions.
 
         Raises:
             MixedVersions: the rows were scaled for another version.

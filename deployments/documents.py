@@ -45,14 +45,10 @@ def problem_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def prediction_schema(contract: Contract) -> dict[str, Any]:
     """JSON Schema of the answer to one instance."""
-    target = contract.target
-    number = {"type": "number", "description": f"in {target.unit}"}
-    ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
     members: dict[str, Any] = {
         "id": {**id_schema(contract), "description": "yours; send the truth back under it"},
-        "prediction": {"type": "object", "properties": {target.name: number}},
-        "interval": {"type": "object", "properties": {target.name: ends}},
-        "coverage": {"type": "number", "description": "nominal share of truths inside such intervals"},
+        **contract.target.answer_schema(),
+        "coverage": {"type": "number", "description": "nominal share of truths inside such regions"},
         "arm": {"type": "string"},
         "model_version": {"type": "string"},
         "bundle": {"type": "string", "description": "content hash of the model that answered"},

@@ -82,9 +82,7 @@ class FeedbackParser:
 
 
 def _item_model(contract: Contract) -> type[BaseModel]:
-    target = contract.target
-    number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=target.minimum, le=target.maximum)]
-    values: dict[str, Any] = {target.name: (number, Field(description=f"in {target.unit}"))}
+    values: dict[str, Any] = {contract.target.name: (contract.target.truth_type(), ...)}
     truth = create_model(f"{contract.workload}_truth", __config__=_STRICT, **values)
     members: dict[str, Any] = {
         "id": (id_type(contract), Field(description="of the prediction")),
@@ -95,4 +93,4 @@ def _item_model(contract: Contract) -> type[BaseModel]:
 
 
 def _truth(item: Any) -> Truth:
-    return Truth(str(item.id), item.truth.model_dump(), item.observed_at)
+    return Truth(str(item.id), item.truth.model_dump(exclude_unset=True), item.observed_at)

@@ -66,6 +66,7 @@ class InstanceParser:
         self.batch_model = batch_model(self.model)
         self._contract = contract
         self._new_id = new_id
+        self._entity_members = [_entity_attribute(i) for i in range(len(contract.entity_names))]
         self._values = attrgetter(*(_attribute(i) for i in range(len(contract.fields))))
 
     def parse_instance(self, body: bytes) -> Instance:
@@ -116,7 +117,11 @@ class InstanceParser:
 
     def _instance(self, parsed: Any, payload: bytes) -> Instance:
         id_ = self._new_id() if parsed.id is None else str(parsed.id)
-        entity = id_ if self._contract.entity == "id" else parsed.entity
+        entity = (
+            id_
+            if self._contract.entity == "id"
+            else "/".join(getattr(parsed, name) for name in self._entity_members)
+        )
         if self._contract.window is None:
             raw, filled = _filled_row(self._contract, self._values(parsed))
         else:
@@ -144,8 +149,10 @@ def instance_model(contract: Contract) -> type[BaseModel]:
             Field(default=None, description="version of the contract that you speak"),
         ),
     }
-    if contract.entity != "id":
-        fields["entity"] = (Name, Field(alias=contract.entity, description="what the data are about"))
+    for position, name in enumerate(contract.entity_names):
+        if name != "id":
+            title = Field(alias=name, title=name, description="what the data are about")
+            fields[_entity_attribute(position)] = (Name, title)
     values: dict[str, Any] = {_attribute(i): _member(spec) for i, spec in enumerate(contract.fields)}
     config = ConfigDict(extra="forbid", frozen=True)
     if contract.window is None:
@@ -178,8 +185,12 @@ def instance_json_schema(contract: Contract) -> dict[str, Any]:
         "title": contract.workload,
         "description": contract.description,
         "x-schema-version": contract.schema_version,
-        "x-target": {"name": contract.target.name, "unit": contract.target.unit},
+        "x-target": {"name": contract.target.name, "unit": contract.target.unit, "task": contract.task},
     }
+
+
+def _entity_attribute(position: int) -> str:
+    return f"entity_{position}"
 
 
 def _attribute(position: int) -> str:

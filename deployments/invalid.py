@@ -48,7 +48,7 @@ def _expected(contract: Contract, one: Any, batch: bool) -> str:
     for spec in contract.fields:
         if spec.name == name:
             return spec.range_text
-    if name in ("id", contract.entity):
+    if name in ("id", *contract.entity_names):
         return id_text(contract)
     if name == "schema_version":
         return repr(contract.schema_version)
@@ -66,4 +66,4 @@ def _members(contract: Contract, location: tuple[int | str, ...], batch: bool) -
     if contract.window and "samples" in location[:-1]:
         return list(contract.field_names)
     own = ["samples"] if contract.window else contract.field_names
-    return list(dict.fromkeys(["id", "schema_version", contract.entity, *own]))
+    return list(dict.fromkeys(["id", "schema_version", *contract.entity_names, *own]))

@@ -15,12 +15,13 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.answers import Prediction, Row
+from deployments.answers import Prediction
 from deployments.breaker import CircuitBreaker
 from deployments.coalescer import Coalescer
 from deployments.errors import NoArmAvailable, Overloaded
 from deployments.instances import Instance, stack
 from deployments.routing import ArmVersion, Decision, RoutingTable, choose
+from training.tasks.base import Row
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

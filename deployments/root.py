@@ -1,4 +1,4 @@
-"""The root application: health of the whole system, and a page that leads to its parts."""
+"""The root application: health of the whole system, a page that leads to its parts, and their Steward."""
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
 import asyncio
@@ -12,11 +12,13 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve import Application
 from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
 from deployments import problems
 from deployments.auth import KeyGuard, behind_proxy, read_or_create_key
 from deployments.root_page import render
+from deployments.steward import Steward
 from training.settings import Settings
 
 ANSWER_TIMEOUT_S = 2.0
@@ -27,7 +29,9 @@ class RootArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    workloads: list[str] = Field(description="names of the workload applications beside it")
+    workloads: list[str] = Field(
+        description="names of the workload applications beside it, which its Steward looks after"
+    )
     open_on_loopback: bool = Field(default=True, description="as for a workload")
 
 
@@ -42,7 +46,10 @@ class SystemHealth(BaseModel):
 class Root:
     """One replica; asks the routers, and holds nothing itself."""
 
-    def __init__(self, workloads: list[str], api_key: str, open_on_loopback: bool) -> None:
+    def __init__(
+        self, workloads: list[str], api_key: str, open_on_loopback: bool, steward: DeploymentHandle
+    ) -> None:
+        del steward  # bound here so that it is part of the application
         self._workloads = workloads
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
@@ -78,9 +85,11 @@ class Root:
 
 def build(arguments: RootArguments) -> Application:
     """The root application."""
-    key = read_or_create_key(Settings.from_environment().api_key_file, os.environ)
+    settings = Settings.from_environment()
+    key = read_or_create_key(settings.api_key_file, os.environ)
     is_open = arguments.open_on_loopback and not behind_proxy(os.environ)
-    return serve.deployment(Root).options(name="Root").bind(arguments.workloads, key, is_open)
+    steward = serve.deployment(Steward).options(name="Steward").bind(settings, arguments.workloads)
+    return serve.deployment(Root).options(name="Root").bind(arguments.workloads, key, is_open, steward)
 
 
 async def _state(workload: str) -> str:

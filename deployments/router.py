@@ -13,7 +13,6 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
-from deployments.answers import Row
 from deployments.api import build_api
 from deployments.arm import PredictedBatch
 from deployments.auth import KeyGuard
@@ -24,6 +23,10 @@ from deployments.routing import ArmVersion
 from deployments.service import Service
 from deployments.store import Store
 from deployments.versioned import ReplicaOptions
+from deployments.ward import Served
+from features.workload import load_workload
+from training.tasks.base import Row, Task
+from training.tasks.factory import task_of
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 class ServeDownstream:
     """`Downstream` over Serve handles; the matrix goes from scaler to arm without passing the Router."""
 
+    task: Task
     scaler: DeploymentHandle
     arms: dict[str, DeploymentHandle]
 
@@ -45,7 +49,7 @@ class ServeDownstream:
             raise DownstreamError(f"{arm} {version.model_version}: {_last_line(error)}") from error
         if answer.bundle != version.bundle:
             raise DownstreamError(f"{arm}: asked for {version.bundle}, answered by {answer.bundle}")
-        return answer.rows()
+        return self.task.rows(answer.predicted, answer.coverage)
 
 
 @serve.ingress()
@@ -59,18 +63,19 @@ class Router:
         open_on_loopback: bool,
         scaler: DeploymentHandle,
         arms: dict[str, DeploymentHandle],
-        steward: DeploymentHandle,
+        steward: DeploymentHandle | None,
     ) -> None:
-        del steward  # bound here so that it is part of the application
-        configure_log_file(options.logs, f"{options.contract.workload}-router")
+        del steward  # bound here, if there is one, so that it is part of the application
+        contract = options.contract
+        configure_log_file(options.logs, f"{contract.workload}-router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         self.service = Service(
-            options.contract,
+            contract,
             tuple(arms),
-            ServeDownstream(scaler, arms),
+            ServeDownstream(task_of(contract, load_workload(contract)), scaler, arms),
             Store(options.store_url),
-            BundleCache(options.cache, options.contract),
+            BundleCache(options.cache, contract),
         )
         self._following = asyncio.create_task(self.service.follow())
 
@@ -81,6 +86,10 @@ class Router:
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer yet, for the root application."""
         return self.service.waiting_for
+
+    async def served(self) -> Served:
+        """What this application serves, for the Steward."""
+        return Served(self.service.contract, self.service.arms)
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from deployments.answers import Prediction, answer_members, render
+from deployments.answers import Prediction, render
 from deployments.errors import Unavailable
 from deployments.feedback import FeedbackParser
 from deployments.instances import InstanceParser
@@ -166,7 +166,6 @@ class Service:
 
     def _record(self, answered: Answered) -> None:
         prediction, instance = answered.prediction, answered.instance
-        value, interval = answer_members(self.contract, prediction.row)
         tried = answered.decision.attempts
         row = PredictionRow(
             workload=self.contract.workload,
@@ -181,8 +180,8 @@ class Service:
             attempts=tried[: tried.index(prediction.arm) + 1],
             created_at=self._now(),
             latency_s=answered.latency_s,
-            prediction=value,
-            interval=interval,
+            prediction=prediction.row.prediction,
+            interval=prediction.row.region,
             coverage=prediction.row.coverage,
             filled=instance.filled,
             payload=instance.payload.decode(),

@@ -1,111 +1,118 @@
-"""The Steward: one a workload. Watches the registry and brings new champions into service without a pause.
+"""The Steward: one for many workloads. Watches the registry and brings new champions into service.
 
-A swap is: load beside on every replica, check the golden inputs there, then flip the pointer in the
-routing table. What is refused is an act in the store, with its reason, and the old version goes on serving.
+It finds the applications by their names, so that they may start after it, stop and come back. Each workload
+has a watch of its own: one that is broken holds up no other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from ray import serve
 from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.logs import configure_log_file
-from deployments.model_cache import BundleCache
 from deployments.routing import ArmVersion
 from deployments.store import Store
-from deployments.sync import Swap, plan_swaps
-from deployments.versioned import ReplicaOptions
+from deployments.ward import ApplicationAway, Served, Ward
 from training.errors import BundleError
 from training.settings import Settings
+
+if TYPE_CHECKING:
+    from training.registry import Registry
 
 log = logging.getLogger(__name__)
 
 WATCH_PERIOD_S = 2.0
+ANSWER_TIMEOUT_S = 10.0
 LOAD_TIMEOUT_S = 120.0
 
 
 class Steward:
-    """Keeps the routing table in step with the registry's `champion` aliases."""
+    """Keeps the routing tables of `workloads` in step with the registry's `champion` aliases."""
 
-    def __init__(
-        self,
-        options: ReplicaOptions,
-        settings: Settings,
-        scaler: DeploymentHandle,
-        arms: dict[str, DeploymentHandle],
-    ) -> None:
-        configure_log_file(options.logs, f"{options.contract.workload}-steward")
-        self._workload = options.contract.workload
+    def __init__(self, settings: Settings, workloads: Sequence[str]) -> None:
+        configure_log_file(settings.logs, "steward")
         self._settings = settings
-        self._scaler = scaler
-        self._arms = arms
-        self._store = Store(options.store_url)
-        self._cache = BundleCache(options.cache, options.contract)
-        self._refused: set[str] = set()
-        self._task = asyncio.create_task(self._watch())
+        self._registry: Registry | None = None
+        self._opening = threading.Lock()
+        store = Store(settings.store_url)
+        self._watches = [
+            asyncio.create_task(
+                _watch(Ward(name, ServeReplicas(name), self._champions, store, settings.bundle_cache))
+            )
+            for name in workloads
+        ]
 
     def check_health(self) -> None:
-        """Serve restarts the Steward when its watch has ended."""
-        if self._task.done():
-            raise RuntimeError(f"the watch ended: {self._task.exception()!r}")
+        """Serve restarts the Steward when one of its watches has ended."""
+        for watch in self._watches:
+            if watch.done():
+                raise RuntimeError(f"a watch ended: {watch.exception()!r}")
 
-    async def _watch(self) -> None:
-        from training.registry import Registry  # MLflow takes seconds to import: not while replicas start
+    def _champions(self, workload: str) -> dict[str, ArmVersion]:
+        with self._opening:
+            if self._registry is None:
+                from training.registry import Registry  # MLflow takes seconds to import
 
-        registry = await asyncio.to_thread(Registry, self._settings)
-        while True:
-            try:
-                champions = await asyncio.to_thread(registry.champions, self._workload)
-                await self._sync(
-                    {
-                        arm: ArmVersion(model_version=v.version, bundle=v.bundle, source=v.source)
-                        for arm, v in champions.items()
-                    }
-                )
-            except Exception:
-                # the registry or the store is away: serving goes on with the table that it has
-                log.exception("registry not read", extra={"workload": self._workload})
-            await asyncio.sleep(WATCH_PERIOD_S)
+                self._registry = Registry(self._settings)
+        return {
+            arm: ArmVersion(model_version=found.version, bundle=found.bundle, source=found.source)
+            for arm, found in self._registry.champions(workload).items()
+        }
 
-    async def _sync(self, champions: dict[str, ArmVersion]) -> None:
-        table = await asyncio.to_thread(self._store.routing, self._workload)
-        serving = table.arms if table else {}
-        for swap in plan_swaps(serving, champions, list(self._arms), self._refused):
-            await self._swap(swap)
 
-    async def _swap(self, swap: Swap) -> None:
+async def _watch(ward: Ward) -> None:
+    while True:
         try:
-            await asyncio.to_thread(self._cache.fetch, swap.new.bundle, swap.new.source)
-            replicas = await self._load_everywhere(swap)
-        except BundleError as error:
-            await self._refuse(swap, str(error).strip().splitlines()[-1])
-            return
-        except (OSError, RayError) as error:
-            log.warning("swap put off: %s", error, extra=_labels(self._workload, swap))
-            return
-        if replicas == 0:
-            return  # no replica is up yet; the next round finds one
-        await asyncio.to_thread(self._store.put_arms, self._workload, {swap.arm: swap.new}, actor="steward")
-        log.info("arm swapped", extra=_labels(self._workload, swap) | {"replicas": replicas})
-
-    async def _load_everywhere(self, swap: Swap) -> int:
-        """Load on every replica of the scaler and the arm; how many did, 0 if either has none."""
-        loaded = [
-            await handle.broadcast("load", swap.new).results_async(timeout_s=LOAD_TIMEOUT_S)
-            for handle in (self._scaler, self._arms[swap.arm])
-        ]
-        return sum(map(len, loaded)) if all(loaded) else 0
-
-    async def _refuse(self, swap: Swap, reason: str) -> None:
-        """Leave the arm as it is, and say why once."""
-        self._refused.add(swap.new.bundle)
-        log.warning("version refused: %s", reason, extra=_labels(self._workload, swap))
-        detail = {"arm": swap.arm, "reason": reason, **swap.new.model_dump()}
-        await asyncio.to_thread(self._store.record_act, self._workload, "version_refused", "steward", detail)
+            await ward.look_after()
+        except ApplicationAway as away:
+            log.debug("not looked after: %s", away, extra={"workload": ward.workload})
+        except Exception:
+            # the registry or the store is away: serving goes on with the table that it has
+            log.exception("registry not read", extra={"workload": ward.workload})
+        await asyncio.sleep(WATCH_PERIOD_S)
 
 
-def _labels(workload: str, swap: Swap) -> dict[str, str]:
-    return {"workload": workload, "arm": swap.arm, "model_version": swap.new.model_version}
+class ServeReplicas:
+    """`Replicas` of the Serve application that is named after the workload."""
+
+    def __init__(self, workload: str) -> None:
+        self._workload = workload
+        self._handles: dict[str, DeploymentHandle] = {}
+
+    async def served(self) -> Served:
+        """See `Replicas`."""
+        router = await self._handle("Router")
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                served: Served = await router.served.remote()
+        except (RayError, RayServeException, TimeoutError) as error:
+            raise ApplicationAway(f"{self._workload}: {error!r}") from error
+        return served
+
+    async def load(self, deployment: str, version: ArmVersion) -> int:
+        """See `Replicas`."""
+        handle = await self._handle(deployment)
+        try:
+            return len(await handle.broadcast("load", version).results_async(timeout_s=LOAD_TIMEOUT_S))
+        except BundleError:
+            raise  # Ray raises what the replica raised, as a type that is also one of its own
+        except (RayError, RayServeException, TimeoutError) as error:
+            raise ApplicationAway(f"{self._workload}: {deployment}: {error!r}") from error
+
+    async def _handle(self, deployment: str) -> DeploymentHandle:
+        if deployment not in self._handles:
+            try:
+                self._handles[deployment] = await asyncio.to_thread(
+                    serve.get_deployment_handle, deployment, self._workload
+                )
+            except (RayServeException, KeyError) as error:
+                raise ApplicationAway(f"{self._workload}: {deployment} is not there") from error
+        return self._handles[deployment]

@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from features.targets import Target, TaskName
 from features.window_spec import WindowSpec
 
 RATE_CHANNEL = "observed_rate_hz"
@@ -98,23 +99,6 @@ class FieldSpec(_Frozen):
         return f"a finite number of {self.unit} in [{self.minimum:g}, {self.maximum:g}]"
 
 
-class TargetSpec(_Frozen):
-    """What is predicted, and the error that models of it are compared by."""
-
-    name: str
-    unit: str
-    minimum: float = Field(alias="min")
-    maximum: float = Field(alias="max")
-    metric: Literal["mae", "rmse", "rmsle"] = "mae"
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    @property
-    def range_text(self) -> str:
-        """What is allowed in words, for errors and documentation."""
-        return f"a finite number of {self.unit} in [{self.minimum:g}, {self.maximum:g}]"
-
-
 class Contract(_Frozen):
     """The whole contract of one workload. The order of `fields` is the order of the matrix columns."""
 
@@ -122,17 +106,26 @@ class Contract(_Frozen):
     schema_version: str
     description: str = ""
     module: str = Field(description="dotted path of the Python module that holds the workload's features")
-    task: Literal["regression"] = "regression"
-    entity: str = Field(description="the field that names the entity, for example flight_id")
+    task: TaskName = "regression"
+    entity: str = Field(
+        description="the field that names the entity, for example flight_id; several are joined by a slash"
+    )
     window: WindowSpec | None = None
     fields: tuple[FieldSpec, ...]
-    target: TargetSpec
+    target: Target
     example: dict[str, Any] = Field(
         default_factory=dict, description="an instance, shown in the API's documentation"
     )
 
+    @field_validator("entity", mode="before")
+    @classmethod
+    def _joined(cls, entity: Any) -> Any:
+        return "/".join(entity) if isinstance(entity, list | tuple) else entity
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.task != self.target.task:
+            raise ValueError(f"task: got {self.task!r}, expected {self.target.task!r}, as the target is")
         names = [f.name for f in self.fields]
         repeated = sorted({n for n in names if names.count(n) > 1})
         if repeated:
@@ -143,10 +136,6 @@ class Contract(_Frozen):
         if self.window and categories:
             # a value between two categories has no meaning, and a window needs such values
             raise ValueError(f"fields: got the categories {categories} in a window, expected numbers only")
-        if self.target.metric == "rmsle" and self.target.minimum < 0:
-            raise ValueError(
-                f"target.min: got {self.target.minimum:g}, expected 0 or more for the metric rmsle"
-            )
         for position, spec in enumerate(self.fields):
             if spec.fill and spec.fill.reads and spec.fill.reads not in names[:position]:
                 raise ValueError(f"{spec.name}.fill reads {spec.fill.reads!r}, which must stand before it")
@@ -157,11 +146,15 @@ class Contract(_Frozen):
         """Names in matrix order."""
         return tuple(f.name for f in self.fields)
 
+    @property
+    def entity_names(self) -> tuple[str, ...]:
+        """The members of an instance that name its entity; ``("id",)`` where each is its own."""
+        return tuple(self.entity.split("/"))
+
     @cached_property
-    def target_column(self) -> str:
-        """The target's column in tables of records, where a field of the same name has one of its own."""
-        name = self.target.name
-        return f"target_{name}" if name in self.field_names else name
+    def target_columns(self) -> tuple[str, ...]:
+        """Of the truth in tables of records."""
+        return self.target.columns(self.field_names)
 
     @cached_property
     def channels(self) -> tuple[str, ...]:

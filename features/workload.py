@@ -16,11 +16,11 @@ FloatArray = NDArray[np.float64]
 
 @runtime_checkable
 class Workload(Protocol):
-    """Pure functions from raw instances to features, and between a model's output and target units.
+    """Pure functions from raw instances to features. One whose target is no class is a `Transform` as well.
 
     A raw batch has shape (n, *contract.raw_shape). Features are float64: (n, len(feature_names)), or for
     sequence models (n, steps, len(feature_names)). Anchors are feature columns (of the last step), unscaled,
-    that the target transform and the interval scale need.
+    that the target transform and the calibration need.
     """
 
     feature_names: tuple[str, ...]
@@ -30,20 +30,32 @@ class Workload(Protocol):
         """(n, *raw_shape) -> (n, [steps,] features). Finite for every raw batch that the contract admits."""
         ...
 
+    def baselines(self, features: FloatArray) -> Mapping[str, FloatArray]:
+        """What the rules say that a model has to beat, by name.
+
+        In target units (n,) for numbers, probabilities (n, classes) for classes, (n, horizons, 3) for paths.
+        """
+        ...
+
+
+@runtime_checkable
+class Transform(Protocol):
+    """Between a model's output and target units, for numbers and paths.
+
+    The array of targets is (n,), or (n, horizons, 3) for paths; what a model learns is (n,), or (n, outputs)
+    for paths, whose module names the outputs as `output_names`.
+    """
+
     def encode_target(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
-        """Target units (n,) -> what a model learns (n,)."""
+        """Target units -> what a model learns; NaN where the truth is NaN."""
         ...
 
     def decode_target(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
-        """Inverse of `encode_target`, non-decreasing in `encoded`: bands are decoded end by end."""
+        """Inverse of `encode_target`; of numbers non-decreasing: bands are decoded end by end."""
         ...
 
     def interval_scale(self, anchors: FloatArray) -> FloatArray:
-        """The variable (n,) along which the width of a band is calibrated, for example time in flight."""
-        ...
-
-    def baselines(self, features: FloatArray) -> Mapping[str, FloatArray]:
-        """Predictions (n,) in target units of the rules that a model has to beat, by name."""
+        """The variable (n,) along which regions are calibrated, for example time in flight."""
         ...
 
 
@@ -60,6 +72,20 @@ def load_workload(contract: Contract) -> Workload:
             f"{contract.module}.WORKLOAD: got {type(found).__name__}, expected a features.workload.Workload"
         )
     return found
+
+
+def transform_of(workload: Workload) -> Transform:
+    """The workload as its target transform.
+
+    Raises:
+        TypeError: it lacks a part of it.
+    """
+    if not isinstance(workload, Transform):
+        raise TypeError(
+            f"{type(workload).__name__}: lacks encode_target, decode_target or interval_scale, "
+            "expected where numbers or paths are predicted"
+        )
+    return workload
 
 
 def anchors_of(workload: Workload, features: FloatArray) -> FloatArray:

@@ -13,9 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
+from features.targets import AnyTarget
 from training.settings import Settings
+from training.tasks.base import Row
+
+FloatArray = NDArray[np.float64]
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 ARM_HEADER = "Raysonde-Arm"
@@ -78,33 +84,21 @@ class Connection:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer of `POST /predict`, for the one target of the workload.
-
-    Attributes:
-        lower, upper: ends of the band.
-        coverage: nominal share of truths inside such bands.
-    """
+    """One answer of `POST /predict`."""
 
     id: str
-    value: float
-    lower: float
-    upper: float
-    coverage: float
+    row: Row
     arm: str
     model_version: str
     bundle: str
     fallback: bool
 
     @classmethod
-    def parse(cls, body: Mapping[str, Any], target: str) -> Prediction:
+    def parse(cls, body: Mapping[str, Any], target: AnyTarget) -> Prediction:
         """From the JSON of an answer."""
-        lower, upper = body["interval"][target]
         return cls(
             id=body["id"],
-            value=body["prediction"][target],
-            lower=lower,
-            upper=upper,
-            coverage=body["coverage"],
+            row=Row(body["prediction"], body.get(target.region, {}), body["coverage"]),
             arm=body["arm"],
             model_version=body["model_version"],
             bundle=body["bundle"],
@@ -134,10 +128,10 @@ class WorkloadClient:
     Args:
         http: from `Connection.open`.
         workload: name.
-        target: name of the predicted field.
+        target: what it predicts.
     """
 
-    def __init__(self, http: httpx.AsyncClient, workload: str, target: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, workload: str, target: AnyTarget) -> None:
         self._http = http
         self._root = f"/{workload}"
         self._target = target
@@ -152,9 +146,10 @@ class WorkloadClient:
         headers = {ARM_HEADER: arm} if arm else {}
         return Prediction.parse(await self._call("POST", "/predict", instance, headers), self._target)
 
-    async def feedback(self, truths: Mapping[str, float]) -> FeedbackCounts:
-        """Send the truth of each prediction id."""
-        items = [{"id": key, "truth": {self._target: value}} for key, value in truths.items()]
+    async def feedback(self, truths: Mapping[str, FloatArray]) -> FeedbackCounts:
+        """Send the truth of each prediction id, as the arrays of the target have them."""
+        name, to_json = self._target.name, self._target.to_json
+        items = [{"id": key, "truth": {name: to_json(truth)}} for key, truth in truths.items()]
         counts = FeedbackCounts()
         for part in _parts(items, MAX_TRUTHS):
             answer = await self._call("POST", "/feedback", orjson.dumps({"items": part}))

@@ -11,6 +11,7 @@ from features.contract import Contract
 from features.workload import load_workload
 from scripts.marks import Predictions, TimedPrediction
 from scripts.recordings import Case, Recording, cases_of
+from training.evaluation import point_name
 from training.inference import Model
 
 FloatArray = NDArray[np.float64]
@@ -22,12 +23,10 @@ def evaluate(contract: Contract, recordings: Sequence[Recording], models: Mappin
     raw = np.array([case.raw for case in cases]).reshape(-1, *contract.raw_shape)
     found: dict[Recording, dict[str, list[TimedPrediction]]] = {recording: {} for recording in recordings}
     for name, model in models.items():
-        answer = model.predict(raw)
-        _add(found, name, cases, answer.value, answer.lower, answer.upper)
+        _add(found, name, cases, model.predict(raw).arrays)
     workload = load_workload(contract)
-    unknown = np.full(len(raw), np.nan)
     for name, values in workload.baselines(workload.features(raw)).items():
-        _add(found, name, cases, values, unknown, unknown)
+        _add(found, name, cases, {point_name(contract.target): np.asarray(values, np.float64)})
     return found
 
 
@@ -35,11 +34,10 @@ def _add(
     found: Mapping[Recording, dict[str, list[TimedPrediction]]],
     name: str,
     cases: Sequence[Case],
-    value: FloatArray,
-    lower: FloatArray,
-    upper: FloatArray,
+    arrays: Mapping[str, FloatArray],
 ) -> None:
     for by_name in found.values():
         by_name[name] = []
-    for case, one, low, high in zip(cases, value.tolist(), lower.tolist(), upper.tolist(), strict=True):
-        found[case.recording][name].append(TimedPrediction(case.end_s, one, low, high, case.truth))
+    for row, case in enumerate(cases):
+        one = {key: values[row] for key, values in arrays.items()}
+        found[case.recording][name].append(TimedPrediction(case.end_s, one, case.target))

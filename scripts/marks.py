@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scripts.recordings import Recording
+
+FloatArray = NDArray[np.float64]
 
 FRACTIONS = (0.5, 0.6, 0.7, 0.8)
 # slower logs are reported, but not in the figures that models are compared by
@@ -19,14 +22,53 @@ FAST_HZ = 10.0
 class TimedPrediction:
     """What a model or rule says at the end of a case, and what turned out to be true.
 
-    Ends of the band are NaN where there is none, and so is a truth that is not known.
+    Attributes:
+        arrays: of one instance, as `training.tasks` has them; a rule has no regions.
+        target: of the instance, as `features.targets` has it; NaN where not known.
     """
 
     end_s: float
-    value: float
-    lower: float = math.nan
-    upper: float = math.nan
-    truth: float = math.nan
+    arrays: Mapping[str, FloatArray]
+    target: FloatArray
+
+    @classmethod
+    def of_number(
+        cls,
+        end_s: float,
+        value: float,
+        lower: float = math.nan,
+        upper: float = math.nan,
+        truth: float = math.nan,
+    ) -> TimedPrediction:
+        """About a number; NaN ends where there is no band."""
+        numbers = {"prediction": value} | ({} if math.isnan(lower) else {"lower": lower, "upper": upper})
+        arrays = {name: np.array(number, np.float64) for name, number in numbers.items()}
+        return cls(end_s, arrays, np.array(truth, np.float64))
+
+    @property
+    def value(self) -> float:
+        """The number predicted."""
+        return float(self.arrays["prediction"])
+
+    @property
+    def lower(self) -> float:
+        """Low end of the band around a number; NaN without one."""
+        return float(self.arrays.get("lower", math.nan))
+
+    @property
+    def upper(self) -> float:
+        """High end of the band around a number; NaN without one."""
+        return float(self.arrays.get("upper", math.nan))
+
+    @property
+    def truth(self) -> float:
+        """The true number."""
+        return float(self.target)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything of the truth is known."""
+        return bool(np.isfinite(self.target).any())
 
 
 # what each arm said, by recording and arm

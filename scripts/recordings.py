@@ -55,14 +55,14 @@ class Recording:
         source: what recorded it; an entity may have several logs.
         rows: (n, fields) in contract order, NaN where nothing was recorded; times increase.
         times: (n,) of the rows; for a table, their numbers.
-        truths: (n,) of the target, for an instance that ends at the row; NaN where it is not known.
+        targets: the target's array of n, for an instance that ends at the row; NaN where it is not known.
     """
 
     entity: str
     source: str
     rows: FloatArray
     times: FloatArray
-    truths: FloatArray
+    targets: FloatArray
 
     @property
     def title(self) -> str:
@@ -71,8 +71,8 @@ class Recording:
 
     @property
     def truth(self) -> float:
-        """The last one; the only one where the truth is one event."""
-        return float(self.truths[-1])
+        """The last true number; the only one where the truth is one event."""
+        return float(self.targets[-1])
 
     @property
     def event_s(self) -> float:
@@ -93,14 +93,19 @@ class Case:
         end_s: time of its last row; for a table, the number of its row.
         samples: (n, fields) as a client sends them; n is 1 for a table.
         raw: contract.raw_shape, what a model sees; None where the samples make no window.
-        truth: NaN where it is not known.
+        target: of the instance, as `features.targets` has it; NaN where it is not known.
     """
 
     recording: Recording
     end_s: float
     samples: FloatArray
     raw: FloatArray | None
-    truth: float
+    target: FloatArray
+
+    @property
+    def known(self) -> bool:
+        """Whether anything of the truth is known."""
+        return bool(np.isfinite(self.target).any())
 
 
 def steps_of(contract: Contract, recording: Recording) -> Iterator[tuple[float, Case | None]]:
@@ -110,18 +115,21 @@ def steps_of(contract: Contract, recording: Recording) -> Iterator[tuple[float, 
     can say in its words what is missing.
     """
     if contract.window is None:
-        for time_s, row, truth in zip(recording.times, recording.rows, recording.truths, strict=True):
-            yield float(time_s), Case(recording, float(time_s), row[np.newaxis], row, float(truth))
+        for time_s, row, target in zip(recording.times, recording.rows, recording.targets, strict=True):
+            yield float(time_s), Case(recording, float(time_s), row[np.newaxis], row, target)
         return
     windower = Windower(contract)
     last = len(recording.rows) - 1
     for number, row in enumerate(recording.rows):
-        time_s, truth = float(recording.times[number]), float(recording.truths[number])
+        time_s, target = float(recording.times[number]), recording.targets[number]
         window = windower.push(row.tolist())
         if window is not None:
-            yield time_s, Case(recording, window.end_s, windower.samples(), window.values, truth)
+            yield time_s, Case(recording, window.end_s, windower.samples(), window.values, target)
         elif number == last and windower.counts.windows == 0:
-            yield time_s, Case(recording, time_s, recording.rows[-contract.window.max_samples :], None, truth)
+            yield (
+                time_s,
+                Case(recording, time_s, recording.rows[-contract.window.max_samples :], None, target),
+            )
         else:
             yield time_s, None
 
@@ -168,10 +176,11 @@ def _source_options(workloads: Path, workload: str) -> dict[str, Any]:
 
 def recordings_of(contract: Contract, records: pd.DataFrame) -> list[Recording]:
     """The recordings in records, in the order of their first rows."""
-    from training.dataset import matrix_of
+    from training.dataset import matrix_of, target_of, with_entity
     from training.sources.base import LOG
 
-    rows, target = matrix_of(contract, records), records[contract.target_column].to_numpy(np.float64)
+    records = with_entity(contract, records)
+    rows, target = matrix_of(contract, records), target_of(contract, records)
     entities = records[contract.entity].astype(str).tolist()
     logs = records[LOG].astype(str).tolist() if LOG in records else [""] * len(rows)
     groups: dict[tuple[str, str], list[int]] = {}

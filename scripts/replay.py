@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from features.config import load_contract
 from features.contract import Contract
+from features.workload import load_workload
 from scripts.client import ApiError, Connection, WorkloadClient
 from scripts.marks import Predictions, TimedPrediction
 from scripts.own_workloads import WorkloadsOption, require_modules, settings_with
@@ -36,6 +37,7 @@ from scripts.stream_options import (
     TruthDelayOption,
 )
 from scripts.stream_schedule import Bursts, Pace, Steady
+from training.tasks.factory import task_of
 
 
 def replay(
@@ -143,7 +145,7 @@ async def _play(
 ) -> Played:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rows"))
     async with connection.open() as http:
-        client = WorkloadClient(http, contract.workload, contract.target.name)
+        client = WorkloadClient(http, contract.workload, contract.target)
         arms = await client.arms()
         if not arms:
             raise ValueError(f"{connection.url} serves no arm of {contract.workload} yet")
@@ -171,7 +173,7 @@ def _show(
 ) -> bool:
     """Write and tell; says whether everything was answered or refused with a reason."""
     out.mkdir(parents=True, exist_ok=True)
-    predictions = by_recording(recordings, played)
+    predictions = by_recording(contract, recordings, played)
     best = report.best(contract, predictions, played.arms)
     report.write(out / "replay.csv", contract, predictions)
     write_predictions(out / "predictions.csv", contract, played)
@@ -185,13 +187,14 @@ def _show(
     return not (played.truth_failures or any(not failure.refused for failure in played.failures))
 
 
-def by_recording(recordings: Sequence[Recording], played: Played) -> Predictions:
+def by_recording(contract: Contract, recordings: Sequence[Recording], played: Played) -> Predictions:
     """The answers, as what judges them wants them."""
+    task = task_of(contract, load_workload(contract))
     found: dict[Recording, dict[str, list[TimedPrediction]]] = {
         recording: {arm: [] for arm in played.arms} for recording in recordings
     }
     for answer in played.answers:
         said, case = answer.prediction, answer.case
-        timed = TimedPrediction(case.end_s, said.value, said.lower, said.upper, case.truth)
+        timed = TimedPrediction(case.end_s, task.of_row(said.row), case.target)
         found[case.recording][answer.arm].append(timed)
     return found

@@ -35,7 +35,7 @@ def draw_table(directory: Path, contract: Contract, predictions: Predictions, be
             (p for p in said_by(predictions, arm) if math.isfinite(p.truth)), key=lambda p: p.truth
         )
         above, below = panels[0][column], panels[1][column]
-        error = score_of(known, contract.target.metric).error(contract.target.metric)
+        error = score_of(known, contract.target).error(contract.target.metric)
         plain(above, f"{arm}: {contract.target.metric} {error:.3g}")
         plain(below, "")
         below.set_xlabel(f"true {contract.target.name} ({contract.target.unit})")

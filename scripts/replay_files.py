@@ -8,6 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.contract import Contract
+from scripts.cells import (
+    answer_cells,
+    answer_columns,
+    array_cells,
+    array_columns,
+    cell,
+    cells,
+    error_cells,
+    error_columns,
+    truth_cells,
+    truth_columns,
+)
 from scripts.marks import Mark, Predictions
 from scripts.replay_player import Played
 
@@ -28,32 +40,35 @@ def write_marks(path: Path, contract: Contract, marks: Sequence[Mark]) -> None:
                     mark.recording.source,
                     mark.arm,
                     mark.fraction,
-                    *map(_cell, values),
-                    _cell(mark.recording.truth),
-                    _cell(mark.ape_percent),
+                    *cells(values),
+                    cell(mark.recording.truth),
+                    cell(mark.ape_percent),
                 ]
             )
 
 
 def write_each(path: Path, contract: Contract, predictions: Predictions) -> None:
-    """A row a case and arm; the truth is empty where it is not known."""
-    header = [contract.entity, "source", *_when(contract), "arm", "prediction", "lower", "upper"]
+    """A row a case and arm; the truth is empty where it is not known, and so is the region of a rule."""
+    target = contract.target
+    header = [contract.entity, "source", *_when(contract), "arm", *array_columns(target)]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*header, contract.target.name, "error"])
+        writer.writerow([*header, *truth_columns(target), *error_columns(target)])
         for recording, by_arm in predictions.items():
             for arm, said in by_arm.items():
                 for one in sorted(said, key=lambda p: p.end_s):
-                    when = [_cell(one.end_s)] if contract.window else []
-                    numbers = (one.value, one.lower, one.upper, one.truth, one.value - one.truth)
-                    writer.writerow([recording.entity, recording.source, *when, arm, *map(_cell, numbers)])
+                    when = [cell(one.end_s)] if contract.window else []
+                    values = [*array_cells(target, one.arrays), *truth_cells(target, one.target)]
+                    errors = error_cells(target, one.arrays, one.target)
+                    writer.writerow([recording.entity, recording.source, *when, arm, *values, *errors])
 
 
 def write_predictions(path: Path, contract: Contract, played: Played) -> None:
     """A row a case and arm that was answered, with all that the answer said."""
     key = "id" if contract.entity != "id" else "prediction_id"
-    header = [contract.entity, "source", "arm", *_when(contract), key, "prediction", "lower", "upper"]
-    header += [contract.target.name, "answered_by", "model_version", "bundle", "fallback", "latency_ms"]
+    header = [contract.entity, "source", "arm", *_when(contract), key, *answer_columns(contract.target)]
+    header += truth_columns(contract.target)
+    header += ["answered_by", "model_version", "bundle", "fallback", "latency_ms"]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
@@ -64,10 +79,10 @@ def write_predictions(path: Path, contract: Contract, played: Played) -> None:
                     case.recording.entity,
                     case.recording.source,
                     answer.arm,
-                    *([_cell(case.end_s)] if contract.window else []),
+                    *([cell(case.end_s)] if contract.window else []),
                     said.id,
-                    *map(_cell, (said.value, said.lower, said.upper)),
-                    _cell(case.truth),
+                    *answer_cells(contract.target, said.row),
+                    *truth_cells(contract.target, case.target),
                     said.arm,
                     said.model_version,
                     said.bundle,
@@ -79,8 +94,3 @@ def write_predictions(path: Path, contract: Contract, played: Played) -> None:
 
 def _when(contract: Contract) -> list[str]:
     return ["end_s"] if contract.window else []
-
-
-def _cell(value: float) -> str:
-    # repr: read back as the very number that the system gave
-    return "" if math.isnan(value) else repr(float(value))

@@ -126,9 +126,9 @@ class Player:
     async def _send_truths(self, recordings: Sequence[Recording]) -> None:
         members = set(recordings)
         truths = {
-            answer.prediction.id: answer.case.truth
+            answer.prediction.id: answer.case.target
             for answer in self.played.answers
-            if answer.case.recording in members and math.isfinite(answer.case.truth)
+            if answer.case.recording in members and answer.case.known
         }
         try:
             counts = await self._client.feedback(truths)

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.targets import AnyTarget
 from scripts.marks import Predictions, TimedPrediction
-from training.evaluation import point_metrics
+from scripts.tables import share
+from training.evaluation import point_metrics, point_name, region_metrics
+from training.tasks.base import Predicted
 
 
 @dataclass(frozen=True)
@@ -19,28 +22,39 @@ class Score:
     Attributes:
         count: how many there are.
         errors: by name, of `training.evaluation.point_metrics`.
-        inside: truths inside their bands, of the `banded` ones that have a band.
+        coverage: share of truths inside their regions; NaN where there are no regions.
+        banded: predictions that have a region.
     """
 
     count: int
     errors: dict[str, float]
-    inside: int
+    coverage: float
     banded: int
+
+    @property
+    def covered(self) -> str:
+        """The coverage for people."""
+        return share(round(self.coverage * self.banded), self.banded) if self.banded else "-"
 
     def error(self, metric: str) -> float:
         """Of this name."""
         return self.errors.get(metric, math.nan)
 
 
-def score_of(said: Iterable[TimedPrediction], metric: str) -> Score:
-    """The score of one arm's predictions, with this metric among its errors."""
-    known = [p for p in said if math.isfinite(p.truth)]
+def score_of(said: Iterable[TimedPrediction], target: AnyTarget) -> Score:
+    """The score of one arm's predictions."""
+    known = [one for one in said if one.known]
     if not known:
-        return Score(0, {}, 0, 0)
-    truth, value = np.array([p.truth for p in known]), np.array([p.value for p in known])
-    banded = [p for p in known if math.isfinite(p.lower)]
-    inside = sum(p.lower <= p.truth <= p.upper for p in banded)
-    return Score(len(known), point_metrics(truth, value, metric), inside, len(banded))
+        return Score(0, {}, math.nan, 0)
+    truth = np.stack([one.target for one in known])
+    point = point_name(target)
+    errors = point_metrics(target, truth, np.stack([one.arrays[point] for one in known]))
+    rows = [number for number, one in enumerate(known) if len(one.arrays) > 1]
+    if not rows:
+        return Score(len(known), errors, math.nan, 0)
+    regions = {name: np.stack([known[row].arrays[name] for row in rows]) for name in known[rows[0]].arrays}
+    coverage = region_metrics(target, truth[rows], Predicted(regions))["coverage"]
+    return Score(len(known), errors, coverage, len(rows))
 
 
 def said_by(predictions: Predictions, name: str) -> list[TimedPrediction]:
@@ -53,11 +67,11 @@ def names_in(predictions: Predictions) -> list[str]:
     return list(dict.fromkeys(name for by_name in predictions.values() for name in by_name))
 
 
-def best_by(predictions: Predictions, arms: Sequence[str], metric: str) -> str:
-    """The arm with the lowest error; one without an answer comes last."""
+def best_by(predictions: Predictions, arms: Sequence[str], target: AnyTarget) -> str:
+    """The arm that is best by the target's metric; one without an answer comes last."""
 
     def error(arm: str) -> float:
-        found = score_of(said_by(predictions, arm), metric).error(metric)
-        return math.inf if math.isnan(found) else found
+        found = score_of(said_by(predictions, arm), target).error(target.metric)
+        return math.inf if math.isnan(found) else -found if target.higher_is_better else found
 
     return min(arms, key=error)

@@ -12,7 +12,8 @@ import signal
 import sys
 
 import ray
-from ray.serve.scripts import cli as serve_cli
+
+import deployments.serve_without_pandas  # noqa: F401
 
 _PR_SET_PDEATHSIG = 1
 
@@ -32,6 +33,8 @@ def main() -> None:
         dashboard_port=options.dashboard_port,
         object_store_memory=options.object_store_bytes,
     )
+    from ray.serve.scripts import cli as serve_cli  # here: after `serve_without_pandas`
+
     serve_cli(["run", options.config])
 
 

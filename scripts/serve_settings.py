@@ -66,14 +66,15 @@ def with_applications(config_text: str, arms: Mapping[str, Iterable[str]]) -> st
     config: dict[str, Any] = yaml.safe_load(config_text)
     applications = config["applications"]
     missing = [name for name in arms if name not in {app["name"] for app in applications}]
-    config["applications"] = [*(_application(name, arms[name]) for name in missing), *applications]
-    for app in applications:
-        if "workloads" in app.get("args", {}):
-            app["args"]["workloads"] += missing
+    roots = [app for app in applications if "workloads" in app.get("args", {})]
+    added = [_application(name, arms[name], own_steward=not roots) for name in missing]
+    config["applications"] = [*added, *applications]
+    for root in roots:
+        root["args"]["workloads"] += missing
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def _application(workload: str, arms: Iterable[str]) -> dict[str, Any]:
+def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> dict[str, Any]:
     """One replica of each part, in claims of CPU as those of the applications in `serve_config.yaml`."""
     light = {"ray_actor_options": {"num_cpus": 0.01}}
     parts: list[dict[str, Any]] = [
@@ -85,12 +86,13 @@ def _application(workload: str, arms: Iterable[str]) -> dict[str, Any]:
         }
     ]
     parts += [{"name": name, "max_ongoing_requests": 64} | light for name in ("FeatureScaler", *sorted(arms))]
-    parts.append({"name": "Steward", "num_replicas": 1} | light)
+    if own_steward:
+        parts.append({"name": "Steward", "num_replicas": 1} | light)
     return {
         "name": workload,
         "route_prefix": f"/{workload}",
         "import_path": "deployments.app:build",
-        "args": {"workload": workload},
+        "args": {"workload": workload} | ({} if own_steward else {"own_steward": False}),
         "deployments": parts,
     }
 
@@ -118,6 +120,7 @@ def child_environment(
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),
         "RAY_COLOR_PREFIX": "0",
+        "RAY_preload_python_modules": "deployments.serve_without_pandas",
     }
     if profile is Profile.FAST:
         environment |= {

@@ -73,7 +73,7 @@ async def play_stream(
     schedule = stream.schedule(len(cases))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with connection.open(transport=LeanTransport(_MOST_OPEN)) as http:
-        client = WorkloadClient(http, contract.workload, contract.target.name)
+        client = WorkloadClient(http, contract.workload, contract.target)
         await _check_arm(client, stream.arm)
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("streaming", total=stream.limit)

@@ -7,7 +7,6 @@ falls behind cannot hide it (see Tene, "How not to measure latency", on coordina
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from ulid import ULID
 
 from features.contract import Contract
-from scripts.client import ApiError, FeedbackCounts, Prediction, WorkloadClient
+from scripts.client import ApiError, FeedbackCounts, FloatArray, Prediction, WorkloadClient
 from scripts.instances import instance_of
 from scripts.recordings import Case
 from scripts.replay_player import Failure
@@ -92,7 +91,7 @@ class StreamPlayer:
         self._clock = clock
         self._begun_s = 0.0
         self._open = 0
-        self._answers: dict[int, tuple[str, float]] = {}
+        self._answers: dict[int, tuple[str, FloatArray]] = {}
         self.streamed = Streamed()
 
     async def play(self, cases: Sequence[Case]) -> Streamed:
@@ -124,8 +123,8 @@ class StreamPlayer:
             outcome = await self._outcome(case)
         self._open -= 1
         self.streamed.sent.append(Sent(number, case, due_s, sent_s, self._now_s(), outcome))
-        if isinstance(outcome, Prediction) and math.isfinite(case.truth):
-            self._answers[number] = (outcome.id, case.truth)
+        if isinstance(outcome, Prediction) and case.known:
+            self._answers[number] = (outcome.id, case.target)
             self._schedule.answered(number)
 
     async def _outcome(self, case: Case) -> Prediction | Failure:

@@ -11,6 +11,8 @@ import numpy as np
 from rich.console import Console
 
 from features.contract import Contract
+from features.workload import load_workload
+from scripts.cells import answer_cells, answer_columns, truth_cells, truth_columns
 from scripts.client import Prediction
 from scripts.marks import TimedPrediction
 from scripts.replay_player import Failure
@@ -18,6 +20,7 @@ from scripts.replay_summary import show_failures, show_truths
 from scripts.scores import score_of
 from scripts.stream_player import Sent, Streamed
 from scripts.tables import TextTable, number
+from training.tasks.factory import task_of
 
 QUANTILES = (50, 95, 99)
 
@@ -30,21 +33,21 @@ def stream_table(contract: Contract, sent: Sequence[Sent]) -> TextTable:
         answered = isinstance(one.outcome, Prediction)
         groups.setdefault(one.outcome.arm if answered else "no answer", []).append(one)
     metric = contract.target.metric
-    rows = [_row(name, groups[name], elapsed_s, metric) for name in sorted(groups)]
+    rows = [_row(contract, name, groups[name], elapsed_s) for name in sorted(groups)]
     if len(groups) != 1 or not sent:
-        rows.append(_row("all", sent, elapsed_s, metric))
+        rows.append(_row(contract, "all", sent, elapsed_s))
     header = ("", "requests", "per s", "errors", *(f"p{q}" for q in QUANTILES), metric)
     title = f"{len(sent):,} requests in {elapsed_s:.1f} s, latencies in ms"
     return TextTable(title, header, tuple(rows))
 
 
-def _row(name: str, sent: Sequence[Sent], elapsed_s: float, metric: str) -> tuple[str, ...]:
+def _row(contract: Contract, name: str, sent: Sequence[Sent], elapsed_s: float) -> tuple[str, ...]:
+    task, target = task_of(contract, load_workload(contract)), contract.target
     answers = [(one, one.outcome) for one in sent if isinstance(one.outcome, Prediction)]
     latencies_ms = [1000 * one.latency_s for one, _ in answers]
     quantiles = np.percentile(latencies_ms, QUANTILES) if answers else [math.nan] * len(QUANTILES)
     said = [
-        TimedPrediction(one.case.end_s, answer.value, answer.lower, answer.upper, one.case.truth)
-        for one, answer in answers
+        TimedPrediction(one.case.end_s, task.of_row(answer.row), one.case.target) for one, answer in answers
     ]
     return (
         name,
@@ -52,7 +55,7 @@ def _row(name: str, sent: Sequence[Sent], elapsed_s: float, metric: str) -> tupl
         number(len(sent) / elapsed_s if elapsed_s else math.nan),
         f"{100 * (1 - len(answers) / len(sent)):.3g} %" if sent else "-",
         *(number(float(value)) for value in quantiles),
-        number(score_of(said, metric).error(metric)),
+        number(score_of(said, target).error(target.metric)),
     )
 
 
@@ -76,16 +79,16 @@ def show_stream(console: Console, contract: Contract, streamed: Streamed, droppe
 def write_stream(path: Path, contract: Contract, sent: Sequence[Sent]) -> None:
     """A row a request, by number; empty cells where there was no answer."""
     header = ["request", contract.entity, "due_s", "sent_s", "latency_ms", "status", "arm", "prediction_id"]
-    header += ["prediction", "lower", "upper", contract.target.name]
+    header += [*answer_columns(contract.target), *truth_columns(contract.target)]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         for one in sorted(sent, key=lambda s: s.number):
             times = [f"{one.due_s:.4f}", f"{one.sent_s:.4f}", f"{1000 * one.latency_s:.2f}"]
-            truth = "" if math.isnan(one.case.truth) else repr(one.case.truth)
             said = one.outcome
             if isinstance(said, Failure):
-                answer = [said.status or "", said.arm, "", "", "", ""]
+                answer = [said.status or "", said.arm, "", *[""] * len(answer_columns(contract.target))]
             else:
-                answer = [200, said.arm, said.id, *map(repr, (said.value, said.lower, said.upper))]
-            writer.writerow([one.number, one.case.recording.entity, *times, *answer, truth])
+                answer = [200, said.arm, said.id, *answer_cells(contract.target, said.row)]
+            truth = truth_cells(contract.target, one.case.target)
+            writer.writerow([one.number, one.case.recording.entity, *times, *answer, *truth])

@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.workload import anchors_of
 from training.bundle import BundleParts, Card, Golden, Reference
 from training.dataset import Dataset
-from training.evaluation import band_metrics, point_metrics
-from training.inference import ArmRuntime, Model, Predicted, Scaled
-from training.intervals import IntervalCalibration, calibrate
+from training.evaluation import metrics_of, point_metrics
+from training.inference import ArmRuntime, Model, Scaled
 from training.preparation import Prepared
+from training.tasks.base import Calibration, Predicted
 from training.trials import Best
 
 GOLDEN_ROWS = 24
@@ -37,29 +36,28 @@ def assemble(prepared: Prepared, best: Best, origin: Origin, coverage: float) ->
     golden_raw = _sample(prepared.splits.test, GOLDEN_ROWS, rng).raw.astype(np.float64)
     reference = _sample(prepared.splits.train, REFERENCE_ROWS, rng)
     card = _card(prepared, best, origin)
-    nothing = np.zeros(len(golden_raw))
     parts = BundleParts(
         onnx=best.onnx,
         scaler=prepared.scaler,
         target_scaler=prepared.target_scaler,
         contract=prepared.contract,
-        interval=IntervalCalibration(coverage=coverage, knots=(0,), scales=(0,), levels=(0,), scores=(0,)),
+        calibration=prepared.task.uncalibrated(coverage),
         reference=Reference(reference.features, reference.raw.astype(np.float64)),
-        golden=Golden(golden_raw, prepared.workload.features(golden_raw), nothing, nothing, nothing),
+        golden=Golden(golden_raw, prepared.workload.features(golden_raw), Predicted({})),
         card=card,
     )
-    parts = replace(parts, interval=_calibrate(prepared, ArmRuntime(parts), coverage))
+    parts = replace(parts, calibration=_calibrate(prepared, ArmRuntime(parts), coverage))
     parts = replace(parts, card=card.model_copy(update={"metrics": _test_metrics(prepared, parts)}))
     predicted = Model(parts).predict(golden_raw)
-    return replace(parts, golden=replace(parts.golden, **_outputs(predicted)))
+    return replace(parts, golden=replace(parts.golden, outputs=predicted))
 
 
 def baseline_metrics(prepared: Prepared) -> dict[str, dict[str, float]]:
     """`point_metrics` of the workload's and the fitted baselines on the test split, by name."""
     test = prepared.splits.test
     values = {**prepared.workload.baselines(test.features), **prepared.baselines}
-    metric = prepared.contract.target.metric
-    return {name: point_metrics(test.target, np.asarray(value), metric) for name, value in values.items()}
+    target = prepared.contract.target
+    return {name: point_metrics(target, test.target, np.asarray(value)) for name, value in values.items()}
 
 
 def _card(prepared: Prepared, best: Best, origin: Origin) -> Card:
@@ -78,28 +76,22 @@ def _card(prepared: Prepared, best: Best, origin: Origin) -> Card:
     )
 
 
-def _calibrate(prepared: Prepared, arm: ArmRuntime, coverage: float) -> IntervalCalibration:
-    part, workload = prepared.splits.calibrate, prepared.workload
+def _calibrate(prepared: Prepared, arm: ArmRuntime, coverage: float) -> Calibration:
+    part = prepared.splits.calibrate
     scaled = _scaled(prepared, part)
-    residual = workload.encode_target(part.target, scaled.anchors) - arm.encoded(scaled)
-    variable = workload.interval_scale(scaled.anchors)
-    return calibrate(variable, residual, coverage, group=part.group)
+    return prepared.task.calibrate(arm.encoded(scaled), part.target, scaled.anchors, coverage, part.group)
 
 
 def _test_metrics(prepared: Prepared, parts: BundleParts) -> dict[str, float]:
     test = prepared.splits.test
-    predicted = ArmRuntime(parts).predict(_scaled(prepared, test))
-    metric = prepared.contract.target.metric
-    return point_metrics(test.target, predicted.value, metric) | band_metrics(test.target, predicted)
+    return metrics_of(
+        prepared.contract.target, test.target, ArmRuntime(parts).predict(_scaled(prepared, test))
+    )
 
 
 def _scaled(prepared: Prepared, part: Dataset) -> Scaled:
     matrix = prepared.scaler.transform(part.features).astype(np.float32)
     return Scaled(matrix, anchors_of(prepared.workload, part.features))
-
-
-def _outputs(predicted: Predicted) -> dict[str, NDArray[np.float64]]:
-    return {"prediction": predicted.value, "lower": predicted.lower, "upper": predicted.upper}
 
 
 def _sample(part: Dataset, rows: int, rng: np.random.Generator) -> Dataset:

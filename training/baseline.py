@@ -22,7 +22,7 @@ class Baseline(Protocol):
     name: str
 
     def predict(self, workload: Workload, splits: Splits) -> FloatArray:
-        """Fitted on `splits.train`: values (n,) in target units for `splits.test`."""
+        """Fitted on `splits.train`: what it says about `splits.test`, as `Workload.baselines` does."""
         ...
 
 

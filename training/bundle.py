@@ -23,8 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.contract import Contract
 from features.scaling import StandardScaler
 from training.errors import ForeignBundle, MalformedBundle
-from training.intervals import IntervalCalibration
 from training.manifest import read_files, read_manifest, write_files
+from training.tasks.base import Calibration, Predicted
+from training.tasks.factory import calibration_type
 
 FORMAT_VERSION = 1
 
@@ -71,28 +72,26 @@ class Golden:
     Attributes:
         raw: (n, *raw_shape) float64.
         features: (n, features) or (n, steps, features) float64, unscaled.
-        prediction, lower, upper: (n,) float64 in target units.
+        outputs: what the task predicts, in its arrays.
     """
 
     raw: FloatArray
     features: FloatArray
-    prediction: FloatArray
-    lower: FloatArray
-    upper: FloatArray
+    outputs: Predicted
 
 
 @dataclass(frozen=True)
 class BundleParts:
     """What a bundle holds.
 
-    `onnx` takes `x` float32 (batch, features) or (batch, steps, features) and gives `y` float32 (batch, 1).
+    `onnx` takes `x` float32 (batch, features) or (batch, steps, features) and gives `y` (batch, outputs).
     """
 
     onnx: bytes
     scaler: StandardScaler
     target_scaler: StandardScaler
     contract: Contract
-    interval: IntervalCalibration
+    calibration: Calibration
     reference: Reference
     golden: Golden
     card: Card
@@ -155,9 +154,9 @@ def _serialise(parts: BundleParts) -> dict[str, bytes]:
         "scaler.json": parts.scaler.model_dump_json().encode(),
         "target_scaler.json": parts.target_scaler.model_dump_json().encode(),
         "contract.json": parts.contract.model_dump_json(by_alias=True).encode(),
-        "interval.json": parts.interval.model_dump_json().encode(),
+        "interval.json": parts.calibration.model_dump_json().encode(),
         "reference.npz": _arrays_to_bytes(vars(parts.reference)),
-        "golden.npz": _arrays_to_bytes(vars(parts.golden)),
+        "golden.npz": _arrays_to_bytes(_golden_arrays(parts.golden)),
         "card.json": parts.card.model_dump_json().encode(),
     }
 
@@ -176,20 +175,30 @@ _FILES = (
 
 def _parse(path: Path, files: dict[str, bytes]) -> BundleParts:
     try:
+        contract = Contract.model_validate_json(files["contract.json"])
         parts = BundleParts(
             onnx=files["model.onnx"],
             scaler=StandardScaler.model_validate_json(files["scaler.json"]),
             target_scaler=StandardScaler.model_validate_json(files["target_scaler.json"]),
-            contract=Contract.model_validate_json(files["contract.json"]),
-            interval=IntervalCalibration.model_validate_json(files["interval.json"]),
+            contract=contract,
+            calibration=calibration_type(contract.task).model_validate_json(files["interval.json"]),
             reference=Reference(**_arrays_from_bytes(files["reference.npz"])),
-            golden=Golden(**_arrays_from_bytes(files["golden.npz"])),
+            golden=_golden(_arrays_from_bytes(files["golden.npz"])),
             card=Card.model_validate_json(files["card.json"]),
         )
         _check_consistent(parts)
     except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise MalformedBundle(f"{path}: {error}") from error
     return parts
+
+
+def _golden_arrays(golden: Golden) -> dict[str, FloatArray]:
+    return {"raw": golden.raw, "features": golden.features, **golden.outputs.arrays}
+
+
+def _golden(arrays: dict[str, FloatArray]) -> Golden:
+    raw, features = arrays.pop("raw"), arrays.pop("features")
+    return Golden(raw, features, Predicted(arrays))
 
 
 def _arrays_to_bytes(arrays: dict[str, FloatArray]) -> bytes:
@@ -208,19 +217,16 @@ def _check_consistent(parts: BundleParts) -> None:
     names, shape = parts.card.feature_names, parts.contract.raw_shape
     golden, reference = parts.golden, parts.reference
     rows = len(golden.raw)
+    lengths = {f"golden.{name}": (len(array), rows) for name, array in golden.outputs.arrays.items()}
     expected = {
         "scaler.names": (parts.scaler.names, names),
-        "target_scaler.names": (parts.target_scaler.names, (parts.contract.target.name,)),
         "card.workload": (parts.card.workload, parts.contract.workload),
         "golden.raw": (golden.raw.shape[1:], shape),
         "golden.features": (golden.features.shape, (rows, *golden.features.shape[1:-1], len(names))),
-        "golden.prediction": (golden.prediction.shape, (rows,)),
-        "golden.lower": (golden.lower.shape, (rows,)),
-        "golden.upper": (golden.upper.shape, (rows,)),
         "reference.features": (reference.features.shape[1:], golden.features.shape[1:]),
         "reference.raw": (reference.raw.shape, (len(reference.features), *shape)),
     }
-    for what, (got, wanted) in expected.items():
+    for what, (got, wanted) in (expected | lengths).items():
         if got != wanted:
             raise MalformedBundle(f"{what}: got {got}, expected {wanted}")
     if not rows:

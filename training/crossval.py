@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from features.contract import Contract
 from features.scaling import Moments, StandardScaler
+from features.targets import AnyTarget
 from features.workload import Workload, anchors_of, load_workload
 from training.baseline import fitted_baselines
 from training.dataset import Dataset, build_dataset
-from training.evaluation import point_metrics
+from training.evaluation import point_metrics, points_of
 from training.families.base import Params, load_family
-from training.preparation import scaled_split
+from training.preparation import encoded_target, scaled_split
 from training.sources.base import Progress, no_progress
 from training.splits import Splits
+from training.tasks.factory import task_of
 
 FloatArray = NDArray[np.float64]
 
@@ -31,27 +33,28 @@ class CrossValidation:
     """What families and baselines say about rows that they have not learnt from.
 
     Attributes:
-        metric: of the contract's target.
-        truth: (n,) in target units.
+        target: of the contract.
+        truth: its array.
         fold: (n,) number of the part that each row was in.
-        values: (n,) predictions by name; families first, then baselines.
+        values: predictions by name, as `training.evaluation.points_of` gives them; families first.
     """
 
-    metric: str
+    target: AnyTarget
     truth: FloatArray
     fold: NDArray[np.int64]
     values: Mapping[str, FloatArray]
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """`point_metrics` over all rows, by name."""
-        return {name: point_metrics(self.truth, value, self.metric) for name, value in self.values.items()}
+        return {name: point_metrics(self.target, self.truth, value) for name, value in self.values.items()}
 
     def fold_errors(self, name: str) -> list[float]:
         """The metric in each part."""
         found = []
         for number in np.unique(self.fold):
             rows = self.fold == number
-            found.append(point_metrics(self.truth[rows], self.values[name][rows], self.metric)[self.metric])
+            errors = point_metrics(self.target, self.truth[rows], self.values[name][rows])
+            found.append(errors[self.target.metric])
         return found
 
 
@@ -86,12 +89,12 @@ def cross_validate(
     values: dict[str, FloatArray] = {}
     for number in range(folds):
         splits = _splits(dataset, fold, number, seed)
-        said = dict(_said(workload, splits, params, seed))
+        said = dict(_said(contract, workload, splits, params, seed))
         said |= {**workload.baselines(splits.test.features), **fitted_baselines(baselines, workload, splits)}
         for name, value in said.items():
-            values.setdefault(name, np.empty(len(fold)))[fold == number] = _within(contract, value)
+            values.setdefault(name, np.empty((len(fold), *value.shape[1:])))[fold == number] = value
         progress(number + 1, folds)
-    return CrossValidation(contract.target.metric, dataset.target, fold, values)
+    return CrossValidation(contract.target, dataset.target, fold, values)
 
 
 def _deal(group: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
@@ -120,26 +123,19 @@ def _splits(dataset: Dataset, fold: NDArray[np.int64], number: int, seed: int) -
 
 
 def _said(
-    workload: Workload, splits: Splits, params: Mapping[str, Params], seed: int
+    contract: Contract, workload: Workload, splits: Splits, params: Mapping[str, Params], seed: int
 ) -> Iterator[tuple[str, FloatArray]]:
     """The predictions of every family for the test part, by the same scaling that a training makes."""
+    task = task_of(contract, workload)
     scaler = StandardScaler.fit(workload.feature_names, [Moments.of(splits.train.features)])
-    anchors = anchors_of(workload, splits.train.features)
-    encoded = workload.encode_target(splits.train.target, anchors)[:, None]
-    target_scaler = StandardScaler.fit(["target"], [Moments.of(encoded)])
+    target_scaler = task.fit_target_scaler(encoded_target(task, workload, splits.train))
     train, valid, test = (
-        scaled_split(workload, part, scaler, target_scaler)
+        scaled_split(task, workload, part, scaler, target_scaler)
         for part in (splits.train, splits.valid, splits.test)
     )
+    anchors = anchors_of(workload, splits.test.features)
     for family, chosen in params.items():
         fitted = load_family(family).fit(chosen, train, valid, seed, lambda *_: None)
-        output = fitted.predict(test.x).astype(np.float64)[:, None]
-        decoded = workload.decode_target(
-            target_scaler.inverse(output)[:, 0], anchors_of(workload, splits.test.features)
-        )
-        yield load_family(family).name, decoded
-
-
-def _within(contract: Contract, value: FloatArray) -> FloatArray:
-    """As served predictions are."""
-    return np.clip(value, contract.target.minimum, contract.target.maximum)
+        said = target_scaler.inverse(fitted.predict(test.x).astype(np.float64))
+        predicted = task.predict(said, anchors, task.uncalibrated(coverage=0.9))
+        yield load_family(family).name, points_of(contract.target, predicted)

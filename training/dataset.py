@@ -32,7 +32,7 @@ class Dataset:
 
     Attributes:
         features: (n, features) or (n, steps, features).
-        target: (n,) in target units.
+        target: the target's array, (n,) or for paths (n, horizons, 3), in target units.
         weight: (n,), mean 1.
         group: (n,) int, the entity of each row; splits never cut one.
         end_s: (n,) time of the last sample; of a table row, its index.
@@ -70,7 +70,7 @@ class LogWindows:
         end_s: (n,) time of the last sample of each window; of the row for a tabular contract, its index.
         raw: (n, *raw_shape).
         features: (n, features) or (n, steps, features).
-        target: (n,).
+        target: the target's array.
         weight: (n,), as the source gave it.
     """
 
@@ -94,7 +94,7 @@ def build_dataset(
     Raises:
         FieldError: the records lack a column, hold none at all, or give no window.
     """
-    chunks = chunks_of(contract, records)
+    chunks = chunks_of(contract, with_entity(contract, records))
     parts = mapper(partial(windows_of_chunk, contract, workload), chunks, progress)
     logs = [log for part in parts for log in part]
     if not logs:
@@ -133,7 +133,7 @@ def chunks_of(contract: Contract, records: pd.DataFrame) -> list[pd.DataFrame]:
     Raises:
         FieldError: a column that every source has to give is missing.
     """
-    required = [contract.entity, contract.target_column, *(f.name for f in contract.fields if f.required)]
+    required = [contract.entity, *contract.target_columns, *(f.name for f in contract.fields if f.required)]
     for name in required:
         if name not in records:
             raise FieldError(name, sorted(records.columns), f"a column {name!r} in the records")
@@ -168,7 +168,7 @@ def windows_of_chunk(contract: Contract, workload: Workload, records: pd.DataFra
                 end_s=end_s,
                 raw=raw,
                 features=features[start:stop],
-                target=rows[contract.target_column].to_numpy(np.float64)[last],
+                target=target_of(contract, rows)[last],
                 weight=rows[WEIGHT].to_numpy(np.float64)[last] if WEIGHT in rows else np.ones(len(raw)),
             )
         )
@@ -200,8 +200,28 @@ def _windows_of_log(
 def _with_truth(
     contract: Contract, rows: pd.DataFrame, last: NDArray[np.int64], end_s: FloatArray, raw: FloatArray
 ) -> tuple[pd.DataFrame, NDArray[np.int64], FloatArray, FloatArray] | None:
-    known = np.isfinite(rows[contract.target_column].to_numpy(np.float64)[last])
+    known = np.isfinite(target_of(contract, rows)[last]).reshape(len(last), -1).any(axis=1)
     return (rows, last[known], end_s[known], raw[known]) if known.any() else None
+
+
+def with_entity(contract: Contract, records: pd.DataFrame) -> pd.DataFrame:
+    """The records with a column named as the contract's entity, which may have to be joined from several.
+
+    Raises:
+        FieldError: one of them is missing.
+    """
+    if contract.entity in records:
+        return records
+    for name in contract.entity_names:
+        if name not in records:
+            raise FieldError(name, sorted(records.columns), f"a column {name!r} in the records")
+    joined = records[list(contract.entity_names)].astype(str).agg("/".join, axis=1)
+    return records.assign(**{contract.entity: joined})
+
+
+def target_of(contract: Contract, records: pd.DataFrame) -> FloatArray:
+    """The target's array of these rows, NaN where the truth is not known."""
+    return contract.target.of_columns([records[name].to_numpy() for name in contract.target_columns])
 
 
 def matrix_of(contract: Contract, rows: pd.DataFrame) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Running a bundle: raw instances -> features -> scaled matrix -> prediction with its band.
+"""Running a bundle: raw instances -> features -> scaled matrix -> prediction with its region.
 
 `ScalerRuntime` and `ArmRuntime` are the two halves that serving runs in different processes; `Model` joins
 them for offline use, so both give the same numbers.
@@ -7,14 +7,19 @@ them for offline use, so both give the same numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from features.workload import Workload, anchors_of, load_workload
 from training.bundle import Bundle, BundleParts
 from training.errors import ForeignBundle, GoldenMismatch, MalformedBundle
+from training.tasks.base import Predicted, Task
+from training.tasks.factory import task_of
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 FloatArray = NDArray[np.float64]
 
@@ -32,15 +37,6 @@ class Scaled:
 
     matrix: NDArray[np.float32]
     anchors: FloatArray
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Predictions (n,) with the ends of their bands, float64 in target units, within the target's range."""
-
-    value: FloatArray
-    lower: FloatArray
-    upper: FloatArray
 
 
 class ScalerRuntime:
@@ -83,46 +79,43 @@ class ArmRuntime:
 
     Raises:
         MalformedBundle: the graph cannot be loaded, or is not `x` (batch, *shape of the features) ->
-            `y` (batch, 1).
+            `y` (batch, outputs).
+        ForeignBundle: the code's outputs are not those that the bundle was trained for.
     """
 
     def __init__(self, bundle: BundleParts) -> None:
         self._bundle = bundle
         self._workload: Workload = load_workload(bundle.contract)
+        self.task: Task = task_of(bundle.contract, self._workload)
+        if bundle.target_scaler.names != self.task.output_names:
+            raise ForeignBundle(
+                f"target_scaler.names: the bundle has {list(bundle.target_scaler.names)}, "
+                f"expected {list(self.task.output_names)}"
+            )
         self._session = _session_of(bundle)
 
     @property
     def coverage(self) -> float:
-        """Nominal share of truths inside the bands, when no other is asked for."""
-        return self._bundle.interval.coverage
+        """Nominal share of truths inside the regions, when no other is asked for."""
+        return self._bundle.calibration.coverage
 
     def predict(self, scaled: Scaled, coverage: float | None = None) -> Predicted:
-        """Predictions and bands, at the bundle's own coverage unless another is given.
+        """Predictions with their regions, at the bundle's own coverage unless another is given.
 
-        A band is decoded end by end: `decode_target` is non-decreasing. Rows do not see each other.
+        Rows do not see each other.
         """
-        encoded = self.encoded(scaled)
-        half = self._bundle.interval.half_width(self._workload.interval_scale(scaled.anchors), coverage)
-        return Predicted(
-            self._decode(encoded, scaled.anchors),
-            self._decode(encoded - half, scaled.anchors),
-            self._decode(encoded + half, scaled.anchors),
-        )
+        return self.task.predict(self.encoded(scaled), scaled.anchors, self._bundle.calibration, coverage)
 
     def encoded(self, scaled: Scaled) -> FloatArray:
-        """What the model itself says, (n,), in the units of `Workload.encode_target`."""
+        """What the model itself says, (n, outputs), as `Task.encode` has it."""
         (output,) = self._session.run(["y"], {"x": np.ascontiguousarray(scaled.matrix, dtype=np.float32)})
-        rows = np.asarray(output, dtype=np.float64).reshape(-1, 1)
-        return self._bundle.target_scaler.inverse(rows)[:, 0]
+        rows = np.asarray(output, dtype=np.float64).reshape(-1, len(self.task.output_names))
+        return self._bundle.target_scaler.inverse(rows)
 
     def check_golden(self) -> None:
         """Raise GoldenMismatch unless the golden features give the outputs that they were stored with."""
         scaled = scale(self._bundle, self._workload, self._bundle.golden.features)
-        _compare_predicted(self.predict(scaled), self._bundle)
-
-    def _decode(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
-        target = self._bundle.contract.target
-        return np.clip(self._workload.decode_target(encoded, anchors), target.minimum, target.maximum)
+        _compare_predicted(self.task, self.predict(scaled), self._bundle)
 
 
 class Model:
@@ -141,7 +134,7 @@ class Model:
         """Raise GoldenMismatch unless each half and both together reproduce the golden outputs."""
         self.scaler.check_golden()
         self.arm.check_golden()
-        _compare_predicted(self.predict(self.bundle.golden.raw), self.bundle)
+        _compare_predicted(self.arm.task, self.predict(self.bundle.golden.raw), self.bundle)
 
 
 def scale(bundle: BundleParts, workload: Workload, features: FloatArray) -> Scaled:
@@ -161,6 +154,8 @@ def load_model(bundle: Bundle) -> Model:
 
 
 def _session_of(bundle: BundleParts) -> ort.InferenceSession:
+    import onnxruntime as ort  # here: routers and scalers do without its 19 MB
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -174,18 +169,18 @@ def _session_of(bundle: BundleParts) -> ort.InferenceSession:
     outputs = [(o.name, o.type) for o in session.get_outputs()]
     shape = bundle.golden.features.shape[1:]
     if inputs != [("x", "tensor(float)", shape)] or outputs != [("y", "tensor(float)")]:
-        expected = f"x float32 (batch, {', '.join(map(str, shape))}) -> y float32 (batch, 1)"
+        expected = f"x float32 (batch, {', '.join(map(str, shape))}) -> y float32 (batch, outputs)"
         raise MalformedBundle(f"model.onnx: got {inputs} -> {outputs}, expected {expected}")
     return session
 
 
-def _compare_predicted(got: Predicted, bundle: BundleParts) -> None:
-    golden = bundle.golden
-    # an end of a band may be near 0 while the prediction is not: one scale for the row
-    scale = np.maximum(np.abs(golden.lower), np.abs(golden.upper))
-    _compare("prediction", got.value, golden.prediction, scale)
-    _compare("lower", got.lower, golden.lower, scale)
-    _compare("upper", got.upper, golden.upper, scale)
+def _compare_predicted(task: Task, got: Predicted, bundle: BundleParts) -> None:
+    golden = bundle.golden.outputs
+    if got.arrays.keys() != golden.arrays.keys():
+        raise GoldenMismatch(f"outputs: got {sorted(got.arrays)}, expected {sorted(golden.arrays)}")
+    tolerances = task.tolerances(golden)
+    for name, expected in golden.arrays.items():
+        _compare(name, got[name], expected, tolerances[name])
 
 
 def _compare(what: str, got: NDArray[np.floating], expected: NDArray[np.floating], scale: FloatArray) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from training.tasks.base import Calibration
 
 FloatArray = NDArray[np.float64]
 
@@ -18,7 +20,7 @@ _SMALLEST_SCALE = 1e-9
 _SCALE_LEVEL = 0.8
 
 
-class IntervalCalibration(BaseModel):
+class IntervalCalibration(Calibration):
     """Half-widths in encoded target units as a function of the workload's `interval_scale` variable.
 
     Attributes:
@@ -30,11 +32,15 @@ class IntervalCalibration(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    coverage: float
     knots: tuple[float, ...]
     scales: tuple[float, ...]
     levels: tuple[float, ...]
     scores: tuple[float, ...]
+
+    @classmethod
+    def unknown(cls, coverage: float) -> IntervalCalibration:
+        """Bands without a width, of a model that is not calibrated yet."""
+        return cls(coverage=coverage, knots=(0,), scales=(0,), levels=(0,), scores=(0,))
 
     def half_width(self, variable: FloatArray, coverage: float | None = None) -> FloatArray:
         """(n,) -> (n,) half-width of the band at `coverage` (the nominal one by default)."""
@@ -59,21 +65,39 @@ def calibrate(
         ValueError: no rows, lengths that differ, or a coverage outside (0, 1).
     """
     _check(variable, residual, coverage)
-    names, codes = np.unique(np.arange(len(variable)) if group is None else group, return_inverse=True)
-    weight = 1 / np.bincount(codes)[codes]
+    weight, _ = _weights(len(variable), group)
     size = np.abs(residual)
     knots, scales = _scale(variable, size, weight, bins)
-    score = size / np.interp(variable, knots, scales)
-    # Lei et al. equation 4: the ceil((n + 1) level)-th smallest score
-    levels = np.unique(np.append(_LEVELS, coverage))
-    corrected = np.minimum(levels * (len(names) + 1) / len(names), 1.0)
+    levels, scores = conformal_quantiles(size / np.interp(variable, knots, scales), coverage, group)
     return IntervalCalibration(
         coverage=coverage,
         knots=tuple(knots.tolist()),
         scales=tuple(scales.tolist()),
-        levels=tuple(levels.tolist()),
-        scores=tuple(_weighted_quantiles(score, weight, corrected).tolist()),
+        levels=levels,
+        scores=scores,
     )
+
+
+def conformal_quantiles(
+    score: FloatArray, coverage: float, group: NDArray[np.int64] | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Levels, `coverage` among them, and the score (n,) that so many new ones stay at or below.
+
+    Each group counts alike, see `calibrate`.
+    """
+    weight, count = _weights(len(score), group)
+    levels = np.unique(np.append(_LEVELS, coverage))
+    # Lei et al. equation 4: the ceil((n + 1) level)-th smallest score
+    corrected = np.minimum(levels * (count + 1) / count, 1.0)
+    return tuple(levels.tolist()), tuple(_weighted_quantiles(score, weight, corrected).tolist())
+
+
+def _weights(rows: int, group: NDArray[np.int64] | None) -> tuple[FloatArray, int]:
+    """(n,) such that each group has the sum 1, and how many groups there are."""
+    if group is None:
+        return np.ones(rows), rows
+    names, codes = np.unique(group, return_inverse=True)
+    return 1 / np.bincount(codes)[codes], len(names)
 
 
 def _check(variable: FloatArray, residual: FloatArray, coverage: float) -> None:

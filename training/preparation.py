@@ -15,11 +15,13 @@ from features.scaling import Moments, StandardScaler
 from features.workload import Workload, anchors_of, load_workload
 from training.baseline import fitted_baselines
 from training.config import TrainingConfig
-from training.dataset import Dataset, build_dataset
+from training.dataset import Dataset, build_dataset, with_entity
 from training.families.base import Split
 from training.progress import Stages
 from training.sources.base import Mapper, cached_records, no_progress
 from training.splits import Splits, split_by_group, split_by_time
+from training.tasks.base import Task
+from training.tasks.factory import task_of
 
 _PARTS = 8
 
@@ -31,11 +33,12 @@ class Prepared:
     Attributes:
         splits: unscaled.
         train, valid: scaled by `scaler` and `target_scaler`, which were fitted on the train split.
-        baselines: what the fitted baselines say about the test split, (n,) in target units, by name.
+        baselines: what the fitted baselines say about the test split, as `Workload.baselines` does.
     """
 
     contract: Contract
     workload: Workload
+    task: Task
     splits: Splits
     scaler: StandardScaler
     target_scaler: StandardScaler
@@ -67,9 +70,10 @@ def prepare(
         ValueError: too few entities for four parts, or a split by time of what has no times.
     """
     workload = load_workload(contract)
+    task = task_of(contract, workload)
     progress = stages("Source data")
     records = cached_records(contract, config.source, data, mapper, progress)
-    entities = records[contract.entity].nunique()
+    entities = with_entity(contract, records)[contract.entity].nunique()
     progress(entities, entities)
     dataset = build_dataset(contract, workload, records, mapper, stages("Windows and features"))
     splits = _split(contract, config, dataset, seed)
@@ -77,13 +81,12 @@ def prepare(
         if not len(part.target):
             raise ValueError(f"shares.{name}: got no row of {entities} entities, expected at least 1")
     scaler = _fit_scaler(workload, splits.train, mapper)
-    encoded = _encoded(workload, splits.train)[:, None]
-    target_scaler = StandardScaler.fit([contract.target.name], [Moments.of(encoded)])
+    target_scaler = task.fit_target_scaler(encoded_target(task, workload, splits.train))
     train, valid = (
-        scaled_split(workload, part, scaler, target_scaler) for part in (splits.train, splits.valid)
+        scaled_split(task, workload, part, scaler, target_scaler) for part in (splits.train, splits.valid)
     )
     baselines = fitted_baselines(config.baselines, workload, splits)
-    return Prepared(contract, workload, splits, scaler, target_scaler, train, valid, baselines)
+    return Prepared(contract, workload, task, splits, scaler, target_scaler, train, valid, baselines)
 
 
 def _split(contract: Contract, config: TrainingConfig, dataset: Dataset, seed: int) -> Splits:
@@ -96,18 +99,21 @@ def _split(contract: Contract, config: TrainingConfig, dataset: Dataset, seed: i
 
 
 def scaled_split(
-    workload: Workload, part: Dataset, scaler: StandardScaler, target_scaler: StandardScaler
+    task: Task, workload: Workload, part: Dataset, scaler: StandardScaler, target_scaler: StandardScaler
 ) -> Split:
     """What a family sees of a part of the data."""
-    y = target_scaler.transform(_encoded(workload, part)[:, None])[:, 0]
-    weight = part.weight / part.weight.mean()
+    y = target_scaler.transform(encoded_target(task, workload, part))
     return Split(
-        scaler.transform(part.features).astype(np.float32), y.astype(np.float32), weight.astype(np.float32)
+        x=scaler.transform(part.features).astype(np.float32),
+        y=y.astype(np.float32),
+        weight=(part.weight / part.weight.mean()).astype(np.float32),
+        kind=task.kind,
     )
 
 
-def _encoded(workload: Workload, part: Dataset) -> np.ndarray:
-    return workload.encode_target(part.target, anchors_of(workload, part.features))
+def encoded_target(task: Task, workload: Workload, part: Dataset) -> np.ndarray:
+    """What a model of these rows learns, (n, outputs), unscaled."""
+    return task.encode(part.target, anchors_of(workload, part.features))
 
 
 def _fit_scaler(workload: Workload, train: Dataset, mapper: Mapper) -> StandardScaler:

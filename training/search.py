@@ -20,7 +20,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import ray
 from ray import tune
@@ -29,6 +28,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from training.families.base import Split, load_family
+from training.losses import loss_of
 from training.trials import Best, Listener, SearchPlan, TrialRecord
 
 LOSS = "loss"
@@ -61,7 +61,7 @@ def search(
 ) -> Best:
     """Run all trials of `plan`, or those that an earlier call with an equal plan did not finish.
 
-    The loss is the weighted mean absolute error on `valid`, in scaled units.
+    The loss is `training.losses.loss_of` on `valid`.
 
     Args:
         directory: of the state, for this search alone.
@@ -109,11 +109,11 @@ def _run_trial(config: dict[str, Any], family: str, seed: int, train: Split, val
         tune.report({STEP: step, LOSS: loss})
 
     fitted = load_family(family).fit(config, train, valid, seed, report)
-    loss = np.average(np.abs(fitted.predict(valid.x) - valid.y), weights=valid.weight)
+    loss = loss_of(fitted.predict(valid.x), valid)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / _MODEL_FILE).write_bytes(fitted.to_onnx())
         step = max(steps, default=0) + 1
-        tune.report({STEP: step, LOSS: float(loss)}, checkpoint=tune.Checkpoint.from_directory(folder))
+        tune.report({STEP: step, LOSS: loss}, checkpoint=tune.Checkpoint.from_directory(folder))
 
 
 def _tune_config(plan: SearchPlan) -> tune.TuneConfig:

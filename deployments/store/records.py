@@ -21,9 +21,9 @@ class PredictionRow:
         attempts: arms tried, in order; the last one answered.
         created_at: UTC time of the answer.
         latency_s: from the body's arrival to the answer.
-        prediction: target name -> value, as answered.
-        interval: target name -> [lower, upper], as answered.
-        coverage: nominal coverage of the interval.
+        prediction: the member of the answer.
+        interval: the member that `Target.region` names; for numbers target name -> [lower, upper].
+        coverage: nominal share of truths inside such a region.
         filled: values filled by rule, by field.
         payload: the instance as JSON text.
     """

@@ -12,7 +12,8 @@ from scripts.marks import Predictions
 from scripts.replay_files import write_each
 from scripts.reports.base import MoreTables
 from scripts.scores import best_by, names_in, said_by, score_of
-from scripts.tables import TextTable, number, share
+from scripts.tables import TextTable, number
+from training.evaluation import shown_metrics
 
 # more recordings than these are not told one by one
 _MOST_TOLD = 20
@@ -26,26 +27,29 @@ class EachReport:
     more: MoreTables | None = None
 
     def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
-        """The arm with the lowest error of the contract's metric."""
-        return best_by(predictions, arms, contract.target.metric)
+        """The arm that is best by the contract's metric."""
+        return best_by(predictions, arms, contract.target)
 
     def headline(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> TextTable:
         """Errors and coverage; with the share of the first baseline's error, if there is one."""
         metric = contract.target.metric
-        shown = list(dict.fromkeys((metric, "rmse", "mae")))
-        scores = {name: score_of(said_by(predictions, name), metric) for name in names_in(predictions)}
+        shown = shown_metrics(contract.target)
+        scores = {
+            name: score_of(said_by(predictions, name), contract.target) for name in names_in(predictions)
+        }
         baseline = next((name for name in scores if name not in arms), None)
-        against = (f"{metric} / {baseline}",) if baseline else ()
+        against = (f"{metric.replace('_', ' ')} / {baseline}",) if baseline else ()
         rows = []
         for name, score in scores.items():
             errors = [number(score.error(one)) for one in shown]
             if baseline:
                 reference = scores[baseline].error(metric)
                 errors.append(number(score.error(metric) / reference if reference else math.nan))
-            rows.append((name, *errors, share(score.inside, score.banded)))
+            rows.append((name, *errors, score.covered))
         count = max((score.count for score in scores.values()), default=0)
-        title = f"Errors in {contract.target.unit} over {count:,} predictions"
-        return TextTable(title, ("", *shown, *against, "in band"), tuple(rows))
+        words = "Scores" if contract.target.higher_is_better else f"Errors in {contract.target.unit}"
+        header = ("", *(name.replace("_", " ") for name in shown), *against, "in band")
+        return TextTable(f"{words} over {count:,} predictions", header, tuple(rows))
 
     def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
         """The headline; the same of each recording where there are a few."""
@@ -64,6 +68,8 @@ class EachReport:
         """A picture a series, or one of the whole table."""
         from scripts.replay_each_picture import draw_series, draw_table  # matplotlib
 
+        if contract.task != "regression":
+            return
         if contract.window is None:
             yield draw_table(directory, contract, predictions, best)
             return
@@ -72,9 +78,10 @@ class EachReport:
 
 
 def _each_recording(contract: Contract, predictions: Predictions) -> TextTable:
-    metric, names = contract.target.metric, names_in(predictions)
+    target, names = contract.target, names_in(predictions)
+    metric = target.metric
     rows = tuple(
-        (recording.title, *(number(score_of(said.get(name, ()), metric).error(metric)) for name in names))
+        (recording.title, *(number(score_of(said.get(name, ()), target).error(metric)) for name in names))
         for recording, said in predictions.items()
     )
     return TextTable(f"{metric} of each recording", ("", *names), rows)

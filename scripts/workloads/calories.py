@@ -28,11 +28,11 @@ def cross_validated(contract: Contract, records: pd.DataFrame, cards: Mapping[st
     for name, metrics in found.metrics().items():
         errors = found.fold_errors(name)
         spread = f"{number(min(errors))} to {number(max(errors))}"
-        rows.append((name, number(metrics[found.metric]), spread, number(metrics["mae"])))
+        rows.append((name, number(metrics[found.target.metric]), spread, number(metrics["mae"])))
     return [
         TextTable(
             f"{FOLDS}-fold on {len(found.truth):,} recorded rows",
-            ("", found.metric, "in the parts", f"mae ({contract.target.unit})"),
+            ("", found.target.metric, "in the parts", f"mae ({contract.target.unit})"),
             tuple(rows),
             "Families with the parameters of their champions, fitted on the other parts of the file.",
         )

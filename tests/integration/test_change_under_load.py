@@ -119,7 +119,7 @@ def assert_answers_are_of_their_versions(load: Load, versions: dict[str, ModelVe
         for bundle, version in versions.items()
     }
     got = np.array([a["prediction"]["apogee_m"] for _, a in load.answers])
-    expected = np.array([offline[a["bundle"]].value[which] for which, a in load.answers])
+    expected = np.array([offline[a["bundle"]]["prediction"][which] for which, a in load.answers])
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
@@ -157,7 +157,7 @@ def test_a_tampered_version_is_refused_and_the_old_one_serves_on(
     registry.set_champion(version)
 
     def refused() -> bool:
-        files = own_system.settings.logs.glob("apogee-steward.*.jsonl")
+        files = own_system.settings.logs.glob("steward.*.jsonl")
         return any("version refused" in line for file in files for line in file.read_text().splitlines())
 
     wait_until(refused, 15, "the refusal is logged")

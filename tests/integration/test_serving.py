@@ -41,8 +41,8 @@ def test_http_equals_offline_for_every_window(system: RunningSystem, arm: str) -
             raw = parser.parse_instance(json.dumps(body).encode()).raw
             offline = model.predict(raw[np.newaxis])
             assert answer["bundle"] == champion.bundle
-            assert answer["prediction"]["apogee_m"] == pytest.approx(offline.value[0], rel=1e-5)
-            expected = [offline.lower[0], offline.upper[0]]
+            assert answer["prediction"]["apogee_m"] == pytest.approx(offline["prediction"][0], rel=1e-5)
+            expected = [offline["lower"][0], offline["upper"][0]]
             assert answer["interval"]["apogee_m"] == pytest.approx(expected, rel=1e-5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from training.inference import Model
 from training.intervals import calibrate
 from training.registry import ModelVersion, Registry
 from training.settings import REPOSITORY
+from training.tasks.base import Predicted
 
 FLIGHTS = 30
 
@@ -53,11 +55,11 @@ def make_parts(family: str, variant: int = 0) -> BundleParts:
     scaler = StandardScaler.fit(workload.feature_names, [Moments.of(features)])
     target_scaler = StandardScaler.fit((contract.target.name,), [Moments.of(encoded[:, None])])
     x = scaler.transform(features).astype(np.float32)
-    y = target_scaler.transform(encoded[:, None])[:, 0].astype(np.float32)
+    y = target_scaler.transform(encoded[:, None]).astype(np.float32)
     split = Split(x, y, np.ones(len(x), dtype=np.float32))
     params = {"alpha": 10.0 ** (1 + variant), "products": False, "huber_delta": 0.5}
     fitted = load_family("linear").fit(params, split, split, seed=0, report=lambda step, loss: None)
-    predicted = target_scaler.inverse(fitted.predict(x).astype(np.float64)[:, None])[:, 0]
+    predicted = target_scaler.inverse(fitted.predict(x).astype(np.float64))[:, 0]
     interval = calibrate(workload.interval_scale(anchors), encoded - predicted, 0.9)
     card = Card(
         workload=contract.workload,
@@ -71,20 +73,20 @@ def make_parts(family: str, variant: int = 0) -> BundleParts:
         metrics={"mae": 1.0},
         feature_names=workload.feature_names,
     )
-    empty = Golden(raw[:4], features[:4], *(np.zeros(4) for _ in range(3)))
+    empty = Golden(raw[:4], features[:4], Predicted({}))
     parts = BundleParts(
         onnx=fitted.to_onnx(),
         scaler=scaler,
         target_scaler=target_scaler,
         contract=contract,
-        interval=interval,
+        calibration=interval,
         reference=Reference(features[:50], raw[:50]),
         golden=empty,
         card=card,
     )
     answer = Model(parts).predict(empty.raw)
-    golden = Golden(empty.raw, empty.features, answer.value, answer.lower, answer.upper)
-    return BundleParts(**{**vars(parts), "golden": golden})
+    golden = replace(empty, outputs=answer)
+    return replace(parts, golden=golden)
 
 
 def register(registry: Registry, directory: Path, family: str, variant: int = 0) -> ModelVersion:

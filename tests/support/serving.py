@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from deployments.answers import Row
 from deployments.api import build_api
 from deployments.model_cache import BundleCache
 from deployments.predictor import DownstreamError
@@ -24,6 +23,7 @@ from scripts.client import Connection, WorkloadClient
 from tests.support.models import make_parts
 from training.bundle import BundleParts, write_bundle
 from training.inference import load_model
+from training.tasks.base import Row
 
 ARMS = ("linear", "mlp", "random_forest")
 POLICY = RoutingPolicy(weights={"mlp": 3, "linear": 1, "random_forest": 1}, fallback=ARMS)
@@ -41,11 +41,7 @@ class LocalDownstream:
             raise DownstreamError(f"{arm} is down")
         model = load_model(self._cache.fetch(version.bundle, version.source))
         found = model.predict(raw)
-        coverage = model.bundle.interval.coverage
-        return [
-            Row(*map(float, ends), coverage)
-            for ends in zip(found.value, found.lower, found.upper, strict=True)
-        ]
+        return model.arm.task.rows(found, model.arm.coverage)
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ class LocalSystem:
         """The client of the commands, as if the service ran; the journal is written afterwards."""
         await self.service.poll()
         async with self.connection.open() as http:
-            yield WorkloadClient(http, self.contract.workload, self.contract.target.name)
+            yield WorkloadClient(http, self.contract.workload, self.contract.target)
         await self.service.close()
 
     @asynccontextmanager

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from training.families.base import Params, Report, Split
+from training.families.base import Params, Report, Split, expect_numbers
+from training.losses import loss_of
 
 
 class ToyFamily:
@@ -26,11 +27,12 @@ class ToyFamily:
         trial.suggest_float("rate", 0.1, 0.9)
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedMean:
+        expect_numbers(self.name, train, most=1)
         _pass_gate()
-        mean, goal = 0.0, float(np.average(train.y, weights=train.weight))
+        mean, goal = 0.0, float(np.average(train.y[:, 0], weights=train.weight))
         for step in range(1, 9):
             mean += params["rate"] * (goal + 1 - mean)
-            report(step, float(np.average(np.abs(valid.y - mean), weights=valid.weight)))
+            report(step, loss_of(np.full_like(valid.y, mean), valid))
         return FittedMean(mean, train.x.shape[1])
 
 
@@ -40,7 +42,7 @@ class FittedMean:
         self._inputs = inputs
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.full(len(x), self._mean, np.float32)
+        return np.full((len(x), 1), self._mean, np.float32)
 
     def to_onnx(self) -> bytes:
         weights = np.zeros((self._inputs, 1), np.float32)

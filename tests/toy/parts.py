@@ -18,6 +18,7 @@ from features.workload import anchors_of
 from training.bundle import BundleParts, Card, Golden, Reference
 from training.inference import Model
 from training.intervals import IntervalCalibration
+from training.tasks.base import Predicted
 
 WORKLOADS = Path(__file__).parent / "workloads"
 
@@ -48,17 +49,16 @@ def toy_parts(seed: int = 0) -> BundleParts:
     raw = toy_raw(seed=seed)
     features = WORKLOAD.features(raw)
     encoded = WORKLOAD.encode_target(raw[:, 0] * raw[:, 1], anchors_of(WORKLOAD, features))
-    zeros = np.zeros(8)
     parts = BundleParts(
         onnx=linear_graph(np.array([0.3, 0.2, -0.1, 0.05])),
         scaler=StandardScaler.fit(WORKLOAD.feature_names, [Moments.of(features)]),
         target_scaler=StandardScaler.fit(["area_m2"], [Moments.of(encoded[:, None])]),
         contract=toy_contract(),
-        interval=IntervalCalibration(
+        calibration=IntervalCalibration(
             coverage=0.8, knots=(0, 40), scales=(0.01, 0.03), levels=(0.5, 0.9), scores=(1, 3)
         ),
         reference=Reference(features, raw),
-        golden=Golden(raw[:8], features[:8], zeros, zeros, zeros),
+        golden=Golden(raw[:8], features[:8], Predicted({})),
         card=Card(
             workload="toy",
             family="linear",
@@ -72,6 +72,4 @@ def toy_parts(seed: int = 0) -> BundleParts:
             feature_names=WORKLOAD.feature_names,
         ),
     )
-    predicted = Model(parts).predict(raw[:8])
-    golden = replace(parts.golden, prediction=predicted.value, lower=predicted.lower, upper=predicted.upper)
-    return replace(parts, golden=golden)
+    return replace(parts, golden=replace(parts.golden, outputs=Model(parts).predict(raw[:8])))

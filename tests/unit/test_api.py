@@ -64,8 +64,10 @@ async def test_answers_equal_offline_predictions(
         answer = (await client.post("/predict", json=body, headers={"Raysonde-Arm": arm})).json()
         instance = system.service.instances.parse_instance(httpx.Request("POST", "/", json=body).content)
         offline = model.predict(instance.raw[None])
-        assert answer["prediction"]["apogee_m"] == pytest.approx(offline.value[0], rel=1e-9)
-        assert answer["interval"]["apogee_m"] == pytest.approx([offline.lower[0], offline.upper[0]], rel=1e-9)
+        assert answer["prediction"]["apogee_m"] == pytest.approx(offline["prediction"][0], rel=1e-9)
+        assert answer["interval"]["apogee_m"] == pytest.approx(
+            [offline["lower"][0], offline["upper"][0]], rel=1e-9
+        )
 
 
 async def test_a_batch_answers_in_order_as_single_requests_do(client: httpx.AsyncClient) -> None:

@@ -14,6 +14,7 @@ from toy.parts import toy_parts
 
 from training.bundle import FORMAT_VERSION, content_hash_of, read_bundle, write_bundle
 from training.errors import BundleError, ForeignBundle, MalformedBundle, TamperedBundle, UnsupportedFormat
+from training.tasks.base import Predicted
 
 FILES = (
     "card.json",
@@ -51,11 +52,17 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     content_hash = write_bundle(parts, tmp_path / "deep" / "bundle")
     found = read_bundle(tmp_path / "deep" / "bundle", content_hash, "toy")
     assert found.content_hash == content_hash == content_hash_of(found.path)
-    for name in ("onnx", "scaler", "target_scaler", "contract", "interval", "card"):
+    for name in ("onnx", "scaler", "target_scaler", "contract", "calibration", "card"):
         assert getattr(found, name) == getattr(parts, name)
-    for group in ("golden", "reference"):
-        for name, array in vars(getattr(parts, group)).items():
-            np.testing.assert_array_equal(getattr(getattr(found, group), name), array)
+    for got, expected in (
+        (vars(found.reference), vars(parts.reference)),
+        (found.golden.outputs.arrays, parts.golden.outputs.arrays),
+    ):
+        assert got.keys() == expected.keys()
+        for name, array in expected.items():
+            np.testing.assert_array_equal(got[name], array)
+    np.testing.assert_array_equal(found.golden.raw, parts.golden.raw)
+    np.testing.assert_array_equal(found.golden.features, parts.golden.features)
     assert tuple(sorted(entry.name for entry in found.path.iterdir())) == FILES
     assert [entry.name for entry in found.path.parent.iterdir()] == ["bundle"]
 
@@ -173,8 +180,13 @@ def test_what_cannot_be_parsed_is_refused(bundle: Path, name: str, content: byte
 
 def test_parts_that_do_not_fit_are_not_written(tmp_path: Path) -> None:
     parts = toy_parts()
-    short = replace(parts, golden=replace(parts.golden, lower=np.zeros(3)))
-    with pytest.raises(MalformedBundle, match=r"golden\.lower: got \(3,\), expected \(8,\)"):
+    short = replace(
+        parts,
+        golden=replace(
+            parts.golden, outputs=Predicted({**parts.golden.outputs.arrays, "lower": np.zeros(3)})
+        ),
+    )
+    with pytest.raises(MalformedBundle, match=r"golden\.lower: got 3, expected 8"):
         write_bundle(short, tmp_path / "bundle")
     foreign = replace(parts, card=parts.card.model_copy(update={"workload": "apogee"}))
     with pytest.raises(MalformedBundle, match=r"card\.workload"):

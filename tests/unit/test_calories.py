@@ -19,7 +19,7 @@ from tests.support.tables import calories_parts
 from training.config import TrainingConfig
 from training.crossval import CrossValidation, cross_validate
 from training.dataset import build_dataset, matrix_of
-from training.evaluation import band_metrics, point_metrics
+from training.evaluation import band_metrics, number_metrics
 from training.inference import Model
 from training.settings import REPOSITORY
 from training.sources.base import cached_records, load_source, no_progress, serial_map, with_file
@@ -199,7 +199,7 @@ def test_a_model_of_generated_workouts_carries_over_to_recorded_ones(recorded: p
     parts = calories_parts("linear")
     predicted = Model(parts).predict(matrix_of(CONTRACT, recorded))
     truth = recorded["Calories"].to_numpy(np.float64)
-    assert point_metrics(truth, predicted.value, "rmsle")["rmsle"] < 0.021
+    assert number_metrics(truth, predicted["prediction"], "rmsle")["rmsle"] < 0.021
     assert band_metrics(truth, predicted)["coverage"] == pytest.approx(0.9, abs=0.03)
 
 

@@ -67,7 +67,7 @@ async def test_answers_equal_offline_predictions(
     headers = {"Raysonde-Arm": arm}
     answer = (await client.post("/predict", json=WORKOUT | {"id": f"by-{arm}"}, headers=headers)).json()
     assert answer["id"] == f"by-{arm}"
-    assert answer["prediction"]["Calories"] == pytest.approx(offline.value[0], rel=1e-9)
+    assert answer["prediction"]["Calories"] == pytest.approx(offline["prediction"][0], rel=1e-9)
 
 
 async def test_a_batch_answers_every_row_under_its_id(client: httpx.AsyncClient) -> None:

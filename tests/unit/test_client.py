@@ -6,12 +6,16 @@ import socket
 from pathlib import Path
 
 import httpx
+import numpy as np
 import orjson
 import pytest
 
 from scripts.client import Connection, FeedbackCounts, NotRunning, Refused, WorkloadClient
+from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
 from training.settings import Settings
+
+TARGET = apogee_contract().target
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ async def test_nothing_there_says_how_to_start_it() -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         async with Connection(url, None).open() as http:
             with pytest.raises(NotRunning, match=r"nothing answers at .* start it with `make up`"):
-                await WorkloadClient(http, "apogee", "apogee_m").arms()
+                await WorkloadClient(http, "apogee", TARGET).arms()
 
 
 async def test_the_key_is_sent() -> None:
@@ -60,7 +64,7 @@ async def test_the_key_is_sent() -> None:
 
     connection = Connection("http://system", "the-key")
     async with connection.open(transport=httpx.MockTransport(answer)) as http:
-        assert await WorkloadClient(http, "apogee", "apogee_m").arms() == ["mlp", "linear"]
+        assert await WorkloadClient(http, "apogee", TARGET).arms() == ["mlp", "linear"]
 
 
 async def test_a_problem_document_becomes_its_reason(tmp_path: Path) -> None:
@@ -90,7 +94,7 @@ async def test_an_answer_that_is_no_problem_document_is_quoted(body: bytes, reas
     transport = httpx.MockTransport(lambda request: httpx.Response(502, content=body))
     async with httpx.AsyncClient(transport=transport, base_url="http://system") as http:
         with pytest.raises(Refused, match=f"502: {reason}"):
-            await WorkloadClient(http, "apogee", "apogee_m").arms()
+            await WorkloadClient(http, "apogee", TARGET).arms()
 
 
 async def test_truths_go_in_lists_of_a_thousand() -> None:
@@ -101,7 +105,7 @@ async def test_truths_go_in_lists_of_a_thousand() -> None:
         return httpx.Response(202, json={"accepted": sizes[-1] - 1, "duplicate": 1, "unmatched": 0})
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(take), base_url="http://system") as http:
-        truths = {str(number): 1.0 for number in range(2001)}
-        counts = await WorkloadClient(http, "apogee", "apogee_m").feedback(truths)
+        truths = {str(number): np.array(1.0) for number in range(2001)}
+        counts = await WorkloadClient(http, "apogee", TARGET).feedback(truths)
     assert sizes == [1000, 1000, 1]
     assert counts == FeedbackCounts(accepted=1998, duplicate=3, unmatched=0)

@@ -25,9 +25,9 @@ def test_every_row_is_predicted_from_the_other_parts(monkeypatch: pytest.MonkeyP
     told: list[tuple[int, int]] = []
     said = crossval._said
 
-    def watch(workload: Any, splits: Splits, *rest: Any) -> Iterator[Any]:
+    def watch(contract: Any, workload: Any, splits: Splits, *rest: Any) -> Iterator[Any]:
         seen.append(splits)
-        return said(workload, splits, *rest)
+        return said(contract, workload, splits, *rest)
 
     monkeypatch.setattr(crossval, "_said", watch)
     found = cross_validate(CONTRACT, RECORDS, LINEAR, folds=4, progress=lambda *done: told.append(done))

@@ -40,7 +40,7 @@ def split(rows: int, seed: int) -> Split:
     """y = 0.8 x0 - 0.5 x1 x2, with one useless column."""
     x = np.random.default_rng(seed).normal(size=(rows, 4)).astype(np.float32)
     y = 0.8 * x[:, 0] - 0.5 * np.clip(x[:, 1] * x[:, 2], -2, 2)
-    return Split(x, y.astype(np.float32), np.ones(rows, np.float32))
+    return Split(x, y.astype(np.float32)[:, None], np.ones(rows, np.float32))
 
 
 TRAIN, VALID, TEST = split(4000, 0), split(500, 1), split(700, 2)
@@ -65,7 +65,7 @@ def test_onnx_graph_equals_predict_for_any_batch(trained: Any) -> None:
     for x in (TEST.x[:1], TEST.x[:7], TEST.x, far):
         (y,) = session.run(None, {"x": x})
         assert y.shape == (len(x), 1)
-        np.testing.assert_allclose(y[:, 0], fitted.predict(x), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(y, fitted.predict(x), rtol=1e-5, atol=1e-5)
 
 
 def test_learns_a_simple_function(trained: Any) -> None:

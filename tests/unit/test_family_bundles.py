@@ -73,8 +73,8 @@ def test_the_families_are_found() -> None:
 def test_it_reproduces_its_golden_outputs(bundle: Bundle) -> None:
     load_model(bundle)
     assert len(bundle.golden.raw) == GOLDEN_ROWS
-    assert (bundle.golden.lower <= bundle.golden.prediction).all()
-    assert (bundle.golden.prediction <= bundle.golden.upper).all()
+    assert (bundle.golden.outputs["lower"] <= bundle.golden.outputs["prediction"]).all()
+    assert (bundle.golden.outputs["prediction"] <= bundle.golden.outputs["upper"]).all()
 
 
 def test_a_row_does_not_see_its_batch(bundle: Bundle) -> None:
@@ -82,17 +82,19 @@ def test_a_row_does_not_see_its_batch(bundle: Bundle) -> None:
     whole = model.predict(raw)
     for rows in ([0], [129], list(range(40, 71))):
         alone = model.predict(raw[rows])
-        for name in ("value", "lower", "upper"):
-            np.testing.assert_allclose(getattr(alone, name), getattr(whole, name)[rows], rtol=1e-6)
+        for name in ("prediction", "lower", "upper"):
+            np.testing.assert_allclose(alone[name], whole[name][rows], rtol=1e-6)
 
 
 def test_the_card_reports_held_out_metrics(bundle: Bundle, prepared: Prepared) -> None:
     test = prepared.splits.test
     got = load_model(bundle).predict(test.raw.astype(np.float64))
-    inside = (got.lower <= test.target) & (test.target <= got.upper)
-    assert bundle.card.metrics["mae"] == pytest.approx(np.abs(got.value - test.target).mean(), rel=1e-4)
+    inside = (got["lower"] <= test.target) & (test.target <= got["upper"])
+    assert bundle.card.metrics["mae"] == pytest.approx(
+        np.abs(got["prediction"] - test.target).mean(), rel=1e-4
+    )
     assert bundle.card.metrics["coverage"] == pytest.approx(inside.mean(), abs=0.01)
-    assert bundle.card.metrics["mean_width"] == pytest.approx((got.upper - got.lower).mean(), rel=1e-4)
+    assert bundle.card.metrics["mean_width"] == pytest.approx((got["upper"] - got["lower"]).mean(), rel=1e-4)
     assert set(bundle.card.baselines) == {"product"}
     assert bundle.card.data_hash == prepared.data_hash
     assert len(bundle.reference.raw) == len(bundle.reference.features) > 100

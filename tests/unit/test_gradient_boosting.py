@@ -28,7 +28,7 @@ def split(rows: int, seed: int, noise: float = 0.0) -> Split:
     rng = np.random.default_rng(seed)
     x = np.round(rng.normal(size=(rows, 3)), 1).astype(np.float32)
     y = (x[:, 0] > 0.3) * x[:, 1] + rng.normal(0, noise, rows)
-    return Split(x, y.astype(np.float32), np.ones(rows, np.float32))
+    return Split(x, y.astype(np.float32)[:, None], np.ones(rows, np.float32))
 
 
 def fit(params: dict[str, Any], noise: float = 0.0) -> tuple[Any, list[tuple[int, float]]]:
@@ -39,7 +39,7 @@ def fit(params: dict[str, Any], noise: float = 0.0) -> tuple[Any, list[tuple[int
 
 def run(graph: bytes, x: NDArray[np.float32]) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"x": x})[0])[:, 0]
+    return np.asarray(session.run(None, {"x": x})[0])
 
 
 def test_values_at_a_threshold_and_beside_it_go_the_same_way() -> None:

@@ -69,7 +69,7 @@ def test_a_model_of_calm_weather_errs_more_in_it() -> None:
         table = records(calm_hours=120.0, ramp_hours=12.0, height_k=height_k, hours=136, seed=9)
         dataset = build_dataset(CONTRACT, workload, table)
         ramp = dataset.end_s >= table["time_s"].iloc[0] + 120 * 3600
-        error = model.predict(dataset.raw.astype(np.float64)).value - dataset.target
+        error = model.predict(dataset.raw.astype(np.float64))["prediction"] - dataset.target
         errors.append(float(np.abs(error[ramp]).mean()))
     assert errors[1] > 1.5 * errors[0]
 

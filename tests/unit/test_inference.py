@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from toy.parts import linear_graph, toy_parts, toy_raw
 
-from features.contract import TargetSpec
-from training.bundle import BundleParts
+from features.targets import TargetSpec
+from training.bundle import BundleParts, Golden
 from training.errors import ForeignBundle, GoldenMismatch, MalformedBundle
 from training.inference import ArmRuntime, Model, ScalerRuntime
+from training.tasks.base import Predicted
 
 PARTS = toy_parts()
 
@@ -21,8 +22,8 @@ def test_both_halves_give_what_the_whole_gives() -> None:
     raw = toy_raw(50, seed=3)
     halves = ArmRuntime(PARTS).predict(ScalerRuntime(PARTS).transform(raw))
     whole = Model(PARTS).predict(raw)
-    for name in ("value", "lower", "upper"):
-        np.testing.assert_array_equal(getattr(halves, name), getattr(whole, name))
+    for name in ("prediction", "lower", "upper"):
+        np.testing.assert_array_equal(halves[name], whole[name])
 
 
 def test_predictions_follow_the_formula() -> None:
@@ -33,8 +34,8 @@ def test_predictions_follow_the_formula() -> None:
     # the score at 0.8 lies three quarters of the way from 1 to 3
     half = 2.5 * np.interp(features[:, 2], (0, 40), (0.01, 0.03))
     got = Model(PARTS).predict(raw)
-    for name, expected in (("value", encoded), ("lower", encoded - half), ("upper", encoded + half)):
-        np.testing.assert_allclose(getattr(got, name), expected * (features[:, 2] + 1), rtol=1e-6)
+    for name, expected in (("prediction", encoded), ("lower", encoded - half), ("upper", encoded + half)):
+        np.testing.assert_allclose(got[name], expected * (features[:, 2] + 1), rtol=1e-6)
 
 
 def test_a_row_does_not_see_its_batch() -> None:
@@ -42,29 +43,29 @@ def test_a_row_does_not_see_its_batch() -> None:
     whole = model.predict(raw)
     for rows in ([0], [17], [256], list(range(100, 133))):
         alone = model.predict(raw[rows])
-        for name in ("value", "lower", "upper"):
-            np.testing.assert_allclose(getattr(alone, name), getattr(whole, name)[rows], rtol=1e-6)
+        for name in ("prediction", "lower", "upper"):
+            np.testing.assert_allclose(alone[name], whole[name][rows], rtol=1e-6)
 
 
 def test_a_wider_coverage_gives_a_wider_band() -> None:
     raw, model = toy_raw(9), Model(PARTS)
     narrow, usual, wide = (model.predict(raw, coverage) for coverage in (0.5, None, 0.9))
-    assert (narrow.upper < usual.upper).all()
-    assert (usual.upper < wide.upper).all()
-    np.testing.assert_array_equal(narrow.value, wide.value)
+    assert (narrow["upper"] < usual["upper"]).all()
+    assert (usual["upper"] < wide["upper"]).all()
+    np.testing.assert_array_equal(narrow["prediction"], wide["prediction"])
 
 
 def test_outputs_stay_in_the_range_of_the_target() -> None:
     target = TargetSpec(name="area_m2", unit="m2", min=30, max=40)
     parts = replace(PARTS, contract=PARTS.contract.model_copy(update={"target": target}))
     got = Model(parts).predict(toy_raw(100))
-    for values in (got.value, got.lower, got.upper):
+    for values in (got["prediction"], got["lower"], got["upper"]):
         assert values.min() == 30
         assert values.max() == 40
 
 
 def test_no_rows_give_no_predictions() -> None:
-    assert Model(PARTS).predict(np.empty((0, 3))).value.shape == (0,)
+    assert Model(PARTS).predict(np.empty((0, 3)))["prediction"].shape == (0,)
 
 
 def test_another_shape_is_refused() -> None:
@@ -98,9 +99,12 @@ Broken = Callable[[BundleParts], BundleParts]
 
 def shifted(name: str, by: float) -> Broken:
     def change(parts: BundleParts) -> BundleParts:
-        array = getattr(parts.golden, name).copy()
-        array[..., -1] += by
-        return replace(parts, golden=replace(parts.golden, **{name: array}))
+        golden = parts.golden
+        arrays = {"raw": golden.raw, "features": golden.features, **golden.outputs.arrays}
+        arrays[name] = arrays[name].copy()
+        arrays[name][..., -1] += by
+        outputs = Predicted({key: arrays[key] for key in golden.outputs.arrays})
+        return replace(parts, golden=Golden(arrays["raw"], arrays["features"], outputs))
 
     return change
 

@@ -249,7 +249,7 @@ def test_any_bytes_are_refused_as_they_deserve(content: bytes) -> None:
 def test_the_schema_says_units_ranges_and_fills() -> None:
     schema = instance_json_schema(APOGEE)
     assert schema["required"] == ["flight_id", "samples"]
-    assert schema["x-target"] == {"name": "apogee_m", "unit": "m"}
+    assert schema["x-target"] == {"name": "apogee_m", "unit": "m", "task": "regression"}
     assert schema["x-schema-version"] == "1.0"
     sample = schema["$defs"]["apogee_sample"]
     assert sample["required"] == ["time_s", "altitude_m"]

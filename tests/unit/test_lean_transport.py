@@ -7,9 +7,12 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
+from toy.parts import toy_contract
 
 from scripts.client import Connection, NotRunning, Refused, WorkloadClient
 from scripts.lean_transport import LeanTransport
+
+TARGET = toy_contract().target
 
 ANSWERS = {
     "/toy/info": b"200 OK\r\ncontent-type: application/json\r\n\r\n" + b'{"arms": {"mlp": {}}}',
@@ -41,7 +44,7 @@ async def server() -> AsyncIterator[tuple[str, list[str]]]:
 async def test_requests_go_with_their_headers_and_answers_come_whole(server: tuple[str, list[str]]) -> None:
     url, heads = server
     async with Connection(url, "the-key").open(transport=LeanTransport(4)) as http:
-        client = WorkloadClient(http, "toy", "area_m2")
+        client = WorkloadClient(http, "toy", TARGET)
         assert await client.arms() == ["mlp"]
         with pytest.raises(Refused, match="503: no answer now"):
             await client.predict(b"{}", "mlp")
@@ -55,7 +58,7 @@ async def test_silence_is_no_answer(server: tuple[str, list[str]]) -> None:
     url, _ = server
     async with Connection(url, None).open(transport=LeanTransport(4, timeout_s=0.2)) as http:
         with pytest.raises(NotRunning, match=r"no answer within 0\.2 s"):
-            await WorkloadClient(http, "unknown", "area_m2").arms()
+            await WorkloadClient(http, "unknown", TARGET).arms()
 
 
 async def test_nobody_there_is_no_answer() -> None:
@@ -64,4 +67,4 @@ async def test_nobody_there_is_no_answer() -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         async with Connection(url, None).open(transport=LeanTransport(4)) as http:
             with pytest.raises(NotRunning, match="nothing answers at"):
-                await WorkloadClient(http, "toy", "area_m2").arms()
+                await WorkloadClient(http, "toy", TARGET).arms()

@@ -50,7 +50,7 @@ class Arms:
             raise DownstreamError(f"{arm} is broken")
         if arm in self.stuck:
             await asyncio.Event().wait()
-        return [Row(float(one[0, 0]), 0.0, 1.0, 0.9) for one in raw]
+        return [Row({"area_m2": float(one[0, 0])}, {"area_m2": [0.0, 1.0]}, 0.9) for one in raw]
 
 
 class Clock:
@@ -86,7 +86,11 @@ async def test_an_answer_tells_its_version_and_is_journalled(
     predictor: Predictor, journal: list[Answered]
 ) -> None:
     prediction = await predictor.predict(instance(7))
-    assert (prediction.row.value, prediction.arm, prediction.version) == (7.0, "mlp", version("mlp"))
+    assert (prediction.row.prediction["area_m2"], prediction.arm, prediction.version) == (
+        7.0,
+        "mlp",
+        version("mlp"),
+    )
     assert not prediction.fallback
     assert [one.prediction for one in journal] == [prediction]
 
@@ -95,7 +99,7 @@ async def test_concurrent_instances_share_calls_and_keep_their_answers(
     predictor: Predictor, arms: Arms
 ) -> None:
     answers = await asyncio.gather(*(predictor.predict(instance(n)) for n in range(100)))
-    assert [answer.row.value for answer in answers] == [float(n) for n in range(100)]
+    assert [answer.row.prediction["area_m2"] for answer in answers] == [float(n) for n in range(100)]
     assert sum(rows for _, _, rows in arms.calls) == 100
     assert len(arms.calls) == 1
 
@@ -167,7 +171,7 @@ async def test_a_request_under_way_ends_on_the_table_it_began_with(predictor: Pr
 async def test_a_batch_keeps_its_order_and_is_routed_one_by_one(predictor: Predictor, arms: Arms) -> None:
     predictor.use(table(2, weights={"mlp": 1.0, "linear": 1.0}))
     answers = await predictor.predict_batch([instance(n, f"flight-{n}") for n in range(2500)])
-    assert [answer.row.value for answer in answers] == [float(n) for n in range(2500)]
+    assert [answer.row.prediction["area_m2"] for answer in answers] == [float(n) for n in range(2500)]
     assert {answer.arm for answer in answers} == {"mlp", "linear"}
     assert max(rows for _, _, rows in arms.calls) <= 1000
     alone = await predictor.predict(instance(17, "flight-17"))

@@ -61,7 +61,7 @@ def test_recorded_flights_end_at_their_apogee(apogee: Contract, recorded_flights
     for recording in recordings:
         assert recording.rows[-1, 0] == recording.event_s
         assert (np.diff(recording.times) > 0).all()
-        assert set(recording.truths) == {recording.truth}
+        assert set(recording.targets) == {recording.truth}
 
 
 def test_a_workload_of_ones_own_brings_its_reader(tmp_path: Path, own_module: str) -> None:
@@ -69,7 +69,7 @@ def test_a_workload_of_ones_own_brings_its_reader(tmp_path: Path, own_module: st
     rows = {"thing": [3, 4, 3], "length_m": [1, 2, 3], "width_m": [4, 5, 6], "area_m2": [4, 10, 18]}
     pd.DataFrame(rows).to_csv(tmp_path / "things.csv", index=False)
     recordings = load_recordings(workloads, toy_contract(), tmp_path / "things.csv")
-    assert [(r.entity, r.rows[:, 1].tolist(), r.truths.tolist()) for r in recordings] == [
+    assert [(r.entity, r.rows[:, 1].tolist(), r.targets.tolist()) for r in recordings] == [
         ("3", [4, 6], [4, 18]),
         ("4", [5], [10]),
     ]
@@ -120,7 +120,7 @@ def test_a_window_has_the_truth_of_its_last_row(apogee: Contract) -> None:
     cases = cases_of(apogee, Recording("A", "", rows, times, 1000 + times))
     assert len(cases) == 15
     for case in cases:
-        assert case.truth == 1000 + case.end_s
+        assert case.target == 1000 + case.end_s
         assert case.raw is not None
         assert case.raw.shape == apogee.raw_shape
         assert case.samples[-1, 0] == case.end_s
@@ -155,4 +155,4 @@ def test_categories_are_sent_by_name_and_the_entity_of_a_row_is_its_id() -> None
     (first,), (second,) = (cases_of(contract, one) for one in recordings_of(contract, records))
     assert instance_of(contract, "x", first) == b'{"id":"x","schema_version":"1.0","Size":"large","Age":3.0}'
     assert instance_of(contract, "y", second) == b'{"id":"y","schema_version":"1.0","Size":"small"}'
-    assert (first.recording.entity, second.truth) == ("7", 8.0)
+    assert (first.recording.entity, float(second.target)) == ("7", 8.0)

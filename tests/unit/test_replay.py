@@ -96,7 +96,7 @@ async def test_every_window_goes_to_every_arm(apogee: Contract, system: LocalSys
 
 async def test_answers_are_those_of_the_offline_models(apogee: Contract, system: LocalSystem) -> None:
     recordings = [flight(apogee, 3), flight(apogee, 4, "B7")]
-    online = by_recording(recordings, await play(system, recordings))
+    online = by_recording(apogee, recordings, await play(system, recordings))
     models = {arm: Model(parts) for arm, parts in system.parts.items()}
     offline = evaluate(apogee, recordings, models)
     for recording in recordings:
@@ -163,7 +163,7 @@ async def test_a_table_is_sent_row_by_row_and_a_truth_where_it_is_known(table: L
     assert len(played.answers) == 12 * len(ARMS)
     assert set(sent(table)[0]) == {"id", "schema_version", "thing", "length_m", "width_m", "noise"}
     assert {one["thing"] for one in sent(table)} == {f"thing-{n}" for n in range(12)}
-    expected = {a.prediction.id: a.case.truth for a in played.answers if math.isfinite(a.case.truth)}
+    expected = {a.prediction.id: float(a.case.target) for a in played.answers if a.case.known}
     assert truths(table) == expected
     assert len(expected) == 11 * len(ARMS)
 
@@ -176,14 +176,14 @@ async def test_a_limit_counts_cases_whatever_the_arms(table: LocalSystem) -> Non
 
 def test_a_mark_is_the_last_prediction_at_or_before_its_time(apogee: Contract) -> None:
     recording = climb(apogee, 20)
-    said = [TimedPrediction(end_s, 300 + end_s) for end_s in (5.01, 5.0, 4.75, 6.2, 9.0)]
+    said = [TimedPrediction.of_number(end_s, 300 + end_s) for end_s in (5.01, 5.0, 4.75, 6.2, 9.0)]
     marks = marks_of(recording, "mlp", said)
     assert [mark.prediction and mark.prediction.end_s for mark in marks] == [5.0, 5.01, 6.2, 6.2]
     assert marks[0].ape_percent == pytest.approx(100 * 5 / 300)
 
 
 def test_a_mark_before_the_first_prediction_is_empty(apogee: Contract) -> None:
-    marks = marks_of(climb(apogee, 20), "mlp", [TimedPrediction(6.5, 300)])
+    marks = marks_of(climb(apogee, 20), "mlp", [TimedPrediction.of_number(6.5, 300)])
     assert [mark.prediction is None for mark in marks] == [True, True, False, False]
     assert math.isnan(marks[0].ape_percent)
 
@@ -192,7 +192,7 @@ def test_medians_leave_slow_logs_out_on_demand(apogee: Contract) -> None:
     marks = [
         mark
         for rate_hz, value in ((20, 303), (20, 306), (1, 390))
-        for mark in marks_of(climb(apogee, rate_hz), "mlp", [TimedPrediction(1, value)])
+        for mark in marks_of(climb(apogee, rate_hz), "mlp", [TimedPrediction.of_number(1, value)])
     ]
     assert median_ape_percent(marks, "mlp", 0.5, 10) == pytest.approx(1.5)
     assert median_ape_percent(marks, "mlp", 0.5) == pytest.approx(2)
@@ -201,15 +201,15 @@ def test_medians_leave_slow_logs_out_on_demand(apogee: Contract) -> None:
 
 def test_the_best_arm_has_the_lowest_medians_and_answers_everywhere(apogee: Contract) -> None:
     recording = climb(apogee, 20)
-    marks = marks_of(recording, "late", [TimedPrediction(7, 300)])
-    marks += marks_of(recording, "near", [TimedPrediction(4, 301)])
-    marks += marks_of(recording, "far", [TimedPrediction(4, 310)])
+    marks = marks_of(recording, "late", [TimedPrediction.of_number(7, 300)])
+    marks += marks_of(recording, "near", [TimedPrediction.of_number(4, 301)])
+    marks += marks_of(recording, "far", [TimedPrediction.of_number(4, 310)])
     assert best_arm(marks, ["late", "far", "near"]) == "near"
 
 
 def test_coverage_counts_from_the_first_fraction_to_the_event(apogee: Contract) -> None:
     said = [
-        TimedPrediction(end_s, 300, lower, 320)
+        TimedPrediction.of_number(end_s, 300, lower, 320)
         for end_s, lower in ((4.9, 310), (5.0, 290), (7.0, 310), (10.0, 300), (10.1, 310))
     ]
     predictions = {climb(apogee, 20): {"mlp": said}, climb(apogee, 1): {"mlp": said[:2]}}
@@ -223,7 +223,9 @@ async def test_files_have_a_row_a_log_arm_and_fraction(
     recordings = [climb(apogee, 20), climb(apogee, 0.5, "B7")]
     played = await play(system, recordings)
     said = [
-        TimedPrediction(a.case.end_s, a.prediction.value, 1.0, 2.0) for a in played.answers if a.arm == "mlp"
+        TimedPrediction.of_number(a.case.end_s, a.prediction.row.prediction["apogee_m"], 1.0, 2.0)
+        for a in played.answers
+        if a.arm == "mlp"
     ]
     marks = marks_of(recordings[0], "mlp", said) + marks_of(recordings[1], "mlp", [])
     write_marks(tmp_path / "replay.csv", apogee, marks)
@@ -244,7 +246,7 @@ async def test_files_of_a_table_have_a_row_a_row_and_arm_and_no_time(
 ) -> None:
     contract, recordings = toy_contract(), rectangles(3)
     played = await play(table, recordings)
-    write_each(tmp_path / "replay.csv", contract, by_recording(recordings, played))
+    write_each(tmp_path / "replay.csv", contract, by_recording(contract, recordings, played))
     write_predictions(tmp_path / "predictions.csv", contract, played)
     rows = list(csv.DictReader((tmp_path / "replay.csv").read_text().splitlines()))
     assert ",".join(rows[0]) == "thing,source,arm,prediction,lower,upper,area_m2,error"

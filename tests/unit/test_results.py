@@ -56,7 +56,7 @@ def test_models_and_baselines_see_the_same_windows(apogee: Contract) -> None:
     for log in logs:
         raw = np.array([window.values for window in windows_of(apogee, log.rows.tolist())])
         assert list(found[log]) == ["linear", "ballistic", "drag_coast"]
-        assert [p.value for p in found[log]["linear"]] == model.predict(raw).value.tolist()
+        assert [p.value for p in found[log]["linear"]] == model.predict(raw)["prediction"].tolist()
         workload = load_workload(apogee)
         expected = workload.baselines(workload.features(raw))["ballistic"]
         assert [p.value for p in found[log]["ballistic"]] == expected.tolist()
@@ -94,8 +94,8 @@ def test_rows_have_the_errors_of_their_contract_and_the_share_of_the_baseline() 
 
 def test_cases_without_a_truth_do_not_count() -> None:
     recording = things(10)
-    known = Recording("some", "", recording.rows, recording.times, recording.truths.copy())
-    known.truths[3:] = np.nan
+    known = Recording("some", "", recording.rows, recording.times, recording.targets.copy())
+    known.targets[3:] = np.nan
     model = Model(toy_parts())
     table = EachReport().headline(toy_contract(), evaluate(toy_contract(), [known], {"linear": model}), ARMS)
     assert table.title == "Errors in m2 over 3 predictions"
@@ -117,7 +117,7 @@ def test_pictures_of_each_kind_are_drawn(apogee: Contract, tmp_path: Path) -> No
 
 
 def test_times_that_can_only_be_unix_time_are_drawn_as_dates(apogee: Contract, tmp_path: Path) -> None:
-    since_1970 = [TimedPrediction(1.36e9 + 3600 * hour, 5, 4, 6, 5.5) for hour in range(400)]
+    since_1970 = [TimedPrediction.of_number(1.36e9 + 3600 * hour, 5, 4, 6, 5.5) for hour in range(400)]
     recording = flight(apogee, 98)
     path = draw_series(tmp_path, apogee, recording, {"mlp": since_1970}, "mlp")
     assert path.is_file()

@@ -23,6 +23,7 @@ from scripts.stream_player import Sent, StreamPlayer
 from scripts.stream_schedule import Bursts, Schedule, Steady
 from scripts.stream_summary import stream_table, write_stream
 from tests.support.serving import ARMS, LocalSystem
+from training.tasks.base import Row
 
 CONTRACT = toy_contract()
 
@@ -74,7 +75,7 @@ async def test_every_request_is_answered_and_its_truth_comes_later(system: Local
     sent = player.streamed.sent
     assert sorted(one.number for one in sent) == list(range(45))
     assert all(isinstance(one.outcome, Prediction) for one in sent)
-    assert truths(system) == {one.outcome.id: one.case.truth for one in sent}  # type: ignore[union-attr]
+    assert truths(system) == {one.outcome.id: float(one.case.target) for one in sent}  # type: ignore[union-attr]
     assert player.streamed.feedback.accepted == 45
     # the last request is due in the third burst, and its truth 30 s later
     assert clock.now_s - 50 == pytest.approx(10 + 4 / 20 + 30, abs=0.2)
@@ -134,7 +135,7 @@ async def test_requests_do_not_wait_for_answers_and_latency_counts_from_when_the
 
     connection = Connection("http://system", None)
     async with connection.open(transport=httpx.MockTransport(answer)) as http:
-        client = WorkloadClient(http, "toy", "area_m2")
+        client = WorkloadClient(http, "toy", toy_contract().target)
         schedule = Schedule(Steady(10), 0, 8)
         player = StreamPlayer(CONTRACT, client, schedule, most_open=4, sleep=clock.sleep, clock=clock)
         streamed = await player.play(cases(2))
@@ -167,7 +168,8 @@ def sent(number: int, arm: str | None, latency_s: float) -> Sent:
     (case,) = cases(1)
     outcome: Prediction | Failure = Failure(case, "", 503, "no answer now")
     if arm:
-        outcome = Prediction(f"id-{number}", case.truth + 2, 0, 99, 0.9, arm, "1", "sha256:0", False)
+        row = Row({"area_m2": float(case.target) + 2}, {"area_m2": [0.0, 99.0]}, 0.9)
+        outcome = Prediction(f"id-{number}", row, arm, "1", "sha256:0", False)
     return Sent(number, case, 0.1 * number, 0.1 * number + 0.01, 0.1 * number + latency_s, outcome)
 
 

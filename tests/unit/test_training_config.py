@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from features.config import load_sections
 from training.config import DEFAULT_TRIALS, TrainingConfig
-from training.evaluation import band_metrics, point_metrics
+from training.evaluation import band_metrics, number_metrics
 from training.inference import Predicted
 from training.settings import REPOSITORY
 
@@ -57,9 +57,9 @@ def test_every_workload_has_a_sound_section(path: Any) -> None:
     TrainingConfig.model_validate(load_sections(path.parent, path.stem)["training"])
 
 
-def test_point_metrics_are_pinned() -> None:
+def test_number_metrics_are_pinned() -> None:
     truth, value = np.array([100.0, 200.0, 0.0, 50.0]), np.array([110.0, 190.0, 4.0, 50.0])
-    found = point_metrics(truth, value)
+    found = number_metrics(truth, value)
     assert found["mae"] == 6.0
     assert found["rmse"] == pytest.approx(np.sqrt(54))
     assert found["median_ape_percent"] == pytest.approx(5.0)
@@ -67,11 +67,13 @@ def test_point_metrics_are_pinned() -> None:
 
 def test_the_logarithmic_error_is_measured_where_it_is_asked_for() -> None:
     truth, value = np.array([0.0, 9.0, 99.0]), np.array([0.0, 99.0, 9.0])
-    assert point_metrics(truth, value, "rmsle")["rmsle"] == pytest.approx(np.log(10) * np.sqrt(2 / 3))
-    assert "rmsle" not in point_metrics(truth, value)
+    assert number_metrics(truth, value, "rmsle")["rmsle"] == pytest.approx(np.log(10) * np.sqrt(2 / 3))
+    assert "rmsle" not in number_metrics(truth, value)
 
 
 def test_the_ends_of_a_band_belong_to_it() -> None:
-    predicted = Predicted(np.zeros(4), np.array([1.0, 2, 3, 4]), np.array([2.0, 4, 6, 8]))
+    predicted = Predicted(
+        {"prediction": np.zeros(4), "lower": np.array([1.0, 2, 3, 4]), "upper": np.array([2.0, 4, 6, 8])}
+    )
     found = band_metrics(np.array([1.0, 4, 6.1, 3.9]), predicted)
     assert found == {"coverage": 0.5, "mean_width": 2.5}

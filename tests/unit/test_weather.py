@@ -130,7 +130,7 @@ def test_ridge_beats_persistence_from_october_on(tmp_path: Path) -> None:
     fitted = load_family("ridge").fit(params, prepared.train, prepared.valid, 0, lambda *_: None)
     test = prepared.splits.test.take(np.flatnonzero(prepared.splits.test.end_s >= OCTOBER_S))
     x = prepared.scaler.transform(test.features).astype(np.float32)
-    change = prepared.target_scaler.inverse(fitted.predict(x).astype(np.float64)[:, None])[:, 0]
+    change = prepared.target_scaler.inverse(fitted.predict(x).astype(np.float64))[:, 0]
     last = test.features[:, -1, 0]
     ours, persistence = (np.sqrt(np.mean((v - test.target) ** 2)) for v in (last + change, last))
     assert persistence == pytest.approx(0.891, abs=0.005)

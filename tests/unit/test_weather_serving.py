@@ -43,7 +43,7 @@ async def test_an_instance_of_five_hours_is_answered(client: httpx.AsyncClient, 
     )
     offline = system.downstream
     (row,) = await offline(answer["arm"], system.versions[answer["arm"]], raw.raw[None])
-    assert value == pytest.approx(row.value, rel=1e-9)
+    assert value == pytest.approx(row.prediction["temperature_c"], rel=1e-9)
 
 
 async def test_the_example_of_the_contract_is_answered(client: httpx.AsyncClient) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from training.tasks.base import Kind
 
 Params = Mapping[str, Any]
 # report(step, validation loss): raises nothing, may stop the trial from outside
@@ -21,24 +23,41 @@ class Split:
 
     Attributes:
         x: (n, features) or (n, steps, features) float32, scaled.
-        y: (n,) float32, scaled encoded target.
+        y: (n, outputs) float32. Numbers: the scaled encoded target, NaN where it is not known. Classes:
+            1 in the column of the row's class, 0 in the others.
         weight: (n,) float32, mean 1.
+        kind: what the outputs are.
+
+    Raises:
+        ValueError: `y` is not a table of as many rows as `x`.
     """
 
     x: NDArray[np.float32]
     y: NDArray[np.float32]
     weight: NDArray[np.float32]
+    kind: Kind = "numbers"
+
+    def __post_init__(self) -> None:
+        if self.y.ndim != 2 or len(self.y) != len(self.x):
+            raise ValueError(f"y: got the shape {self.y.shape}, expected ({len(self.x)}, outputs)")
+
+    def known(self) -> Split:
+        """The rows of which every output is known."""
+        rows = ~np.isnan(self.y).any(axis=1)
+        if rows.all():
+            return self
+        return replace(self, x=self.x[rows], y=self.y[rows], weight=self.weight[rows])
 
 
 class Fitted(Protocol):
     """A trained model."""
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, [steps,] features) -> (n,)."""
+        """(n, [steps,] features) -> (n, outputs): numbers, or probabilities of the classes that sum to 1."""
         ...
 
     def to_onnx(self) -> bytes:
-        """Serialised graph: input `x` float32 (batch, [steps,] features), output `y` float32 (batch, 1)."""
+        """Serialised graph: `x` float32 (batch, [steps,] features) to `y` float32 (batch, outputs)."""
         ...
 
 
@@ -54,8 +73,26 @@ class Family(Protocol):
         ...
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> Fitted:
-        """Train; `valid` is for early stopping and reports only. Same seed, same model."""
+        """Train; `valid` is for early stopping and reports only. Same seed, same model.
+
+        Reports `training.losses.loss_of` on `valid`.
+
+        Raises:
+            ValueError: the family cannot learn a target of this kind, or of so many outputs.
+        """
         ...
+
+
+def expect_numbers(family: str, split: Split, most: int | None = None) -> None:
+    """For families that learn numbers only, `most` outputs at most.
+
+    Raises:
+        ValueError: the target is something else.
+    """
+    if split.kind != "numbers":
+        raise ValueError(f"{family}: got a target of {split.kind}, expected numbers")
+    if most is not None and split.y.shape[1] > most:
+        raise ValueError(f"{family}: got a target of {split.y.shape[1]} outputs, expected at most {most}")
 
 
 def load_family(name: str) -> Family:

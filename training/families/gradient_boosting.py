@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from training.families.base import Params, Report, Split
+from training.families.base import Params, Report, Split, expect_numbers
 from training.flat import flat, with_input_shape
+from training.losses import loss_of
 
 # Structured arrays of scikit-learn, a row a node: feature_idx, num_threshold, left, right, is_leaf, value.
 Nodes = NDArray[np.void]
@@ -43,8 +44,13 @@ class GradientBoostingFamily:
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedBoosting:
         """Least squares; the trees are grown a few at a time, and those of the best report are kept.
 
-        Reports the weighted mean absolute error on `valid`, in scaled units.
+        Rows whose target is not known are left out.
+
+        Raises:
+            ValueError: the target is not one number.
         """
+        expect_numbers(self.name, train, most=1)
+        train = train.known()
         boosting = HistGradientBoostingRegressor(
             learning_rate=float(params["learning_rate"]),
             max_leaf_nodes=int(params["max_leaf_nodes"]),
@@ -59,9 +65,8 @@ class GradientBoostingFamily:
         best_loss, best_trees = np.inf, 0
         for step, trees in enumerate(range(_TREES_PER_REPORT, total + 1, _TREES_PER_REPORT), start=1):
             boosting.set_params(max_iter=trees)
-            boosting.fit(x, train.y, sample_weight=train.weight)
-            miss = np.abs(boosting.predict(flat(valid.x)) - valid.y)
-            loss = float(np.average(miss, weights=valid.weight))
+            boosting.fit(x, train.y[:, 0], sample_weight=train.weight)
+            loss = loss_of(boosting.predict(flat(valid.x))[:, None], valid)
             report(step, loss)
             if loss < best_loss:
                 best_loss, best_trees = loss, trees
@@ -80,8 +85,8 @@ class FittedBoosting:
         self._input_shape = input_shape
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, [steps,] features) -> (n,)."""
-        return np.asarray(self._boosting.predict(flat(x)), dtype=np.float32)
+        """(n, [steps,] features) -> (n, 1)."""
+        return np.asarray(self._boosting.predict(flat(x)), dtype=np.float32)[:, None]
 
     def to_onnx(self) -> bytes:
         """See `training.families.base.Fitted`."""

@@ -6,18 +6,15 @@ machine translation", as torch.nn.GRU has it.
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-import numpy as np
-import onnx
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from training.device import pick_device
 from training.families.base import Params, Report, Split
-from training.torch_fit import export, fit_members
+from training.torch_fit import fit_members
+from training.torch_members import FittedMembers
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
@@ -42,10 +39,10 @@ class GruFamily:
         trial.suggest_categorical("epochs", [24])
         trial.suggest_categorical("device", ["auto"])
 
-    def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedGru:
+    def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedMembers:
         """See `training.torch_fit.fit_members`."""
         device = pick_device(str(params.get("device", "auto")))
-        network = _new_network(train.x.shape[-1], int(params["width"]), seed).to(device)
+        network = _new_network(train.x.shape[-1], train.y.shape[1], int(params["width"]), seed).to(device)
         fit_members(
             network,
             train,
@@ -56,54 +53,30 @@ class GruFamily:
             generator=torch.Generator().manual_seed(seed),
             report=report,
         )
-        return FittedGru(network.cpu(), train.x.shape[1:])
-
-
-class FittedGru:
-    """A trained network, on the CPU."""
-
-    def __init__(self, network: _Network, input_shape: tuple[int, ...]) -> None:
-        self._network = network.eval()
-        self._input_shape = input_shape
-
-    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, *input_shape) -> (n,)."""
-        with torch.no_grad():
-            y = self._network(torch.from_numpy(np.ascontiguousarray(x, np.float32)))
-            return np.asarray(y[:, 0].numpy())
-
-    def to_onnx(self) -> bytes:
-        """See `training.families.base.Fitted`."""
-        buffer = io.BytesIO()
-        onnx.save(export(self._network, self._input_shape), buffer)
-        return buffer.getvalue()
+        return FittedMembers(network.cpu(), train.kind, train.x.shape[1:])
 
 
 class _Network(nn.Module):  # type: ignore[misc]
     """`_MEMBERS` networks that differ in how they start, each with a linear path from the last step."""
 
-    def __init__(self, inputs: int, width: int) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int) -> None:
         super().__init__()
         self.recurrent = nn.ModuleList(nn.GRU(inputs, width, batch_first=True) for _ in range(_MEMBERS))
-        self.last = nn.ModuleList(nn.Linear(width + inputs, 1) for _ in range(_MEMBERS))
+        self.last = nn.ModuleList(nn.Linear(width + inputs, outputs) for _ in range(_MEMBERS))
 
-    def members(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, [steps,] inputs) -> (members, n, 1)."""
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, [steps,] inputs) -> (members, n, outputs)."""
         clipped = torch.clamp(_sequences(x), -_CLIP, _CLIP)
         pairs = zip(self.recurrent, self.last, strict=True)
         ends = [last(torch.cat((gru(clipped)[0][:, -1], clipped[:, -1]), 1)) for gru, last in pairs]
         return torch.stack(ends)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, [steps,] inputs) -> (n, 1)."""
-        return self.members(x).mean(dim=0)
 
-
-def _new_network(inputs: int, width: int, seed: int) -> _Network:
+def _new_network(inputs: int, outputs: int, width: int, seed: int) -> _Network:
     """Its start depends on `seed`, and torch's global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _Network(inputs, width)
+        return _Network(inputs, outputs, width)
 
 
 def _sequences(x: Any) -> Any:

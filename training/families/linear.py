@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import Ridge
 
-from training.families.base import Params, Report, Split
+from training.families.base import Params, Report, Split, expect_numbers
 from training.flat import flat, with_input_shape
+from training.losses import loss_of
 
 # Products of inputs beyond this many standard deviations would run away.
 _CLIP = 3.0
 _ROUNDS = 8
+
+Rows = slice | NDArray[np.bool_]
 
 
 class LinearFamily:
@@ -34,40 +37,47 @@ class LinearFamily:
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedLinear:
         """Huber regression by reweighted least squares (Huber and Ronchetti 2009, section 7.8).
 
-        There is nothing random in it: `seed` changes nothing.
+        Each output is fitted alone, to the rows in which it is known. There is nothing random in it: `seed`
+        changes nothing.
+
+        Raises:
+            ValueError: the target is not numbers, or an output is known in no row.
         """
+        expect_numbers(self.name, train)
         pairs, columns = expand(train.x, bool(params["products"]))
         delta = float(params["huber_delta"])
-        weight = train.weight.astype(np.float64)
         ridge = Ridge(alpha=float(params["alpha"]))
-        for _ in range(_ROUNDS):
-            ridge.fit(columns, train.y, sample_weight=weight)
-            miss = np.abs(train.y - ridge.predict(columns))
-            weight = train.weight * np.minimum(1.0, delta / np.maximum(miss, 1e-9))
-        fitted = FittedLinear(ridge.coef_, float(ridge.intercept_), pairs, train.x.shape[1:])
-        report(1, float(np.average(np.abs(fitted.predict(valid.x) - valid.y), weights=valid.weight)))
+        coefficients = np.empty((train.y.shape[1], columns.shape[1]))
+        intercepts = np.empty(train.y.shape[1])
+        for rows, outputs in outputs_by_rows(train.y):
+            known, weight = columns[rows], train.weight[rows]
+            for output in outputs:
+                _fit_robustly(ridge, known, train.y[rows, output], weight, delta)
+                coefficients[output], intercepts[output] = ridge.coef_, ridge.intercept_
+        fitted = FittedLinear(coefficients, intercepts, pairs, train.x.shape[1:])
+        report(1, loss_of(fitted.predict(valid.x), valid))
         return fitted
 
 
 class FittedLinear:
-    """Coefficients of the clipped inputs, then of the products of `pairs` of them."""
+    """Coefficients (outputs, columns) of the clipped inputs, then of the products of `pairs` of them."""
 
     def __init__(
         self,
         coefficients: NDArray[np.float64],
-        intercept: float,
+        intercepts: NDArray[np.float64],
         pairs: NDArray[np.int64],
         input_shape: tuple[int, ...],
     ) -> None:
         self._coefficients = coefficients.astype(np.float32)
-        self._intercept = np.float32(intercept)
+        self._intercepts = intercepts.astype(np.float32)
         self._pairs = pairs
         self._input_shape = input_shape
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, *input_shape) -> (n,)."""
+        """(n, *input_shape) -> (n, outputs)."""
         expanded = _with_products(flat(np.asarray(x, np.float32)), self._pairs)
-        return np.asarray(expanded @ self._coefficients + self._intercept, dtype=np.float32)
+        return np.asarray(expanded @ self._coefficients.T + self._intercepts, dtype=np.float32)
 
     def to_onnx(self) -> bytes:
         """See `training.families.base.Fitted`."""
@@ -76,8 +86,8 @@ class FittedLinear:
             "high": np.float32(_CLIP),
             "left": self._pairs[0],
             "right": self._pairs[1],
-            "coefficients": self._coefficients[:, None],
-            "intercept": np.array([self._intercept], np.float32),
+            "coefficients": np.ascontiguousarray(self._coefficients.T),
+            "intercepts": self._intercepts,
         }
         nodes = [
             helper.make_node("Clip", ["x", "low", "high"], ["clipped"]),
@@ -85,18 +95,48 @@ class FittedLinear:
             helper.make_node("Gather", ["clipped", "right"], ["second"], axis=1),
             helper.make_node("Mul", ["first", "second"], ["products"]),
             helper.make_node("Concat", ["clipped", "products"], ["expanded"], axis=1),
-            helper.make_node("Gemm", ["expanded", "coefficients", "intercept"], ["y"]),
+            helper.make_node("Gemm", ["expanded", "coefficients", "intercepts"], ["y"]),
         ]
         graph = helper.make_graph(
             nodes,
             "linear",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", math.prod(self._input_shape)])],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 1])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", len(self._intercepts)])],
             [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
         onnx.checker.check_model(model)
         return bytes(with_input_shape(model, self._input_shape).SerializeToString())
+
+
+def outputs_by_rows(y: NDArray[np.float32]) -> list[tuple[Rows, list[int]]]:
+    """The outputs that are known in the same rows, together with these rows.
+
+    Raises:
+        ValueError: an output is known in no row.
+    """
+    groups: dict[bytes, tuple[Rows, list[int]]] = {}
+    for output, missing in enumerate(np.isnan(y).T):
+        if missing.all():
+            raise ValueError(f"y[:, {output}]: got no row in which it is known, expected at least one")
+        # a slice, so that nothing is copied where nothing is missing
+        rows = ~missing if missing.any() else slice(None)
+        groups.setdefault(missing.tobytes(), (rows, []))[1].append(output)
+    return list(groups.values())
+
+
+def _fit_robustly(
+    ridge: Ridge,
+    columns: NDArray[np.float32],
+    y: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    delta: float,
+) -> None:
+    now = weight.astype(np.float64)
+    for _ in range(_ROUNDS):
+        ridge.fit(columns, y, sample_weight=now)
+        miss = np.abs(y - ridge.predict(columns))
+        now = weight * np.minimum(1.0, delta / np.maximum(miss, 1e-9))
 
 
 def expand(x: NDArray[np.float32], products: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

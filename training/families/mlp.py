@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from training.families.base import Params, Report, Split
-from training.flat import flat, with_input_shape
-from training.torch_fit import export, fit_members
+from training.flat import flat
+from training.torch_fit import fit_members
+from training.torch_members import FittedMembers
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
@@ -40,48 +37,27 @@ class MlpFamily:
         trial.suggest_categorical("batch_size", [1024, 2048])
         trial.suggest_categorical("epochs", [30])
 
-    def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedMlp:
+    def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedMembers:
         """See `training.torch_fit.fit_members`."""
         generator = torch.Generator().manual_seed(seed)
         inputs = flat(train.x).shape[1]
-        network = _Network(inputs, int(params["width"]), int(params["depth"]), generator)
+        network = _Network(inputs, train.y.shape[1], int(params["width"]), int(params["depth"]), generator)
         fit_members(
             network,
-            replace(train, x=flat(train.x)),
-            replace(valid, x=flat(valid.x)),
+            train,
+            valid,
             params,
             batch_size=_batch_size(int(params["batch_size"]), len(train.y)),
             patience=_PATIENCE,
             generator=generator,
             report=report,
         )
-        return FittedMlp(network, train.x.shape[1:])
+        return FittedMembers(network, train.kind, train.x.shape[1:])
 
 
 def _batch_size(wanted: int, rows: int) -> int:
     """As wanted; smaller where few rows would make few steps."""
     return min(wanted, max(rows // _LEAST_BATCHES, _LEAST_BATCH), rows)
-
-
-class FittedMlp:
-    """A trained network."""
-
-    def __init__(self, network: _Network, input_shape: tuple[int, ...]) -> None:
-        self._network = network.eval()
-        self._input_shape = input_shape
-
-    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, *input_shape) -> (n,)."""
-        with torch.no_grad():
-            y = self._network(torch.from_numpy(np.ascontiguousarray(flat(x), np.float32)))
-            return np.asarray(y[:, 0].numpy())
-
-    def to_onnx(self) -> bytes:
-        """See `training.families.base.Fitted`."""
-        graph = export(self._network, (self._network.inputs,))
-        buffer = io.BytesIO()
-        onnx.save(with_input_shape(graph, self._input_shape), buffer)
-        return buffer.getvalue()
 
 
 class _Network(nn.Module):  # type: ignore[misc]
@@ -91,26 +67,21 @@ class _Network(nn.Module):  # type: ignore[misc]
     inputs unlike those of the training.
     """
 
-    def __init__(self, inputs: int, width: int, depth: int, generator: torch.Generator) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int, depth: int, generator: torch.Generator) -> None:
         super().__init__()
         sizes = [inputs] + [width] * depth
-        self.inputs = inputs
         self.hidden = nn.ModuleList(_Layers(a, b, generator) for a, b in pairwise(sizes))
-        self.last = _Layers(width, 1, generator)
-        self.direct = _Layers(inputs, 1, generator)
+        self.last = _Layers(width, outputs, generator)
+        self.direct = _Layers(inputs, outputs, generator)
 
-    def members(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, inputs) -> (members, n, 1)."""
-        clipped = torch.clamp(x, -_CLIP, _CLIP)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, [steps,] features) -> (members, n, outputs)."""
+        clipped = torch.clamp(x.flatten(1), -_CLIP, _CLIP)
         state = clipped
         for layers in self.hidden:
             state = nn.functional.silu(layers(state))
         result: torch.Tensor = self.last(state) + self.direct(clipped)
         return result
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, inputs) -> (n, 1)."""
-        return self.members(x).mean(dim=0)
 
 
 class _Layers(nn.Module):  # type: ignore[misc]

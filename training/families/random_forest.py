@@ -12,6 +12,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from training.families.base import Params, Report, Split
 from training.flat import flat, with_input_shape
+from training.losses import loss_of
 
 
 class RandomForestFamily:
@@ -28,7 +29,12 @@ class RandomForestFamily:
         trial.suggest_float("max_samples", 0.2, 0.5)
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedForest:
-        """Grow the trees on one core; trials run beside each other instead."""
+        """Grow the trees on one core; trials run beside each other instead.
+
+        A tree holds all outputs. Classes are learnt as numbers 0 and 1: their variance in a node is half its
+        Gini impurity, and their mean in a leaf is the probability. Rows with an unknown output are left out.
+        """
+        train = train.known()
         forest = RandomForestRegressor(
             n_estimators=int(params["trees"]),
             min_samples_leaf=int(params["min_samples_leaf"]),
@@ -37,9 +43,10 @@ class RandomForestFamily:
             random_state=seed,
             n_jobs=1,
         )
-        forest.fit(flat(train.x), train.y, sample_weight=train.weight)
+        y = train.y[:, 0] if train.y.shape[1] == 1 else train.y
+        forest.fit(flat(train.x), y, sample_weight=train.weight)
         fitted = FittedForest(forest, train.x.shape[1:])
-        report(1, float(np.average(np.abs(fitted.predict(valid.x) - valid.y), weights=valid.weight)))
+        report(1, loss_of(fitted.predict(valid.x), valid))
         return fitted
 
 
@@ -51,8 +58,8 @@ class FittedForest:
         self._input_shape = input_shape
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, *input_shape) -> (n,)."""
-        return np.asarray(self._forest.predict(flat(x)), dtype=np.float32)
+        """(n, *input_shape) -> (n, outputs)."""
+        return np.asarray(self._forest.predict(flat(x)), dtype=np.float32).reshape(len(x), -1)
 
     def to_onnx(self) -> bytes:
         """See `training.families.base.Fitted`."""

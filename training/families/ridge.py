@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from training.families.base import Params, Report, Split
-from training.families.linear import FittedLinear, expand
+from training.families.base import Params, Report, Split, expect_numbers
+from training.families.linear import FittedLinear, expand, outputs_by_rows
+from training.losses import loss_of
 
 
 class RidgeFamily:
@@ -23,12 +24,25 @@ class RidgeFamily:
         trial.suggest_categorical("products", [True, False])
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedLinear:
-        """There is nothing random in it: `seed` changes nothing."""
+        """Each output is fitted to the rows in which it is known.
+
+        There is nothing random in it: `seed` changes nothing.
+
+        Raises:
+            ValueError: the target is not numbers, or an output is known in no row.
+        """
+        expect_numbers(self.name, train)
         pairs, columns = expand(train.x, bool(params["products"]))
         ridge = Ridge(alpha=float(params["alpha"]))
-        ridge.fit(columns, train.y, sample_weight=train.weight.astype(np.float64))
-        fitted = FittedLinear(ridge.coef_, float(ridge.intercept_), pairs, train.x.shape[1:])
-        report(1, float(np.average(np.abs(fitted.predict(valid.x) - valid.y), weights=valid.weight)))
+        coefficients = np.empty((train.y.shape[1], columns.shape[1]))
+        intercepts = np.empty(train.y.shape[1])
+        for rows, outputs in outputs_by_rows(train.y):
+            y = train.y[rows][:, outputs]
+            weight = train.weight[rows].astype(np.float64)
+            ridge.fit(columns[rows], y[:, 0] if len(outputs) == 1 else y, sample_weight=weight)
+            coefficients[outputs], intercepts[outputs] = ridge.coef_, ridge.intercept_
+        fitted = FittedLinear(coefficients, intercepts, pairs, train.x.shape[1:])
+        report(1, loss_of(fitted.predict(valid.x), valid))
         return fitted
 
 

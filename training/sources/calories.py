@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.contract import Contract, FieldSpec, TargetSpec
+from features.contract import Contract, FieldSpec
 from features.errors import FieldError
+from features.targets import TargetSpec
 from features.workloads.calories import KEYTEL_FEMALE, KEYTEL_MALE, KJ_PER_KCAL
 from training.sources.base import Mapper, Progress
 
@@ -90,6 +91,7 @@ def read_workouts(contract: Contract, path: Path) -> pd.DataFrame:
     for spec in contract.fields:
         if not spec.categories:  # names are checked where the matrix is made
             _check_numbers(table[spec.name], spec)
+    assert isinstance(contract.target, TargetSpec), "calories are a number"
     _check_numbers(table[contract.target.name], contract.target)
     return table[names].reset_index(drop=True)
 

@@ -100,7 +100,7 @@ def hourly_records(contract: Contract, hours: pd.DataFrame) -> pd.DataFrame:
             values = hours[spec.name].astype(np.float64)
             table[spec.name] = values.where(values.between(spec.minimum, spec.maximum))
     observed = table[[contract.entity, "time_s", "temperature_c"]].dropna()
-    truths = observed.rename(columns={"temperature_c": contract.target_column})
+    truths = observed.rename(columns={"temperature_c": contract.target_columns[0]})
     truths["time_s"] -= _AHEAD_S
     required = [spec.name for spec in contract.fields if spec.required]
     samples = table.dropna(subset=required).sort_values("time_s", kind="stable")

@@ -1,0 +1,121 @@
+"""One workload in the Steward's care: its champions go into service, arm by arm.
+
+A swap is: load beside on every replica, check the golden inputs there, then flip the pointer in the
+routing table. What is refused is an act in the store, with its reason, and the old version goes on serving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from deployments.model_cache import BundleCache
+from deployments.routing import ArmVersion
+from deployments.store import Store
+from deployments.sync import Swap, plan_swaps
+from features.contract import Contract
+from training.errors import BundleError
+
+log = logging.getLogger(__name__)
+
+SCALER = "FeatureScaler"
+
+
+@dataclass(frozen=True)
+class Served:
+    """What an application says of itself.
+
+    Attributes:
+        contract: of its workload.
+        arms: names of its arm deployments.
+    """
+
+    contract: Contract
+    arms: tuple[str, ...]
+
+
+class ApplicationAway(RuntimeError):
+    """The application of a workload is not there, or does not answer; it may come."""
+
+
+class Replicas(Protocol):
+    """The application of the workload, wherever it runs. Both raise `ApplicationAway`."""
+
+    async def served(self) -> Served:
+        """What it serves now: another contract, perhaps, than before it was deployed again."""
+
+    async def load(self, deployment: str, version: ArmVersion) -> int:
+        """Load a version on all replicas of a deployment; how many there are.
+
+        Raises:
+            BundleError: a replica refuses the bundle.
+        """
+
+
+class Ward:
+    """Keeps the routing table of one workload in step with its champions.
+
+    Args:
+        workload: its name.
+        replicas: its application.
+        champions: the version with the alias `champion` by arm, of a workload; called in a thread.
+        store: where the routing table is.
+        cache: folder of the bundle cache of this node.
+    """
+
+    def __init__(
+        self,
+        workload: str,
+        replicas: Replicas,
+        champions: Callable[[str], Mapping[str, ArmVersion]],
+        store: Store,
+        cache: Path,
+    ) -> None:
+        self.workload = workload
+        self._replicas = replicas
+        self._champions = champions
+        self._store = store
+        self._cache = cache
+        self._refused: set[str] = set()
+
+    async def look_after(self) -> None:
+        """One round: bring what is not in service yet into it.
+
+        Raises:
+            ApplicationAway: there is nothing to bring it to.
+        """
+        # first, so that nothing is read, and MLflow not imported, while the replicas start
+        served = await self._replicas.served()
+        champions = await asyncio.to_thread(self._champions, self.workload)
+        table = await asyncio.to_thread(self._store.routing, self.workload)
+        for swap in plan_swaps(table.arms if table else {}, champions, served.arms, self._refused):
+            await self._swap(swap, BundleCache(self._cache, served.contract))
+
+    async def _swap(self, swap: Swap, cache: BundleCache) -> None:
+        try:
+            await asyncio.to_thread(cache.fetch, swap.new.bundle, swap.new.source)
+            loaded = [await self._replicas.load(part, swap.new) for part in (SCALER, swap.arm)]
+        except BundleError as error:
+            await self._refuse(swap, str(error).strip().splitlines()[-1])
+            return
+        except (OSError, ApplicationAway) as error:
+            log.warning("swap put off: %s", error, extra=self._labels(swap))
+            return
+        if not all(loaded):
+            return  # no replica is up yet; the next round finds one
+        await asyncio.to_thread(self._store.put_arms, self.workload, {swap.arm: swap.new}, actor="steward")
+        log.info("arm swapped", extra=self._labels(swap) | {"replicas": sum(loaded)})
+
+    async def _refuse(self, swap: Swap, reason: str) -> None:
+        """Leave the arm as it is, and say why once."""
+        self._refused.add(swap.new.bundle)
+        log.warning("version refused: %s", reason, extra=self._labels(swap))
+        detail = {"arm": swap.arm, "reason": reason, **swap.new.model_dump()}
+        await asyncio.to_thread(self._store.record_act, self.workload, "version_refused", "steward", detail)
+
+    def _labels(self, swap: Swap) -> dict[str, str]:
+        return {"workload": self.workload, "arm": swap.arm, "model_version": swap.new.model_version}

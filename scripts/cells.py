@@ -1,0 +1,90 @@
+"""Answers and truths as cells of a table, by the kind of target; numbers are read back as the very same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.sphere import great_circle_m
+from features.targets import AnyTarget, ClassTarget, PathTarget
+from training.tasks.base import Row
+
+FloatArray = NDArray[np.float64]
+
+_POINT = ("latitude", "longitude", "altitude_m")
+
+
+def answer_columns(target: AnyTarget) -> list[str]:
+    """Names of the cells of `answer_cells`."""
+    if isinstance(target, ClassTarget):
+        return ["prediction", "probability", "prediction_set"]
+    if isinstance(target, PathTarget):
+        return [f"{name}_in_{time:g}_s" for time in target.horizons_s for name in (*_POINT, "radius_m")]
+    return ["prediction", "lower", "upper"]
+
+
+def answer_cells(target: AnyTarget, row: Row) -> list[str]:
+    """What was answered."""
+    said = row.prediction[target.name]
+    if isinstance(target, ClassTarget):
+        return [said, cell(row.prediction["probability"]), " ".join(row.region[target.name])]
+    if isinstance(target, PathTarget):
+        return [cell(point[name]) for point in said for name in (*_POINT, "radius_m")]
+    return [cell(value) for value in (said, *row.region[target.name])]
+
+
+def array_columns(target: AnyTarget) -> list[str]:
+    """Names of the cells of `array_cells`."""
+    if isinstance(target, ClassTarget):
+        return [f"{name}_{one}" for name in ("probability", "member") for one in target.classes]
+    if isinstance(target, PathTarget):
+        places = [f"{name}_in_{time:g}_s" for time in target.horizons_s for name in _POINT]
+        return places + [f"radius_m_in_{time:g}_s" for time in target.horizons_s]
+    return ["prediction", "lower", "upper"]
+
+
+def array_cells(target: AnyTarget, arrays: Mapping[str, FloatArray]) -> list[str]:
+    """The arrays of one prediction of an arm or a rule; empty for regions that a rule does not have."""
+    found = [text for values in arrays.values() for text in cells(np.ravel(values))]
+    return found + [""] * (len(array_columns(target)) - len(found))
+
+
+def error_columns(target: AnyTarget) -> list[str]:
+    """Names of the cells of `error_cells`."""
+    if isinstance(target, PathTarget):
+        return [f"error_m_in_{time:g}_s" for time in target.horizons_s]
+    return [] if isinstance(target, ClassTarget) else ["error"]
+
+
+def error_cells(target: AnyTarget, arrays: Mapping[str, FloatArray], truth: FloatArray) -> list[str]:
+    """Predicted less true, or the distance between them; classes have none."""
+    if isinstance(target, PathTarget):
+        return cells(great_circle_m(arrays["position"][..., :2], truth[..., :2]))
+    return [] if isinstance(target, ClassTarget) else [cell(float(arrays["prediction"] - truth))]
+
+
+def truth_columns(target: AnyTarget) -> list[str]:
+    """Names of the cells of `truth_cells`."""
+    if isinstance(target, PathTarget):
+        return [f"true_{name}" for name in target.columns(())]
+    return [target.name]
+
+
+def truth_cells(target: AnyTarget, truth: FloatArray) -> list[str]:
+    """What turned out to be true; empty where it is not known."""
+    if isinstance(target, ClassTarget):
+        return [target.to_json(truth) or ""]
+    return cells(np.atleast_1d(truth).ravel())
+
+
+def cells(values: Iterable[float]) -> list[str]:
+    """`cell` of each."""
+    return [cell(value) for value in values]
+
+
+def cell(value: float) -> str:
+    """The shortest text that is read back as this number; empty for NaN."""
+    return "" if math.isnan(value) else repr(float(value))

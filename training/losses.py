@@ -1,0 +1,34 @@
+"""The one number by which parameters are chosen and fits are stopped early."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.families.base import Split
+
+# A class that comes although it was called impossible costs log(1e6) = 14, not infinity.
+_LEAST_PROBABILITY = 1e-6
+
+
+def loss_of(said: NDArray[np.floating[Any]], split: Split) -> float:
+    """How far `said` is from the target of `split`, each row by its weight.
+
+    Args:
+        said: (n, outputs), see `training.families.base.Fitted.predict`.
+
+    Returns:
+        Numbers: the mean absolute error of the outputs that are known, in scaled units. Classes: the mean of
+        the negative logarithm of the probability of what was true.
+
+    Raises:
+        ZeroDivisionError: no output is known.
+    """
+    if split.kind == "classes":
+        likelihood = np.clip((said * split.y).sum(axis=1), _LEAST_PROBABILITY, 1)
+        return float(np.average(-np.log(likelihood), weights=split.weight))
+    known = ~np.isnan(split.y)
+    weight = np.broadcast_to(split.weight[:, None], split.y.shape)[known]
+    return float(np.average(np.abs(said - split.y)[known], weights=weight))

@@ -1,0 +1,112 @@
+"""What a task is. Pure: it runs in the replicas that serve, and in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from features.scaling import StandardScaler
+
+FloatArray = NDArray[np.float64]
+
+# What models learn: numbers with an absolute error, or probabilities of classes.
+Kind = Literal["numbers", "classes"]
+
+
+class Calibration(BaseModel):
+    """How wide the regions around predictions are, fitted on held-out data; each task has its own.
+
+    Attributes:
+        coverage: nominal share of truths inside.
+    """
+
+    coverage: float
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions with their regions: arrays with a row an instance, float64, named as the task has them."""
+
+    arrays: Mapping[str, FloatArray]
+
+    def __getitem__(self, name: str) -> FloatArray:
+        return self.arrays[name]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+
+class Row(NamedTuple):
+    """One prediction as it is answered.
+
+    Attributes:
+        prediction: the member of that name.
+        region: the member that says how sure it is, named by `Target.region`; empty where there is none.
+        coverage: nominal share of truths inside regions like this one.
+    """
+
+    prediction: dict[str, Any]
+    region: dict[str, Any]
+    coverage: float
+
+
+class Task(Protocol):
+    """How the outputs of a model become predictions, and truths what a model learns.
+
+    Attributes:
+        kind: what models learn.
+        output_names: of a model's outputs.
+    """
+
+    kind: Kind
+    output_names: tuple[str, ...]
+
+    def encode(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
+        """The target's array -> what a model learns, (n, outputs); NaN where the truth is not known."""
+        ...
+
+    def fit_target_scaler(self, encoded: FloatArray) -> StandardScaler:
+        """The scaling of (n, outputs) under which models learn."""
+        ...
+
+    def uncalibrated(self, coverage: float) -> Calibration:
+        """A calibration of a model that has none yet; its regions mean nothing."""
+        ...
+
+    def calibrate(
+        self,
+        said: FloatArray,
+        target: FloatArray,
+        anchors: FloatArray,
+        coverage: float,
+        group: NDArray[np.int64] | None = None,
+    ) -> Calibration:
+        """From what a model said (n, outputs) about held-out truths; each group counts alike."""
+        ...
+
+    def predict(
+        self, said: FloatArray, anchors: FloatArray, calibration: Calibration, coverage: float | None = None
+    ) -> Predicted:
+        """From what a model says, (n, outputs); at the calibration's coverage unless another is given."""
+        ...
+
+    def tolerances(self, predicted: Predicted) -> Mapping[str, FloatArray]:
+        """What a difference of each array counts relative to, when two machines are compared."""
+        ...
+
+    def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
+        """As they are answered."""
+        ...
+
+    def of_row(self, row: Row) -> dict[str, FloatArray]:
+        """Inverse of `rows`: the arrays of one instance, without their first axis."""
+        ...
+
+    def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
+        """The mean of what several models predict, by weights that sum to 1."""
+        ...

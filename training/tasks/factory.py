@@ -1,0 +1,37 @@
+"""Which task a workload has."""
+
+from __future__ import annotations
+
+from features.contract import Contract
+from features.targets import ClassTarget, PathTarget, TaskName
+from features.workload import Workload
+from training.intervals import IntervalCalibration
+from training.tasks.base import Calibration, Task
+from training.tasks.classification import ClassCalibration, ClassificationTask
+from training.tasks.path import PathCalibration, PathTask
+from training.tasks.regression import RegressionTask
+
+_CALIBRATIONS: dict[TaskName, type[Calibration]] = {
+    "regression": IntervalCalibration,
+    "classification": ClassCalibration,
+    "path": PathCalibration,
+}
+
+
+def calibration_type(task: TaskName) -> type[Calibration]:
+    """What the calibration of such a task is read as."""
+    return _CALIBRATIONS[task]
+
+
+def task_of(contract: Contract, workload: Workload) -> Task:
+    """The task of a workload.
+
+    Raises:
+        TypeError: the workload's module lacks what its task needs.
+    """
+    target = contract.target
+    if isinstance(target, ClassTarget):
+        return ClassificationTask(target)
+    if isinstance(target, PathTarget):
+        return PathTask(target, workload)
+    return RegressionTask(target, workload)

@@ -1,0 +1,99 @@
+"""One number with a band around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.scaling import Moments, StandardScaler
+from features.targets import TargetSpec
+from features.workload import Workload, transform_of
+from training.intervals import IntervalCalibration, calibrate
+from training.tasks.base import Calibration, Kind, Predicted, Row
+
+FloatArray = NDArray[np.float64]
+
+
+class RegressionTask:
+    """The `training.tasks.base.Task`. Arrays: `prediction`, `lower`, `upper`, (n,) in the target's unit."""
+
+    kind: Kind = "numbers"
+
+    def __init__(self, target: TargetSpec, workload: Workload) -> None:
+        self._target = target
+        self._transform = transform_of(workload)
+        self.output_names: tuple[str, ...] = (target.name,)
+
+    def encode(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
+        """See `Task.encode`."""
+        return self._transform.encode_target(target, anchors)[:, None]
+
+    def fit_target_scaler(self, encoded: FloatArray) -> StandardScaler:
+        """See `Task.fit_target_scaler`."""
+        return StandardScaler.fit(self.output_names, [Moments.of(encoded)])
+
+    def uncalibrated(self, coverage: float) -> IntervalCalibration:
+        """See `Task.uncalibrated`."""
+        return IntervalCalibration.unknown(coverage)
+
+    def calibrate(
+        self,
+        said: FloatArray,
+        target: FloatArray,
+        anchors: FloatArray,
+        coverage: float,
+        group: NDArray[np.int64] | None = None,
+    ) -> IntervalCalibration:
+        """See `training.intervals.calibrate`; along the workload's variable, in encoded units."""
+        residual = self.encode(target, anchors) - said
+        return calibrate(self._transform.interval_scale(anchors), residual[:, 0], coverage, group=group)
+
+    def predict(
+        self, said: FloatArray, anchors: FloatArray, calibration: Calibration, coverage: float | None = None
+    ) -> Predicted:
+        """See `Task.predict`. A band is decoded end by end: `decode_target` is non-decreasing."""
+        assert isinstance(calibration, IntervalCalibration)
+        encoded = said[:, 0]
+        half = calibration.half_width(self._transform.interval_scale(anchors), coverage)
+        return Predicted(
+            {
+                "prediction": self._decode(encoded, anchors),
+                "lower": self._decode(encoded - half, anchors),
+                "upper": self._decode(encoded + half, anchors),
+            }
+        )
+
+    def tolerances(self, predicted: Predicted) -> Mapping[str, FloatArray]:
+        """One for the row: an end of a band may be near 0 while the prediction is not."""
+        scale = np.maximum(np.abs(predicted["lower"]), np.abs(predicted["upper"]))
+        return dict.fromkeys(predicted.arrays, scale)
+
+    def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
+        """See `Task.rows`."""
+        name = self._target.name
+        columns = (predicted[key].tolist() for key in ("prediction", "lower", "upper"))
+        return [
+            Row({name: value}, {name: [lower, upper]}, coverage)
+            for value, lower, upper in zip(*columns, strict=True)
+        ]
+
+    def of_row(self, row: Row) -> dict[str, FloatArray]:
+        """See `Task.of_row`."""
+        name = self._target.name
+        lower, upper = row.region[name]
+        values = {"prediction": row.prediction[name], "lower": lower, "upper": upper}
+        return {key: np.asarray(value, dtype=np.float64) for key, value in values.items()}
+
+    def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
+        """Values and ends alike."""
+        return Predicted({name: _mean([part[name] for part in parts], weights) for name in parts[0].arrays})
+
+    def _decode(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
+        value = self._transform.decode_target(encoded, anchors)
+        return np.clip(value, self._target.minimum, self._target.maximum)
+
+
+def _mean(arrays: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
+    return np.asarray(np.tensordot(weights, np.stack(arrays), axes=1))
