@@ -25,7 +25,7 @@ def path_of(kind: str, seed: int = 0) -> TruePath:
 
 def test_records_are_those_of_the_contract_and_of_the_seed() -> None:
     contract = reentry_contract()
-    assert set(RECORDS) == {*contract.field_names, "track_id", "sensor_id", contract.target_column}
+    assert set(RECORDS) == {*contract.field_names, "track_id", "sensor_id", contract.target_columns[0]}
     assert set(RECORDS["phase"]) == {"nominal", "reentry"}
     pd.testing.assert_frame_equal(
         simulate_batch("phase", 3, range(20, 30)),

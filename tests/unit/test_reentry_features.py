@@ -85,7 +85,9 @@ numbers = {
 def test_features_of_whatever_the_contract_allows_are_finite(
     points: list[dict[str, float]], steps_s: list[float]
 ) -> None:
-    rows = np.array([[t, *p.values()] for t, p in zip(np.cumsum(steps_s), points, strict=True)])
+    rows = np.array(
+        [[t, *(p[name] for name in numbers)] for t, p in zip(np.cumsum(steps_s), points, strict=True)]
+    )
     features = WORKLOAD.features(cut_window(CONTRACT, rows).values[None])
     assert np.isfinite(features).all()
     assert np.abs(features).max() < 1e3

@@ -61,7 +61,7 @@ class CapsuleSource:
 
 def make_source(contract: Contract, tracks: int = 800, seed: int = 0) -> CapsuleSource:
     """The source for a contract, from the options in its YAML file."""
-    return CapsuleSource(contract.target_column, tracks, seed)
+    return CapsuleSource(contract.target_columns[0], tracks, seed)
 
 
 def simulate_batch(target: str, seed: int, indices: range) -> pd.DataFrame:

@@ -81,7 +81,7 @@ def read_tracks(contract: Contract, path: Path) -> pd.DataFrame:
         points = aircraft_points(table)
     else:
         return _own_points(contract, table, path)
-    return points.rename(columns={"phase": contract.target_column})
+    return points.rename(columns={"phase": contract.target_columns[0]})
 
 
 def launch_points(table: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +96,7 @@ def launch_points(table: pd.DataFrame) -> pd.DataFrame:
 def aircraft_points(table: pd.DataFrame) -> pd.DataFrame:
     """Tracks of aircraft as track points; their times become Unix seconds."""
     known = table.dropna(subset=["latitude", "longitude", "altitude_m"])
-    when = pd.to_datetime(known["timestamp"], utc=True)
+    when = pd.to_datetime(known["timestamp"], utc=True, format="ISO8601")
     seconds = (when - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
     points = pd.DataFrame(
         {

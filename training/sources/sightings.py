@@ -176,7 +176,8 @@ def _times(path: TruePath, sensor: Sensor, generator: np.random.Generator) -> Fl
     times = times[generator.random(len(times)) >= sensor.lost]
     last_start = max(len(times) - _MOST_POINTS, 0)
     # many sensors stand where things start or land
-    first = int(generator.choice([0, last_start, generator.integers(0, last_start + 1)], p=[0.1, 0.3, 0.6]))
+    starts = [0, last_start, int(generator.integers(0, last_start + 1))]
+    first = int(generator.choice(starts, p=[0.1, 0.3, 0.6]))
     return np.asarray(times[first : first + _MOST_POINTS])
 
 
