@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from deployments.memory import give_back_free_memory
 from features.contract import Contract
 from training.bundle import Bundle, read_bundle
 from training.errors import ForeignBundle
@@ -97,6 +98,7 @@ class WarmVersions(Generic[Runtime]):
         runtime = self.warm(bundle)
         if runtime is None:
             runtime = self._start(self._cache.fetch(bundle, source))
+            give_back_free_memory()
             with self._lock:
                 self._runtimes[bundle] = runtime
                 while len(self._runtimes) > self._limit:
