@@ -102,8 +102,8 @@ class ClassificationTask:
 
     def tolerances(self, predicted: Predicted) -> Mapping[str, FloatArray]:
         """Probabilities by themselves; a set may differ where a probability is just at the threshold."""
-        rows = np.ones(len(predicted))
-        return {"probability": rows, "member": rows * np.inf}
+        ones = np.ones_like(predicted["probability"])
+        return {"probability": ones, "member": ones * np.inf}
 
     def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
         """The most probable class, its probability and that of all; see `Task.rows`."""
