@@ -150,7 +150,7 @@ def _with_best(member: NDArray[np.bool_], probability: FloatArray) -> FloatArray
 
 
 def _tempered(probability: FloatArray, temperature: float) -> FloatArray:
-    """(n, classes) probabilities at this temperature."""
-    clipped = np.clip(probability, _LEAST_PROBABILITY, 1.0)
-    powered = clipped ** (1 / temperature)
-    return np.asarray(np.clip(powered / powered.sum(axis=1, keepdims=True), _LEAST_PROBABILITY, 1.0))
+    """(n, classes) probabilities at this temperature, none of them 0."""
+    powered = np.clip(probability, _LEAST_PROBABILITY, 1.0) ** (1 / temperature)
+    clipped = np.clip(powered / powered.sum(axis=1, keepdims=True), _LEAST_PROBABILITY, 1.0)
+    return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))
