@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +24,8 @@ from rich.progress import (
 from rich.table import Table
 
 from features.config import load_contract
+from features.targets import AnyTarget
+from scripts.metric_cells import columns_of
 from scripts.own_workloads import WorkloadsOption, require_modules, settings_with, workers_runtime_env
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def train(
     console = Console()
     settings = settings_with(workloads)
     try:
-        units = [load_contract(settings.workloads, name).target.unit for name in names]
+        targets = [load_contract(settings.workloads, name).target for name in names]
         for name in names:
             require_modules(settings, name)
     except (FileNotFoundError, ValueError) as error:
@@ -80,10 +82,10 @@ def train(
     chosen = tuple(name.strip() for name in families.split(",")) if families else None
     options = TrainingOptions(chosen, trials, seed, resume, reason, data)
     with _ray(console):
-        for name, unit in zip(names, units, strict=True):
+        for name, target in zip(names, targets, strict=True):
             if len(names) > 1:
                 console.rule(name, align="left")
-            console.print(_table(_train_one(console, settings, name, options), unit))
+            console.print(_table(_train_one(console, settings, name, options), target))
 
 
 def _train_one(
@@ -157,54 +159,26 @@ def _ray(console: Console) -> Iterator[None]:
         ray.shutdown()
 
 
-def _table(arms: Sequence[TrainedArm], unit: str) -> Table:
+def _table(arms: Sequence[TrainedArm], target: AnyTarget) -> Table:
     """Arms, and below them the baselines."""
-    title = f"New champions on held-out data (errors and band width in {unit})"
+    words = {"regression": "errors and band width", "path": "errors and radii"}.get(target.task)
+    title = "New champions on held-out data" + (f" ({words} in {target.unit})" if words else "")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("arm", no_wrap=True)
-    shown = _shown(arms[0].card.metrics)
-    for heading in ("ver.", *shown):
+    shown = columns_of(arms[0].card.metrics)
+    for heading in ("ver.", *(column.heading for column in shown)):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("bundle", no_wrap=True)
     for arm in arms:
         version = arm.version
-        table.add_row(
-            version.arm, version.version, *_cells(arm.card.metrics, shown), short_hash(version.bundle)
-        )
+        cells = (column.cell(arm.card.metrics) for column in shown)
+        table.add_row(version.arm, version.version, *cells, short_hash(version.bundle))
     table.add_section()
     for name, metrics in arms[0].card.baselines.items():
-        table.add_row(name, "", *_cells(metrics, shown), "baseline", style="dim")
+        table.add_row(name, "", *(column.cell(metrics) for column in shown), "baseline", style="dim")
     return table
 
 
 def short_hash(bundle: str) -> str:
     """The first digits of a content hash, enough to tell bundles apart."""
     return bundle.removeprefix("sha256:")[:10]
-
-
-# heading -> name of the metric and its form
-_METRICS = {
-    "RMSLE": ("rmsle", "{:.4f}"),
-    "MAE": ("mae", "{:.4g}"),
-    "RMSE": ("rmse", "{:.4g}"),
-    "APE": ("median_ape_percent", "{:.2f} %"),
-    "coverage": ("coverage", "{:.1%}"),
-    "width": ("mean_width", "{:.4g}"),
-}
-
-
-def _shown(metrics: Mapping[str, float]) -> tuple[str, ...]:
-    """Headings of the metrics that there are; the logarithmic error takes the place of the RMSE."""
-    left_out = "RMSE" if "rmsle" in metrics else ""
-    return tuple(
-        heading for heading, (name, _) in _METRICS.items() if name in metrics and heading != left_out
-    )
-
-
-def _cells(metrics: Mapping[str, float], shown: Sequence[str]) -> tuple[str, ...]:
-    return tuple(cell(metrics, *_METRICS[heading]) for heading in shown)
-
-
-def cell(metrics: Mapping[str, float], name: str, form: str) -> str:
-    """A metric as text, empty if there is none."""
-    return form.format(metrics[name]) if name in metrics else ""
