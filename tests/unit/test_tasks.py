@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import orjson
@@ -83,6 +84,7 @@ NAMES = ("regression", "classification", "path")
 every = pytest.mark.parametrize("name", NAMES)
 
 
+@cache
 def calibrated(name: str, coverage: float = 0.9) -> Calibration:
     one = scene(name)
     return one.task.calibrate(one.said, one.truth, one.anchors, coverage)
@@ -175,7 +177,7 @@ def test_probabilities_that_are_too_sure_are_tempered() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda p: sum(p) > 0.1))
 def test_a_set_of_classes_is_never_empty_and_holds_the_best(weights: list[float]) -> None:
-    one = scene("classification")
+    one = scene("classification", rows=1)
     said = np.array([weights]) / sum(weights)
     predicted = one.task.predict(said, one.anchors[:1], calibrated("classification"), coverage=0.05)
     assert predicted["member"][0, predicted["probability"][0].argmax()] == 1
