@@ -131,6 +131,12 @@ class ClassificationTask:
             "member": np.array([float(one in inside) for one in classes]),
         }
 
+    def error(self, row: Row, truth: FloatArray) -> float:
+        """What the probability of the true class lacks to 1."""
+        if np.isnan(truth):
+            return np.nan
+        return 1 - float(row.prediction["probabilities"][self._target.classes[int(truth)]])
+
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
         """The mean of the probabilities; a class is in the set when it is in most sets, by weight."""
         probability = np.tensordot(weights, np.stack([part["probability"] for part in parts]), axes=1)
