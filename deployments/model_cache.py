@@ -17,8 +17,9 @@ from training.errors import ForeignBundle
 
 Runtime = TypeVar("Runtime")
 
-# The version in use and the one before it, for each of four arms, and as many again staged.
-WARM_VERSIONS = 16
+# The version in use and the one before it, and as many again staged: of one arm, and of four for a scaler.
+WARM_VERSIONS_OF_AN_ARM = 4
+WARM_VERSIONS = 4 * WARM_VERSIONS_OF_AN_ARM
 
 
 class BundleCache:

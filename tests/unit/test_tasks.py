@@ -164,6 +164,15 @@ def test_unknown_truths_are_learnt_as_unknown(name: str) -> None:
     assert scaler.names == one.task.output_names
 
 
+@every
+def test_a_difference_is_weighed_number_by_number(name: str) -> None:
+    predicted = scene(name, rows=7).predicted(calibrated(name))
+    tolerances = scene(name).task.tolerances(predicted)
+    for key, array in predicted.arrays.items():
+        assert tolerances[key].shape == array.shape
+        assert (tolerances[key] > 0).all()
+
+
 def test_probabilities_that_are_too_sure_are_tempered() -> None:
     one = scene("classification", rows=4000)
     sure = one.said**3 / (one.said**3).sum(axis=1, keepdims=True)

@@ -102,8 +102,8 @@ class ClassificationTask:
 
     def tolerances(self, predicted: Predicted) -> Mapping[str, FloatArray]:
         """Probabilities by themselves; a set may differ where a probability is just at the threshold."""
-        rows = np.ones(len(predicted))
-        return {"probability": rows, "member": rows * np.inf}
+        ones = np.ones_like(predicted["probability"])
+        return {"probability": ones, "member": ones * np.inf}
 
     def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
         """The most probable class, its probability and that of all; see `Task.rows`."""
@@ -156,7 +156,7 @@ def _with_best(member: NDArray[np.bool_], probability: FloatArray) -> FloatArray
 
 
 def _tempered(probability: FloatArray, temperature: float) -> FloatArray:
-    """(n, classes) probabilities at this temperature."""
-    clipped = np.clip(probability, _LEAST_PROBABILITY, 1.0)
-    powered = clipped ** (1 / temperature)
-    return np.asarray(np.clip(powered / powered.sum(axis=1, keepdims=True), _LEAST_PROBABILITY, 1.0))
+    """(n, classes) probabilities at this temperature, none of them 0."""
+    powered = np.clip(probability, _LEAST_PROBABILITY, 1.0) ** (1 / temperature)
+    clipped = np.clip(powered / powered.sum(axis=1, keepdims=True), _LEAST_PROBABILITY, 1.0)
+    return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))
