@@ -20,6 +20,7 @@ from deployments.history import MAX_ENTITIES, History
 from deployments.instances import Instance, InstanceParser
 from deployments.judge import Judge
 from deployments.model_cache import BundleCache
+from deployments.outlier_counts import OutlierCounts
 from deployments.predictor import Answered, Downstream, DownstreamError, Predictor
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
@@ -69,6 +70,7 @@ class Service:
         self._history = self._make_history()
         task = task_of(contract, load_workload(contract))
         self.errors = RollingErrors()
+        self.counts = OutlierCounts()
         self._blender = Blender(downstream, task, self.errors)
         self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
         self._predictor = Predictor(contract.workload, self._blender, self._record)
@@ -234,8 +236,10 @@ class Service:
             filled=instance.filled,
             payload=instance.payload.decode(),
             members=prediction.members,
+            outlier_score=prediction.row.outlier_score,
         )
         self._journal.add(row)
+        self.counts.add(row.arm, row.outlier_score)
         log.info(
             "predicted",
             extra={

@@ -81,6 +81,7 @@ predictions = Table(
     Column("filled", JSON, nullable=False),
     Column("payload", Text, nullable=False),
     Column("members", JSON(none_as_null=True)),
+    Column("outlier_score", Float),
     UniqueConstraint("workload", "id"),
     Index("predictions_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,
