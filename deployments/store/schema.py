@@ -133,6 +133,17 @@ routing = Table(
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
+# The last samples of each entity of the workloads that keep them.
+histories = Table(
+    "histories",
+    metadata,
+    Column("workload", String(64), primary_key=True),
+    Column("entity", String(260), primary_key=True),
+    Column("samples", JSON, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("histories_by_age", "workload", "updated_at"),
+)
+
 acts = Table(
     "acts",
     metadata,
