@@ -21,9 +21,9 @@ CONTRACT = reentry_contract()
 POINTS = points_of("booster", 24)["samples"]
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path_factory.mktemp("system"), reentry_parts)
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[LocalSystem]:
+    system = LocalSystem(tmp_path, reentry_parts)
     yield system
     system.store.close()
 
