@@ -98,7 +98,12 @@ class Prediction:
         """From the JSON of an answer."""
         return cls(
             id=body["id"],
-            row=Row(body["prediction"], body.get(target.region, {}), body["coverage"]),
+            row=Row(
+                body["prediction"],
+                body.get(target.region, {}),
+                body["coverage"],
+                body.get("outlier_score"),
+            ),
             arm=body["arm"],
             model_version=body["model_version"],
             bundle=body["bundle"],
@@ -137,9 +142,9 @@ class WorkloadClient:
         self._target = target
 
     async def arms(self) -> list[str]:
-        """Names of the arms that serve a model."""
+        """Names of the arms that answer: those that serve a model, and ensembles of them."""
         info = await self._call("GET", "/info")
-        return list(info["arms"])
+        return [*info["arms"], *info.get("ensembles", ())]
 
     async def predict(self, instance: bytes, arm: str | None = None) -> Prediction:
         """Ask one arm, or whichever the system chooses, about one instance (JSON)."""

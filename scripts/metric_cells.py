@@ -34,15 +34,14 @@ _NUMBERS = (
 )
 _CLASSES = (
     Column("F1", "f1", "{:.4f}"),
-    Column("precision", "precision", "{:.4f}"),
-    Column("recall", "recall", "{:.4f}"),
-    Column("ROC AUC", "roc_auc", "{:.4f}"),
+    Column("precision", "precision", "{:.3f}"),
+    Column("recall", "recall", "{:.3f}"),
+    Column("AUC", "roc_auc", "{:.3f}"),
 )
 _PATHS = (Column("error", "mean_error_m", "{:,.0f}"),)
 _REGIONS = (
     Column("coverage", "coverage", "{:.1%}"),
     Column("width", "mean_width", "{:.4g}"),
-    Column("set size", "mean_set_size", "{:.3f}"),
     Column("radius", "mean_radius_m", "{:,.0f}"),
 )
 _HORIZON = re.compile(r"mean_error_(.+)_s_m")

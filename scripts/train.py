@@ -1,4 +1,4 @@
-"""`raysonde train WORKLOAD`: make a new champion of every arm."""
+"""`raysonde train WORKLOAD...`: make a new champion of every arm."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ from scripts.metric_cells import columns_of
 from scripts.own_workloads import WorkloadsOption, require_modules, settings_with, workers_runtime_env
 
 if TYPE_CHECKING:
-    from training.pipeline import TrainedArm
+    from training.pipeline import TrainedArm, TrainingOptions
+    from training.settings import Settings
     from training.sources.base import Progress as Report
 
 
 def train(
-    workload: Annotated[str, typer.Argument(help="Name of its YAML file, without .yaml.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="WORKLOAD...", help="Names of their YAML files, without .yaml.")
+    ],
     trials: Annotated[
         int | None, typer.Option(min=1, help="Parameter sets tried by each family, instead of the YAML's.")
     ] = None,
@@ -49,11 +52,13 @@ def train(
     reason: Annotated[str, typer.Option(help="Why, for the tags of the MLflow runs.")] = "by hand",
     workloads: WorkloadsOption = None,
 ) -> None:
-    """Train every family of a workload and make the best model of each its champion.
+    """Train every family of each workload and make the best model of each family its champion.
 
     A running system moves to the new champions within seconds. Examples:
 
         raysonde train apogee
+
+        raysonde train apogee calories
 
         raysonde train apogee --families mlp,linear --trials 12
 
@@ -66,25 +71,37 @@ def train(
     console = Console()
     settings = settings_with(workloads)
     try:
-        target = load_contract(settings.workloads, workload).target
-        require_modules(settings, workload)
+        targets = [load_contract(settings.workloads, name).target for name in names]
+        for name in names:
+            require_modules(settings, name)
     except (FileNotFoundError, ValueError) as error:
         raise _refused(console, error) from error
     with console.status("Starting Ray"):
         # heavy imports, so that --help answers at once
-        from training.pipeline import TrainingBusy, TrainingOptions, train_workload
-        from training.search import SearchError
+        from training.pipeline import TrainingOptions
     chosen = tuple(name.strip() for name in families.split(",")) if families else None
     options = TrainingOptions(chosen, trials, seed, resume, reason, data)
+    with _ray(console):
+        for name, target in zip(names, targets, strict=True):
+            if len(names) > 1:
+                console.rule(name, align="left")
+            console.print(_table(_train_one(console, settings, name, options), target))
+
+
+def _train_one(
+    console: Console, settings: Settings, workload: str, options: TrainingOptions
+) -> list[TrainedArm]:
+    from training.pipeline import TrainingBusy, train_workload
+    from training.search import SearchError
+
     try:
-        with _ray(console), _bars(console) as bars:
-            arms = train_workload(settings, workload, options, bars.stage)
+        with _bars(console) as bars:
+            return train_workload(settings, workload, options, bars.stage)
     except (FileNotFoundError, TrainingBusy, SearchError, ValueError) as error:
         raise _refused(console, error) from error
     except KeyboardInterrupt as error:
         console.print(f"Cut off. `raysonde train {workload}` goes on from here.", highlight=False)
         raise typer.Exit(130) from error
-    console.print(_table(arms, target))
 
 
 def _refused(console: Console, error: Exception) -> typer.Exit:

@@ -24,7 +24,7 @@ PATH = {
 def test_columns_follow_the_metrics() -> None:
     assert [c.heading for c in columns_of(NUMBER)] == ["MAE", "RMSE", "APE", "coverage", "width"]
     assert [c.heading for c in columns_of(NUMBER | {"rmsle": 1.0})][:3] == ["RMSLE", "MAE", "APE"]
-    assert [c.heading for c in columns_of(CLASSES)] == ["F1", "precision", "recall", "coverage", "set size"]
+    assert [c.heading for c in columns_of(CLASSES)] == ["F1", "precision", "recall", "coverage"]
     assert [c.heading for c in columns_of(PATH)] == ["error", "in 60 s", "in 300 s", "radius"]
 
 

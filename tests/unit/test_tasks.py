@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import orjson
@@ -83,6 +84,7 @@ NAMES = ("regression", "classification", "path")
 every = pytest.mark.parametrize("name", NAMES)
 
 
+@cache
 def calibrated(name: str, coverage: float = 0.9) -> Calibration:
     one = scene(name)
     return one.task.calibrate(one.said, one.truth, one.anchors, coverage)
@@ -162,6 +164,15 @@ def test_unknown_truths_are_learnt_as_unknown(name: str) -> None:
     assert scaler.names == one.task.output_names
 
 
+@every
+def test_a_difference_is_weighed_number_by_number(name: str) -> None:
+    predicted = scene(name, rows=7).predicted(calibrated(name))
+    tolerances = scene(name).task.tolerances(predicted)
+    for key, array in predicted.arrays.items():
+        assert tolerances[key].shape == array.shape
+        assert (tolerances[key] > 0).all()
+
+
 def test_probabilities_that_are_too_sure_are_tempered() -> None:
     one = scene("classification", rows=4000)
     sure = one.said**3 / (one.said**3).sum(axis=1, keepdims=True)
@@ -175,7 +186,7 @@ def test_probabilities_that_are_too_sure_are_tempered() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda p: sum(p) > 0.1))
 def test_a_set_of_classes_is_never_empty_and_holds_the_best(weights: list[float]) -> None:
-    one = scene("classification")
+    one = scene("classification", rows=1)
     said = np.array([weights]) / sum(weights)
     predicted = one.task.predict(said, one.anchors[:1], calibrated("classification"), coverage=0.05)
     assert predicted["member"][0, predicted["probability"][0].argmax()] == 1
@@ -221,3 +232,37 @@ def test_a_path_without_names_of_its_outputs_is_refused() -> None:
 
     with pytest.raises(TypeError, match="output_names"):
         PathTask(PATH, Nameless())
+
+
+@every
+def test_the_error_of_an_answer_is_that_of_the_metrics(name: str) -> None:
+    one = scene(name, rows=200)
+    rows = one.task.rows(one.predicted(calibrated(name)), 0.9)
+    errors = [one.task.error(row, truth) for row, truth in zip(rows, one.truth, strict=True)]
+    assert min(errors) >= 0
+    predicted = one.predicted(calibrated(name))
+    if name == "regression":
+        expected = np.abs(predicted["prediction"] - one.truth)
+    elif name == "classification":
+        expected = 1 - predicted["probability"][np.arange(200), one.truth.astype(int)]
+    else:
+        expected = great_circle_m(predicted["position"][..., :2], one.truth[..., :2]).mean(axis=1)
+    np.testing.assert_allclose(errors, expected, rtol=1e-9)
+
+
+@every
+def test_an_answer_is_not_judged_by_a_truth_that_is_not_known(name: str) -> None:
+    one = scene(name, rows=1)
+    (row,) = one.task.rows(one.predicted(calibrated(name)), 0.9)
+    assert np.isnan(one.task.error(row, np.full_like(one.truth[0], np.nan)))
+
+
+def test_a_path_is_judged_at_the_horizons_that_are_known() -> None:
+    one = scene("path", rows=1)
+    predicted = one.predicted(calibrated("path"))
+    (row,) = one.task.rows(predicted, 0.9)
+    truth = one.truth[0].copy()
+    truth[0] = np.nan
+    truth[1, 2] = np.nan
+    expected = great_circle_m(predicted["position"][0, 1, :2], truth[1, :2])
+    assert one.task.error(row, truth) == pytest.approx(float(expected))
