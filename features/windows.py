@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from features.contract import Contract, Fill
+from features.contract import Contract, FieldSpec, Fill
 from features.errors import FieldError
 from features.window_spec import GridWindow, PointWindow, WindowSpec
 
@@ -70,7 +70,7 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
         series = used[:, column]
         present = np.isfinite(series)
         if present.any():
-            values[:, column] = np.interp(steps_s, used_times[present], series[present])
+            values[:, column] = _between(field_spec, steps_s, used_times[present], series[present])
             if not present.all():
                 filled[field_spec.name] = int((~present).sum())
         else:
@@ -79,6 +79,16 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
     end_s = float(times[-1])
     values[:, -1] = (len(used_times) - 1) / (end_s - float(used_times[0]))
     return Window(end_s, values, filled)
+
+
+def _between(spec: FieldSpec, steps_s: FloatArray, times: FloatArray, series: FloatArray) -> FloatArray:
+    """Values at the steps; of an angle along the shorter way from sample to sample."""
+    if spec.period is None:
+        return np.interp(steps_s, times, series)
+    values = np.interp(steps_s, times, np.unwrap(series, period=spec.period))
+    turned = (values < spec.minimum) | (values > spec.maximum)
+    values[turned] = spec.minimum + (values[turned] - spec.minimum) % spec.period
+    return values
 
 
 def _on_grid(spec: GridWindow, times: FloatArray) -> tuple[int, FloatArray]:
