@@ -33,6 +33,8 @@ _LOWEST_M, _LEAST = -500.0, 0.0
 _FIT_STEPS = 5
 # Added to speeds that errors are measured by, so that a vehicle at rest has a scale.
 _REST_MPS = 3.0
+_BEND = 0.1
+_MOST = 10.0
 _WAVES = 24
 _WAVE_M = 120_000.0
 _WAVE_HEADING = 2.0
@@ -115,7 +117,7 @@ class TrajectoryWorkload:
         where, reference, course, scale = _anchored(anchors)
         local = local_m(where[:, None], target[..., :2])
         away = rotated(local - reference[:, None] * HORIZONS_S[:, None], course[:, None])
-        away = away / (scale[:, None] * HORIZONS_S)[..., None]
+        away = np.arcsinh(away / (scale[:, None] * HORIZONS_S)[..., None] / _BEND)
         climb = (target[..., 2] - anchors[:, None, 2]) / HORIZONS_S
         climb = np.where(anchors[:, None, 3] > 0, climb, np.nan)
         return np.concatenate([away, climb[..., None]], axis=2).reshape(len(target), -1)
@@ -124,7 +126,7 @@ class TrajectoryWorkload:
         """(n, 12) -> (n, 4, 3). The altitude is 0 where that at the end of the window is not known."""
         where, reference, course, scale = _anchored(anchors)
         said = encoded.reshape(len(encoded), len(HORIZONS_S), 3)
-        away = said[..., :2] * (scale[:, None] * HORIZONS_S)[..., None]
+        away = _BEND * np.sinh(np.clip(said[..., :2], -_MOST, _MOST)) * (scale[:, None] * HORIZONS_S)[..., None]
         local = unrotated(away, course[:, None]) + reference[:, None] * HORIZONS_S[:, None]
         climb = np.where(anchors[:, None, 3] > 0, said[..., 2] * HORIZONS_S, 0.0)
         return _places(where, local, anchors[:, None, 2] + climb)

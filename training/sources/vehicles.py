@@ -1,0 +1,111 @@
+"""Made-up aircraft and ships, all over the world: short pieces of what each does, as a receiver would have them.
+
+The pieces are short and many, each at a place of its own, so that a model learns how vehicles move and not
+where. `path` takes recorded tracks in place of the generator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.contract import Contract
+from features.geo import from_local
+from features.targets import PathTarget
+from training.sources.base import Mapper, Progress
+from training.sources.tracks import RecordedTracks
+from training.sources.tracks import make_source as recorded_source
+from training.sources.vehicle_motion import STEP_S, STEPS, Motion, move
+from training.sources.vehicle_plans import draw_plan
+from training.sources.vehicle_sensors import SAMPLE_S, hear
+
+FloatArray = NDArray[np.float64]
+
+_BATCH = 100
+_PIECE_S = 960.0
+_EARLIEST_S, _LATEST_S = 1_500_000_000, 1_800_000_000
+
+
+@dataclass(frozen=True)
+class GeneratedVehicles:
+    """`vehicles` made-up ones, each an entity with one track."""
+
+    contract: Contract
+    vehicles: int
+    seed: int
+    revision: str = "1"
+
+    def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
+        """See `training.sources.base.Source`."""
+        batches = [range(i, min(i + _BATCH, self.vehicles)) for i in range(0, self.vehicles, _BATCH)]
+        return pd.concat(mapper(partial(draw, self.contract, self.seed), batches, progress), ignore_index=True)
+
+
+def make_source(
+    contract: Contract, vehicles: int = 900, seed: int = 0, path: str | None = None
+) -> GeneratedVehicles | RecordedTracks:
+    """The source for a contract, from the options in its YAML file; `path` takes the generator's place."""
+    return recorded_source(contract, path) if path else GeneratedVehicles(contract, vehicles, seed)
+
+
+def draw(contract: Contract, seed: int, vehicles: range) -> pd.DataFrame:
+    """The records of the vehicles with these numbers."""
+    random = np.random.default_rng([seed, vehicles.start])
+    plans = [draw_plan(random) for _ in vehicles]
+    motion = move(plans, random)
+    tables = []
+    for row, (number, plan) in enumerate(zip(vehicles, plans, strict=True)):
+        table = _piece(contract, motion, row, random)
+        tables.append(table.assign(**{contract.entity: f"{plan.kind}-{number}"}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _piece(contract: Contract, motion: Motion, row: int, random: np.random.Generator) -> pd.DataFrame:
+    """A piece of the life of one vehicle, with the truth of each sample."""
+    assert isinstance(contract.target, PathTarget)
+    every, length = int(SAMPLE_S / STEP_S), int(_PIECE_S / STEP_S)
+    gone = np.flatnonzero(motion.gone[row])
+    last = int(gone[0]) if gone.size else STEPS
+    first = int(random.integers(0, max(last - length, 1)))
+    steps = np.arange(first, min(first + length, last), every)
+    origin = _origin(random)
+    start_s = float(random.integers(_EARLIEST_S, _LATEST_S))
+    heard = hear(
+        start_s + (steps - first) * STEP_S,
+        motion.local_m[row, steps] - motion.local_m[row, first],
+        motion.velocity_mps[row, steps],
+        motion.altitude_m[row, steps],
+        motion.climb_mps[row, steps],
+        random,
+    )
+    place = from_local(origin, heard.local_m)
+    table = pd.DataFrame(
+        {
+            "time_s": heard.time_s,
+            "latitude": place[:, 0],
+            "longitude": place[:, 1],
+            "altitude_m": heard.altitude_m,
+            "groundspeed_mps": heard.groundspeed_mps,
+            "track_deg": heard.track_deg,
+            "vertical_rate_mps": heard.vertical_rate_mps,
+        }
+    )
+    now = first + np.round((heard.time_s - start_s) / STEP_S).astype(int)
+    truth: list[FloatArray] = []
+    for horizon_s in contract.target.horizons_s:
+        then = now + int(horizon_s / STEP_S)
+        known = then < last
+        then = np.minimum(then, last - 1)
+        where = from_local(origin, motion.local_m[row, then] - motion.local_m[row, first])
+        values = (where[:, 0], where[:, 1], motion.altitude_m[row, then])
+        truth += [np.where(known, value, np.nan) for value in values]
+    return table.assign(**dict(zip(contract.target_columns, truth, strict=True)))
+
+
+def _origin(random: np.random.Generator) -> FloatArray:
+    """A place, all of the globe alike."""
+    return np.array([np.degrees(np.arcsin(random.uniform(-1, 1))), random.uniform(-180, 180)])
