@@ -1,7 +1,7 @@
 """Made-up aircraft and ships, all over the world: short pieces of what each does, as a receiver would have them.
 
-The pieces are short and many, each at a place of its own, so that a model learns how vehicles move and not
-where. `path` takes recorded tracks in place of the generator.
+The pieces are short and many, each at a place and with a heading of its own, so that a model learns how
+vehicles move and not where. `path` takes recorded tracks in place of the generator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from features.contract import Contract
 from features.geo import from_local
 from features.targets import PathTarget
-from training.sources.base import Mapper, Progress
+from training.sources.base import LOG, Mapper, Progress
 from training.sources.tracks import RecordedTracks
 from training.sources.tracks import make_source as recorded_source
 from training.sources.vehicle_motion import STEP_S, STEPS, Motion, move
@@ -26,13 +26,13 @@ from training.sources.vehicle_sensors import SAMPLE_S, hear
 FloatArray = NDArray[np.float64]
 
 _BATCH = 100
-_PIECE_S = 960.0
+_PIECES, _PIECE_S = 8, 160.0
 _EARLIEST_S, _LATEST_S = 1_500_000_000, 1_800_000_000
 
 
 @dataclass(frozen=True)
 class GeneratedVehicles:
-    """`vehicles` made-up ones, each an entity with one track."""
+    """`vehicles` made-up ones, each an entity with a few pieces of track."""
 
     contract: Contract
     vehicles: int
@@ -59,8 +59,9 @@ def draw(contract: Contract, seed: int, vehicles: range) -> pd.DataFrame:
     motion = move(plans, random)
     tables = []
     for row, (number, plan) in enumerate(zip(vehicles, plans, strict=True)):
-        table = _piece(contract, motion, row, random)
-        tables.append(table.assign(**{contract.entity: f"{plan.kind}-{number}"}))
+        for piece in range(_PIECES):
+            table = _piece(contract, motion, row, random)
+            tables.append(table.assign(**{contract.entity: f"{plan.kind}-{number}", LOG: piece}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -72,12 +73,12 @@ def _piece(contract: Contract, motion: Motion, row: int, random: np.random.Gener
     last = int(gone[0]) if gone.size else STEPS
     first = int(random.integers(0, max(last - length, 1)))
     steps = np.arange(first, min(first + length, last), every)
-    origin = _origin(random)
+    origin, turned = _origin(random), _turned(random.uniform(0, 2 * np.pi))
     start_s = float(random.integers(_EARLIEST_S, _LATEST_S))
     heard = hear(
         start_s + (steps - first) * STEP_S,
-        motion.local_m[row, steps] - motion.local_m[row, first],
-        motion.velocity_mps[row, steps],
+        (motion.local_m[row, steps] - motion.local_m[row, first]) @ turned,
+        motion.velocity_mps[row, steps] @ turned,
         motion.altitude_m[row, steps],
         motion.climb_mps[row, steps],
         random,
@@ -100,7 +101,7 @@ def _piece(contract: Contract, motion: Motion, row: int, random: np.random.Gener
         then = now + int(horizon_s / STEP_S)
         known = then < last
         then = np.minimum(then, last - 1)
-        where = from_local(origin, motion.local_m[row, then] - motion.local_m[row, first])
+        where = from_local(origin, (motion.local_m[row, then] - motion.local_m[row, first]) @ turned)
         values = (where[:, 0], where[:, 1], motion.altitude_m[row, then])
         truth += [np.where(known, value, np.nan) for value in values]
     return table.assign(**dict(zip(contract.target_columns, truth, strict=True)))
@@ -109,3 +110,8 @@ def _piece(contract: Contract, motion: Motion, row: int, random: np.random.Gener
 def _origin(random: np.random.Generator) -> FloatArray:
     """A place, all of the globe alike."""
     return np.array([np.degrees(np.arcsin(random.uniform(-1, 1))), random.uniform(-180, 180)])
+
+
+def _turned(angle: float) -> FloatArray:
+    """(2, 2) by which rows of east and north are turned."""
+    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
