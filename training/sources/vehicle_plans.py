@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 # How long a vehicle is followed, in s.
 LIFE_S = 2400.0
 # Of the vehicles that are drawn.
-_KINDS_SHARE = {"cruise": 0.36, "departure": 0.15, "approach": 0.2, "hold": 0.04, "light": 0.07, "ship": 0.18}
+_KINDS_SHARE = {"cruise": 0.32, "departure": 0.22, "approach": 0.24, "hold": 0.02, "light": 0.05, "ship": 0.15}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Plan:
         turn_radps, acceleration_mps2, climb_mps: the most that it does of each.
         wind_mps: (2,) east and north, of a ship the current; `shear` its growth per 10 km of altitude.
         unrest_mps: standard deviation of a slow change of the speed.
-        ends: whether it is gone when it is on the ground.
+        lively_s: what is of interest of it happens before.
+        lands: whether it brakes to a stand when it is on the ground.
     """
 
     kind: str
@@ -50,7 +51,8 @@ class Plan:
     wind_mps: FloatArray
     shear: float
     unrest_mps: float
-    ends: bool = False
+    lively_s: float = LIFE_S
+    lands: bool = False
 
     @property
     def at_sea(self) -> bool:
@@ -78,38 +80,41 @@ def _cruise(random: np.random.Generator) -> Plan:
 
 
 def _departure(random: np.random.Generator) -> Plan:
-    """Up from a runway: two or three turns, faster with altitude."""
-    low = random.uniform(80, 105)
-    legs = [Leg(0, 0, random.uniform(70, 85), random.uniform(200, 500)), Leg(15, 0, low, 1500)]
-    clean = random.uniform(120, 150)
-    legs.append(Leg(random.uniform(60, 120), _vector_rad(random), clean, random.uniform(3000, 4500)))
-    legs.append(Leg(random.uniform(180, 300), _vector_rad(random), clean + 15, random.uniform(4500, 7000)))
-    cruise, top = random.uniform(200, 245), random.uniform(7000, 11_500)
-    begin_s = random.uniform(300, 420)
-    legs.append(Leg(begin_s, _bend_rad(random), 0.5 * (clean + cruise), top))
-    legs += [
-        Leg(begin_s + start_s, _bend_rad(random), cruise, top)
-        for start_s in _starts(random, 400.0)
-        if begin_s + start_s < LIFE_S
-    ]
-    return _airliner(random, "departure", legs, climb_mps=random.uniform(6, 16))
+    """Up from a runway: two or three turns, some right back, faster with altitude."""
+    initial, clean = random.uniform(75, 95), random.uniform(125, 150)
+    legs = [Leg(0, 0, random.uniform(70, 85), random.uniform(300, 900)), Leg(20, 0, initial, 1500)]
+    begin_s = random.uniform(30, 90)
+    legs.append(Leg(begin_s, _vector_rad(random, 85), 0.5 * (initial + clean), random.uniform(2000, 4500)))
+    begin_s += random.uniform(30, 120)
+    legs.append(Leg(begin_s, _vector_rad(random, 70), clean, random.uniform(3500, 7000)))
+    begin_s += random.uniform(60, 200)
+    cruise, top = random.uniform(195, 245), random.uniform(7000, 11_500)
+    legs.append(Leg(begin_s, _vector_rad(random, 45), 0.6 * clean + 0.4 * cruise, top))
+    begin_s += random.uniform(60, 200)
+    legs += [Leg(begin_s + s, _bend_rad(random), cruise, top) for s in _starts(random, 300.0)]
+    climb = random.uniform(8, 14)
+    return _airliner(random, "departure", legs, climb_mps=climb, lively_s=900.0)
 
 
 def _approach(random: np.random.Generator) -> Plan:
     """Down from cruise, slower step by step, radar vectors, a straight final, the ground."""
-    speed, altitude = random.uniform(190, 240), random.uniform(6000, 11_000)
+    speed, altitude = random.uniform(150, 225), random.uniform(3000, 9000)
     legs = [Leg(0, 0, speed, altitude)]
-    down_s = random.uniform(0, 300)
-    legs.append(Leg(down_s, _bend_rad(random), 0.9 * speed, random.uniform(3500, 5000)))
-    slow_s = down_s + altitude / 12 + random.uniform(0, 200)
-    legs.append(Leg(slow_s, _vector_rad(random), random.uniform(120, 145), random.uniform(2400, 3600)))
-    legs.append(Leg(slow_s + random.uniform(60, 200), _vector_rad(random), 125, random.uniform(1500, 2400)))
-    base_s = slow_s + random.uniform(240, 480)
-    legs.append(Leg(base_s, _turn_rad(random, 40, 110), random.uniform(95, 110), random.uniform(900, 1300)))
-    final_s = base_s + random.uniform(60, 150)
-    legs.append(Leg(final_s, _turn_rad(random, 20, 90), random.uniform(75, 90), 600))
-    legs.append(Leg(final_s + random.uniform(60, 150), 0.0, random.uniform(62, 75), 0))
-    return _airliner(random, "approach", legs, climb_mps=random.uniform(5, 10), ends=True)
+    down_s = random.uniform(0, 150)
+    legs.append(Leg(down_s, _vector_rad(random, 35), 0.93 * speed, random.uniform(2500, 4000)))
+    slow_s = down_s + altitude / random.uniform(12, 20)
+    slow, lower = random.uniform(120, 145), random.uniform(1500, 3000)
+    legs.append(Leg(slow_s, _vector_rad(random, 55), slow, lower))
+    vector_s = slow_s + random.uniform(60, 200)
+    legs.append(Leg(vector_s, _vector_rad(random, 70), slow - 10, random.uniform(1200, lower)))
+    base_s = vector_s + random.uniform(90, 260)
+    turn = _turn_rad(random, 40, 110) if random.random() < 0.6 else 0.0
+    legs.append(Leg(base_s, turn, random.uniform(90, 110), random.uniform(900, 1200)))
+    final_s = base_s + random.uniform(40, 120)
+    turn = _turn_rad(random, 20, 90) if random.random() < 0.7 else 0.0
+    legs.append(Leg(final_s, turn, random.uniform(75, 90), 700))
+    legs.append(Leg(final_s + random.uniform(40, 120), 0.0, random.uniform(62, 75), 0))
+    return _airliner(random, "approach", legs, climb_mps=random.uniform(4, 9), lands=True)
 
 
 def _hold(random: np.random.Generator) -> Plan:
@@ -157,13 +162,18 @@ _DRAW: dict[str, Callable[[np.random.Generator], Plan]] = {
 
 
 def _airliner(
-    random: np.random.Generator, kind: str, legs: list[Leg], climb_mps: float, ends: bool = False
+    random: np.random.Generator,
+    kind: str,
+    legs: list[Leg],
+    climb_mps: float,
+    lively_s: float = LIFE_S,
+    lands: bool = False,
 ) -> Plan:
     fast = max(leg.speed_mps for leg in legs) > 180 and kind == "cruise"
     # a turn of bank b at speed v turns by g tan(b) / v; below 130 m/s that is the standard rate or less
     turn = np.radians(random.uniform(0.8, 1.3) if fast else random.uniform(1.4, 2.6))
     wind = _wind(random, 6)
-    return Plan(kind, tuple(legs), turn, random.uniform(0.15, 0.5), climb_mps, wind, 3.0, 1.5, ends)
+    return Plan(kind, tuple(legs), turn, random.uniform(0.15, 0.5), climb_mps, wind, 3.0, 1.5, lively_s, lands)
 
 
 def _starts(random: np.random.Generator, mean_s: float) -> list[float]:
@@ -174,13 +184,13 @@ def _starts(random: np.random.Generator, mean_s: float) -> list[float]:
 
 def _bend_rad(random: np.random.Generator) -> float:
     """Of an airway: mostly nothing or a few degrees."""
-    size = random.choice([0.0, 5.0, 15.0, 35.0], p=[0.25, 0.3, 0.3, 0.15])
+    size = random.choice([0.0, 5.0, 15.0, 40.0], p=[0.25, 0.25, 0.3, 0.2])
     return float(np.radians(random.normal(0, size)) if size else 0.0)
 
 
-def _vector_rad(random: np.random.Generator) -> float:
-    """Of a controller near an airport."""
-    return float(np.radians(random.normal(0, 55))) if random.random() < 0.75 else 0.0
+def _vector_rad(random: np.random.Generator, size_deg: float) -> float:
+    """Of a controller near an airport; some none."""
+    return float(np.radians(random.normal(0, size_deg))) if random.random() < 0.75 else 0.0
 
 
 def _turn_rad(random: np.random.Generator, low_deg: float, high_deg: float) -> float:

@@ -20,7 +20,7 @@ from training.sources.base import LOG, Mapper, Progress
 from training.sources.tracks import RecordedTracks
 from training.sources.tracks import make_source as recorded_source
 from training.sources.vehicle_motion import STEP_S, STEPS, Motion, move
-from training.sources.vehicle_plans import draw_plan
+from training.sources.vehicle_plans import Plan, draw_plan
 from training.sources.vehicle_sensors import SAMPLE_S, hear
 
 FloatArray = NDArray[np.float64]
@@ -60,51 +60,46 @@ def draw(contract: Contract, seed: int, vehicles: range) -> pd.DataFrame:
     tables = []
     for row, (number, plan) in enumerate(zip(vehicles, plans, strict=True)):
         for piece in range(_PIECES):
-            table = _piece(contract, motion, row, random)
+            table = _piece(contract, motion, row, _first(motion, row, plan, random), random)
             tables.append(table.assign(**{contract.entity: f"{plan.kind}-{number}", LOG: piece}))
     return pd.concat(tables, ignore_index=True)
 
 
-def _piece(contract: Contract, motion: Motion, row: int, random: np.random.Generator) -> pd.DataFrame:
+def _first(motion: Motion, row: int, plan: Plan, random: np.random.Generator) -> int:
+    """The step that a piece begins with: before the landing, while there is something to see."""
+    landed = np.flatnonzero(motion.landed[row])
+    last = int(landed[0]) if landed.size else STEPS - int(_PIECE_S / STEP_S)
+    return int(random.integers(0, max(min(last, int(plan.lively_s / STEP_S)), 1)))
+
+
+def _piece(
+    contract: Contract, motion: Motion, row: int, first: int, random: np.random.Generator
+) -> pd.DataFrame:
     """A piece of the life of one vehicle, with the truth of each sample."""
     assert isinstance(contract.target, PathTarget)
-    every, length = int(SAMPLE_S / STEP_S), int(_PIECE_S / STEP_S)
-    gone = np.flatnonzero(motion.gone[row])
-    last = int(gone[0]) if gone.size else STEPS
-    first = int(random.integers(0, max(last - length, 1)))
-    steps = np.arange(first, min(first + length, last), every)
+    steps = np.arange(first, min(first + int(_PIECE_S / STEP_S), STEPS), int(SAMPLE_S / STEP_S))
     origin, turned = _origin(random), _turned(random.uniform(0, 2 * np.pi))
+    local = (motion.local_m[row] - motion.local_m[row, first]) @ turned
     start_s = float(random.integers(_EARLIEST_S, _LATEST_S))
     heard = hear(
         start_s + (steps - first) * STEP_S,
-        (motion.local_m[row, steps] - motion.local_m[row, first]) @ turned,
+        local[steps],
         motion.velocity_mps[row, steps] @ turned,
         motion.altitude_m[row, steps],
         motion.climb_mps[row, steps],
         random,
     )
     place = from_local(origin, heard.local_m)
-    table = pd.DataFrame(
-        {
-            "time_s": heard.time_s,
-            "latitude": place[:, 0],
-            "longitude": place[:, 1],
-            "altitude_m": heard.altitude_m,
-            "groundspeed_mps": heard.groundspeed_mps,
-            "track_deg": heard.track_deg,
-            "vertical_rate_mps": heard.vertical_rate_mps,
-        }
-    )
+    samples = {"latitude": place[:, 0], "longitude": place[:, 1]}
+    samples |= {name: values for name, values in vars(heard).items() if name != "local_m"}
     now = first + np.round((heard.time_s - start_s) / STEP_S).astype(int)
     truth: list[FloatArray] = []
     for horizon_s in contract.target.horizons_s:
-        then = now + int(horizon_s / STEP_S)
-        known = then < last
-        then = np.minimum(then, last - 1)
-        where = from_local(origin, (motion.local_m[row, then] - motion.local_m[row, first]) @ turned)
-        values = (where[:, 0], where[:, 1], motion.altitude_m[row, then])
+        then = np.minimum(now + int(horizon_s / STEP_S), STEPS - 1)
+        known = now + int(horizon_s / STEP_S) < STEPS
+        values = (*from_local(origin, local[then]).T, motion.altitude_m[row, then])
         truth += [np.where(known, value, np.nan) for value in values]
-    return table.assign(**dict(zip(contract.target_columns, truth, strict=True)))
+    return pd.DataFrame(samples | dict(zip(contract.target_columns, truth, strict=True)))
 
 
 def _origin(random: np.random.Generator) -> FloatArray:
