@@ -5,6 +5,7 @@ DASHBOARD_PORT ?= 8265
 PROFILE ?= fast
 WORKLOADS_DIR ?=
 WORKLOADS ?=
+COMMA := ,
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -32,8 +33,7 @@ down: $(STAMP)
 	@$(BIN)/raysonde down
 
 train: $(STAMP)
-	@for workload in $(or $(WORKLOADS),apogee); do $(BIN)/raysonde train $$workload \
-	  $(if $(WORKLOADS_DIR),--workloads "$(WORKLOADS_DIR)") || exit 1; done
+	@$(BIN)/raysonde train $(or $(subst $(COMMA), ,$(WORKLOADS)),apogee) $(if $(WORKLOADS_DIR),--workloads "$(WORKLOADS_DIR)")
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from deployments.routing import ArmVersion
 from features.contract import Contract
 from training.tasks.base import Row
+
+
+class Blended(NamedTuple):
+    """A row that an ensemble made.
+
+    Attributes:
+        row: the blend.
+        members: what each member said, by arm, as the journal keeps it.
+    """
+
+    row: Row
+    members: dict[str, Any]
+
+
+Said = Row | Blended
 
 
 @dataclass(frozen=True)
@@ -20,6 +35,7 @@ class Prediction:
         arm: the arm that answered.
         version: the bundle version that answered.
         fallback: whether another arm was the first choice.
+        members: of an ensemble, see `Blended`.
     """
 
     id: str | int
@@ -27,6 +43,7 @@ class Prediction:
     arm: str
     version: ArmVersion
     fallback: bool
+    members: dict[str, Any] | None = None
 
 
 def render(contract: Contract, prediction: Prediction) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from deployments import documents as docs
 from deployments import problems
 from deployments.answers import render
 from deployments.errors import InvalidFields, MalformedJson, TooLarge, Unavailable
+from deployments.info import Info, info_of
 from deployments.instances import instance_json_schema
 from deployments.invalid import path_text
 from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable
@@ -40,32 +41,6 @@ class Health(BaseModel):
     waiting_for: tuple[str, ...] = Field(description="arms that do not answer yet")
 
 
-class ArmInfo(BaseModel):
-    """What an arm serves and how good it was on held-out data."""
-
-    model_version: str
-    bundle: str
-    family: str
-    git_commit: str
-    data_hash: str
-    created_at: str
-    scaler: str
-    features: int
-    metrics: dict[str, float]
-    baselines: dict[str, dict[str, float]]
-    breaker: str
-
-
-class Info(BaseModel):
-    """What is being served."""
-
-    workload: str
-    description: str
-    schema_version: str
-    revision: int | None = Field(description="of the routing table")
-    arms: dict[str, ArmInfo]
-
-
 def build_api(service: Service) -> FastAPI:
     """The application of a workload."""
     contract = service.contract
@@ -85,6 +60,9 @@ def build_api(service: Service) -> FastAPI:
     def openapi() -> dict[str, Any]:
         """The text, with an answer that the running model gave, and a truth for it, as examples."""
         text = write_openapi()
+        if service.table:
+            content = text["paths"]["/traffic"]["put"]["requestBody"]["content"]["application/json"]
+            content["example"] = service.table.policy.model_dump(mode="json", exclude_defaults=True)
         answer, target = service.example_answer, contract.target
         if answer:
             content = text["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
@@ -172,7 +150,7 @@ def _add_reading(app: FastAPI, service: Service) -> None:
 
     @app.get("/info", summary="Arms with their models, versions and metrics")
     async def info() -> Info:
-        return _info(service)
+        return info_of(service)
 
     @app.get("/schema", summary="The contract as JSON Schema")
     async def schema() -> Response:
@@ -207,33 +185,6 @@ def _policy(body: bytes) -> RoutingPolicy:
         raise MalformedJson(f"The body is not JSON: {found[0]['ctx']['error']}")
     errors = tuple(FieldError(path_text(one["loc"]) or "policy", one["input"], one["msg"]) for one in found)
     raise errors[0] if len(errors) == 1 else InvalidFields(errors)
-
-
-def _info(service: Service) -> Info:
-    contract = service.contract
-    arms = {
-        arm: ArmInfo(
-            model_version=version.model_version,
-            bundle=version.bundle,
-            family=card.family,
-            git_commit=card.git_commit,
-            data_hash=card.data_hash,
-            created_at=card.created_at.isoformat(),
-            scaler="standard",
-            features=len(card.feature_names),
-            metrics=card.metrics,
-            baselines=card.baselines,
-            breaker=service.breaker_state(arm),
-        )
-        for arm, (version, card) in service.cards().items()
-    }
-    return Info(
-        workload=contract.workload,
-        description=contract.description,
-        schema_version=contract.schema_version,
-        revision=service.table.revision if service.table else None,
-        arms=arms,
-    )
 
 
 async def _body(request: Request, limit_bytes: int) -> bytes:

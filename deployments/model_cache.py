@@ -10,14 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from deployments.memory import give_back_free_memory
 from features.contract import Contract
 from training.bundle import Bundle, read_bundle
 from training.errors import ForeignBundle
 
 Runtime = TypeVar("Runtime")
 
-# The version in use and the one before it, for each of four arms, and as many again staged.
-WARM_VERSIONS = 16
+# The version in use and the one before it, and as many again staged: of one arm, and of four for a scaler.
+WARM_VERSIONS_OF_AN_ARM = 4
+WARM_VERSIONS = 4 * WARM_VERSIONS_OF_AN_ARM
 
 
 class BundleCache:
@@ -97,6 +99,7 @@ class WarmVersions(Generic[Runtime]):
         runtime = self.warm(bundle)
         if runtime is None:
             runtime = self._start(self._cache.fetch(bundle, source))
+            give_back_free_memory()
             with self._lock:
                 self._runtimes[bundle] = runtime
                 while len(self._runtimes) > self._limit:

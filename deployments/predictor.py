@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.answers import Prediction
+from deployments.answers import Blended, Prediction, Said
 from deployments.breaker import CircuitBreaker
 from deployments.coalescer import Coalescer
 from deployments.errors import NoArmAvailable, Overloaded
@@ -60,7 +60,7 @@ class Predictor:
 
     Args:
         workload: name, part of the routing hash.
-        downstream: the scaler and the arms.
+        downstream: the scaler and the arms, and the ensembles over them.
         journal: takes each answer; never blocks or raises.
         clock: monotonic seconds, for the breakers and latencies.
     """
@@ -68,7 +68,7 @@ class Predictor:
     def __init__(
         self,
         workload: str,
-        downstream: Downstream,
+        downstream: Callable[[str, ArmVersion, NDArray[np.float64]], Awaitable[Sequence[Said]]],
         journal: Callable[[Answered], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -78,7 +78,7 @@ class Predictor:
         self._journal = journal
         self._clock = clock
         self._breakers: dict[str, CircuitBreaker] = {}
-        self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Row] = Coalescer(
+        self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Said] = Coalescer(
             self._call_rows
         )
 
@@ -105,7 +105,7 @@ class Predictor:
         began_s = self._clock()
         decision = self._decide(table, instance, requested_arm)
         arm, row = await self._attempt(
-            table, decision, lambda arm: self._coalescer.submit((arm, table.arms[arm]), instance.raw)
+            table, decision, lambda arm: self._coalescer.submit((arm, table.versions[arm]), instance.raw)
         )
         return self._answer(table, instance, decision, arm, row, self._clock() - began_s)
 
@@ -149,7 +149,7 @@ class Predictor:
         return choose(
             table.policy,
             workload=self._workload,
-            available_arms=table.arms,
+            available_arms=table.versions,
             entity=instance.entity,
             request_key=instance.id,
             requested_arm=requested_arm,
@@ -186,11 +186,15 @@ class Predictor:
 
     async def _attempt_chunk(
         self, table: RoutingTable, decision: Decision, instances: list[Instance]
-    ) -> tuple[str, Sequence[Row]]:
+    ) -> tuple[str, Sequence[Said]]:
         raw = stack(instances)
-        return await self._attempt(table, decision, lambda arm: self._downstream(arm, table.arms[arm], raw))
+        return await self._attempt(
+            table, decision, lambda arm: self._downstream(arm, table.versions[arm], raw)
+        )
 
-    async def _call_rows(self, key: tuple[str, ArmVersion], rows: list[NDArray[np.float64]]) -> Sequence[Row]:
+    async def _call_rows(
+        self, key: tuple[str, ArmVersion], rows: list[NDArray[np.float64]]
+    ) -> Sequence[Said]:
         arm, version = key
         return await self._downstream(arm, version, np.stack(rows))
 
@@ -200,12 +204,11 @@ class Predictor:
         instance: Instance,
         decision: Decision,
         arm: str,
-        row: Row,
+        said: Said,
         latency_s: float,
     ) -> Prediction:
-        version = table.arms[arm]
-        prediction = Prediction(
-            id=instance.sent_id, row=row, arm=arm, version=version, fallback=arm != decision.arm
-        )
+        row, members = said if isinstance(said, Blended) else (said, None)
+        version, is_fallback = table.versions[arm], arm != decision.arm
+        prediction = Prediction(instance.sent_id, row, arm, version, is_fallback, members)
         self._journal(Answered(instance, prediction, decision, latency_s))
         return prediction

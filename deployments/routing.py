@@ -11,18 +11,22 @@ strategies"; the draw is due to Efraimidis and Spirakis 2006).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
+from functools import cached_property
+from hashlib import blake2b, sha256
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.breaker import BreakerSettings
+from deployments.ensembles import EnsembleSettings
 from deployments.errors import NoArmAvailable
 from features.errors import FieldError
 
 ARM_HEADER = "Raysonde-Arm"
+
+_LONGEST_VERSION = 64  # of the column of the journal
 
 
 class RoutingPolicy(BaseModel):
@@ -44,6 +48,9 @@ class RoutingPolicy(BaseModel):
     breaker: BreakerSettings = Field(
         default_factory=BreakerSettings, description="when a failing arm is passed over"
     )
+    ensembles: dict[str, EnsembleSettings] = Field(
+        default_factory=dict, description="arms that blend what others predict, by name"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -55,16 +62,24 @@ class RoutingPolicy(BaseModel):
         if len(set(self.fallback)) < len(self.fallback):
             raise ValueError(f"fallback: got {list(self.fallback)}, expected each arm once")
         for arm, deadline_s in self.deadlines_s.items():
-            if arm not in self.arms:
-                raise ValueError(f"deadlines_s: got the arm {arm!r}, expected one of {sorted(self.arms)}")
+            if arm not in self.arms | self.ensembles.keys():
+                known = sorted(self.arms | self.ensembles.keys())
+                raise ValueError(f"deadlines_s: got the arm {arm!r}, expected one of {known}")
             if deadline_s <= 0:
                 raise ValueError(f"deadlines_s: got {deadline_s} for {arm!r}, expected seconds above 0")
+        for name, ensemble in self.ensembles.items():
+            nested = self.ensembles.keys() & set(ensemble.arms)
+            if nested:
+                raise ValueError(
+                    f"ensembles.{name}.arms: got {sorted(nested)}, expected arms that are no ensembles"
+                )
         return self
 
     @property
     def arms(self) -> frozenset[str]:
-        """Every arm that the policy names."""
-        return frozenset(self.weights) | frozenset(self.fallback)
+        """Every arm that the policy needs a model of: those it names, and the members of ensembles."""
+        members = {arm for ensemble in self.ensembles.values() for arm in ensemble.arms}
+        return frozenset({*self.weights, *self.fallback, *members} - self.ensembles.keys())
 
     def deadline_of(self, arm: str) -> float:
         """Seconds that the arm has for its answer."""
@@ -81,6 +96,24 @@ class ArmVersion(BaseModel):
     source: str = Field(description="where the bundle's files are found: a path or a URI")
 
 
+class EnsembleVersion(ArmVersion):
+    """What an ensemble answers with: told apart by the bundles of its members."""
+
+    settings: EnsembleSettings
+    members: tuple[tuple[str, ArmVersion], ...] = Field(description="each member with its version")
+
+    @classmethod
+    def of(cls, settings: EnsembleSettings, arms: Mapping[str, ArmVersion]) -> Self:
+        """Made of the versions that the arms serve now."""
+        members = tuple((arm, arms[arm]) for arm in settings.arms)
+        digest = sha256("\n".join(sorted(version.bundle for _, version in members)).encode())
+        words = "+".join(f"{arm}:{version.model_version}" for arm, version in members)
+        if len(words) > _LONGEST_VERSION:
+            words = f"{words[: _LONGEST_VERSION - 3]}..."
+        bundle = f"sha256:{digest.hexdigest()}"
+        return cls(model_version=words, bundle=bundle, source="", settings=settings, members=members)
+
+
 class RoutingTable(BaseModel):
     """What router replicas poll: the policy and the version that each arm serves, under one revision."""
 
@@ -89,6 +122,16 @@ class RoutingTable(BaseModel):
     revision: int = Field(ge=0, description="grows by one with every change")
     policy: RoutingPolicy = Field(description="how requests are spread")
     arms: dict[str, ArmVersion] = Field(description="the version that each arm serves")
+
+    @cached_property
+    def versions(self) -> dict[str, ArmVersion]:
+        """What can answer now: the arms, and each ensemble whose members are all there."""
+        blends = {
+            name: EnsembleVersion.of(ensemble, self.arms)
+            for name, ensemble in self.policy.ensembles.items()
+            if self.arms.keys() >= set(ensemble.arms)
+        }
+        return {**self.arms, **blends}
 
 
 @dataclass(frozen=True)
@@ -171,12 +214,25 @@ def unit_hash(*parts: str) -> float:
 
 
 def check_arms(policy: RoutingPolicy, known_arms: Collection[str]) -> None:
-    """Refuse a policy that names arms which the workload does not have.
+    """Refuse a policy that names arms which the workload does not have, or an ensemble like one of them.
+
+    Args:
+        policy: the policy.
+        known_arms: those with a deployment.
 
     Raises:
         FieldError: the first such arm, and those there are.
     """
-    for member, arms in (("weights", policy.weights), ("fallback", policy.fallback)):
-        for arm in arms:
-            if arm not in known_arms:
-                raise FieldError(member, arm, f"arms out of {sorted(known_arms)}")
+    for name, ensemble in policy.ensembles.items():
+        if name in known_arms:
+            raise FieldError("ensembles", name, f"a name that no arm has: they are {sorted(known_arms)}")
+        _check_known(f"ensembles.{name}.arms", ensemble.arms, known_arms)
+    answering = {*known_arms, *policy.ensembles}
+    _check_known("weights", policy.weights, answering)
+    _check_known("fallback", policy.fallback, answering)
+
+
+def _check_known(member: str, arms: Iterable[str], known_arms: Collection[str]) -> None:
+    for arm in arms:
+        if arm not in known_arms:
+            raise FieldError(member, arm, f"arms out of {sorted(known_arms)}")

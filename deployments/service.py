@@ -12,15 +12,20 @@ import numpy as np
 import orjson
 
 from deployments.answers import Prediction, render
+from deployments.blender import Blender
 from deployments.errors import Unavailable
 from deployments.feedback import FeedbackParser
 from deployments.instances import InstanceParser
+from deployments.judge import Judge
 from deployments.model_cache import BundleCache
 from deployments.predictor import Answered, Downstream, DownstreamError, Predictor
-from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable, check_arms
+from deployments.rolling import RollingErrors
+from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
 from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable, Truth
 from features.contract import Contract
+from features.workload import load_workload
 from training.bundle import Card
+from training.tasks.factory import task_of
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +63,11 @@ class Service:
         self._cache = cache
         self._now = now
         self._journal = JournalWriter(store)
-        self._predictor = Predictor(contract.workload, downstream, self._record)
+        task = task_of(contract, load_workload(contract))
+        self.errors = RollingErrors()
+        self._blender = Blender(downstream, task, self.errors)
+        self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
+        self._predictor = Predictor(contract.workload, self._blender, self._record)
         self._cards: dict[ArmVersion, Card] = {}
         self.example_answer: dict[str, Any] | None = None
 
@@ -116,8 +125,20 @@ class Service:
             arm: (version, self._cards[version]) for arm, version in arms.items() if version in self._cards
         }
 
+    def ensembles(self) -> dict[str, tuple[EnsembleVersion, dict[str, float]]]:
+        """Version and present shares of the members of each ensemble that answers."""
+        proven, versions = self.cards(), self.table.versions if self.table else {}
+        return {
+            name: (version, self._blender.shares(version))
+            for name, version in versions.items()
+            if isinstance(version, EnsembleVersion) and proven.keys() >= set(version.settings.arms)
+        }
+
     async def poll(self) -> None:
-        """Read the routing table once and use it; versions not met before are asked their golden inputs."""
+        """Read the routing table once and use it; versions not met before are asked their golden inputs.
+
+        Truths are read for the sake of ensembles alone.
+        """
         table = await asyncio.to_thread(self._store.routing, self.contract.workload)
         if table is None:
             return
@@ -126,6 +147,8 @@ class Service:
         for arm, version in table.arms.items():
             if version not in self._cards:
                 await self._prove(arm, version)
+        if table.policy.ensembles:
+            await self._judge.catch_up()
 
     async def follow(self) -> None:
         """Poll for ever. A store that is away leaves the table as it is."""
@@ -185,6 +208,7 @@ class Service:
             coverage=prediction.row.coverage,
             filled=instance.filled,
             payload=instance.payload.decode(),
+            members=prediction.members,
         )
         self._journal.add(row)
         log.info(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from deployments.logs import configure_log_file
-from deployments.model_cache import BundleCache, WarmVersions
+from deployments.model_cache import WARM_VERSIONS, WARM_VERSIONS_OF_AN_ARM, BundleCache, WarmVersions
 from deployments.routing import ArmVersion
 from deployments.store import Store
 from features.contract import Contract
@@ -56,7 +56,8 @@ class VersionedReplica(Generic[Runtime]):
         self, options: ReplicaOptions, start: Callable[[Bundle], Runtime], arm: str | None = None
     ) -> None:
         configure_log_file(options.logs, f"{options.contract.workload}-{arm or 'scaler'}")
-        self._versions = WarmVersions(BundleCache(options.cache, options.contract), start)
+        cache = BundleCache(options.cache, options.contract)
+        self._versions = WarmVersions(cache, start, WARM_VERSIONS if arm is None else WARM_VERSIONS_OF_AN_ARM)
         table = Store(options.store_url).routing(options.contract.workload)
         for name, version in (table.arms if table else {}).items():
             if arm in (None, name):

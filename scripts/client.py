@@ -137,9 +137,9 @@ class WorkloadClient:
         self._target = target
 
     async def arms(self) -> list[str]:
-        """Names of the arms that serve a model."""
+        """Names of the arms that answer: those that serve a model, and ensembles of them."""
         info = await self._call("GET", "/info")
-        return list(info["arms"])
+        return [*info["arms"], *info.get("ensembles", ())]
 
     async def predict(self, instance: bytes, arm: str | None = None) -> Prediction:
         """Ask one arm, or whichever the system chooses, about one instance (JSON)."""

@@ -15,8 +15,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.config import load_contract
+from scripts.metric_cells import few_columns_of
 from scripts.own_workloads import WorkloadsOption, settings_with
-from scripts.train import cell, short_hash
+from scripts.train import short_hash
 
 if TYPE_CHECKING:
     from training.registry import ModelVersion
@@ -61,9 +62,8 @@ def models(
 def _table(workload: str, versions: Sequence[ModelVersion]) -> Table:
     title = f"Models of {workload}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
-    logarithmic = all("rmsle" in version.metrics for version in versions)
-    error, name, form = ("RMSLE", "rmsle", "{:.4f}") if logarithmic else ("MAE", "mae", "{:.4g}")
-    numbers = (error, "APE", "cover")
+    shown = few_columns_of([version.metrics for version in versions])
+    numbers = [column.heading for column in shown]
     for heading in ("arm", "ver.", "alias", *numbers, "created", "bundle"):
         right = heading in ("ver.", *numbers)
         table.add_column(heading, justify="right" if right else "left", no_wrap=True)
@@ -73,9 +73,7 @@ def _table(workload: str, versions: Sequence[ModelVersion]) -> Table:
             version.arm,
             version.version,
             ", ".join(version.aliases),
-            cell(version.metrics, name, form),
-            cell(version.metrics, "median_ape_percent", "{:.2f} %"),
-            cell(version.metrics, "coverage", "{:.1%}"),
+            *(column.cell(version.metrics) for column in shown),
             f"{created:%d %b %H:%M}",
             short_hash(version.bundle),
         )

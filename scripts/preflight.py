@@ -13,9 +13,10 @@ import psutil
 
 from scripts.processes import is_of_any_run
 
-# Measured as sums of proportional sets: Ray with its dashboard and Serve take 1.4 GB, each workload 1.1 GB.
-BASE_MEMORY_BYTES = 1_500_000_000
-WORKLOAD_MEMORY_BYTES = 1_200_000_000
+# Measured as sums of proportional sets: Ray with its dashboard, Serve and the root application take 1.6 GB,
+# each workload 0.6 GB.
+BASE_MEMORY_BYTES = 1_700_000_000
+WORKLOAD_MEMORY_BYTES = 650_000_000
 PYTHON = (3, 11)
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import os
 import signal
 import sys
 
 import ray
 
-import deployments.serve_without_pandas  # noqa: F401
+from deployments import serve_without_pandas
 
 _PR_SET_PDEATHSIG = 1
+_PRELOADED_BY_WORKERS = "RAY_preload_python_modules"
 
 
 def main() -> None:
@@ -26,6 +28,7 @@ def main() -> None:
     parser.add_argument("--object-store-bytes", type=int, required=True)
     options = parser.parse_args()
     _end_with_parent()
+    os.environ[_PRELOADED_BY_WORKERS] = serve_without_pandas.__name__
     ray.init(
         address="local",
         namespace="serve",

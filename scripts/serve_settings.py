@@ -120,7 +120,6 @@ def child_environment(
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),
         "RAY_COLOR_PREFIX": "0",
-        "RAY_preload_python_modules": "deployments.serve_without_pandas",
     }
     if profile is Profile.FAST:
         environment |= {

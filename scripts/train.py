@@ -1,10 +1,10 @@
-"""`raysonde train WORKLOAD`: make a new champion of every arm."""
+"""`raysonde train WORKLOAD...`: make a new champion of every arm."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,15 +24,20 @@ from rich.progress import (
 from rich.table import Table
 
 from features.config import load_contract
+from features.targets import AnyTarget
+from scripts.metric_cells import columns_of
 from scripts.own_workloads import WorkloadsOption, require_modules, settings_with, workers_runtime_env
 
 if TYPE_CHECKING:
-    from training.pipeline import TrainedArm
+    from training.pipeline import TrainedArm, TrainingOptions
+    from training.settings import Settings
     from training.sources.base import Progress as Report
 
 
 def train(
-    workload: Annotated[str, typer.Argument(help="Name of its YAML file, without .yaml.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="WORKLOAD...", help="Names of their YAML files, without .yaml.")
+    ],
     trials: Annotated[
         int | None, typer.Option(min=1, help="Parameter sets tried by each family, instead of the YAML's.")
     ] = None,
@@ -47,11 +52,13 @@ def train(
     reason: Annotated[str, typer.Option(help="Why, for the tags of the MLflow runs.")] = "by hand",
     workloads: WorkloadsOption = None,
 ) -> None:
-    """Train every family of a workload and make the best model of each its champion.
+    """Train every family of each workload and make the best model of each family its champion.
 
     A running system moves to the new champions within seconds. Examples:
 
         raysonde train apogee
+
+        raysonde train apogee calories
 
         raysonde train apogee --families mlp,linear --trials 12
 
@@ -64,25 +71,37 @@ def train(
     console = Console()
     settings = settings_with(workloads)
     try:
-        unit = load_contract(settings.workloads, workload).target.unit
-        require_modules(settings, workload)
+        targets = [load_contract(settings.workloads, name).target for name in names]
+        for name in names:
+            require_modules(settings, name)
     except (FileNotFoundError, ValueError) as error:
         raise _refused(console, error) from error
     with console.status("Starting Ray"):
         # heavy imports, so that --help answers at once
-        from training.pipeline import TrainingBusy, TrainingOptions, train_workload
-        from training.search import SearchError
+        from training.pipeline import TrainingOptions
     chosen = tuple(name.strip() for name in families.split(",")) if families else None
     options = TrainingOptions(chosen, trials, seed, resume, reason, data)
+    with _ray(console):
+        for name, target in zip(names, targets, strict=True):
+            if len(names) > 1:
+                console.rule(name, align="left")
+            console.print(_table(_train_one(console, settings, name, options), target))
+
+
+def _train_one(
+    console: Console, settings: Settings, workload: str, options: TrainingOptions
+) -> list[TrainedArm]:
+    from training.pipeline import TrainingBusy, train_workload
+    from training.search import SearchError
+
     try:
-        with _ray(console), _bars(console) as bars:
-            arms = train_workload(settings, workload, options, bars.stage)
+        with _bars(console) as bars:
+            return train_workload(settings, workload, options, bars.stage)
     except (FileNotFoundError, TrainingBusy, SearchError, ValueError) as error:
         raise _refused(console, error) from error
     except KeyboardInterrupt as error:
         console.print(f"Cut off. `raysonde train {workload}` goes on from here.", highlight=False)
         raise typer.Exit(130) from error
-    console.print(_table(arms, unit))
 
 
 def _refused(console: Console, error: Exception) -> typer.Exit:
@@ -140,54 +159,26 @@ def _ray(console: Console) -> Iterator[None]:
         ray.shutdown()
 
 
-def _table(arms: Sequence[TrainedArm], unit: str) -> Table:
+def _table(arms: Sequence[TrainedArm], target: AnyTarget) -> Table:
     """Arms, and below them the baselines."""
-    title = f"New champions on held-out data (errors and band width in {unit})"
+    words = {"regression": "errors and band width", "path": "errors and radii"}.get(target.task)
+    title = "New champions on held-out data" + (f" ({words} in {target.unit})" if words else "")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("arm", no_wrap=True)
-    shown = _shown(arms[0].card.metrics)
-    for heading in ("ver.", *shown):
+    shown = columns_of(arms[0].card.metrics)
+    for heading in ("ver.", *(column.heading for column in shown)):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("bundle", no_wrap=True)
     for arm in arms:
         version = arm.version
-        table.add_row(
-            version.arm, version.version, *_cells(arm.card.metrics, shown), short_hash(version.bundle)
-        )
+        cells = (column.cell(arm.card.metrics) for column in shown)
+        table.add_row(version.arm, version.version, *cells, short_hash(version.bundle))
     table.add_section()
     for name, metrics in arms[0].card.baselines.items():
-        table.add_row(name, "", *_cells(metrics, shown), "baseline", style="dim")
+        table.add_row(name, "", *(column.cell(metrics) for column in shown), "baseline", style="dim")
     return table
 
 
 def short_hash(bundle: str) -> str:
     """The first digits of a content hash, enough to tell bundles apart."""
     return bundle.removeprefix("sha256:")[:10]
-
-
-# heading -> name of the metric and its form
-_METRICS = {
-    "RMSLE": ("rmsle", "{:.4f}"),
-    "MAE": ("mae", "{:.4g}"),
-    "RMSE": ("rmse", "{:.4g}"),
-    "APE": ("median_ape_percent", "{:.2f} %"),
-    "coverage": ("coverage", "{:.1%}"),
-    "width": ("mean_width", "{:.4g}"),
-}
-
-
-def _shown(metrics: Mapping[str, float]) -> tuple[str, ...]:
-    """Headings of the metrics that there are; the logarithmic error takes the place of the RMSE."""
-    left_out = "RMSE" if "rmsle" in metrics else ""
-    return tuple(
-        heading for heading, (name, _) in _METRICS.items() if name in metrics and heading != left_out
-    )
-
-
-def _cells(metrics: Mapping[str, float], shown: Sequence[str]) -> tuple[str, ...]:
-    return tuple(cell(metrics, *_METRICS[heading]) for heading in shown)
-
-
-def cell(metrics: Mapping[str, float], name: str, form: str) -> str:
-    """A metric as text, empty if there is none."""
-    return form.format(metrics[name]) if name in metrics else ""

@@ -68,9 +68,10 @@ def up(
     plan = Plan(settings, tuple(chosen), rendered, port, dashboard_port, profile, str(ULID()))
     with Interruption() as interruption:
         RunState.of_this_process(plan.run_id, plan.ports).write(settings.var)
-        for workload in plan.workloads:
-            if not interruption.asked and _needs_training(console, settings, workload):
-                _train(console, plan, workload, interruption)
+        # all before the first is trained: a registry that is not there yet is not asked, which takes MLflow
+        lacking = [workload for workload in plan.workloads if _needs_training(console, settings, workload)]
+        if lacking and not interruption.asked:
+            _train(console, plan, lacking, interruption)
         if not interruption.asked:
             serve(console, plan, begun_s, interruption)
         RunState.forget(settings.var)
@@ -120,10 +121,11 @@ def _needs_training(console: Console, settings: Settings, workload: str) -> bool
         raise
 
 
-def _train(console: Console, plan: Plan, workload: str, interruption: Interruption) -> None:
+def _train(console: Console, plan: Plan, workloads: Sequence[str], interruption: Interruption) -> None:
     """Train by the command that a user would give, with its progress on our terminal."""
-    console.print(f"The registry has no models for [bold]{workload}[/] yet: training the first ones.")
-    command = [sys.executable, "-m", "scripts", "train", workload]
+    names = ", ".join(workloads)
+    console.print(f"The registry has no models for [bold]{names}[/] yet: training the first ones.")
+    command = [sys.executable, "-m", "scripts", "train", *workloads]
     trainer = Supervisor(command, plan.environment(), None, plan.run_id, ())
     try:
         trainer.start()
@@ -131,6 +133,4 @@ def _train(console: Console, plan: Plan, workload: str, interruption: Interrupti
     finally:
         trainer.stop(interruption)
     if code and not interruption.asked:
-        _refuse(
-            console, [f"training {workload} failed: the lines above say why, `make up` goes on from there"]
-        )
+        _refuse(console, ["training failed: the lines above say why, `make up` goes on from there"])

@@ -46,6 +46,9 @@ class TrainingConfig(BaseModel):
     baselines: tuple[str, ...] = Field(
         default=(), description="modules with a `BASELINE` that is fitted on the train part, for comparison"
     )
+    workers: int = Field(
+        default=1, ge=1, description="processes that fit each model together, for families of torch"
+    )
     trials: dict[str, int] = Field(
         default_factory=dict, description=f"parameter sets tried, by family; {DEFAULT_TRIALS} where not given"
     )

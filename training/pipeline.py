@@ -103,7 +103,9 @@ class _Trainer:
         arm = load_family(family).name
         workload = self.prepared.contract.workload
         commit = git_commit(REPOSITORY)
-        plan = SearchPlan(family, self._trials(family), self.seed, self.prepared.split_hash)
+        plan = SearchPlan(
+            family, self._trials(family), self.seed, self.prepared.split_hash, self.config.workers
+        )
         tags = {
             "workload": workload,
             "family": arm,

@@ -1,7 +1,8 @@
 """Parameter search of one family: Optuna proposes, Ray Tune runs the trials in parallel, ASHA stops the bad.
 
 A search keeps its state in a directory. One that was killed goes on where it was: finished trials are not
-run again. The first trials of a seed are always the same. Which trials of an iterative family ASHA stops
+run again, and others of a resumable family go on from their last report. A trial whose process dies does so
+too, once. The first trials of a seed are always the same. Which trials of an iterative family ASHA stops
 depends also on how fast they run beside each other.
 """
 
@@ -11,7 +12,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,20 +27,17 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from training.claims import claim_of, crew_of
 from training.families.base import Split, load_family
-from training.losses import loss_of
-from training.trials import Best, Listener, SearchPlan, TrialRecord
+from training.trial_run import HAS_MODEL, LOSS, MODEL_FILE, STEP, TrialTask, run_trial
+from training.trials import Best, Crew, Listener, SearchPlan, TrialRecord
 
-LOSS = "loss"
-STEP = "step"
-_MODEL_FILE = "model.onnx"
 _EXPERIMENT = "tune"
+_CREWS = "crews"
 _PLAN_FILE = "plan.json"
 _GRACE_STEPS = 5
 _REDUCTION = 3
 _MAX_STEPS = 100_000
-# Small networks share a GPU.
-_GPU_SHARE = 0.25
 # Tune's own tables, tensorboard files and handling of Ctrl-C are off; its state is written every second.
 _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -78,45 +75,28 @@ def search(
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         plan_file.write_text(wanted)
-    trial = tune.with_parameters(_run_trial, family=plan.family, seed=plan.seed, train=train, valid=valid)
-    trainable = tune.with_resources(trial, _claim(plan.family, ray.cluster_resources().get("GPU", 0.0)))
+    family = load_family(plan.family)
+    crew = crew_of(family, plan.workers, ray.available_resources())
+    task = TrialTask(plan.family, plan.seed, crew, directory / _CREWS)
+    trial = tune.with_parameters(run_trial, task=task, train=train, valid=valid)
+    claim = claim_of(family, crew, ray.cluster_resources().get("GPU", 0.0))
+    trainable = tune.with_resources(trial, claim)
     experiment = directory / _EXPERIMENT
     with _tune_environment(), _listening(listener):
         if going_on and tune.Tuner.can_restore(str(experiment)):
-            tuner = tune.Tuner.restore(str(experiment), trainable, restart_errored=True)
+            tuner = tune.Tuner.restore(str(experiment), trainable, resume_errored=True)
         else:
             shutil.rmtree(experiment, ignore_errors=True)
-            tuner = tune.Tuner(trainable, tune_config=_tune_config(plan), run_config=_run_config(directory))
+            tuner = tune.Tuner(
+                trainable, tune_config=_tune_config(plan, crew), run_config=_run_config(directory)
+            )
         best = _best_of(plan, tuner.fit())
     # what is finished is not continued: the same call later searches anew
     shutil.rmtree(directory)
     return best
 
 
-def _claim(family: str, gpus: float) -> dict[str, float]:
-    """What a trial needs: a core, and a part of a GPU if the cluster has some and the family can use it."""
-    if gpus and getattr(load_family(family), "uses_gpu", False):
-        return {"cpu": 1, "gpu": _GPU_SHARE}
-    return {"cpu": 1}
-
-
-def _run_trial(config: dict[str, Any], family: str, seed: int, train: Split, valid: Split) -> None:
-    """In a worker: fit, and hand over the model with the last report."""
-    steps: list[int] = []
-
-    def report(step: int, loss: float) -> None:
-        steps.append(step)
-        tune.report({STEP: step, LOSS: loss})
-
-    fitted = load_family(family).fit(config, train, valid, seed, report)
-    loss = loss_of(fitted.predict(valid.x), valid)
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / _MODEL_FILE).write_bytes(fitted.to_onnx())
-        step = max(steps, default=0) + 1
-        tune.report({STEP: step, LOSS: loss}, checkpoint=tune.Checkpoint.from_directory(folder))
-
-
-def _tune_config(plan: SearchPlan) -> tune.TuneConfig:
+def _tune_config(plan: SearchPlan, crew: Crew | None) -> tune.TuneConfig:
     family = load_family(plan.family)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=plan.seed)
@@ -129,7 +109,9 @@ def _tune_config(plan: SearchPlan) -> tune.TuneConfig:
         num_samples=plan.trials,
         search_alg=OptunaSearch(family.search_space, metric=LOSS, mode="min", sampler=sampler),
         scheduler=asha if family.iterative else FIFOScheduler(),
-        reuse_actors=True,
+        max_concurrent_trials=crew.at_once if crew else None,
+        # a process that waits for its crew cannot be given another trial
+        reuse_actors=crew is None,
     )
 
 
@@ -139,19 +121,20 @@ def _run_config(directory: Path) -> tune.RunConfig:
         storage_path=str(directory),
         verbose=0,
         callbacks=[_TellListener()],
-        checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+        checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
+        failure_config=tune.FailureConfig(max_failures=1),
     )
 
 
 def _best_of(plan: SearchPlan, results: tune.ResultGrid) -> Best:
-    finished = [r for r in results if r.checkpoint is not None and r.metrics]
+    finished = [r for r in results if r.checkpoint is not None and r.metrics and r.metrics.get(HAS_MODEL)]
     if not finished:
         why = _last_line(results.errors[0]) if results.errors else "none made a model"
         raise SearchError(f"{plan.family}: all {plan.trials} trials failed: {why}")
     # a tie goes to the trial that was proposed first, whichever ended first
     best = min(finished, key=lambda r: (r.metrics[LOSS], json.dumps(r.config, sort_keys=True)))
     with best.checkpoint.as_directory() as folder:
-        onnx = (Path(folder) / _MODEL_FILE).read_bytes()
+        onnx = (Path(folder) / MODEL_FILE).read_bytes()
     return Best(best.metrics["trial_id"], best.config, best.metrics[LOSS], onnx)
 
 
@@ -187,7 +170,7 @@ class _TellListener(tune.Callback):  # type: ignore[misc]
             trial_id=trial.trial_id,
             params=dict(trial.config),
             curve=self._curves.pop(trial.trial_id, {}),
-            loss=result.get(LOSS) if trial.has_checkpoint() else None,
+            loss=result.get(LOSS) if result.get(HAS_MODEL) else None,
             duration_s=float(result.get("time_total_s", 0.0)),
             error=error,
         )

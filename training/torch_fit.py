@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from training.families.base import Params, Report, Split
 from training.losses import loss_of
+from training.runs import Run
 from training.torch_members import Answer
+from training.torch_state import FitState
+
+# noise(rows) -> (rows, ...), drawn on the CPU
+Noise = Callable[[int], torch.Tensor]
 
 
 def fit_members(
@@ -24,6 +28,8 @@ def fit_members(
     patience: int,
     generator: torch.Generator,
     report: Report,
+    run: Run,
+    noise: Noise | None = None,
 ) -> None:
     """Adam with a one-cycle step size; the weights of the best epoch on `valid` are kept.
 
@@ -37,34 +43,61 @@ def fit_members(
         patience: epochs without a better one after which it stops.
         generator: of the order of the rows, on the CPU.
         report: told of `loss_of` on `valid` after each epoch.
+        run: a fit that goes on ends with the weights that it would have had without the stop.
+        noise: what the network takes as a second argument while it learns, drawn from `generator`.
     """
-    device = next(network.parameters()).device
-    x, y, weight = (
-        torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (train.x, train.y, train.weight)
-    )
-    epochs, batches = int(params["epochs"]), len(y) // batch_size
+    epochs, batches = int(params["epochs"]), len(train.y) // batch_size
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=float(params["learning_rate"]), total_steps=epochs * batches, pct_start=0.2
     )
-    costs = cross_entropy if train.kind == "classes" else HuberCosts(float(params["huber_delta"]))
+    state = FitState(network, optimizer, schedule, generator)
+    if run.saved is not None:
+        state.load(run.saved)
+    batch_loss = _BatchLoss(run.peers.join(network), train, params, batch_size, noise, run)
     answer = Answer(network, train.kind)
-    best_loss, best_state, best_epoch = np.inf, copy.deepcopy(network.state_dict()), 0
-    for epoch in range(epochs):
-        order = torch.randperm(len(y), generator=generator)[: batches * batch_size].to(device)
+    while state.epochs_done < epochs and state.epochs_since_best < patience:
+        order = torch.randperm(len(train.y), generator=generator)[: batches * batch_size]
         for rows in order.split(batch_size):
             optimizer.zero_grad()
-            loss = (weight[rows, None] * costs(network(x[rows]), y[rows])).sum(0).mean()
-            loss.backward()
+            batch_loss.of(rows).backward()
             optimizer.step()
             schedule.step()
-        loss_now = _loss_on(answer, valid, device)
-        report(epoch + 1, loss_now)
-        if loss_now < best_loss:
-            best_loss, best_state, best_epoch = loss_now, copy.deepcopy(network.state_dict()), epoch
-        elif epoch - best_epoch >= patience:
-            break
-    network.load_state_dict(best_state)
+        loss_now = run.peers.agree(_loss_on(answer, valid, batch_loss.device))
+        state.end_epoch(loss_now)
+        if run.save is not None:
+            run.save(state.to_bytes())
+        report(state.epochs_done, loss_now)
+    network.load_state_dict(state.best_weights)
+
+
+class _BatchLoss:
+    """The loss of this worker's share of a batch. The mean over the workers is that of the whole batch."""
+
+    def __init__(
+        self, network: Any, train: Split, params: Params, batch_size: int, noise: Noise | None, run: Run
+    ) -> None:
+        self.device = next(network.parameters()).device
+        self._network = network
+        self._x, self._y, self._weight = (
+            torch.tensor(part, device=self.device) for part in (train.x, train.y, train.weight)
+        )
+        self._costs = cross_entropy if train.kind == "classes" else HuberCosts(float(params["huber_delta"]))
+        self._batch_size = batch_size
+        self._noise = noise
+        self._peers = run.peers
+
+    def of(self, rows: torch.Tensor) -> torch.Tensor:
+        """Of the numbers of the rows of a whole batch, the same in every worker."""
+        share = slice(self._peers.number, None, self._peers.count)
+        mine = rows[share].to(self.device)
+        inputs = [self._x[mine]]
+        if self._noise is not None:
+            # for the whole batch, so that a row gets the same noise however many workers there are
+            inputs.append(self._noise(len(rows))[share].to(self.device))
+        costs = self._costs(self._network(*inputs), self._y[mine])
+        total = (self._weight[mine, None] * costs).sum(0)
+        return total.sum() * self._peers.count / (len(rows) * total.shape[1])
 
 
 class HuberCosts:
@@ -87,5 +120,5 @@ def cross_entropy(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 def _loss_on(answer: Answer, split: Split, device: torch.device) -> float:
     with torch.no_grad():
-        found = answer(torch.from_numpy(np.ascontiguousarray(split.x)).to(device)).cpu().numpy()
+        found = answer(torch.tensor(split.x, device=device)).cpu().numpy()
     return loss_of(found, split)

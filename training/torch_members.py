@@ -1,8 +1,9 @@
-"""What the torch families answer: a few networks as one, predicted by torch or exported as a graph."""
+"""What the networks of the torch families share: how they start, how they answer as one, their export."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,18 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.tasks.base import Kind
+
+
+def started(make: Callable[[], Any], seed: int) -> Any:
+    """What `make` makes, its random start from `seed`; torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+
+def sequences(x: Any) -> Any:
+    """An array or tensor (n, features) -> (n, 1, features); of sequences as it is."""
+    return x[:, None] if x.ndim == 2 else x
 
 
 class Answer(nn.Module):  # type: ignore[misc]

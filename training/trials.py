@@ -17,12 +17,31 @@ class SearchPlan:
         trials: parameter sets to try.
         seed: of the proposals and of the models.
         split_hash: of the scaled splits that the trials see.
+        workers: that fit each model together, if the family can.
     """
 
     family: str
     trials: int
     seed: int
     split_hash: str
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The workers that fit each model of a search together.
+
+    Attributes:
+        workers: how many.
+        cpus_each: cores that each claims.
+        use_gpu: whether each has a GPU of its own.
+        at_once: crews for which there are cores.
+    """
+
+    workers: int
+    cpus_each: float
+    use_gpu: bool
+    at_once: int
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,15 @@
 
 from deployments.store.engine import StoreUnavailable
 from deployments.store.journal import JournalWriter
-from deployments.store.records import Act, FeedbackCounts, JoinedRow, PredictionRow, StoreCounts, Truth
+from deployments.store.records import (
+    Act,
+    FeedbackCounts,
+    JoinedRow,
+    JudgedRow,
+    PredictionRow,
+    StoreCounts,
+    Truth,
+)
 from deployments.store.store import Store
 
 __all__ = [
@@ -10,6 +18,7 @@ __all__ = [
     "FeedbackCounts",
     "JoinedRow",
     "JournalWriter",
+    "JudgedRow",
     "PredictionRow",
     "Store",
     "StoreCounts",

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.schema import CreateColumn
 
 from deployments.errors import Unavailable
 from deployments.store.schema import metadata
@@ -50,7 +51,7 @@ def open_engine(url: str) -> Engine:
 
 
 def create_tables(engine: Engine) -> None:
-    """Make the database and its tables where they are not there; safe in several processes at once."""
+    """Make the database, its tables and their columns where they lack; safe in several processes at once."""
     if engine.dialect.name == "sqlite":
         assert engine.url.database, "a store in memory would be one database a connection"
         Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +60,7 @@ def create_tables(engine: Engine) -> None:
             connection.connection.cursor().execute("PRAGMA journal_mode=WAL")
     with writing(engine) as connection:
         metadata.create_all(connection)
+        _add_columns(connection)
 
 
 @contextmanager
@@ -89,6 +91,17 @@ def translated() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         cause = getattr(error, "orig", None) or error
         raise StoreUnavailable(f"the store cannot be used now: {cause}") from error
+
+
+def _add_columns(connection: Connection) -> None:
+    """What tables of an older version lack."""
+    inspector = inspect(connection)
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                definition = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

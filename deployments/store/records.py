@@ -26,6 +26,7 @@ class PredictionRow:
         coverage: nominal share of truths inside such a region.
         filled: values filled by rule, by field.
         payload: the instance as JSON text.
+        members: what the members of an ensemble said, by arm; None where one model answered.
     """
 
     workload: str
@@ -45,6 +46,20 @@ class PredictionRow:
     coverage: float
     payload: str
     filled: dict[str, int] = field(default_factory=dict)
+    members: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class JudgedRow:
+    """The little of a prediction and its truth that an error takes. `seq` is the cursor to read on from."""
+
+    seq: int
+    bundle: str
+    prediction: dict[str, Any]
+    interval: dict[str, Any]
+    coverage: float
+    members: dict[str, Any] | None
+    truth: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ def seed_policy(connection: Connection, workload: str, policy: RoutingPolicy, no
         .limit(1)
     )
     seeded = connection.scalar(query)
-    if seeded is not None and seeded["to"] == policy.model_dump(mode="json"):
+    # compared as policies: a setting that a later version knows besides is no change of the file
+    if seeded is not None and RoutingPolicy.model_validate(seeded["to"]) == policy:
         row = _row(connection, workload)
         assert row is not None, "what was seeded is there"
         return int(row.revision)

@@ -2,6 +2,8 @@
 
 Every key is (workload, id), since ids may be a client's own and two clients may count from 1. `seq` columns
 are cursors: they never repeat, and rows become visible in their order (see `Store`).
+
+A column that is added to a table must be nullable: `create_tables` adds it to databases that are there.
 """
 
 from __future__ import annotations
@@ -78,6 +80,7 @@ predictions = Table(
     Column("coverage", Float, nullable=False),
     Column("filled", JSON, nullable=False),
     Column("payload", Text, nullable=False),
+    Column("members", JSON(none_as_null=True)),
     UniqueConstraint("workload", "id"),
     Index("predictions_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,

@@ -16,8 +16,17 @@ from sqlalchemy import Connection, Row, and_, func, insert, select
 
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import engine as db
+from deployments.store import judged as judging
 from deployments.store import routes
-from deployments.store.records import Act, FeedbackCounts, JoinedRow, PredictionRow, StoreCounts, Truth
+from deployments.store.records import (
+    Act,
+    FeedbackCounts,
+    JoinedRow,
+    JudgedRow,
+    PredictionRow,
+    StoreCounts,
+    Truth,
+)
 from deployments.store.schema import acts, joins, predictions, repeated_truths, truths
 from deployments.store.upsert import insert_new
 
@@ -118,6 +127,16 @@ class Store:
                 JoinedRow(row.join_seq, _prediction(row), row.value, row.observed_at, row.received_at)
                 for row in connection.execute(query)
             ]
+
+    def judged(self, workload: str, after: int, limit: int = 1000) -> list[JudgedRow]:
+        """Pairs completed after the cursor, as `joined` has them but without what weighs: the payload."""
+        with db.reading(self._engine) as connection:
+            return judging.read(connection, workload, after, limit)
+
+    def judged_tail(self, workload: str, rows: int) -> int:
+        """The cursor after which the last `rows` pairs lie; 0 when there are no more than that."""
+        with db.reading(self._engine) as connection:
+            return judging.tail(connection, workload, rows)
 
     def counts(self, workload: str) -> StoreCounts:
         """How much there is, all numbers of one moment."""

@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from scripts.processes import of_run
 from scripts.run_state import RunState
@@ -67,15 +69,15 @@ def trained(home: Path, environment: dict[str, str]) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def port(home: Path, environment: dict[str, str], trained: str) -> Iterator[int]:
-    """Of the system that the page's second command starts."""
+@contextmanager
+def started(home: Path, environment: dict[str, str], *options: str) -> Iterator[int]:
+    """The page's second command, with its port; ended by Ctrl-C, which leaves nothing."""
     port, dashboard_port = free_port(), free_port()
     ports = ["--port", str(port), "--dashboard-port", str(dashboard_port)]
-    output = home / "up.txt"
+    output = home / f"up.{port}.txt"
     with output.open("w") as file:
         process = subprocess.Popen(
-            block_with(BLOCKS, "raysonde up").split() + ports,
+            [*block_with(BLOCKS, "raysonde up").split(), *ports, *options],
             cwd=home,
             env=environment,
             stdout=file,
@@ -91,7 +93,7 @@ def port(home: Path, environment: dict[str, str], trained: str) -> Iterator[int]
         wait_until(ready, START_S, "the page's system is ready")
         assert "training the first ones" not in output.read_text()
         yield port
-        state = RunState.read(home / "var")
+        state = RunState.read(Path(environment["RAYSONDE_VAR"]))
         process.send_signal(signal.SIGINT)
         assert process.wait(120) == 0
         assert state is not None
@@ -100,6 +102,13 @@ def port(home: Path, environment: dict[str, str], trained: str) -> Iterator[int]
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             process.wait(120)
+
+
+@pytest.fixture(scope="module")
+def port(home: Path, environment: dict[str, str], trained: str) -> Iterator[int]:
+    """Of the system that the page's second command starts."""
+    with started(home, environment) as port:
+        yield port
 
 
 def numbers(table: str) -> dict[str, list[str]]:
@@ -125,6 +134,23 @@ def test_the_training_ends_with_the_table_of_the_page(trained: str) -> None:
         # which trials are stopped early depends on the machine
         assert float(printed[arm][RMSE]) == pytest.approx(float(shown[arm][RMSE]), rel=0.1)
         assert float(printed[arm][RMSE]) < float(shown["line_over_bmi"][RMSE])
+
+
+def test_the_application_of_the_page_brings_its_models_into_service_by_itself(
+    home: Path, environment: dict[str, str], trained: str
+) -> None:
+    """Alone in its config, without the root application and its Steward, on a store that is empty."""
+    var = Path(environment["RAYSONDE_VAR"])
+    config = yaml.safe_load((REPOSITORY / "serve_config.yaml").read_text())
+    config["applications"] = yaml.safe_load(block_with(BLOCKS, "- name: diabetes"))
+    (home / "my_config.yaml").write_text(yaml.safe_dump(config))
+    own = {"RAYSONDE_VAR": str(home / "own"), "RAYSONDE_REGISTRY_URI": f"sqlite:///{var}/mlflow/mlflow.db"}
+    with started(home, environment | own, "--config", "my_config.yaml") as port:
+        key = (home / "own" / "api-key").read_text().strip()
+        info = httpx.get(
+            f"http://127.0.0.1:{port}/diabetes/info", headers={"Authorization": f"Bearer {key}"}, timeout=30
+        )
+    assert set(info.json()["arms"]) == {"gradient_boosting", "random_forest"}
 
 
 def test_the_request_of_the_page_is_answered_as_there(

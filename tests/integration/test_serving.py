@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from deployments.instances import InstanceParser
+from scripts.processes import of_run
+from scripts.run_state import RunState
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.system import ARMS, RunningSystem, wait_until
@@ -20,6 +22,7 @@ from training.inference import load_model
 
 pytestmark = pytest.mark.integration
 CONTRACT = apogee_contract()
+LIBRARIES = ("onnxruntime", "pandas", "scipy", "sklearn", "torch")
 
 
 def bodies(flight: int, length: int = 56) -> list[dict[str, object]]:
@@ -120,3 +123,19 @@ def test_each_prediction_is_a_line_of_json_with_its_request(system: RunningSyste
         answer["arm"],
         answer["model_version"],
     )
+
+
+def test_a_replica_carries_only_what_it_serves_with(system: RunningSystem) -> None:
+    state = RunState.read(system.settings.var)
+    assert state is not None
+    replicas = {}
+    for process in of_run(state.run_id):
+        found = re.match(r"ray::ServeReplica:apogee:(\w+)", " ".join(process.cmdline()))
+        if found:
+            replicas[found[1]] = process
+    assert set(replicas) == {"Router", "FeatureScaler", *ARMS}
+    for name, process in replicas.items():
+        mapped = {map_.path for map_ in process.memory_maps()}
+        loaded = {library for library in LIBRARIES if any(f"/{library}/" in path for path in mapped)}
+        assert loaded == ({"onnxruntime"} if name in ARMS else set()), name
+        assert process.memory_full_info().uss < (170e6 if name == "Router" else 140e6), name

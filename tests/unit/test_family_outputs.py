@@ -14,8 +14,8 @@ from tests.unit.test_families import suggested
 from training.families.base import Split, load_family
 from training.losses import loss_of
 
-MANY = ("linear", "ridge", "random_forest", "mlp", "gru")
-CLASSIFIERS = ("random_forest", "mlp", "gru")
+MANY = ("linear", "ridge", "random_forest", "mlp", "gru", "lstm")
+CLASSIFIERS = ("random_forest", "mlp", "gru", "lstm")
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"

@@ -11,7 +11,6 @@ import torch
 
 from training.device import pick_device
 from training.families.base import Split, load_family
-from training.search import _claim
 from training.torch_members import FittedMembers
 
 PARAMS: dict[str, Any] = {
@@ -110,13 +109,3 @@ def test_gpu_and_cpu_agree() -> None:
     ]
     on_cpu, on_gpu = (model.predict(TEST.x) for model in models)
     assert np.abs(on_cpu - on_gpu).mean() < 0.1 * TEST.y.std()
-
-
-@pytest.mark.parametrize(
-    ("family", "gpus", "expected"),
-    [("gru", 1.0, {"cpu": 1, "gpu": 0.25}), ("gru", 0.0, {"cpu": 1}), ("ridge", 1.0, {"cpu": 1})],
-)
-def test_a_trial_claims_a_part_of_a_gpu_if_it_can_use_one(
-    family: str, gpus: float, expected: dict[str, float]
-) -> None:
-    assert _claim(family, gpus) == expected

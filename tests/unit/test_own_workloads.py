@@ -131,6 +131,13 @@ def test_a_training_of_a_missing_module_is_refused_in_one_line(folder: Path) -> 
     assert result.output.startswith("not trained: diabetes.yaml, contract.module: no module 'diabetes'")
 
 
+def test_of_several_workloads_none_is_trained_when_one_is_unknown(folder: Path) -> None:
+    words = ["train", "diabetes", "tides", "--workloads", str(folder)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert result.output.startswith("not trained: no workload 'tides'")
+
+
 CONFIG = """
 applications:
   - {name: apogee, route_prefix: /apogee, import_path: a:b}

@@ -42,6 +42,7 @@ def test_shares_have_a_default_that_sums_to_one() -> None:
         ({"families": []}, "families"),
         ({"coverage": 1.0}, "coverage"),
         ({"epochs": 3}, "epochs"),
+        ({"workers": 0}, "workers"),
     ],
 )
 def test_what_does_not_hold_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from training.runs import Run
 from training.tasks.base import Kind
 
 Params = Mapping[str, Any]
@@ -63,7 +64,11 @@ class Fitted(Protocol):
 
 @runtime_checkable
 class Family(Protocol):
-    """One kind of model. It gets a part of a GPU, if there is one, when its attribute `uses_gpu` is true."""
+    """One kind of model.
+
+    It gets a part of a GPU, if there is one, when its attribute `uses_gpu` is true. One whose attribute
+    `resumable` is true is a `ResumableFamily`.
+    """
 
     name: str
     iterative: bool  # whether `fit` reports more than once, so that ASHA can stop it early
@@ -81,6 +86,23 @@ class Family(Protocol):
             ValueError: the family cannot learn a target of this kind, or of so many outputs.
         """
         ...
+
+
+class ResumableFamily(Protocol):
+    """A family whose fit goes on after a kill, and can be spread over several workers."""
+
+    name: str
+    iterative: bool
+    resumable: bool
+
+    def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run) -> Fitted:
+        """See `Family.fit`; the model is the same for any `run`."""
+        ...
+
+
+def resumable(family: Family) -> ResumableFamily | None:
+    """The same family, if it can go on."""
+    return cast(ResumableFamily, family) if getattr(family, "resumable", False) else None
 
 
 def expect_numbers(family: str, split: Split, most: int | None = None) -> None:

@@ -13,8 +13,9 @@ from torch import nn
 
 from training.device import pick_device
 from training.families.base import Params, Report, Split
+from training.runs import ALONE, Run
 from training.torch_fit import fit_members
-from training.torch_members import FittedMembers
+from training.torch_members import FittedMembers, sequences, started
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
@@ -28,6 +29,7 @@ class GruFamily:
     name = "gru"
     iterative = True
     uses_gpu = True
+    resumable = True
 
     def search_space(self, trial: Any) -> None:
         """Shape, step size, regularisation, where the loss turns from square to absolute, and the device."""
@@ -39,12 +41,14 @@ class GruFamily:
         trial.suggest_categorical("epochs", [24])
         trial.suggest_categorical("device", ["auto"])
 
-    def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedMembers:
+    def fit(
+        self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run = ALONE
+    ) -> FittedMembers:
         """See `training.torch_fit.fit_members`."""
-        device = pick_device(str(params.get("device", "auto")))
-        network = _new_network(train.x.shape[-1], train.y.shape[1], int(params["width"]), seed).to(device)
+        inputs, outputs, width = train.x.shape[-1], train.y.shape[1], int(params["width"])
+        network = started(lambda: _Network(inputs, outputs, width), seed)
         fit_members(
-            network,
+            network.to(pick_device(str(params.get("device", "auto")))),
             train,
             valid,
             params,
@@ -52,6 +56,7 @@ class GruFamily:
             patience=_PATIENCE,
             generator=torch.Generator().manual_seed(seed),
             report=report,
+            run=run,
         )
         return FittedMembers(network.cpu(), train.kind, train.x.shape[1:])
 
@@ -66,22 +71,10 @@ class _Network(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, [steps,] inputs) -> (members, n, outputs)."""
-        clipped = torch.clamp(_sequences(x), -_CLIP, _CLIP)
+        clipped = torch.clamp(sequences(x), -_CLIP, _CLIP)
         pairs = zip(self.recurrent, self.last, strict=True)
         ends = [last(torch.cat((gru(clipped)[0][:, -1], clipped[:, -1]), 1)) for gru, last in pairs]
         return torch.stack(ends)
-
-
-def _new_network(inputs: int, outputs: int, width: int, seed: int) -> _Network:
-    """Its start depends on `seed`, and torch's global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return _Network(inputs, outputs, width)
-
-
-def _sequences(x: Any) -> Any:
-    """An array or tensor (n, features) -> (n, 1, features); of sequences as it is."""
-    return x[:, None] if x.ndim == 2 else x
 
 
 FAMILY = GruFamily()

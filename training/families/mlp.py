@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from training.device import pick_device
 from training.families.base import Params, Report, Split
 from training.flat import flat
+from training.runs import ALONE, Run
 from training.torch_fit import fit_members
 from training.torch_members import FittedMembers
 
@@ -26,9 +28,11 @@ class MlpFamily:
 
     name = "mlp"
     iterative = True
+    uses_gpu = True
+    resumable = True
 
     def search_space(self, trial: Any) -> None:
-        """Shape, step size, regularisation and where the loss turns from square to absolute."""
+        """Shape, step size, regularisation, where the loss turns from square to absolute, and the device."""
         trial.suggest_categorical("width", [32, 48, 64])
         trial.suggest_int("depth", 2, 3)
         trial.suggest_float("learning_rate", 1e-3, 8e-3, log=True)
@@ -36,14 +40,17 @@ class MlpFamily:
         trial.suggest_float("huber_delta", 0.02, 0.5, log=True)
         trial.suggest_categorical("batch_size", [1024, 2048])
         trial.suggest_categorical("epochs", [30])
+        trial.suggest_categorical("device", ["auto"])
 
-    def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedMembers:
+    def fit(
+        self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run = ALONE
+    ) -> FittedMembers:
         """See `training.torch_fit.fit_members`."""
         generator = torch.Generator().manual_seed(seed)
-        inputs = flat(train.x).shape[1]
-        network = _Network(inputs, train.y.shape[1], int(params["width"]), int(params["depth"]), generator)
+        inputs, outputs = flat(train.x).shape[1], train.y.shape[1]
+        network = _Network(inputs, outputs, int(params["width"]), int(params["depth"]), generator)
         fit_members(
-            network,
+            network.to(pick_device(str(params.get("device", "auto")))),
             train,
             valid,
             params,
@@ -51,8 +58,9 @@ class MlpFamily:
             patience=_PATIENCE,
             generator=generator,
             report=report,
+            run=run,
         )
-        return FittedMembers(network, train.kind, train.x.shape[1:])
+        return FittedMembers(network.cpu(), train.kind, train.x.shape[1:])
 
 
 def _batch_size(wanted: int, rows: int) -> int:

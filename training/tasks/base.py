@@ -107,6 +107,15 @@ class Task(Protocol):
         """Inverse of `rows`: the arrays of one instance, without their first axis."""
         ...
 
+    def error(self, row: Row, truth: FloatArray) -> float:
+        """How wrong an answer was, >= 0; NaN when nothing of the truth is known.
+
+        Args:
+            row: the answer.
+            truth: of the instance, as `features.targets` has it.
+        """
+        ...
+
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
         """The mean of what several models predict, by weights that sum to 1."""
         ...

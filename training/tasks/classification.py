@@ -102,8 +102,8 @@ class ClassificationTask:
 
     def tolerances(self, predicted: Predicted) -> Mapping[str, FloatArray]:
         """Probabilities by themselves; a set may differ where a probability is just at the threshold."""
-        rows = np.ones(len(predicted))
-        return {"probability": rows, "member": rows * np.inf}
+        ones = np.ones_like(predicted["probability"])
+        return {"probability": ones, "member": ones * np.inf}
 
     def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
         """The most probable class, its probability and that of all; see `Task.rows`."""
@@ -131,6 +131,12 @@ class ClassificationTask:
             "member": np.array([float(one in inside) for one in classes]),
         }
 
+    def error(self, row: Row, truth: FloatArray) -> float:
+        """What the probability of the true class lacks to 1."""
+        if np.isnan(truth):
+            return np.nan
+        return 1 - float(row.prediction["probabilities"][self._target.classes[int(truth)]])
+
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
         """The mean of the probabilities; a class is in the set when it is in most sets, by weight."""
         probability = np.tensordot(weights, np.stack([part["probability"] for part in parts]), axes=1)
@@ -150,7 +156,7 @@ def _with_best(member: NDArray[np.bool_], probability: FloatArray) -> FloatArray
 
 
 def _tempered(probability: FloatArray, temperature: float) -> FloatArray:
-    """(n, classes) probabilities at this temperature."""
-    clipped = np.clip(probability, _LEAST_PROBABILITY, 1.0)
-    powered = clipped ** (1 / temperature)
-    return np.asarray(np.clip(powered / powered.sum(axis=1, keepdims=True), _LEAST_PROBABILITY, 1.0))
+    """(n, classes) probabilities at this temperature, none of them 0."""
+    powered = np.clip(probability, _LEAST_PROBABILITY, 1.0) ** (1 / temperature)
+    clipped = np.clip(powered / powered.sum(axis=1, keepdims=True), _LEAST_PROBABILITY, 1.0)
+    return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))

@@ -119,6 +119,12 @@ class PathTask:
             "radius_m": np.array([point["radius_m"] for point in points]),
         }
 
+    def error(self, row: Row, truth: FloatArray) -> float:
+        """The mean great-circle distance in m over the horizons that are known."""
+        error_m = great_circle_m(self.of_row(row)["position"][:, :2], truth[:, :2])
+        known = np.isfinite(error_m)
+        return float(error_m[known].mean()) if known.any() else np.nan
+
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
         """The middle of the places on the sphere, and the mean of altitudes and radii."""
         position = mean_position([part["position"] for part in parts], weights)

@@ -86,6 +86,10 @@ class RegressionTask:
         values = {"prediction": row.prediction[name], "lower": lower, "upper": upper}
         return {key: np.asarray(value, dtype=np.float64) for key, value in values.items()}
 
+    def error(self, row: Row, truth: FloatArray) -> float:
+        """The absolute error, in the target's unit."""
+        return abs(float(row.prediction[self._target.name]) - float(truth))
+
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
         """Values and ends alike."""
         return Predicted({name: _mean([part[name] for part in parts], weights) for name in parts[0].arrays})

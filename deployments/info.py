@@ -1,0 +1,98 @@
+"""What `GET /info` tells: arms with their models, and ensembles with the shares of their members."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from deployments.service import Service
+
+
+class ArmInfo(BaseModel):
+    """What an arm serves and how good it was on held-out data."""
+
+    model_version: str
+    bundle: str
+    family: str
+    git_commit: str
+    data_hash: str
+    created_at: str
+    scaler: str
+    features: int
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    breaker: str
+
+
+class MemberInfo(BaseModel):
+    """What an arm is in an ensemble."""
+
+    share: float = Field(description="of what the ensemble answers now; the shares sum to 1")
+    truths: int = Field(description="errors of its present model that the share may be from")
+
+
+class EnsembleInfo(BaseModel):
+    """What an ensemble blends."""
+
+    model_version: str
+    bundle: str = Field(description="hash of the bundles of its members")
+    members: dict[str, MemberInfo]
+    window: int
+    min_truths: int
+    breaker: str
+
+
+class Info(BaseModel):
+    """What is being served."""
+
+    workload: str
+    description: str
+    schema_version: str
+    revision: int | None = Field(description="of the routing table")
+    arms: dict[str, ArmInfo]
+    ensembles: dict[str, EnsembleInfo] = Field(description="arms that blend what others predict")
+
+
+def info_of(service: Service) -> Info:
+    """What this router replica serves now."""
+    contract = service.contract
+    arms = {
+        arm: ArmInfo(
+            model_version=version.model_version,
+            bundle=version.bundle,
+            family=card.family,
+            git_commit=card.git_commit,
+            data_hash=card.data_hash,
+            created_at=card.created_at.isoformat(),
+            scaler="standard",
+            features=len(card.feature_names),
+            metrics=card.metrics,
+            baselines=card.baselines,
+            breaker=service.breaker_state(arm),
+        )
+        for arm, (version, card) in service.cards().items()
+    }
+    return Info(
+        workload=contract.workload,
+        description=contract.description,
+        schema_version=contract.schema_version,
+        revision=service.table.revision if service.table else None,
+        arms=arms,
+        ensembles=_ensembles(service),
+    )
+
+
+def _ensembles(service: Service) -> dict[str, EnsembleInfo]:
+    return {
+        name: EnsembleInfo(
+            model_version=version.model_version,
+            bundle=version.bundle,
+            members={
+                arm: MemberInfo(share=shares[arm], truths=service.errors.truths(member.bundle))
+                for arm, member in version.members
+            },
+            window=version.settings.window,
+            min_truths=version.settings.min_truths,
+            breaker=service.breaker_state(name),
+        )
+        for name, (version, shares) in service.ensembles().items()
+    }

@@ -1,0 +1,42 @@
+"""Reading errors of predictions off the journal: by cursor, and without the payloads."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, and_, select
+
+from deployments.store.records import JudgedRow
+from deployments.store.schema import joins, predictions, truths
+
+
+def read(connection: Connection, workload: str, after: int, limit: int) -> list[JudgedRow]:
+    """Pairs of prediction and truth completed after the cursor, in that order."""
+    named = predictions.c
+    query = (
+        select(
+            joins.c.seq,
+            named.bundle,
+            named.prediction,
+            named.interval,
+            named.coverage,
+            named.members,
+            truths.c.value.label("truth"),
+        )
+        .join_from(joins, truths, and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id))
+        .join(predictions, and_(named.workload == joins.c.workload, named.id == joins.c.id))
+        .where(joins.c.workload == workload, joins.c.seq > after)
+        .order_by(joins.c.seq)
+        .limit(limit)
+    )
+    return [JudgedRow(**row._mapping) for row in connection.execute(query)]
+
+
+def tail(connection: Connection, workload: str, rows: int) -> int:
+    """The cursor after which the last `rows` pairs lie; one walk along the end of the index."""
+    query = (
+        select(joins.c.seq)
+        .where(joins.c.workload == workload)
+        .order_by(joins.c.seq.desc())
+        .offset(rows)
+        .limit(1)
+    )
+    return connection.scalar(query) or 0

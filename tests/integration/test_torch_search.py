@@ -1,0 +1,182 @@
+"""Searches of torch families on a real Ray: trials that are killed, and models that workers fit together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import ray
+from numpy.typing import NDArray
+from toy.mortal import PARAMS
+from toy.parts import WORKLOADS
+
+from tests.integration.test_training import wait_for
+from training.families.base import Split, load_family
+from training.search import search
+from training.settings import REPOSITORY
+from training.trials import Best, SearchPlan, TrialRecord
+
+pytestmark = [
+    pytest.mark.integration,
+    # Ray 2.60, Optuna 5 and torch warn about each other's and their own past
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning",
+        "ignore::FutureWarning",
+        "ignore::UserWarning",
+        "ignore::ResourceWarning",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the mortal family leaves its traces."""
+    return tmp_path_factory.mktemp("mortal")
+
+
+@pytest.fixture(autouse=True)
+def _empty(folder: Path) -> None:
+    for left in folder.iterdir():
+        left.unlink()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster(folder: Path) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(WORKLOADS.parent.parent))
+        patch.setenv("TOY_MORTAL", str(folder))
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        context = ray.init(
+            address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False
+        )
+        patch.delenv("TOY_MORTAL")
+        yield context.address_info["gcs_address"]
+        ray.shutdown()
+
+
+def sequences(rows: int, seed: int) -> Split:
+    """The class is whether the first step is positive; weights differ much."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 4, 2)).astype(np.float32)
+    y = np.eye(2, dtype=np.float32)[(x[:, 0, 0] > 0).astype(int)]
+    return Split(x, y, rng.uniform(0.1, 1.9, rows).astype(np.float32), "classes")
+
+
+TRAIN, VALID = sequences(500, 0), sequences(200, 1)
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> tuple[NDArray[np.float32], list[float]]:
+    """What the model that one process fits says of the valid rows, and the losses of its epochs."""
+    losses: list[float] = []
+    fitted = load_family("toy.mortal").fit(PARAMS, TRAIN, VALID, 3, lambda _, loss: losses.append(loss))
+    return fitted.predict(VALID.x), losses
+
+
+def plan(family: str, workers: int, trials: int = 1) -> SearchPlan:
+    return SearchPlan(family, trials, 3, "0" * 64, workers)
+
+
+def said(best: Best) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(best.onnx, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"x": VALID.x})[0])
+
+
+def epochs(folder: Path) -> Counter[int]:
+    """How often the first worker has done each epoch."""
+    found = (trace.name.split("-") for trace in folder.glob("*-*-*"))
+    return Counter(int(step) for step, worker, _ in found if worker == "0")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_trial_goes_on_from_its_last_epoch(
+    workers: int, folder: Path, tmp_path: Path, undisturbed: tuple[NDArray[np.float32], list[float]]
+) -> None:
+    (folder / "die").touch()
+    records: list[TrialRecord] = []
+    best = search(
+        plan("toy.mortal", workers), TRAIN, VALID, tmp_path / "tune", lambda record, _: records.append(record)
+    )
+    assert not (folder / "die").exists()
+    done = epochs(folder)
+    assert sorted(done) == [1, 2, 3, 4, 5, 6]
+    # a crew may lose the epochs that its controller has not seen yet
+    assert done[1] == 1 if workers > 1 else set(done.values()) == {1}
+    output, losses = undisturbed
+    np.testing.assert_allclose(said(best), output, atol=1e-5)
+    (record,) = records
+    assert record.error is None
+    assert record.loss == pytest.approx(min(losses), abs=1e-6)
+    assert [record.curve[step] for step in range(1, 7)] == pytest.approx(losses, abs=1e-6)
+
+
+SEARCH = """
+import sys
+from pathlib import Path
+import ray
+from tests.integration.test_torch_search import TRAIN, VALID, plan
+from training.search import search
+from training.settings import REPOSITORY
+ray.init(address=sys.argv[1], log_to_driver=False)
+search(plan("toy.mortal", int(sys.argv[3])), TRAIN, VALID, Path(sys.argv[2]), lambda *_: None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("workers", "states", "third"),
+    [
+        (1, "tune/experiment_state-*.json", "checkpoint_000002"),
+        (2, "crews/*/checkpoint_manager_snapshot.json", '"step":3'),
+    ],
+)
+def test_a_killed_search_goes_on_within_its_trial(
+    workers: int,
+    states: str,
+    third: str,
+    folder: Path,
+    cluster: str,
+    tmp_path: Path,
+    undisturbed: tuple[NDArray[np.float32], list[float]],
+) -> None:
+    (folder / "hold").touch()
+    directory = tmp_path / "tune"
+    path = os.pathsep.join([str(REPOSITORY), str(WORKLOADS.parent.parent)])
+    command = [sys.executable, "-c", SEARCH, cluster, str(directory), str(workers)]
+    victim = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path})
+
+    def third_epoch_is_saved() -> bool:
+        assert victim.poll() is None
+        return any(third in state.read_text() for state in directory.glob(states))
+
+    wait_for(lambda: epochs(folder)[3] == 1 and third_epoch_is_saved(), "the third epoch")
+    victim.kill()
+    victim.wait()
+    wait_for(lambda: ray.available_resources().get("CPU") == 2, "the end of the trial")
+    (folder / "hold").unlink()
+    best = search(plan("toy.mortal", workers), TRAIN, VALID, directory, lambda *_: None)
+    assert epochs(folder) == Counter(range(1, 7))
+    np.testing.assert_allclose(said(best), undisturbed[0], atol=1e-5)
+
+
+def test_workers_search_as_one_process_does(tmp_path: Path) -> None:
+    found = []
+    for workers in (1, 2):
+        records: list[TrialRecord] = []
+        directory = tmp_path / str(workers)
+        best = search(
+            plan("toy.brief", workers, 2), TRAIN, VALID, directory, lambda r, _, to=records: to.append(r)
+        )
+        assert [record.error for record in records] == [None] * 2
+        found.append((best.params, best.loss, said(best)))
+        assert not directory.exists()
+    (params, loss, output), (params_of_crew, loss_of_crew, output_of_crew) = found
+    assert params == params_of_crew
+    assert loss == pytest.approx(loss_of_crew, abs=1e-5)
+    np.testing.assert_allclose(output, output_of_crew, atol=1e-4)

@@ -1,0 +1,45 @@
+"""Which metrics a table shows is decided by those that there are."""
+
+from __future__ import annotations
+
+from scripts.metric_cells import columns_of, few_columns_of
+
+NUMBER = {"mae": 1.0, "rmse": 2.0, "median_ape_percent": 3.0, "coverage": 0.9, "mean_width": 4.0}
+CLASSES = {
+    "f1": 0.9712,
+    "precision": 1.0,
+    "recall": 0.9,
+    "coverage": 0.91,
+    "mean_set_size": 1.02,
+    "log_loss": 0.1,
+}
+PATH = {
+    "mean_error_m": 1234.4,
+    "mean_error_60_s_m": 500.0,
+    "mean_error_300_s_m": 2000.0,
+    "mean_radius_m": 9.0,
+}
+
+
+def test_columns_follow_the_metrics() -> None:
+    assert [c.heading for c in columns_of(NUMBER)] == ["MAE", "RMSE", "APE", "coverage", "width"]
+    assert [c.heading for c in columns_of(NUMBER | {"rmsle": 1.0})][:3] == ["RMSLE", "MAE", "APE"]
+    assert [c.heading for c in columns_of(CLASSES)] == ["F1", "precision", "recall", "coverage"]
+    assert [c.heading for c in columns_of(PATH)] == ["error", "in 60 s", "in 300 s", "radius"]
+
+
+def test_few_columns_are_those_that_all_models_have() -> None:
+    assert [c.heading for c in few_columns_of([NUMBER, NUMBER])] == ["MAE", "APE", "coverage"]
+    assert [c.heading for c in few_columns_of([NUMBER | {"rmsle": 1.0}])] == ["RMSLE", "APE", "coverage"]
+    assert [c.heading for c in few_columns_of([NUMBER | {"rmsle": 1.0}, NUMBER])] == [
+        "MAE",
+        "APE",
+        "coverage",
+    ]
+    assert [c.heading for c in few_columns_of([CLASSES])] == ["F1", "precision", "coverage"]
+
+
+def test_cells_have_the_digits_that_matter() -> None:
+    cells = {c.heading: c.cell(CLASSES | PATH) for c in columns_of(CLASSES | PATH)}
+    assert (cells["F1"], cells["error"], cells["coverage"]) == ("0.9712", "1,234", "91.0%")
+    assert columns_of(NUMBER)[0].cell({}) == ""

@@ -1,0 +1,91 @@
+"""A store of an older version goes on, and what later versions read of it."""
+
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from records import row
+
+from deployments.routing import RoutingPolicy
+from deployments.store import Store, Truth
+from deployments.store.engine import writing
+from deployments.store.schema import acts, metadata
+
+POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
+
+# the table as it was before ensembles
+_OLD_PREDICTIONS = """
+CREATE TABLE predictions (
+    seq INTEGER NOT NULL, workload VARCHAR(64) NOT NULL, id VARCHAR(64) NOT NULL, entity VARCHAR(64) NOT NULL,
+    arm VARCHAR(64) NOT NULL, model_version VARCHAR(64) NOT NULL, bundle VARCHAR(80) NOT NULL,
+    schema_version VARCHAR(32) NOT NULL, named BOOLEAN NOT NULL, fallback BOOLEAN NOT NULL,
+    attempts JSON NOT NULL, created_at DATETIME NOT NULL, latency_s FLOAT NOT NULL, prediction JSON NOT NULL,
+    interval JSON NOT NULL, coverage FLOAT NOT NULL, filled JSON NOT NULL, payload TEXT NOT NULL,
+    PRIMARY KEY (seq AUTOINCREMENT), UNIQUE (workload, id)
+)"""
+_OLD_ROW = """
+INSERT INTO predictions (workload, id, entity, arm, model_version, bundle, schema_version, named, fallback,
+    attempts, created_at, latency_s, prediction, interval, coverage, filled, payload)
+VALUES ('apogee', '1', 'A12', 'mlp', '1', 'sha256:00', '1.0', 0, 0, '["mlp"]', '2026-01-01 00:00:00.000000',
+    0.01, '{"apogee_m": 1.0}', '{"apogee_m": [0.5, 1.5]}', 0.9, '{}', '{}')"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(f"sqlite:///{tmp_path}/store.db")
+    made.create_tables()
+    return made
+
+
+def test_a_database_of_an_older_version_gets_the_columns_that_it_lacks(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute(_OLD_PREDICTIONS)
+        connection.execute(_OLD_ROW)
+        connection.commit()
+    store = Store(f"sqlite:///{tmp_path}/store.db")
+    for _ in range(2):
+        store.create_tables()
+    said = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
+    new = replace(row(2), members=said)
+    store.write_predictions([new])
+    assert [one for _, one in store.predictions("apogee")] == [row(1), new]
+
+
+def test_columns_beyond_the_first_version_are_nullable() -> None:
+    """So that `create_tables` can add them; and SQL knows NULL in them, not the JSON null."""
+    assert metadata.tables["predictions"].c.members.nullable
+    first = set(re.findall(r"(\w+) [A-Z]+(?:\(\d+\))? NOT NULL", _OLD_PREDICTIONS))
+    later = [column for column in metadata.tables["predictions"].columns if column.name not in first]
+    assert later
+    assert all(column.nullable for column in later)
+
+
+def test_what_judging_takes_is_read_without_payloads_and_from_near_the_end(store: Store) -> None:
+    said = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
+    store.write_predictions([row(n) for n in range(9)] + [replace(row(9), members=said)])
+    store.write_truths("apogee", [Truth(str(n), {"apogee_m": float(n)}) for n in range(10)])
+    assert [store.judged_tail("apogee", n) for n in (0, 3, 10, 11)] == [10, 7, 0, 0]
+    assert store.judged_tail("weather", 3) == 0
+    found = store.judged("apogee", 7, limit=2)
+    assert [(one.seq, one.truth, one.members) for one in found] == [
+        (8, {"apogee_m": 7.0}, None),
+        (9, {"apogee_m": 8.0}, None),
+    ]
+    assert (found[0].bundle, found[0].prediction) == ("sha256:00", {"apogee_m": 1.0})
+    assert store.judged("apogee", 9)[0].members == said
+    assert store.judged("apogee", 10) == []
+
+
+def test_a_setting_that_a_later_version_knows_besides_is_no_change_of_the_file(store: Store) -> None:
+    first = store.seed_policy("apogee", POLICY)
+    changed = store.put_policy("apogee", POLICY.model_copy(update={"sticky": False}))
+    with writing(store._engine) as connection:
+        content = POLICY.model_dump(mode="json", exclude={"ensembles"})
+        connection.execute(
+            acts.update().where(acts.c.actor == "start-up").values(detail={"from": None, "to": content})
+        )
+    assert store.seed_policy("apogee", POLICY) == changed == first + 1
+    assert store.seed_policy("apogee", POLICY.model_copy(update={"deadline_s": 1.0})) == changed + 1

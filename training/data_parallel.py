@@ -1,0 +1,161 @@
+"""One model fitted by several workers: Ray Train's TorchTrainer inside a trial of Ray Tune.
+
+The process of the trial only waits: it claims next to nothing, the workers claim the cores. Every worker has
+all rows and takes its share of each batch; DDP makes the gradients of the batch of those of the shares. The
+first worker saves the state after each epoch, and a fit that is called again with the same folder goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import ray.train
+import torch
+from ray.train.torch import TorchTrainer, prepare_model
+from ray.util.queue import Empty, Queue
+
+from training.families.base import Params, Report, ResumableFamily, Split, load_family
+from training.losses import loss_of
+from training.runs import Run
+from training.trials import Crew
+
+_STATE_FILE = "state"
+_WAIT_S = 0.2
+_LOOK_S = "0.2"
+
+
+@dataclass(frozen=True)
+class CrewTask:
+    """The arguments of a fit, see `training.families.base.Family.fit`; `family` as `load_family` takes it."""
+
+    family: str
+    params: Params
+    train: Split
+    valid: Split
+    seed: int
+
+
+@dataclass(frozen=True)
+class CrewModel:
+    """What a crew has made.
+
+    Attributes:
+        onnx: the graph.
+        loss: of the model on the valid split.
+    """
+
+    onnx: bytes
+    loss: float
+
+
+def fit_together(task: CrewTask, crew: Crew, directory: Path, report: Report) -> CrewModel:
+    """Fit by a crew. Ray must run, and its cores must be free for what the crew claims.
+
+    Args:
+        directory: of the state. One that an earlier call with the same arguments has left is gone on with.
+        report: told of each epoch, in the thread of the caller.
+
+    Raises:
+        Exception: what the first worker that failed has raised.
+    """
+    # the controller, which hears of an epoch when it looks, takes this from the process that starts it
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _LOOK_S)
+    reports = Queue(actor_options={"num_cpus": 0})
+    trainer = _trainer(task, crew, directory, reports)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        fit = pool.submit(trainer.fit)
+        try:
+            while not fit.done() or not reports.empty():
+                try:
+                    item = reports.get(timeout=_WAIT_S)
+                except Empty:
+                    continue
+                report(*item)
+        finally:
+            # a caller that wants no more reports ends the fit by this
+            reports.shutdown()
+    return _model_of(fit)
+
+
+def _trainer(task: CrewTask, crew: Crew, directory: Path, reports: Queue) -> TorchTrainer:
+    return TorchTrainer(
+        _work,
+        train_loop_config={"task": task},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=crew.workers, use_gpu=crew.use_gpu, resources_per_worker={"CPU": crew.cpus_each}
+        ),
+        run_config=ray.train.RunConfig(
+            name=directory.name,
+            storage_path=str(directory.parent),
+            callbacks=[_Forward(reports)],
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
+        ),
+    )
+
+
+def _model_of(fit: Future[ray.train.Result]) -> CrewModel:
+    try:
+        model = fit.result().return_value
+    except ray.train.TrainingFailedError as error:
+        failures = getattr(error, "worker_failures", {})
+        if not failures:
+            raise
+        raise failures[min(failures)] from error
+    assert isinstance(model, CrewModel), "the first worker returns one"
+    return model
+
+
+class _Forward(ray.train.UserCallback):  # type: ignore[misc]
+    """In the controller of the crew: what the first worker reports goes to the process of the trial."""
+
+    def __init__(self, reports: Queue) -> None:
+        self._reports = reports
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+        self._reports.put((metrics[0]["step"], metrics[0]["loss"]))
+
+
+def _work(config: dict[str, CrewTask]) -> CrewModel | None:
+    """In each worker."""
+    task = config["task"]
+    context, checkpoint = ray.train.get_context(), ray.train.get_checkpoint()
+    peers = _Peers(context.get_world_rank(), context.get_world_size())
+    saved = None
+    if checkpoint is not None:
+        with checkpoint.as_directory() as folder:
+            saved = (Path(folder) / _STATE_FILE).read_bytes()
+    states: list[bytes] = []
+
+    def report(step: int, loss: float) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / _STATE_FILE).write_bytes(states.pop())
+            kept = ray.train.Checkpoint.from_directory(folder) if peers.number == 0 else None
+            ray.train.report({"step": step, "loss": loss}, checkpoint=kept)
+
+    run = Run(saved, states.append, peers)
+    family = cast(ResumableFamily, load_family(task.family))
+    fitted = family.fit(task.params, task.train, task.valid, task.seed, report, run)
+    if peers.number != 0:
+        return None
+    return CrewModel(fitted.to_onnx(), loss_of(fitted.predict(task.valid.x), task.valid))
+
+
+@dataclass(frozen=True)
+class _Peers:
+    """`training.runs.Peers` by torch.distributed."""
+
+    number: int
+    count: int
+
+    def join(self, network: Any) -> Any:
+        return prepare_model(network, move_to_device=False)
+
+    def agree(self, value: float) -> float:
+        told = [value]
+        torch.distributed.broadcast_object_list(told, src=0)
+        return told[0]

@@ -1,0 +1,63 @@
+"""How a fit is run: from where it goes on, where it saves itself, and with whom it shares its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Peers(Protocol):
+    """The workers that fit one model together, as one of them sees them."""
+
+    @property
+    def number(self) -> int:
+        """Of this worker, from 0."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Of all workers."""
+        ...
+
+    def join(self, network: Any) -> Any:
+        """A module that computes what `network` does; its gradients are the mean of those of all workers."""
+        ...
+
+    def agree(self, value: float) -> float:
+        """What the first worker says: all go on by the same number, or one would wait for the others."""
+        ...
+
+
+@dataclass(frozen=True)
+class Alone:
+    """One worker, which has nobody to ask."""
+
+    number: int = 0
+    count: int = 1
+
+    def join(self, network: Any) -> Any:
+        """The network itself."""
+        return network
+
+    def agree(self, value: float) -> float:
+        """As it is."""
+        return value
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `training.families.base.ResumableFamily.fit` takes more than other families.
+
+    Attributes:
+        saved: the state of an earlier fit with the same arguments, which is gone on with.
+        save: given the state after each epoch, just before it is reported.
+        peers: who takes a share of every batch.
+    """
+
+    saved: bytes | None = None
+    save: Callable[[bytes], None] | None = None
+    peers: Peers = Alone()
+
+
+ALONE = Run()
