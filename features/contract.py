@@ -92,9 +92,8 @@ class FieldSpec(_Frozen):
     @model_validator(mode="after")
     def _whole_period(self) -> Self:
         if self.period is not None and self.maximum - self.minimum != self.period:
-            raise ValueError(
-                f"{self.name}.period: got {self.period:g}, expected max - min, {self.maximum - self.minimum:g}"
-            )
+            expected = f"max - min, {self.maximum - self.minimum:g}"
+            raise ValueError(f"{self.name}.period: got {self.period:g}, expected {expected}")
         return self
 
     @property

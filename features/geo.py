@@ -28,7 +28,9 @@ def local_m(origin: FloatArray, place: FloatArray) -> FloatArray:
     east = np.cos(lat2) * np.sin(lon2 - lon1)
     north = np.sin(lat2 - lat1) + 2 * np.sin(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
     across = np.hypot(east, north)
-    angle = np.arctan2(across, np.sin(lat1) * np.sin(lat2) + np.cos(lat1) * np.cos(lat2) * np.cos(lon2 - lon1))
+    angle = np.arctan2(
+        across, np.sin(lat1) * np.sin(lat2) + np.cos(lat1) * np.cos(lat2) * np.cos(lon2 - lon1)
+    )
     # angle / sin(angle) -> 1 at the origin
     stretch = np.where(across > 0, angle / np.where(across > 0, across, 1.0), 1.0)
     return np.stack([east * stretch, north * stretch], axis=-1) * EARTH_RADIUS_M

@@ -9,14 +9,13 @@ from the traffic of one area learns its routes by them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.geo import axes, from_local, local_m, rotated, unrotated
-from features.sphere import EARTH_RADIUS_M
+from features.geo import from_local, local_m, rotated, unrotated
+from features.routes import WAVES, route_waves
 
 FloatArray = NDArray[np.float64]
 
@@ -33,11 +32,10 @@ _LOWEST_M, _LEAST = -500.0, 0.0
 _FIT_STEPS = 5
 # Added to speeds that errors are measured by, so that a vehicle at rest has a scale.
 _REST_MPS = 3.0
-_BEND = 0.1
+# What is learnt is linear up to a tenth of the way and grows with its logarithm beyond, so that the few who
+# turn back do not outweigh those who go on. A model that says more than `_MOST` is held there.
+_LINEAR_SHARE = 0.1
 _MOST = 10.0
-_WAVES = 24
-_WAVE_M = 120_000.0
-_WAVE_HEADING = 2.0
 
 _OF_STEPS = (
     "lag_s",  # distance along the course from where a constant velocity was, over the speed
@@ -63,7 +61,7 @@ _OF_WINDOWS = (
     "track_turn",  # of the reported track
     "unrest",  # how far all this is from a constant velocity
 )
-_FEATURES = (*_OF_STEPS, *_OF_WINDOWS, *(f"route_{number}" for number in range(_WAVES)))
+_FEATURES = (*_OF_STEPS, *_OF_WINDOWS, *(f"route_{number}" for number in range(WAVES)))
 
 
 class _Motion(NamedTuple):
@@ -79,7 +77,15 @@ class TrajectoryWorkload:
     """The `features.workload.Workload` and `Transform` of trajectory."""
 
     feature_names = _FEATURES
-    anchor_names = ("latitude", "longitude", "altitude_m", "altitude_known", "east_mps", "north_mps", "unrest")
+    anchor_names = (
+        "latitude",
+        "longitude",
+        "altitude_m",
+        "altitude_known",
+        "east_mps",
+        "north_mps",
+        "unrest",
+    )
     output_names = tuple(
         f"{what}_in_{time_s:g}_s" for time_s in HORIZONS_S for what in ("ahead", "left", "climb")
     )
@@ -110,14 +116,14 @@ class TrajectoryWorkload:
         return np.concatenate([seen, wide], axis=2)
 
     def encode_target(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
-        """(n, 4, 3) places -> (n, 12): ahead and to the left of a constant velocity, over it, and climb in m/s.
+        """(n, 4, 3) places -> (n, 12): ahead and to the left of a constant velocity, and climb in m/s.
 
         NaN stays NaN; the climb is NaN too where the altitude at the end of the window is not known.
         """
         where, reference, course, scale = _anchored(anchors)
         local = local_m(where[:, None], target[..., :2])
         away = rotated(local - reference[:, None] * HORIZONS_S[:, None], course[:, None])
-        away = np.arcsinh(away / (scale[:, None] * HORIZONS_S)[..., None] / _BEND)
+        away = np.arcsinh(away / (scale[:, None] * HORIZONS_S)[..., None] / _LINEAR_SHARE)
         climb = (target[..., 2] - anchors[:, None, 2]) / HORIZONS_S
         climb = np.where(anchors[:, None, 3] > 0, climb, np.nan)
         return np.concatenate([away, climb[..., None]], axis=2).reshape(len(target), -1)
@@ -126,7 +132,11 @@ class TrajectoryWorkload:
         """(n, 12) -> (n, 4, 3). The altitude is 0 where that at the end of the window is not known."""
         where, reference, course, scale = _anchored(anchors)
         said = encoded.reshape(len(encoded), len(HORIZONS_S), 3)
-        away = _BEND * np.sinh(np.clip(said[..., :2], -_MOST, _MOST)) * (scale[:, None] * HORIZONS_S)[..., None]
+        away = (
+            _LINEAR_SHARE
+            * np.sinh(np.clip(said[..., :2], -_MOST, _MOST))
+            * (scale[:, None] * HORIZONS_S)[..., None]
+        )
         local = unrotated(away, course[:, None]) + reference[:, None] * HORIZONS_S[:, None]
         climb = np.where(anchors[:, None, 3] > 0, said[..., 2] * HORIZONS_S, 0.0)
         return _places(where, local, anchors[:, None, 2] + climb)
@@ -174,7 +184,11 @@ def _motion(local: FloatArray, reported: FloatArray, known: NDArray[np.bool_]) -
 
 
 def _of_windows(
-    raw: FloatArray, local: FloatArray, motion: _Motion, altitude: FloatArray, altitude_known: NDArray[np.bool_]
+    raw: FloatArray,
+    local: FloatArray,
+    motion: _Motion,
+    altitude: FloatArray,
+    altitude_known: NDArray[np.bool_],
 ) -> FloatArray:
     """(n, windows' features), in the order of their names."""
     place = raw[:, -1, _PLACE]
@@ -197,28 +211,7 @@ def _of_windows(
         track_turn,
         unrest,
     )
-    return np.column_stack([*columns, _route(place, motion.course)])
-
-
-def _route(place: FloatArray, course: FloatArray) -> FloatArray:
-    """Waves over place and heading (n, `_WAVES`): random Fourier features.
-
-    Source: Rahimi and Recht (2007), "Random features for large-scale kernel machines". In Earth-fixed axes,
-    so that nothing happens at the poles or the antimeridian.
-    """
-    up, east, north = axes(place)
-    heading = course[:, :1] * east + course[:, 1:] * north
-    directions, phases = _waves()
-    seen = np.concatenate([up * (EARTH_RADIUS_M / _WAVE_M), heading * _WAVE_HEADING], axis=1)
-    # sums of each row by itself: a matrix product depends on the batch
-    return np.cos((seen[:, :, None] * directions).sum(axis=1) + phases)
-
-
-@lru_cache(maxsize=1)
-def _waves() -> tuple[FloatArray, FloatArray]:
-    """Directions (6, `_WAVES`) and phases; of numpy's legacy generator, whose numbers never change."""
-    random = np.random.RandomState(1)
-    return random.normal(size=(6, _WAVES)), random.uniform(0, 2 * np.pi, _WAVES)
+    return np.column_stack([*columns, route_waves(place, motion.course)])
 
 
 def _slope(local: FloatArray) -> FloatArray:

@@ -17,7 +17,14 @@ FloatArray = NDArray[np.float64]
 # How long a vehicle is followed, in s.
 LIFE_S = 2400.0
 # Of the vehicles that are drawn.
-_KINDS_SHARE = {"cruise": 0.32, "departure": 0.22, "approach": 0.24, "hold": 0.02, "light": 0.05, "ship": 0.15}
+_KINDS_SHARE = {
+    "cruise": 0.32,
+    "departure": 0.22,
+    "approach": 0.24,
+    "hold": 0.02,
+    "light": 0.05,
+    "ship": 0.15,
+}
 
 
 @dataclass(frozen=True)
@@ -173,7 +180,9 @@ def _airliner(
     # a turn of bank b at speed v turns by g tan(b) / v; below 130 m/s that is the standard rate or less
     turn = np.radians(random.uniform(0.8, 1.3) if fast else random.uniform(1.4, 2.6))
     wind = _wind(random, 6)
-    return Plan(kind, tuple(legs), turn, random.uniform(0.15, 0.5), climb_mps, wind, 3.0, 1.5, lively_s, lands)
+    return Plan(
+        kind, tuple(legs), turn, random.uniform(0.15, 0.5), climb_mps, wind, 3.0, 1.5, lively_s, lands
+    )
 
 
 def _starts(random: np.random.Generator, mean_s: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""What receivers make of moving vehicles: a sample every 10 s, noise, steps of the last digit, what is missing.
+"""What receivers make of vehicles: a sample every 10 s, noise, the last digit, what is missing.
 
 ADS-B sends altitudes in steps of 25 ft, velocities in knots and climbs in steps of 64 ft/min (RTCA DO-260B);
 receivers stamp positions up to half a second wrong, and hold velocities for some seconds.

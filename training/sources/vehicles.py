@@ -1,4 +1,4 @@
-"""Made-up aircraft and ships, all over the world: short pieces of what each does, as a receiver would have them.
+"""Made-up aircraft and ships, all over the world: short pieces of what each does, as received.
 
 The pieces are short and many, each at a place and with a heading of its own, so that a model learns how
 vehicles move and not where. `path` takes recorded tracks in place of the generator.
@@ -42,7 +42,9 @@ class GeneratedVehicles:
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
         """See `training.sources.base.Source`."""
         batches = [range(i, min(i + _BATCH, self.vehicles)) for i in range(0, self.vehicles, _BATCH)]
-        return pd.concat(mapper(partial(draw, self.contract, self.seed), batches, progress), ignore_index=True)
+        return pd.concat(
+            mapper(partial(draw, self.contract, self.seed), batches, progress), ignore_index=True
+        )
 
 
 def make_source(
@@ -61,7 +63,8 @@ def draw(contract: Contract, seed: int, vehicles: range) -> pd.DataFrame:
     for row, (number, plan) in enumerate(zip(vehicles, plans, strict=True)):
         for piece in range(_PIECES):
             table = _piece(contract, motion, row, _first(motion, row, plan, random), random)
-            tables.append(table.assign(**{contract.entity: f"{plan.kind}-{number}", LOG: piece}))
+            table[contract.entity], table[LOG] = f"{plan.kind}-{number}", piece
+            tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -79,12 +82,12 @@ def _piece(
     assert isinstance(contract.target, PathTarget)
     steps = np.arange(first, min(first + int(_PIECE_S / STEP_S), STEPS), int(SAMPLE_S / STEP_S))
     origin, turned = _origin(random), _turned(random.uniform(0, 2 * np.pi))
-    local = (motion.local_m[row] - motion.local_m[row, first]) @ turned
+    local: FloatArray = (motion.local_m[row] - motion.local_m[row, first]) @ turned
     start_s = float(random.integers(_EARLIEST_S, _LATEST_S))
     heard = hear(
         start_s + (steps - first) * STEP_S,
         local[steps],
-        motion.velocity_mps[row, steps] @ turned,
+        np.asarray(motion.velocity_mps[row, steps] @ turned, np.float64),
         motion.altitude_m[row, steps],
         motion.climb_mps[row, steps],
         random,
