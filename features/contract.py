@@ -60,6 +60,9 @@ class FieldSpec(_Frozen):
     maximum: float = Field(alias="max")
     description: str = ""
     fill: Fill | None = None
+    period: float | None = Field(
+        default=None, gt=0, description="of an angle: values that differ by it are the same"
+    )
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -84,6 +87,13 @@ class FieldSpec(_Frozen):
             raise ValueError(f"{self.name}.categories: got {got}, expected at least two, all different")
         if (self.minimum, self.maximum) != (0, len(self.categories) - 1) or self.fill:
             raise ValueError(f"{self.name}: a category has no min, max or fill")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_period(self) -> Self:
+        if self.period is not None and self.maximum - self.minimum != self.period:
+            expected = f"max - min, {self.maximum - self.minimum:g}"
+            raise ValueError(f"{self.name}.period: got {self.period:g}, expected {expected}")
         return self
 
     @property

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from features.contract import Contract, Fill
+from features.contract import Contract, FieldSpec, Fill
 from features.errors import FieldError
 from features.window_spec import ROUNDING_STEPS, GridWindow, PointWindow
 
@@ -66,7 +66,7 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
         series = used[:, column]
         present = np.isfinite(series)
         if present.any():
-            values[:, column] = np.interp(steps_s, used_times[present], series[present])
+            values[:, column] = _between(field_spec, steps_s, used_times[present], series[present])
             if not present.all():
                 filled[field_spec.name] = int((~present).sum())
         else:
@@ -77,12 +77,23 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
     return Window(end_s, values, filled)
 
 
+<<<<<<< HEAD
+def _between(spec: FieldSpec, steps_s: FloatArray, times: FloatArray, series: FloatArray) -> FloatArray:
+    """Values at the steps; of an angle along the shorter way from sample to sample."""
+    if spec.period is None:
+        return np.interp(steps_s, times, series)
+    values = np.interp(steps_s, times, np.unwrap(series, period=spec.period))
+    turned = (values < spec.minimum) | (values > spec.maximum)
+    values[turned] = spec.minimum + (values[turned] - spec.minimum) % spec.period
+    return values
+=======
 def needed_samples(contract: Contract, samples: FloatArray) -> FloatArray:
     """Of (n, fields) samples with increasing times, those that the window at the last one can need."""
     spec = contract.window
     assert spec is not None, "a tabular contract has no windows"
     times = samples[:, contract.field_names.index(spec.time)]
     return samples[spec.first_needed(times.tolist()) :]
+>>>>>>> main
 
 
 def _on_grid(spec: GridWindow, times: FloatArray) -> tuple[int, FloatArray]:

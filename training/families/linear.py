@@ -18,6 +18,7 @@ from training.losses import loss_of
 # Products of inputs beyond this many standard deviations would run away.
 _CLIP = 3.0
 _ROUNDS = 8
+_MOST_PRODUCTS = 4000
 
 Rows = slice | NDArray[np.bool_]
 
@@ -140,9 +141,14 @@ def _fit_robustly(
 
 
 def expand(x: NDArray[np.float32], products: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Pairs (2, k) of flat inputs, none without `products`; the clipped inputs with their products."""
+    """Pairs (2, k) of flat inputs, none without `products`; the clipped inputs with their products.
+
+    Of a long sequence only the inputs of the last step are paired: the columns would fill the memory.
+    """
     inputs = flat(x)
-    pairs = np.array(np.triu_indices(inputs.shape[1] if products else 0), dtype=np.int64)
+    width = inputs.shape[1]
+    first = width - x.shape[-1] if width * (width + 1) // 2 > _MOST_PRODUCTS else 0
+    pairs = np.array(np.triu_indices(width - first if products else 0), dtype=np.int64) + first
     return pairs, _with_products(inputs, pairs)
 
 
