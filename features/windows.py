@@ -77,7 +77,6 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
     return Window(end_s, values, filled)
 
 
-<<<<<<< HEAD
 def _between(spec: FieldSpec, steps_s: FloatArray, times: FloatArray, series: FloatArray) -> FloatArray:
     """Values at the steps; of an angle along the shorter way from sample to sample."""
     if spec.period is None:
@@ -86,14 +85,14 @@ def _between(spec: FieldSpec, steps_s: FloatArray, times: FloatArray, series: Fl
     turned = (values < spec.minimum) | (values > spec.maximum)
     values[turned] = spec.minimum + (values[turned] - spec.minimum) % spec.period
     return values
-=======
+
+
 def needed_samples(contract: Contract, samples: FloatArray) -> FloatArray:
     """Of (n, fields) samples with increasing times, those that the window at the last one can need."""
     spec = contract.window
     assert spec is not None, "a tabular contract has no windows"
     times = samples[:, contract.field_names.index(spec.time)]
     return samples[spec.first_needed(times.tolist()) :]
->>>>>>> main
 
 
 def _on_grid(spec: GridWindow, times: FloatArray) -> tuple[int, FloatArray]:
