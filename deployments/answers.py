@@ -54,6 +54,7 @@ def render(contract: Contract, prediction: Prediction) -> dict[str, Any]:
         "prediction": row.prediction,
         **({region: row.region} if region else {}),
         "coverage": row.coverage,
+        "outlier_score": row.outlier_score,
         "arm": prediction.arm,
         "model_version": prediction.version.model_version,
         "bundle": prediction.version.bundle,

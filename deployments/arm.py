@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deployments.routing import ArmVersion
 from deployments.scaler import ScaledBatch
 from deployments.versioned import ReplicaOptions, VersionedReplica
@@ -18,11 +21,12 @@ class MixedVersions(RuntimeError):
 
 @dataclass(frozen=True)
 class PredictedBatch:
-    """Predictions, the version that made them and the nominal coverage of their regions."""
+    """Predictions, the version that made them, the nominal coverage of their regions, outlier scores (n,)."""
 
     bundle: str
     predicted: Predicted
     coverage: float
+    outlier_score: NDArray[np.float64]
 
 
 class Arm(VersionedReplica[ArmRuntime]):
@@ -39,10 +43,12 @@ class Arm(VersionedReplica[ArmRuntime]):
         """
         if batch.bundle != version.bundle:
             raise MixedVersions(f"rows scaled for {batch.bundle} reached {version.bundle}")
-        rows = len(batch.scaled.matrix)
-        return await self.run(
-            version, rows, lambda arm: PredictedBatch(version.bundle, arm.predict(batch.scaled), arm.coverage)
-        )
+
+        def compute(arm: ArmRuntime) -> PredictedBatch:
+            predicted = arm.predict(batch.scaled)
+            return PredictedBatch(version.bundle, predicted, arm.coverage, batch.outlier_score)
+
+        return await self.run(version, len(batch.scaled.matrix), compute)
 
 
 def start_arm(bundle: Bundle) -> ArmRuntime:

@@ -57,13 +57,18 @@ class Blender:
         blend = self._task.blend(parts, np.array(list(shares.values())))
         rows = self._task.rows(blend, min(rows[0].coverage for rows in said))
         return [
-            Blended(row, _journalled(version, shares, by_member))
+            Blended(row._replace(outlier_score=_farthest(by_member)), _journalled(version, shares, by_member))
             for row, *by_member in zip(rows, *said, strict=True)
         ]
 
     def _predicted(self, rows: Sequence[Row]) -> Predicted:
         arrays = [self._task.of_row(row) for row in rows]
         return Predicted({name: np.stack([one[name] for one in arrays]) for name in arrays[0]})
+
+
+def _farthest(rows: Sequence[Row]) -> float | None:
+    """Of what members say: where one of them guesses, so does the blend."""
+    return max((row.outlier_score for row in rows if row.outlier_score is not None), default=None)
 
 
 def _journalled(
@@ -77,6 +82,7 @@ def _journalled(
             "prediction": row.prediction,
             "interval": row.region,
             "coverage": row.coverage,
+            "outlier_score": row.outlier_score,
         }
         for (arm, member), row in zip(version.members, rows, strict=True)
     }

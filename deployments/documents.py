@@ -49,6 +49,13 @@ def prediction_schema(contract: Contract) -> dict[str, Any]:
         "id": {**id_schema(contract), "description": "yours; send the truth back under it"},
         **contract.target.answer_schema(),
         "coverage": {"type": "number", "description": "nominal share of truths inside such regions"},
+        "outlier_score": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "description": "share of a sample of the training data that is more usual than this instance; "
+            "1: outside of all of it, the model was taught nothing like it",
+        },
         "arm": {"type": "string"},
         "model_version": {"type": "string"},
         "bundle": {"type": "string", "description": "content hash of the model that answered"},

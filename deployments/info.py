@@ -21,6 +21,8 @@ class ArmInfo(BaseModel):
     metrics: dict[str, float]
     baselines: dict[str, dict[str, float]]
     breaker: str
+    predictions: int = Field(description="answers of this replica of the router since it started")
+    outliers: int = Field(description="of them, about instances outside of all of the reference")
 
 
 class MemberInfo(BaseModel):
@@ -39,6 +41,8 @@ class EnsembleInfo(BaseModel):
     window: int
     min_truths: int
     breaker: str
+    predictions: int = Field(description="as for an arm")
+    outliers: int = Field(description="as for an arm; a member that says so is enough")
 
 
 class Info(BaseModel):
@@ -68,6 +72,8 @@ def info_of(service: Service) -> Info:
             metrics=card.metrics,
             baselines=card.baselines,
             breaker=service.breaker_state(arm),
+            predictions=service.counts.predictions[arm],
+            outliers=service.counts.outliers[arm],
         )
         for arm, (version, card) in service.cards().items()
     }
@@ -93,6 +99,8 @@ def _ensembles(service: Service) -> dict[str, EnsembleInfo]:
             window=version.settings.window,
             min_truths=version.settings.min_truths,
             breaker=service.breaker_state(name),
+            predictions=service.counts.predictions[name],
+            outliers=service.counts.outliers[name],
         )
         for name, (version, shares) in service.ensembles().items()
     }

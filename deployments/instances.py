@@ -18,6 +18,7 @@ from ulid import ULID
 from deployments.errors import TooLarge
 from deployments.ids import Name, id_type
 from deployments.invalid import translate
+from deployments.samples import completed, with_samples
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from features.windows import cut_window
@@ -28,6 +29,25 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Sent:
+    """One instance as it was sent: its members are checked, its window is not cut.
+
+    Attributes:
+        parsed: the contract's request model.
+        payload: the same as JSON.
+        id: the sender's as text, or a new ULID.
+        entity: value of the contract's entity field.
+        samples: (n, fields), NaN where nothing was sent; None of a table row.
+    """
+
+    parsed: Any
+    payload: bytes
+    id: str
+    entity: str
+    samples: FloatArray | None
+
+
+@dataclass(frozen=True)
 class Instance:
     """One checked instance.
 
@@ -35,7 +55,7 @@ class Instance:
         id: the sender's as text, or a new ULID; the journal's key.
         entity: value of the contract's entity field.
         raw: contract.raw_shape, fills done.
-        payload: what was sent, as JSON.
+        payload: what was sent, as JSON, with the samples that completed it.
         filled: values filled by rule, by field; only fields with any.
         number: the id, where the sender wrote it as a number.
     """
@@ -78,11 +98,19 @@ class InstanceParser:
                 samples make no window.
             SchemaVersionError: the sender has another version of the contract.
         """
+        return self.finish(self.read(body))
+
+    def read(self, body: bytes) -> Sent:
+        """The instance in the body of a request, for `finish`.
+
+        Raises:
+            InvalidInput: as `parse_instance`, but for a window that cannot be cut.
+        """
         try:
             parsed = self.model.model_validate_json(body)
         except ValidationError as error:
             raise translate(self._contract, error) from None
-        return self._instance(parsed, body)
+        return self._sent(parsed, body)
 
     def parse_batch(self, body: bytes) -> list[Instance]:
         """The instances of `{"instances": [...]}` in their order; one that is wrong refuses them all.
@@ -102,9 +130,8 @@ class InstanceParser:
         ids = set()
         for index, one in enumerate(parsed):
             try:
-                instance = self._instance(
-                    one, one.model_dump_json(by_alias=True, exclude_unset=True).encode()
-                )
+                payload = one.model_dump_json(by_alias=True, exclude_unset=True).encode()
+                instance = self.finish(self._sent(one, payload))
             except FieldError as error:
                 raise FieldError(f"instances[{index}].{error.field}", error.value, error.expected) from None
             if instance.id in ids:
@@ -115,21 +142,38 @@ class InstanceParser:
             instances.append(instance)
         return instances
 
-    def _instance(self, parsed: Any, payload: bytes) -> Instance:
-        id_ = self._new_id() if parsed.id is None else str(parsed.id)
-        entity = (
-            id_
-            if self._contract.entity == "id"
-            else "/".join(getattr(parsed, name) for name in self._entity_members)
-        )
-        if self._contract.window is None:
-            raw, filled = _filled_row(self._contract, self._values(parsed))
+    def finish(self, sent: Sent, earlier: FloatArray | None = None) -> Instance:
+        """Cut the window.
+
+        Args:
+            sent: as `read` gave it.
+            earlier: (m, fields), samples of the same entity from before, which stand in where those that
+                were sent are too few. The payload holds them then, so that the answer can be found again.
+
+        Raises:
+            FieldError: too few, or too far apart.
+        """
+        payload = sent.payload
+        if sent.samples is None:
+            raw, filled = _filled_row(self._contract, self._values(sent.parsed))
         else:
+            samples = completed(self._contract, earlier, sent.samples)
+            window = cut_window(self._contract, samples)
+            if len(samples) > len(sent.samples):
+                payload = with_samples(self._contract, samples[: -len(sent.samples)], payload)
+            raw, filled = window.values, window.filled
+        number = sent.parsed.id if isinstance(sent.parsed.id, int) else None
+        return Instance(sent.id, sent.entity, raw, payload, filled, number)
+
+    def _sent(self, parsed: Any, payload: bytes) -> Sent:
+        id_ = self._new_id() if parsed.id is None else str(parsed.id)
+        members = (getattr(parsed, name) for name in self._entity_members)
+        entity = id_ if self._contract.entity == "id" else "/".join(members)
+        samples = None
+        if self._contract.window is not None:
             # None becomes NaN, which is what `cut_window` takes for "not sent"
             samples = np.array([self._values(sample) for sample in parsed.samples], dtype=np.float64)
-            window = cut_window(self._contract, samples)
-            raw, filled = window.values, window.filled
-        return Instance(id_, entity, raw, payload, filled, parsed.id if isinstance(parsed.id, int) else None)
+        return Sent(parsed, payload, id_, entity, samples)
 
 
 def stack(instances: Sequence[Instance]) -> FloatArray:

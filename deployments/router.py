@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ray import serve
 from ray.serve.handle import DeploymentHandle
+from ray.util.metrics import Counter
 from starlette.types import ASGIApp
 
 from deployments.api import build_api
@@ -18,6 +19,7 @@ from deployments.arm import PredictedBatch
 from deployments.auth import KeyGuard
 from deployments.logs import configure_log_file
 from deployments.model_cache import BundleCache
+from deployments.outlier_counts import CountsExport
 from deployments.predictor import DownstreamError
 from deployments.routing import ArmVersion
 from deployments.service import Service
@@ -29,6 +31,8 @@ from training.tasks.base import Row, Task
 from training.tasks.factory import task_of
 
 log = logging.getLogger(__name__)
+
+EXPORT_PERIOD_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class ServeDownstream:
             raise DownstreamError(f"{arm} {version.model_version}: {_last_line(error)}") from error
         if answer.bundle != version.bundle:
             raise DownstreamError(f"{arm}: asked for {version.bundle}, answered by {answer.bundle}")
-        return self.task.rows(answer.predicted, answer.coverage)
+        return Row.scored(self.task.rows(answer.predicted, answer.coverage), answer.outlier_score)
 
 
 @serve.ingress()
@@ -78,6 +82,7 @@ class Router:
             BundleCache(options.cache, contract),
         )
         self._following = asyncio.create_task(self.service.follow())
+        self._exporting = asyncio.create_task(_export(self.service))
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
@@ -101,7 +106,22 @@ class Router:
     async def __del__(self) -> None:
         """Serve awaits this when it stops the replica."""
         self._following.cancel()
+        self._exporting.cancel()
         await self.service.close()
+
+
+async def _export(service: Service) -> None:
+    """What Prometheus is told, for ever."""
+    tags = ("workload", "arm")
+    counts = CountsExport(
+        service.contract.workload,
+        service.counts,
+        Counter("raysonde_predictions", "Instances answered.", tags),
+        Counter("raysonde_outliers", "Of them, those farther out than all of the reference.", tags),
+    )
+    while True:
+        counts.export()
+        await asyncio.sleep(EXPORT_PERIOD_S)
 
 
 def _last_line(error: Exception) -> str:

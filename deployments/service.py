@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,17 @@ from deployments.answers import Prediction, render
 from deployments.blender import Blender
 from deployments.errors import Unavailable
 from deployments.feedback import FeedbackParser
-from deployments.instances import InstanceParser
+from deployments.history import MAX_ENTITIES, History
+from deployments.instances import Instance, InstanceParser
 from deployments.judge import Judge
 from deployments.model_cache import BundleCache
+from deployments.outlier_counts import OutlierCounts
 from deployments.predictor import Answered, Downstream, DownstreamError, Predictor
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
 from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable, Truth
 from features.contract import Contract
+from features.windows import check_times
 from features.workload import load_workload
 from training.bundle import Card
 from training.tasks.factory import task_of
@@ -63,8 +67,10 @@ class Service:
         self._cache = cache
         self._now = now
         self._journal = JournalWriter(store)
+        self._history = self._make_history()
         task = task_of(contract, load_workload(contract))
         self.errors = RollingErrors()
+        self.counts = OutlierCounts()
         self._blender = Blender(downstream, task, self.errors)
         self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
         self._predictor = Predictor(contract.workload, self._blender, self._record)
@@ -86,7 +92,7 @@ class Service:
 
     async def predict(self, body: bytes, requested_arm: str | None) -> Prediction:
         """Answer one instance; see `InstanceParser` and `Predictor.predict` for what is raised."""
-        return await self._predictor.predict(self.instances.parse_instance(body), requested_arm)
+        return await self._predictor.predict(await self._instance(body), requested_arm)
 
     async def predict_batch(self, body: bytes, requested_arm: str | None) -> list[Prediction]:
         """Answer many in order. Parsing 10,000 takes seconds, so it leaves the event loop to others."""
@@ -163,6 +169,27 @@ class Service:
         """Write what waits."""
         await self._journal.close()
 
+    def _make_history(self) -> History | None:
+        window = self.contract.window
+        if window is None or not window.keep_history:
+            return None
+        exchange = partial(
+            self._store.exchange_samples,
+            self.contract.workload,
+            time_column=self.contract.field_names.index(window.time),
+            most_samples=window.kept_samples,
+            most_entities=MAX_ENTITIES,
+        )
+        return History(self.contract, exchange)
+
+    async def _instance(self, body: bytes) -> Instance:
+        """The instance in a body, completed by samples that were sent before where those are kept."""
+        sent = self.instances.read(body)
+        if self._history is None or sent.samples is None:
+            return self.instances.finish(sent)
+        check_times(self.contract, sent.samples)
+        return self.instances.finish(sent, await self._history.exchange(sent.entity, sent.samples))
+
     async def _prove(self, arm: str, version: ArmVersion) -> None:
         """One call through scaler and arm, so that ready means that it answers. Not journalled."""
         bundle = await asyncio.to_thread(self._cache.fetch, version.bundle, version.source)
@@ -209,8 +236,10 @@ class Service:
             filled=instance.filled,
             payload=instance.payload.decode(),
             members=prediction.members,
+            outlier_score=prediction.row.outlier_score,
         )
         self._journal.add(row)
+        self.counts.add(row.arm, row.outlier_score)
         log.info(
             "predicted",
             extra={

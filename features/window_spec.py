@@ -6,9 +6,14 @@ tracks whose points come one by one, seconds apart.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+# Rounding of times, in grid steps: 1e-9 s at 20 Hz, and more than Unix seconds lose at a sample an hour.
+ROUNDING_STEPS = 2e-8
 
 
 class _Window(BaseModel):
@@ -19,6 +24,14 @@ class _Window(BaseModel):
     time: str = Field(description="the field that holds the time in seconds")
     max_gap_s: float = Field(gt=0, description="two samples further apart than this break a window")
     max_samples: int = Field(default=4096, gt=1, description="most samples in one instance")
+    keep_history: bool = Field(
+        default=False,
+        description="whether samples are kept, so that a later instance may bring only new ones",
+    )
+
+    @property
+    def _now_or_before(self) -> str:
+        return ", sent now or before" if self.keep_history else ""
 
 
 class GridWindow(_Window):
@@ -39,12 +52,25 @@ class GridWindow(_Window):
     @property
     def min_samples(self) -> int:
         """Fewer samples than these are refused before anything else is looked at."""
-        return 2
+        return 1 if self.keep_history else 2
+
+    @property
+    def kept_samples(self) -> int:
+        """How many samples of an entity are kept; at more than four a step a window is never completed."""
+        return 4 * self.steps
 
     @property
     def samples_text(self) -> str:
         """What an instance holds, in words."""
-        return f"the last {self.length_s:g} s or more"
+        return f"the last {self.length_s:g} s or more{self._now_or_before}"
+
+    def first_needed(self, times: Sequence[float]) -> int:
+        """The first of these increasing times that a window at the last one, or later, can need.
+
+        It is the last sample at or before the first grid point.
+        """
+        start_s = times[-1] - (self.steps - 1) / self.rate_hz
+        return max(bisect_left(times, start_s + ROUNDING_STEPS / self.rate_hz) - 1, 0)
 
 
 class PointWindow(_Window):
@@ -69,9 +95,19 @@ class PointWindow(_Window):
         return 1
 
     @property
+    def kept_samples(self) -> int:
+        """How many samples of an entity are kept: some may turn out to be late, or wrong."""
+        return 2 * self.points
+
+    @property
     def samples_text(self) -> str:
         """What an instance holds, in words."""
-        return f"at least {self.points} points, each within {self.max_gap_s:g} s of the one before"
+        each = f"each within {self.max_gap_s:g} s of the one before"
+        return f"at least {self.points} points, {each}{self._now_or_before}"
+
+    def first_needed(self, times: Sequence[float]) -> int:
+        """The first of these increasing times that a window at the last one, or later, can need."""
+        return max(len(times) - self.points, 0)
 
 
 def _form(given: Any) -> str:

@@ -17,12 +17,9 @@ from numpy.typing import NDArray
 
 from features.contract import Contract, FieldSpec, Fill
 from features.errors import FieldError
-from features.window_spec import GridWindow, PointWindow, WindowSpec
+from features.window_spec import ROUNDING_STEPS, GridWindow, PointWindow
 
 FloatArray = NDArray[np.float64]
-
-# Rounding of times, in grid steps: 1e-9 s at 20 Hz, and more than Unix seconds lose at a sample an hour.
-_ROUNDING_STEPS = 2e-8
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,7 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
     spec = contract.window
     assert spec is not None, "a tabular contract has no windows"
     time_column = contract.field_names.index(spec.time)
-    times = samples[:, time_column]
-    _check_increasing(times, spec)
+    times = check_times(contract, samples)
     if isinstance(spec, PointWindow):
         first = _first_point(spec, times)
         steps_s = times[first:]
@@ -91,6 +87,14 @@ def _between(spec: FieldSpec, steps_s: FloatArray, times: FloatArray, series: Fl
     return values
 
 
+def needed_samples(contract: Contract, samples: FloatArray) -> FloatArray:
+    """Of (n, fields) samples with increasing times, those that the window at the last one can need."""
+    spec = contract.window
+    assert spec is not None, "a tabular contract has no windows"
+    times = samples[:, contract.field_names.index(spec.time)]
+    return samples[spec.first_needed(times.tolist()) :]
+
+
 def _on_grid(spec: GridWindow, times: FloatArray) -> tuple[int, FloatArray]:
     """The first sample that matters to the window, and the grid (steps,)."""
     end_s = float(times[-1])
@@ -104,7 +108,7 @@ def _on_grid(spec: GridWindow, times: FloatArray) -> tuple[int, FloatArray]:
             "samples", f"{span:.3f} s of samples", f"at least {end_s - grid[0]:.2f} s of samples"
         )
     gaps = np.diff(used_times)
-    if gaps.size and gaps.max() > spec.max_gap_s + _ROUNDING_STEPS / spec.rate_hz:
+    if gaps.size and gaps.max() > spec.max_gap_s + ROUNDING_STEPS / spec.rate_hz:
         at = int(gaps.argmax())
         raise FieldError(
             f"samples[{first + at + 1}].{spec.time}",
@@ -124,17 +128,23 @@ def _first_point(spec: PointWindow, times: FloatArray) -> int:
     return len(times) - spec.points
 
 
-def _check_increasing(times: FloatArray, spec: WindowSpec) -> None:
+def check_times(contract: Contract, samples: FloatArray) -> FloatArray:
+    """(n,) times of (n, fields) samples.
+
+    Raises:
+        FieldError: too few to look at, or not increasing.
+    """
+    spec = contract.window
+    assert spec is not None, "a tabular contract has no windows"
+    times = samples[:, contract.field_names.index(spec.time)]
     if times.size < spec.min_samples:
         raise FieldError("samples", f"{times.size} samples", f"at least {spec.min_samples} samples")
     steps = np.diff(times)
     if not (steps > 0).all():
         at = int((steps <= 0).argmax()) + 1
-        raise FieldError(
-            f"samples[{at}].{spec.time}",
-            float(times[at]),
-            f"a time after {times[at - 1]:.12g} s, the one before",
-        )
+        expected = f"a time after {times[at - 1]:.12g} s, the one before"
+        raise FieldError(f"samples[{at}].{spec.time}", float(times[at]), expected)
+    return np.asarray(times)
 
 
 def _fill(fill: Fill | None, contract: Contract, values: FloatArray) -> FloatArray:
@@ -212,7 +222,7 @@ class Windower:
         self.counts.accepted += 1
         self._times.append(time_s)
         self._rows.append(row)
-        self._forget(time_s)
+        self._forget()
         return self._window_if_due(time_s)
 
     def samples(self) -> FloatArray:
@@ -229,17 +239,11 @@ class Windower:
             self._times.insert(position, time_s)
             self._rows.insert(position, row)
 
-    def _forget(self, now_s: float) -> None:
-        """Drop what no later window can see: all before the last sample at or before its first grid point."""
-        if isinstance(self._spec, PointWindow):
-            del self._times[: -self._spec.points]
-            del self._rows[: -self._spec.points]
-            return
-        start_s = now_s - (self._spec.steps - 1) / self._spec.rate_hz
-        rounding_s = _ROUNDING_STEPS / self._spec.rate_hz
-        keep = max(bisect_left(self._times, start_s + rounding_s) - 1, 0)
-        del self._times[:keep]
-        del self._rows[:keep]
+    def _forget(self) -> None:
+        """Drop what no later window can see."""
+        first = self._spec.first_needed(self._times)
+        del self._times[:first]
+        del self._rows[:first]
 
     def _window_if_due(self, time_s: float) -> Window | None:
         stride = None

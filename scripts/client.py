@@ -98,7 +98,12 @@ class Prediction:
         """From the JSON of an answer."""
         return cls(
             id=body["id"],
-            row=Row(body["prediction"], body.get(target.region, {}), body["coverage"]),
+            row=Row(
+                body["prediction"],
+                body.get(target.region, {}),
+                body["coverage"],
+                body.get("outlier_score"),
+            ),
             arm=body["arm"],
             model_version=body["model_version"],
             bundle=body["bundle"],

@@ -7,6 +7,7 @@ them for offline use, so both give the same numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from features.workload import Workload, anchors_of, load_workload
 from training.bundle import Bundle, BundleParts
 from training.errors import ForeignBundle, GoldenMismatch, MalformedBundle
+from training.outliers import OutlierScorer
 from training.tasks.base import Predicted, Task
 from training.tasks.factory import task_of
 
@@ -65,6 +67,11 @@ class ScalerRuntime:
         if raw.shape[1:] != shape:
             raise ValueError(f"raw: got shape {raw.shape}, expected (n, {', '.join(map(str, shape))})")
         return scale(self._bundle, self._workload, self._workload.features(raw))
+
+    @cached_property
+    def outliers(self) -> OutlierScorer:
+        """Fitted to the bundle's reference, in milliseconds, when it is first asked for."""
+        return OutlierScorer(self._bundle.scaler.transform(self._bundle.reference.features))
 
     def check_golden(self) -> None:
         """Raise GoldenMismatch unless the golden instances give the features that they were stored with."""

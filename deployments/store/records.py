@@ -27,6 +27,7 @@ class PredictionRow:
         filled: values filled by rule, by field.
         payload: the instance as JSON text.
         members: what the members of an ensemble said, by arm; None where one model answered.
+        outlier_score: how far out the instance lies, in [0, 1], see `training.outliers`.
     """
 
     workload: str
@@ -47,6 +48,7 @@ class PredictionRow:
     payload: str
     filled: dict[str, int] = field(default_factory=dict)
     members: dict[str, Any] | None = None
+    outlier_score: float | None = None
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ predictions = Table(
     Column("filled", JSON, nullable=False),
     Column("payload", Text, nullable=False),
     Column("members", JSON(none_as_null=True)),
+    Column("outlier_score", Float),
     UniqueConstraint("workload", "id"),
     Index("predictions_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,
@@ -130,6 +131,17 @@ routing = Table(
     Column("policy", JSON(none_as_null=True)),
     Column("arms", JSON, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+)
+
+# The last samples of each entity of the workloads that keep them.
+histories = Table(
+    "histories",
+    metadata,
+    Column("workload", String(64), primary_key=True),
+    Column("entity", String(260), primary_key=True),
+    Column("samples", JSON, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("histories_by_age", "workload", "updated_at"),
 )
 
 acts = Table(

@@ -15,9 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, insert, select
 
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.samples import Samples
 from deployments.store import engine as db
+from deployments.store import histories, routes
 from deployments.store import judged as judging
-from deployments.store import routes
 from deployments.store.records import (
     Act,
     FeedbackCounts,
@@ -92,6 +93,27 @@ class Store:
                 connection.execute(insert(repeated_truths), repeated)
             joined = _join(connection, workload, [row["id"] for row in new])
         return FeedbackCounts(accepted=joined, duplicate=len(repeated), unmatched=len(new) - joined)
+
+    def exchange_samples(
+        self,
+        workload: str,
+        items: Sequence[tuple[str, Samples]],
+        *,
+        time_column: int,
+        most_samples: int,
+        most_entities: int,
+    ) -> list[Samples]:
+        """Keep samples of entities, and tell what was kept of each before; see `histories.exchange`."""
+        with db.writing(self._engine) as connection:
+            return histories.exchange(
+                connection,
+                workload,
+                items,
+                time_column=time_column,
+                most_samples=most_samples,
+                most_entities=most_entities,
+                now=self._clock(),
+            )
 
     def predictions(
         self, workload: str, after: int = 0, limit: int = 1000

@@ -40,8 +40,9 @@ class LocalDownstream:
         if arm in self.down:
             raise DownstreamError(f"{arm} is down")
         model = load_model(self._cache.fetch(version.bundle, version.source))
-        found = model.predict(raw)
-        return model.arm.task.rows(found, model.arm.coverage)
+        scaled = model.scaler.transform(raw)
+        rows = model.arm.task.rows(model.arm.predict(scaled), model.arm.coverage)
+        return Row.scored(rows, model.scaler.outliers.score(scaled.matrix))
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@ async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
 async def test_an_answer_has_the_form_of_the_design(client: httpx.AsyncClient, system: LocalSystem) -> None:
     answer = (await client.post("/predict", json=body_of() | {"id": "mine"})).json()
     assert list(answer) == [
-        *("id", "prediction", "interval", "coverage", "arm", "model_version", "bundle", "schema_version"),
-        "fallback",
+        *("id", "prediction", "interval", "coverage", "outlier_score", "arm", "model_version", "bundle"),
+        *("schema_version", "fallback"),
     ]
     lower, upper = answer["interval"]["apogee_m"]
     assert lower < answer["prediction"]["apogee_m"] < upper

@@ -141,6 +141,7 @@ async def test_the_journal_tells_what_each_member_said(
             "prediction": one["prediction"],
             "interval": one["interval"],
             "coverage": 0.9,
+            "outlier_score": one["outlier_score"],
         }
         for one in (mlp, linear)
     }

@@ -85,7 +85,7 @@ def _piece(
     local: FloatArray = (motion.local_m[row] - motion.local_m[row, first]) @ turned
     start_s = float(random.integers(_EARLIEST_S, _LATEST_S))
     heard = hear(
-        start_s + (steps - first) * STEP_S,
+        (start_s + (steps - first) * STEP_S).astype(np.float64),
         local[steps],
         np.asarray(motion.velocity_mps[row, steps] @ turned, np.float64),
         motion.altitude_m[row, steps],

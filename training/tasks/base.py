@@ -48,11 +48,18 @@ class Row(NamedTuple):
         prediction: the member of that name.
         region: the member that says how sure it is, named by `Target.region`; empty where there is none.
         coverage: nominal share of truths inside regions like this one.
+        outlier_score: how far out the instance lies, see `training.outliers`; None where nobody looked.
     """
 
     prediction: dict[str, Any]
     region: dict[str, Any]
     coverage: float
+    outlier_score: float | None = None
+
+    @staticmethod
+    def scored(rows: Sequence[Row], scores: FloatArray) -> list[Row]:
+        """The rows with the score of each."""
+        return [Row(*row[:3], score) for row, score in zip(rows, scores.tolist(), strict=True)]
 
 
 class Task(Protocol):
