@@ -120,7 +120,10 @@ async def _export(service: Service) -> None:
         Counter("raysonde_outliers", "Of them, those farther out than all of the reference.", tags),
     )
     while True:
-        counts.export()
+        try:
+            counts.export()
+        except Exception:
+            log.exception("counts not exported", extra={"workload": service.contract.workload})
         await asyncio.sleep(EXPORT_PERIOD_S)
 
 

@@ -16,7 +16,9 @@ def instance_of(contract: Contract, instance_id: str, case: Case) -> bytes:
     """The body of `POST /predict`; values that were not recorded are left out, categories go by name."""
     body: dict[str, Any] = {"id": instance_id, "schema_version": contract.schema_version}
     if contract.entity != "id":
-        body[contract.entity] = case.recording.entity
+        # a name may hold a slash too: what is left over belongs to the first
+        values = case.recording.entity.rsplit("/", len(contract.entity_names) - 1)
+        body |= dict(zip(contract.entity_names, values, strict=True))
     rows = [_members(contract, row) for row in case.samples.tolist()]
     return orjson.dumps(body | ({"samples": rows} if contract.window else rows[0]))
 

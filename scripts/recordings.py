@@ -36,10 +36,10 @@ class RecordedConfig(BaseModel):
     module: str | None = Field(
         default=None, description="module whose make_source(contract, path) reads a file; else training's"
     )
-    file: str | None = Field(
-        default=None,
-        description="the file in a directory of data of all workloads; else the only one in the folder "
-        "named like the workload",
+    file: str | tuple[str, ...] = Field(
+        default=(),
+        description="the file, or several, in a directory of data of all workloads; else the only one in the "
+        "folder named like the workload",
     )
     report: str | None = Field(
         default=None, description="module whose REPORT judges predictions; else errors of each prediction"
@@ -145,25 +145,30 @@ def recorded_config(workloads: Path, workload: str) -> RecordedConfig:
     return RecordedConfig.model_validate(load_sections(workloads, workload).get("recorded") or {})
 
 
-def load_records(workloads: Path, contract: Contract, path: Path) -> pd.DataFrame:
-    """The records of a file; see `training.sources.base` for their columns.
+def load_records(workloads: Path, contract: Contract, *paths: Path) -> pd.DataFrame:
+    """The records of files, one after the other; see `training.sources.base` for their columns.
 
     Raises:
-        ValueError: no source of this workload reads files, or the file is not what it expects.
+        ValueError: no source of this workload reads files, or a file is not what it expects.
         FileNotFoundError: no such file.
     """
-    from training.sources.base import load_source, no_progress, serial_map  # pandas: not before --help
+    import pandas as pd  # not before --help
 
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
+    from training.sources.base import load_source, no_progress, serial_map
+
     options = _source_options(workloads, contract.workload)
-    try:
-        source = load_source(contract, options | {"path": str(path)})
-    except TypeError as error:
-        raise ValueError(
-            f"{options.get('module')} reads no files: {error}; name a module that does as recorded.module"
-        ) from error
-    return source.records(serial_map, no_progress)
+    tables = []
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}")
+        try:
+            source = load_source(contract, options | {"path": str(path)})
+        except TypeError as error:
+            raise ValueError(
+                f"{options.get('module')} reads no files: {error}; name a module that does as recorded.module"
+            ) from error
+        tables.append(source.records(serial_map, no_progress))
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 
 def _source_options(workloads: Path, workload: str) -> dict[str, Any]:
@@ -200,17 +205,18 @@ def load_recordings(workloads: Path, contract: Contract, path: Path) -> list[Rec
     return recordings_of(contract, load_records(workloads, contract, path))
 
 
-def find_recorded(workloads: Path, workload: str, data: Path) -> Path | None:
-    """The recorded file of a workload in a directory of data of all workloads; None if there is none.
+def find_recorded(workloads: Path, workload: str, data: Path) -> tuple[Path, ...]:
+    """The recorded files of a workload that are in a directory of data of all workloads.
 
     Raises:
         ValueError: there are several, and the workload's YAML file does not say which.
     """
     named = recorded_config(workloads, workload).file
     if named:
-        return data / named if (data / named).is_file() else None
+        names = (named,) if isinstance(named, str) else named
+        return tuple(data / name for name in names if (data / name).is_file())
     files = sorted(p for p in (data / workload).glob("*") if p.suffix in DATA_SUFFIXES)
     if len(files) > 1:
-        names = [file.name for file in files]
-        raise ValueError(f"{data / workload} has {names}: say which as recorded.file in {workload}.yaml")
-    return files[0] if files else None
+        several = [file.name for file in files]
+        raise ValueError(f"{data / workload} has {several}: say which as recorded.file in {workload}.yaml")
+    return tuple(files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ _PAGE = REPOSITORY / "docs" / "results.md"
 
 def results(
     workload: Annotated[str | None, typer.Argument(help="Only this workload.")] = None,
-    file: Annotated[Path | None, typer.Argument(help="Its recorded data, CSV or Parquet.")] = None,
+    file: Annotated[list[Path] | None, typer.Argument(help="Its recorded data, CSV or Parquet.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="Directory with a folder of recorded data for each workload.")
     ] = None,
@@ -46,11 +47,11 @@ def results(
     console = Console()
     settings = settings_with(workloads)
     try:
-        files = _files(console, settings, workload, file, data)
+        files = _files(console, settings, workload, tuple(file or ()), data)
         sections = []
-        for name, path in files.items():
-            with console.status(f"Asking the champions of {name} about {path.name}"):
-                sections.append(_section(settings, name, path))
+        for name, paths in files.items():
+            with console.status(f"Asking the champions of {name} about {_names(paths)}"):
+                sections.append(_section(settings, name, paths))
     except (BundleError, OSError, ValueError) as error:
         console.print(f"[bold red]results:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
@@ -61,33 +62,37 @@ def results(
 
 
 def _files(
-    console: Console, settings: Settings, workload: str | None, file: Path | None, data: Path | None
-) -> dict[str, Path]:
-    """The recorded file of each workload that the page is about.
+    console: Console, settings: Settings, workload: str | None, given: tuple[Path, ...], data: Path | None
+) -> dict[str, tuple[Path, ...]]:
+    """The recorded files of each workload that the page is about.
 
     Raises:
         ValueError: the arguments are neither a workload with its file nor a directory; or nothing is there.
     """
     if data is None:
-        if workload is None or file is None:
+        if workload is None or not given:
             raise ValueError("expected a workload and its file, or --data with a directory for all of them")
-        return {workload: file}
-    if file is not None:
-        raise ValueError(f"--data: got a directory and the file {file}, expected one of them")
+        return {workload: given}
+    if given:
+        raise ValueError(f"--data: got a directory and the file {given[0]}, expected one of them")
     names = [workload] if workload else known_workloads(settings.workloads)
     files = {}
     for name in names:
-        path = find_recorded(settings.workloads, name, data)
-        missing = None if path else "no recorded file"
+        paths = find_recorded(settings.workloads, name, data)
+        missing = None if paths else "no recorded file"
         if not missing and not _has_models(settings, name):
             missing = f"no model yet, `raysonde train {name}` makes them"
-        if path is None or missing:
+        if missing:
             console.print(f"{name} is left out: {missing}", highlight=False)
         else:
-            files[name] = path
+            files[name] = paths
     if not files:
         raise ValueError(f"nothing to compare in {data}")
     return files
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths)
 
 
 def _has_models(settings: Settings, workload: str) -> bool:
@@ -96,17 +101,17 @@ def _has_models(settings: Settings, workload: str) -> bool:
     return bool(Registry(settings).champions(workload))
 
 
-def _section(settings: Settings, workload: str, path: Path) -> Section:
+def _section(settings: Settings, workload: str, paths: Sequence[Path]) -> Section:
     contract = load_contract(settings.workloads, workload)
     report = load_report(settings.workloads, contract)
-    records = load_records(settings.workloads, contract, path)
+    records = load_records(settings.workloads, contract, *paths)
     models = _champions(settings, contract)
     predictions = evaluate(contract, recordings_of(contract, records), models)
     tables = report.tables(contract, predictions, list(models))
     cards = {arm: model.bundle.card for arm, model in models.items()}
     if report.more is not None:
         tables += report.more(contract, records, cards)
-    command = f"raysonde results {workload} {shlex.quote(str(path))}"
+    command = shlex.join(["raysonde", "results", workload, *map(str, paths)])
     return Section(contract, report.about, tables, cards, command)
 
 

@@ -11,14 +11,16 @@ import os
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import ray.train
 import torch
-from ray.train.torch import TorchTrainer, prepare_model
+from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.util.queue import Empty, Queue
 
+from training.crew_group import release_group, remember_group
 from training.families.base import Params, Report, ResumableFamily, Split, load_family
 from training.losses import loss_of
 from training.runs import Run
@@ -65,6 +67,7 @@ def fit_together(task: CrewTask, crew: Crew, directory: Path, report: Report) ->
     """
     # the controller, which hears of an epoch when it looks, takes this from the process that starts it
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _LOOK_S)
+    release_group(directory)
     reports = Queue(actor_options={"num_cpus": 0})
     trainer = _trainer(task, crew, directory, reports)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -78,14 +81,14 @@ def fit_together(task: CrewTask, crew: Crew, directory: Path, report: Report) ->
                 report(*item)
         finally:
             # a caller that wants no more reports ends the fit by this
+            release_group(directory)
             reports.shutdown()
     return _model_of(fit)
 
 
 def _trainer(task: CrewTask, crew: Crew, directory: Path, reports: Queue) -> TorchTrainer:
     return TorchTrainer(
-        _work,
-        train_loop_config={"task": task},
+        partial(_work, task, directory),
         scaling_config=ray.train.ScalingConfig(
             num_workers=crew.workers, use_gpu=crew.use_gpu, resources_per_worker={"CPU": crew.cpus_each}
         ),
@@ -120,11 +123,12 @@ class _Forward(ray.train.UserCallback):  # type: ignore[misc]
         self._reports.put((metrics[0]["step"], metrics[0]["loss"]))
 
 
-def _work(config: dict[str, CrewTask]) -> CrewModel | None:
+def _work(task: CrewTask, directory: Path) -> CrewModel | None:
     """In each worker."""
-    task = config["task"]
     context, checkpoint = ray.train.get_context(), ray.train.get_checkpoint()
     peers = _Peers(context.get_world_rank(), context.get_world_size())
+    if peers.number == 0:
+        remember_group(directory)
     saved = None
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
@@ -139,7 +143,9 @@ def _work(config: dict[str, CrewTask]) -> CrewModel | None:
 
     run = Run(saved, states.append, peers)
     family = cast(ResumableFamily, load_family(task.family))
-    fitted = family.fit(task.params, task.train, task.valid, task.seed, report, run)
+    # a worker has a GPU of its own, which need not be the first that it sees
+    params = {**task.params, "device": str(get_device())}
+    fitted = family.fit(params, task.train, task.valid, task.seed, report, run)
     if peers.number != 0:
         return None
     return CrewModel(fitted.to_onnx(), loss_of(fitted.predict(task.valid.x), task.valid))

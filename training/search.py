@@ -28,6 +28,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from training.claims import claim_of, crew_of
+from training.crew_group import release_group
 from training.families.base import Split, load_family
 from training.trial_run import HAS_MODEL, LOSS, MODEL_FILE, STEP, TrialTask, run_trial
 from training.trials import Best, Crew, Listener, SearchPlan, TrialRecord
@@ -120,7 +121,7 @@ def _run_config(directory: Path) -> tune.RunConfig:
         name=_EXPERIMENT,
         storage_path=str(directory),
         verbose=0,
-        callbacks=[_TellListener()],
+        callbacks=[_TellListener(directory / _CREWS)],
         checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
         failure_config=tune.FailureConfig(max_failures=1),
     )
@@ -147,9 +148,10 @@ _listener: ContextVar[Listener] = ContextVar("listener")
 
 
 class _TellListener(tune.Callback):  # type: ignore[misc]
-    """Tells the current listener of each trial that ended."""
+    """Tells the current listener of each trial that ended, and sees that it leaves no crew behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, crews: Path) -> None:
+        self._crews = crews
         self._curves: dict[str, dict[int, float]] = {}
 
     def on_trial_result(
@@ -158,6 +160,9 @@ class _TellListener(tune.Callback):  # type: ignore[misc]
         if LOSS in result:
             self._curves.setdefault(trial.trial_id, {})[result[STEP]] = result[LOSS]
 
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        release_group(self._crews / trial.trial_id)
+
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._tell(trials, trial, None)
 
@@ -165,6 +170,7 @@ class _TellListener(tune.Callback):  # type: ignore[misc]
         self._tell(trials, trial, _last_line(Path(trial.error_file).read_text()))
 
     def _tell(self, trials: list[Trial], trial: Trial, error: str | None) -> None:
+        release_group(self._crews / trial.trial_id)
         result = trial.last_result or {}
         record = TrialRecord(
             trial_id=trial.trial_id,

@@ -28,6 +28,7 @@ _SMALLEST_VARIANCE_S2, _SMALLEST_SPAN_S = 1e-12, 1e-6
 _FEATURES = (
     "above_edge",  # altitude above 100 km, in tens of km, squashed
     "near_edge",  # the same in km, up to +-5
+    "below_edge",  # 1 at or below 100 km
     "log_altitude",
     "climb",  # upward velocity at this point, in units of 10 m/s, squashed
     "log_level_speed",
@@ -39,6 +40,7 @@ _FEATURES = (
     "intensity_rate",  # of its logarithm, per s, squashed
     "log_step",  # s since the point before
     # of the whole window, the same at each step
+    "window_low_and_falling",  # 1 where it falls and ends at or below 100 km
     "window_climb",
     "window_median_climb",  # of all pairs of points: some wrong altitudes do not move it
     "window_log_level_speed",
@@ -58,7 +60,7 @@ class ReentryWorkload:
     anchor_names = ()
 
     def features(self, raw: FloatArray) -> FloatArray:
-        """(n, 10, 6) -> (n, 10, 21)."""
+        """(n, 10, 6) -> (n, 10, 23)."""
         raw = np.asarray(raw, dtype=np.float64)
         time_s = raw[:, :, _TIME] - raw[:, -1:, _TIME]
         altitude, glow = raw[:, :, _ALTITUDE], np.log1p(raw[:, :, _INTENSITY])
@@ -71,6 +73,7 @@ class ReentryWorkload:
         each = (
             np.arcsinh((altitude - EDGE_M) / 1e4),
             np.clip((altitude - EDGE_M) / 1e3, -5, 5),
+            (altitude <= EDGE_M).astype(np.float64),
             np.log(np.maximum(altitude, 0) + 100),
             np.arcsinh(climb / 10),
             np.log(level + 10),
@@ -88,8 +91,7 @@ class ReentryWorkload:
 
     def baselines(self, features: FloatArray) -> Mapping[str, FloatArray]:
         """`altitude_threshold`: sure of a re-entry where the window falls and ends at or below 100 km."""
-        last = dict(zip(_FEATURES, features[:, -1].T, strict=True))
-        falling = ((last["above_edge"] <= 0) & (last["window_climb"] < 0)).astype(np.float64)
+        falling = features[:, -1, _FEATURES.index("window_low_and_falling")]
         return {"altitude_threshold": np.column_stack([1 - falling, falling])}
 
 
@@ -118,6 +120,7 @@ def _of_window(
     changes = _slopes(time_s, np.stack([climb, speed], axis=2))
     energy_m = np.maximum(altitude[:, -1], 0) + mean_speed**2 / (2 * GRAVITY_MPS2)
     return (
+        ((altitude[:, -1] <= EDGE_M) & (mean_climb < 0)).astype(np.float64),
         np.arcsinh(mean_climb / 10),
         np.arcsinh(_median_slope(time_s, altitude) / 10),
         np.log(level + 10),

@@ -100,12 +100,3 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="device: got 'cuda:1'"):
         pick_device("cuda:1")
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-def test_gpu_and_cpu_agree() -> None:
-    models = [
-        FAMILY.fit(PARAMS | {"device": name}, TRAIN, VALID, 3, lambda *_: None) for name in ("cpu", "auto")
-    ]
-    on_cpu, on_gpu = (model.predict(TEST.x) for model in models)
-    assert np.abs(on_cpu - on_gpu).mean() < 0.1 * TEST.y.std()

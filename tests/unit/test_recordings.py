@@ -89,18 +89,20 @@ def test_a_file_that_is_not_there_is_named(apogee: Contract, tmp_path: Path) -> 
 
 def test_the_recorded_file_is_the_named_one_or_the_only_one(tmp_path: Path) -> None:
     workloads = workloads_with(tmp_path, {})
-    assert find_recorded(workloads, "toy", tmp_path) is None
+    assert find_recorded(workloads, "toy", tmp_path) == ()
     folder = tmp_path / "toy"
     folder.mkdir()
     (folder / "notes.md").write_text("")
     (folder / "a.parquet").write_text("")
-    assert find_recorded(workloads, "toy", tmp_path) == folder / "a.parquet"
+    assert find_recorded(workloads, "toy", tmp_path) == (folder / "a.parquet",)
     (folder / "b.csv").write_text("")
     with pytest.raises(ValueError, match=r"has \['a\.parquet', 'b\.csv'\]: say which as recorded\.file"):
         find_recorded(workloads, "toy", tmp_path)
     workloads_with(tmp_path, {"file": "toy/b.csv"})
-    assert find_recorded(workloads, "toy", tmp_path) == folder / "b.csv"
-    assert find_recorded(workloads, "toy", tmp_path / "elsewhere") is None
+    assert find_recorded(workloads, "toy", tmp_path) == (folder / "b.csv",)
+    assert find_recorded(workloads, "toy", tmp_path / "elsewhere") == ()
+    workloads_with(tmp_path, {"file": ["toy/a.parquet", "toy/c.csv", "toy/b.csv"]})
+    assert find_recorded(workloads, "toy", tmp_path) == (folder / "a.parquet", folder / "b.csv")
 
 
 def test_a_report_is_the_named_one_or_that_of_the_workload_or_errors_one_by_one(

@@ -161,12 +161,13 @@ def test_a_page_needs_a_workload_with_its_file_or_a_directory(tmp_path: Path) ->
     settings = Settings(tmp_path, WORKLOADS, "sqlite://", "sqlite://")
     console = Console(quiet=True)
     with pytest.raises(ValueError, match="expected a workload and its file, or --data"):
-        _files(console, settings, None, None, None)
+        _files(console, settings, None, (), None)
     with pytest.raises(ValueError, match="got a directory and the file"):
-        _files(console, settings, "toy", tmp_path / "x.csv", tmp_path)
+        _files(console, settings, "toy", (tmp_path / "x.csv",), tmp_path)
     with pytest.raises(ValueError, match="nothing to compare in"):
-        _files(console, settings, None, None, tmp_path)
-    assert _files(console, settings, "toy", tmp_path / "x.csv", None) == {"toy": tmp_path / "x.csv"}
+        _files(console, settings, None, (), tmp_path)
+    two = (tmp_path / "x.csv", tmp_path / "y.csv")
+    assert _files(console, settings, "toy", two, None) == {"toy": two}
 
 
 @pytest.mark.parametrize("workload", sorted(p.stem for p in CONFIGS.glob("*.yaml")))

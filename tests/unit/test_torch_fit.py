@@ -69,6 +69,21 @@ def test_a_fit_that_goes_on_ends_as_if_it_had_not_stopped(name: str, kind: Kind)
         np.testing.assert_array_equal(rest.said(), whole.said())
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_gpu_and_cpu_agree(name: str, kind: Kind) -> None:
+    on_cpu, on_gpu = (Fit(name, kind, device=device).said() for device in ("cpu", "auto"))
+    assert np.abs(on_cpu - on_gpu).mean() < 0.1 * on_cpu.std()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_takes_a_gpu_that_is_there(name: str) -> None:
+    family = load_family(name)
+    assert suggested(family)["device"] == "auto"
+    assert family.uses_gpu
+
+
 def test_one_that_had_stopped_early_does_not_learn_on() -> None:
     whole = Fit("lstm", "classes", epochs=80, learning_rate=0.05)
     assert len(whole.reports) < 80

@@ -27,15 +27,15 @@ _FEWEST_POINTS = 12
 _DOWN_M = 20_000.0
 _FALLING = ("capsule", "upper_stage", "booster", "hop")
 _SHARES = {
-    "capsule": 0.12,
-    "upper_stage": 0.10,
-    "booster": 0.26,
-    "hop": 0.06,
-    "ascent": 0.10,
-    "orbit": 0.06,
-    "transfer": 0.06,
-    "aircraft": 0.16,
-    "balloon": 0.08,
+    "capsule": 0.09,
+    "upper_stage": 0.08,
+    "booster": 0.25,
+    "hop": 0.07,
+    "ascent": 0.07,
+    "orbit": 0.04,
+    "transfer": 0.05,
+    "aircraft": 0.30,
+    "balloon": 0.05,
 }
 
 
@@ -46,7 +46,7 @@ class CapsuleSource:
     target: str
     tracks: int
     seed: int
-    revision: str = "1"
+    revision: str = "2"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
         """All records, in the order of the tracks."""
@@ -59,7 +59,7 @@ class CapsuleSource:
         return pd.concat(tables, ignore_index=True)
 
 
-def make_source(contract: Contract, tracks: int = 800, seed: int = 0) -> CapsuleSource:
+def make_source(contract: Contract, tracks: int = 1000, seed: int = 0) -> CapsuleSource:
     """The source for a contract, from the options in its YAML file."""
     return CapsuleSource(contract.target_columns[0], tracks, seed)
 

@@ -23,7 +23,7 @@ from scipy.signal import savgol_filter
 
 from features.contract import Contract
 from features.errors import FieldError
-from training.sources.base import Mapper, Progress
+from training.sources.base import LOG, Mapper, Progress
 from training.sources.trajectories import EARTH_RADIUS_M
 
 FloatArray = NDArray[np.float64]
@@ -76,9 +76,9 @@ def read_tracks(contract: Contract, path: Path) -> pd.DataFrame:
     if table.empty:
         raise FieldError("rows", 0, f"at least one point in {path.name}")
     if set(table) >= _LAUNCH:
-        points = launch_points(table)
+        points = launch_points(table).assign(**{LOG: "launches"})
     elif set(table) >= _AIRCRAFT:
-        points = aircraft_points(table)
+        points = aircraft_points(table).assign(**{LOG: "aircraft"})
     else:
         return _own_points(contract, table, path)
     return points.rename(columns={"phase": contract.target_columns[0]})

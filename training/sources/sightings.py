@@ -19,8 +19,8 @@ FloatArray = NDArray[np.float64]
 
 EDGE_OF_SPACE_M = 100_000.0
 
-_MOST_POINTS = 48
-_LONGEST_REST_S = 20
+_MOST_POINTS = 40
+_LONGEST_REST_S = 12
 # Slower and lower than this a path ends at rest.
 _REST_M, _REST_MPS = 100.0, 30.0
 _HIGHEST_AIRCRAFT_M, _HIGHEST_SET_M = 20_000.0, 13_000.0
@@ -77,14 +77,18 @@ class Sensor:
 
 
 def draw_sensor(generator: np.random.Generator) -> Sensor:
-    """One random sensor: a point every 1 to 10 s, from some metres of noise to some hundreds."""
+    """One random sensor: a point every 1 to 10 s, from some metres of noise to some hundreds.
+
+    Three in ten pass on what the vehicle itself knows: steps, but no noise.
+    """
     spacing_s = float(np.exp(generator.uniform(0, np.log(10))))
+    noisy = float(generator.random() >= 0.3)
     return Sensor(
         spacing_s=round(spacing_s) if generator.random() < 0.5 else spacing_s,
         jitter=generator.choice([0.0, 0.1]),
         lost=generator.choice([0.0, generator.uniform(0, 0.2)]),
-        level_noise_m=_log_uniform(generator, 3, 300),
-        altitude_noise_m=_log_uniform(generator, 3, 300),
+        level_noise_m=noisy * _log_uniform(generator, 3, 300),
+        altitude_noise_m=noisy * _log_uniform(generator, 3, 300),
         altitude_step_m=generator.choice([0.0, 7.62, 100.0], p=[0.4, 0.2, 0.4]),
         degree_step=generator.choice([0.0, 0.0001, 0.001], p=[0.7, 0.2, 0.1]),
         set_altitude=generator.choice([0.0, 0.02, 0.1]),
@@ -128,7 +132,7 @@ def with_rests(path: TruePath, generator: np.random.Generator) -> TruePath:
 
 
 def observe(path: TruePath, sensor: Sensor, generator: np.random.Generator) -> pd.DataFrame:
-    """A part of the path as points, with the columns of a track and `reentry`; at most 48 of them."""
+    """A part of the path as points, with the columns of a track and `reentry`; at most 40 of them."""
     times = _times(path, sensor, generator)
     at = np.searchsorted(path.time_s, times).clip(0, len(path.time_s) - 1)
     altitude_m = np.interp(times, path.time_s, path.altitude_m)
@@ -177,7 +181,7 @@ def _times(path: TruePath, sensor: Sensor, generator: np.random.Generator) -> Fl
     last_start = max(len(times) - _MOST_POINTS, 0)
     # many sensors stand where things start or land
     starts = [0, last_start, int(generator.integers(0, last_start + 1))]
-    first = int(generator.choice(starts, p=[0.1, 0.3, 0.6]))
+    first = int(generator.choice(starts, p=[0.1, 0.35, 0.55]))
     return np.asarray(times[first : first + _MOST_POINTS])
 
 

@@ -1,0 +1,82 @@
+"""Workloads that say which of several classes something is, window after window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from features.contract import Contract
+from features.targets import ClassTarget
+from scripts.marks import Predictions, TimedPrediction
+from scripts.recordings import Recording
+from scripts.reports.each import EachReport
+from scripts.scores import names_in, said_by, score_of
+from scripts.tables import TextTable, number
+
+_COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
+_RATES = ("precision", "recall", "f1", "roc_auc")
+
+
+@dataclass(frozen=True)
+class ClassReport(EachReport):
+    """The `scripts.reports.base.Report` of such a workload, told apart by what recorded the tracks.
+
+    Attributes:
+        field: what the pictures show beside the probability.
+        most_pictures: of one replay; the recordings with both classes come first.
+    """
+
+    field: str = ""
+    most_pictures: int = 12
+
+    def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
+        """The headline, then the counts of hits and mistakes for each kind of recording."""
+        sources = list(dict.fromkeys(recording.source for recording in predictions))
+        headline = self.headline(contract, predictions, arms)
+        return [headline, *(_counts(contract, predictions, source) for source in sources)]
+
+    def draw(
+        self, directory: Path, contract: Contract, predictions: Predictions, best: str
+    ) -> Iterator[Path]:
+        """A picture of each of the first recordings."""
+        from scripts.replay_class_picture import draw_track  # matplotlib
+
+        column = _positive(contract)
+        told = sorted(predictions.items(), key=lambda item: not _has_class(item[1], column))
+        for recording, said in islice(told, self.most_pictures):
+            yield draw_track(
+                directory, contract, recording, said, best, self.field or contract.field_names[-1]
+            )
+
+
+def _counts(contract: Contract, predictions: Predictions, source: str) -> TextTable:
+    """Arms and baselines about the recordings of one kind."""
+    mine: dict[Recording, Mapping[str, Sequence[TimedPrediction]]] = {
+        recording: said for recording, said in predictions.items() if recording.source == source
+    }
+    scores = {name: score_of(said_by(mine, name), contract.target) for name in names_in(mine)}
+    rows = tuple(
+        (
+            name,
+            *(f"{score.error(count):,.0f}" for count in _COUNTS),
+            *(number(score.error(rate)) for rate in _RATES),
+        )
+        for name, score in scores.items()
+    )
+    count = max((score.count for score in scores.values()), default=0)
+    title = f"{source or 'All'}: {count:,} predictions about {len(mine):,} recordings"
+    header = ("", *(name.replace("_", " ") for name in (*_COUNTS, *_RATES)))
+    return TextTable(title, header, rows)
+
+
+def _positive(contract: Contract) -> int:
+    target = contract.target
+    assert isinstance(target, ClassTarget), "only classes are counted"
+    return target.classes.index(target.positive)
+
+
+def _has_class(said: Mapping[str, Sequence[TimedPrediction]], column: int) -> bool:
+    """Whether the truth is of this class at some time."""
+    return any(one.known and one.truth == column for ones in said.values() for one in ones)
