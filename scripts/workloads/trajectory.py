@@ -50,4 +50,5 @@ REPORT = EachReport(
     "tracks are new to them unless they were trained from this very file. `constant_velocity` is that "
     "of the last 40 s of positions, `reported_velocity` the ground speed and track that the aircraft sends.",
     more=cross_validated,
+    by_file=True,
 )
