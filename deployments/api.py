@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import orjson
 from fastapi import FastAPI, Header, Request, Response
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field, ValidationError
 
 from deployments import documents as docs
 from deployments import problems
-from deployments.answers import render
-from deployments.errors import InvalidFields, MalformedJson, TooLarge, Unavailable
+from deployments.bodies import MAX_BATCH_BYTES, MAX_INSTANCE_BYTES, json_response, read_body
+from deployments.errors import InvalidFields, MalformedJson, Unavailable
 from deployments.info import Info, info_of
 from deployments.instances import instance_json_schema
 from deployments.invalid import path_text
+from deployments.predictions import Predictions
 from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable
 from deployments.service import Service
 from features.errors import FieldError
-
-MAX_INSTANCE_BYTES = 1 << 20
-MAX_BATCH_BYTES = 64 << 20
 
 ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
 
@@ -82,6 +79,7 @@ def build_api(service: Service) -> FastAPI:
 def _add_predictions(app: FastAPI, service: Service) -> None:
     contract = service.contract
     example = contract.example
+    predictions = Predictions(service)
 
     @app.post(
         "/predict",
@@ -100,8 +98,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
         ),
     )
     async def predict(request: Request, arm: ArmHeader = None) -> Response:
-        body = await _body(request, MAX_INSTANCE_BYTES)
-        return _json(render(contract, await service.predict(body, arm)))
+        return await predictions.predict(request, arm)
 
     @app.post(
         "/batch_predict",
@@ -120,9 +117,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
         ),
     )
     async def batch_predict(request: Request, arm: ArmHeader = None) -> Response:
-        body = await _body(request, MAX_BATCH_BYTES)
-        predictions = await service.predict_batch(body, arm)
-        return _json({"predictions": [render(contract, one) for one in predictions]})
+        return await predictions.batch_predict(request, arm)
 
 
 def _add_feedback(app: FastAPI, service: Service) -> None:
@@ -137,7 +132,7 @@ def _add_feedback(app: FastAPI, service: Service) -> None:
         responses=docs.problem_answers(400, 401, 413, 422, 503),
     )
     async def feedback(request: Request) -> FeedbackAnswer:
-        truths = service.feedback.parse(await _body(request, MAX_BATCH_BYTES))
+        truths = service.feedback.parse(await read_body(request, MAX_BATCH_BYTES))
         return FeedbackAnswer(**vars(await service.take_truths(truths)))
 
 
@@ -154,7 +149,7 @@ def _add_reading(app: FastAPI, service: Service) -> None:
 
     @app.get("/schema", summary="The contract as JSON Schema")
     async def schema() -> Response:
-        return _json(instance_json_schema(service.contract))
+        return json_response(instance_json_schema(service.contract))
 
 
 def _add_traffic(app: FastAPI, service: Service) -> None:
@@ -173,7 +168,7 @@ def _add_traffic(app: FastAPI, service: Service) -> None:
         responses=docs.problem_answers(400, 401, 409, 422, 503),
     )
     async def put_traffic(request: Request, if_match: Annotated[int | None, Header()] = None) -> RoutingTable:
-        return await service.put_policy(_policy(await _body(request, MAX_INSTANCE_BYTES)), if_match)
+        return await service.put_policy(_policy(await read_body(request, MAX_INSTANCE_BYTES)), if_match)
 
 
 def _policy(body: bytes) -> RoutingPolicy:
@@ -185,21 +180,3 @@ def _policy(body: bytes) -> RoutingPolicy:
         raise MalformedJson(f"The body is not JSON: {found[0]['ctx']['error']}")
     errors = tuple(FieldError(path_text(one["loc"]) or "policy", one["input"], one["msg"]) for one in found)
     raise errors[0] if len(errors) == 1 else InvalidFields(errors)
-
-
-async def _body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body, refused as soon as it is known to be longer than allowed."""
-    declared = request.headers.get("content-length", "0")
-    received = bytearray()
-    if not declared.isdigit() or int(declared) <= limit_bytes:
-        async for part in request.stream():
-            received += part
-            if len(received) > limit_bytes:
-                break
-        else:
-            return bytes(received)
-    raise TooLarge(f"body: got more than {limit_bytes:,} bytes, expected at most that")
-
-
-def _json(content: Any) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")

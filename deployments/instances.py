@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
@@ -172,7 +173,9 @@ class InstanceParser:
         samples = None
         if self._contract.window is not None:
             # None becomes NaN, which is what `cut_window` takes for "not sent"
-            samples = np.array([self._values(sample) for sample in parsed.samples], dtype=np.float64)
+            values = chain.from_iterable(map(self._values, parsed.samples))
+            count = len(parsed.samples) * len(self._contract.fields)
+            samples = np.fromiter(values, np.float64, count).reshape(len(parsed.samples), -1)
         return Sent(parsed, payload, id_, entity, samples)
 
 

@@ -23,10 +23,13 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class JsonFormatter(logging.Formatter):
-    """`time` (UTC), `level`, `logger`, `message`, then what was given by `extra=`, then `exception`."""
+    """`time` (UTC), `level`, `logger`, `message`, then what was given by `extra=`, then `exception`.
+
+    A record with `extra={"each": [...]}` becomes a line for each of these dicts, which it begins alike.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line of JSON; a value that JSON does not know appears as its text."""
+        """Lines of JSON, mostly one; a value that JSON does not know appears as its text."""
         extras = {k: v for k, v in vars(record).items() if k not in _STANDARD and v is not None}
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -34,11 +37,13 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if each := extras.pop("each", None):
+            return "\n".join(_json(line | one) for one in each)
         line |= {key: extras.pop(key) for key in REQUEST_KEYS if key in extras}
         line |= extras
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return _json(line)
 
 
 def configure_json_logs(stream: TextIO, logger: str = "", level: int = logging.INFO) -> None:
@@ -64,3 +69,7 @@ def _configure(handler: logging.Handler, logger: str, level: int) -> None:
     target = logging.getLogger(logger)
     target.handlers = [handler]
     target.setLevel(level)
+
+
+def _json(line: dict[str, Any]) -> str:
+    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -91,8 +91,11 @@ class Predictor:
 
     def breaker(self, arm: str) -> CircuitBreaker:
         """The breaker of an arm in this replica."""
-        assert self.table is not None
-        return self._breakers.setdefault(arm, CircuitBreaker(self.table.policy.breaker, self._clock))
+        breaker = self._breakers.get(arm)
+        if breaker is None:
+            assert self.table is not None
+            breaker = self._breakers[arm] = CircuitBreaker(self.table.policy.breaker, self._clock)
+        return breaker
 
     async def predict(self, instance: Instance, requested_arm: str | None = None) -> Prediction:
         """Answer one instance; concurrent ones share downstream calls.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -86,6 +85,8 @@ _RULES = (
     _Rule(Conflict, 409, "conflict", "The state is not the expected one"),
     _Rule(Unavailable, 503, "unavailable", "No answer can be had now"),
 )
+# What is answered without a word in the log.
+FORESEEN = tuple(rule.exception for rule in _RULES)
 _FAULT = _Rule(Exception, 500, "fault", "A fault inside the service")
 
 
@@ -129,19 +130,19 @@ def problem_response(error: Exception, path: str | None = None) -> Response:
 
 def install(app: Starlette) -> None:
     """Let every exception of `app` be answered by its problem document."""
-    for rule in (*_RULES, _FAULT):
-        app.add_exception_handler(rule.exception, _handler(logs_fault=rule is _FAULT))
-    app.add_exception_handler(HTTPException, _handler())
-    app.add_exception_handler(RequestValidationError, _handler())
+    for exception in (*FORESEEN, HTTPException, RequestValidationError):
+        app.add_exception_handler(exception, _answer)
+    app.add_exception_handler(Exception, answer_fault)
 
 
-def _handler(logs_fault: bool = False) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def handle(request: Request, error: Exception) -> Response:
-        if logs_fault:
-            _log.error("fault at %s", request.url.path, exc_info=error)
-        return problem_response(error, request.url.path)
+async def answer_fault(request: Request, error: Exception) -> Response:
+    """The response for a fault of ours, whose traceback is logged."""
+    _log.error("fault at %s", request.url.path, exc_info=error)
+    return problem_response(error, request.url.path)
 
-    return handle
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return problem_response(error, request.url.path)
 
 
 def _field_problem(error: FieldError | SchemaVersionError) -> FieldProblem:

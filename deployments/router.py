@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from deployments.api import build_api
 from deployments.arm import PredictedBatch
 from deployments.auth import KeyGuard
+from deployments.front import Front
 from deployments.logs import configure_log_file
 from deployments.model_cache import BundleCache
 from deployments.outlier_counts import CountsExport
@@ -86,7 +87,8 @@ class Router:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        return KeyGuard(build_api(self.service), self._api_key, open_on_loopback=self._open_on_loopback)
+        front = Front(build_api(self.service), self.service)
+        return KeyGuard(front, self._api_key, open_on_loopback=self._open_on_loopback)
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer yet, for the root application."""

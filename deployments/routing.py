@@ -203,12 +203,12 @@ def choose(
 
 def pick(weights: Mapping[str, float], workload: str, key: str) -> str:
     """The arm that wins the weighted rendezvous for `key`; weights above 0."""
-    return min(weights, key=lambda arm: (-math.log(unit_hash(workload, key, arm)) / weights[arm], arm))
+    return min((-math.log(unit_hash(workload, key, arm)) / weight, arm) for arm, weight in weights.items())[1]
 
 
 def unit_hash(*parts: str) -> float:
     """A stable number in (0, 1): the first 52 bits of BLAKE2b over the length-prefixed parts."""
-    text = "".join(f"{len(part)}:{part}" for part in parts)
+    text = "".join([f"{len(part)}:{part}" for part in parts])
     digest = blake2b(text.encode(), digest_size=8).digest()
     return ((int.from_bytes(digest, "big") >> 12) + 0.5) / 2**52
 

@@ -22,6 +22,7 @@ from deployments.judge import Judge
 from deployments.model_cache import BundleCache
 from deployments.outlier_counts import OutlierCounts
 from deployments.predictor import Answered, Downstream, DownstreamError, Predictor
+from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
 from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable, Truth
@@ -67,6 +68,7 @@ class Service:
         self._cache = cache
         self._now = now
         self._journal = JournalWriter(store)
+        self._request_log = RequestLog(log)
         self._history = self._make_history()
         task = task_of(contract, load_workload(contract))
         self.errors = RollingErrors()
@@ -167,6 +169,7 @@ class Service:
 
     async def close(self) -> None:
         """Write what waits."""
+        self._request_log.flush()
         await self._journal.close()
 
     def _make_history(self) -> History | None:
@@ -240,14 +243,4 @@ class Service:
         )
         self._journal.add(row)
         self.counts.add(row.arm, row.outlier_score)
-        log.info(
-            "predicted",
-            extra={
-                "request_id": instance.id,
-                "workload": row.workload,
-                "arm": row.arm,
-                "model_version": row.model_version,
-                "latency_ms": round(row.latency_s * 1000, 2),
-                "fallback": row.fallback,
-            },
-        )
+        self._request_log.add(row)

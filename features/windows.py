@@ -57,21 +57,24 @@ def cut_window(contract: Contract, samples: FloatArray) -> Window:
     else:
         first, steps_s = _on_grid(spec, times)
     used, used_times = samples[first:], times[first:]
+    is_present = np.isfinite(used)
+    counts = is_present.sum(axis=0).tolist()
     values = np.empty((spec.steps, len(contract.channels)))
     filled: dict[str, int] = {}
     for column, field_spec in enumerate(contract.fields):
         if column == time_column:
             values[:, column] = steps_s
             continue
-        series = used[:, column]
-        present = np.isfinite(series)
-        if present.any():
-            values[:, column] = _between(field_spec, steps_s, used_times[present], series[present])
-            if not present.all():
-                filled[field_spec.name] = int((~present).sum())
-        else:
+        if not counts[column]:
             values[:, column] = _fill(field_spec.fill, contract, values)
             filled[field_spec.name] = spec.steps
+            continue
+        series, series_times = used[:, column], used_times
+        if missing := len(used) - counts[column]:
+            present = is_present[:, column]
+            series, series_times = series[present], used_times[present]
+            filled[field_spec.name] = missing
+        values[:, column] = _between(field_spec, steps_s, series_times, series)
     end_s = float(times[-1])
     values[:, -1] = (len(used_times) - 1) / (end_s - float(used_times[0]))
     return Window(end_s, values, filled)
@@ -98,16 +101,16 @@ def needed_samples(contract: Contract, samples: FloatArray) -> FloatArray:
 def _on_grid(spec: GridWindow, times: FloatArray) -> tuple[int, FloatArray]:
     """The first sample that matters to the window, and the grid (steps,)."""
     end_s = float(times[-1])
-    grid = end_s - (np.arange(spec.steps)[::-1] / spec.rate_hz)
+    grid = end_s - _before_end_s(spec.steps, spec.rate_hz)
     # the sample at or before the first grid point is the first that matters
-    first = max(int(np.searchsorted(times, grid[0], side="right")) - 1, 0)
+    first = max(int(times.searchsorted(grid[0], side="right")) - 1, 0)
     used_times = times[first:]
     if used_times[0] > grid[0] + spec.start_slack_steps / spec.rate_hz:
         span = end_s - float(used_times[0])
         raise FieldError(
             "samples", f"{span:.3f} s of samples", f"at least {end_s - grid[0]:.2f} s of samples"
         )
-    gaps = np.diff(used_times)
+    gaps = used_times[1:] - used_times[:-1]
     if gaps.size and gaps.max() > spec.max_gap_s + ROUNDING_STEPS / spec.rate_hz:
         at = int(gaps.argmax())
         raise FieldError(
@@ -116,6 +119,12 @@ def _on_grid(spec: GridWindow, times: FloatArray) -> tuple[int, FloatArray]:
             f"a sample within {spec.max_gap_s:g} s of the one before, at {used_times[at]:.12g} s",
         )
     return first, grid
+
+
+@lru_cache(maxsize=8)
+def _before_end_s(steps: int, rate_hz: float) -> FloatArray:
+    """(steps,): how long before its end a window's grid points lie."""
+    return np.arange(steps)[::-1] / rate_hz
 
 
 def _first_point(spec: PointWindow, times: FloatArray) -> int:
@@ -139,9 +148,9 @@ def check_times(contract: Contract, samples: FloatArray) -> FloatArray:
     times = samples[:, contract.field_names.index(spec.time)]
     if times.size < spec.min_samples:
         raise FieldError("samples", f"{times.size} samples", f"at least {spec.min_samples} samples")
-    steps = np.diff(times)
-    if not (steps > 0).all():
-        at = int((steps <= 0).argmax()) + 1
+    is_later = times[1:] > times[:-1]
+    if not is_later.all():
+        at = int(is_later.argmin()) + 1
         expected = f"a time after {times[at - 1]:.12g} s, the one before"
         raise FieldError(f"samples[{at}].{spec.time}", float(times[at]), expected)
     return np.asarray(times)

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from deployments.api import build_api
+from deployments.front import Front
 from deployments.model_cache import BundleCache
 from deployments.predictor import DownstreamError
 from deployments.routing import ArmVersion, RoutingPolicy
@@ -76,9 +77,14 @@ class LocalSystem:
         self.service = Service(self.contract, ARMS, self.downstream, self.store, self.cache)
 
     @property
+    def app(self) -> Front:
+        """The routes of the workload as a router replica has them, behind its key."""
+        return Front(build_api(self.service), self.service)
+
+    @property
     def connection(self) -> Connection:
         """To this service instead of over the network."""
-        app = Starlette(routes=[Mount(f"/{self.contract.workload}", build_api(self.service))])
+        app = Starlette(routes=[Mount(f"/{self.contract.workload}", self.app)])
         return LocalConnection("http://system", None, app)
 
     @asynccontextmanager
@@ -93,7 +99,7 @@ class LocalSystem:
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
         """Plain HTTP on the routes of the workload; the journal is written afterwards."""
         await self.service.poll()
-        transport = httpx.ASGITransport(build_api(self.service))
+        transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             yield client
         await self.service.close()

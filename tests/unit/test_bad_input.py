@@ -17,12 +17,13 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from starlette.types import ASGIApp
 
 from deployments.api import build_api
+from deployments.front import Front
 from deployments.model_cache import BundleCache
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.service import Service
@@ -57,7 +58,7 @@ class System:
     contract: Contract
     asked: Asked
     store: Store
-    app: FastAPI
+    app: ASGIApp
     loop: asyncio.AbstractEventLoop
 
     def post(self, path: str, content: bytes) -> httpx.Response:
@@ -99,7 +100,7 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
         return service
 
     service = loop.run_until_complete(start())
-    yield System(contract, asked, store, build_api(service), loop)
+    yield System(contract, asked, store, Front(build_api(service), service), loop)
     loop.run_until_complete(service.close())
     loop.close()
     store.close()

@@ -1,13 +1,16 @@
+import asyncio
 import io
 import json
 import logging
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from deployments.logs import configure_json_logs
+from deployments.request_log import RequestLog
+from deployments.store import PredictionRow
 
 
 @pytest.fixture
@@ -50,3 +53,57 @@ def test_configuring_twice_does_not_double_the_lines(stream: io.StringIO) -> Non
     logging.getLogger("raysonde_test").debug("hidden")
     logging.getLogger("raysonde_test").info("once")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+async def test_answers_are_logged_together_and_are_a_line_each(stream: io.StringIO) -> None:
+    log = RequestLog(logging.getLogger("raysonde_test"), interval_s=0.01)
+    log.add(answer("01J", datetime(2026, 1, 1, 12, 0, 0, 250_000, tzinfo=UTC)))
+    log.add(answer("01K", datetime(2026, 1, 1, 12, 0, 1, tzinfo=UTC)))
+    assert stream.getvalue() == ""
+    async with asyncio.timeout(10):
+        while not stream.getvalue():
+            await asyncio.sleep(0.001)
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert list(first.items()) == [
+        ("time", "2026-01-01T12:00:00.250+00:00"),
+        ("level", "info"),
+        ("logger", "raysonde_test"),
+        ("message", "predicted"),
+        ("request_id", "01J"),
+        ("workload", "apogee"),
+        ("arm", "mlp"),
+        ("model_version", "3"),
+        ("latency_ms", 1.25),
+        ("fallback", False),
+    ]
+    assert second == first | {"time": "2026-01-01T12:00:01.000+00:00", "request_id": "01K"}
+
+
+async def test_what_waits_is_logged_once_at_the_end(stream: io.StringIO) -> None:
+    log = RequestLog(logging.getLogger("raysonde_test"))
+    log.flush()
+    log.add(answer("01J", datetime(2026, 1, 1, tzinfo=UTC)))
+    log.flush()
+    log.flush()
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def answer(id_: str, created_at: datetime) -> PredictionRow:
+    return PredictionRow(
+        workload="apogee",
+        id=id_,
+        entity="A12",
+        arm="mlp",
+        model_version="3",
+        bundle="sha256:0",
+        schema_version="1.0",
+        named=False,
+        fallback=False,
+        attempts=("mlp",),
+        created_at=created_at,
+        latency_s=0.00125,
+        prediction={"apogee_m": 1280.0},
+        interval={"apogee_m": [1200.0, 1300.0]},
+        coverage=0.9,
+        payload="{}",
+    )

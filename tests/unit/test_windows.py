@@ -145,3 +145,21 @@ def test_what_is_wrong_is_named(times: list[float], field: str, message: str) ->
         cut_window(CONTRACT, np.array(rows_at(np.array(times))))
     assert caught.value.field == field
     assert message in str(caught.value)
+
+
+@given(st.lists(st.booleans(), min_size=61, max_size=61), st.integers(0, 10_000))
+def test_a_field_with_holes_is_interpolated_over_its_own_samples(sent: list[bool], seed: int) -> None:
+    times = np.arange(61) / 20
+    samples = np.array(rows_at(times))
+    column = CONTRACT.field_names.index("pitch_deg")
+    samples[sent, column] = np.random.default_rng(seed).uniform(0, 90, sum(sent))
+    window = cut_window(CONTRACT, samples)
+    grid = times[-1] - np.arange(SPEC.steps)[::-1] / SPEC.rate_hz
+    used = np.arange(61) >= np.searchsorted(times, grid[0], side="right") - 1
+    seen = np.flatnonzero(used & sent)
+    if seen.size:
+        assert window.filled.get("pitch_deg", 0) == used.sum() - seen.size
+        expected = np.interp(grid, times[seen], samples[seen, column])
+        np.testing.assert_array_equal(window.values[:, column], expected)
+    else:
+        assert window.filled["pitch_deg"] == SPEC.steps

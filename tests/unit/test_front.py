@@ -1,0 +1,170 @@
+"""The front answers what FastAPI answers, message by message."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+from starlette.types import ASGIApp, Message
+
+from deployments.api import build_api
+from deployments.bodies import MAX_INSTANCE_BYTES
+from deployments.front import Front
+from tests.support.flights import fly, instance_of
+from tests.support.models import apogee_contract
+from tests.support.serving import ARMS, LocalSystem
+
+CONTRACT = apogee_contract()
+INSTANCE = instance_of(CONTRACT, fly(5)[0][105:160], "A12") | {"id": "mine"}
+BODY = orjson.dumps(INSTANCE)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Of a client; `parts` are of the body, and a client may leave before it has sent all of them."""
+
+    path: str = "/predict"
+    parts: Sequence[bytes] = (BODY,)
+    method: str = "POST"
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    root_path: str = ""
+    leaves: bool = False
+
+
+@dataclass
+class Heard:
+    """What a client and the server behind the application get."""
+
+    messages: list[Message] = field(default_factory=list)
+    fault: str | None = None
+
+
+async def heard(app: ASGIApp, request: Request) -> Heard:
+    parts: list[Message] = [
+        {"type": "http.request", "body": part, "more_body": True} for part in request.parts
+    ]
+    last: Message = {"type": "http.disconnect"} if request.leaves else {"type": "http.request"}
+    incoming = iter([*parts, last])
+    scope = {
+        "type": "http",
+        "method": request.method,
+        "path": request.root_path + request.path,
+        "root_path": request.root_path,
+        "query_string": b"",
+        "scheme": "http",
+        "headers": [(b"host", b"here:8000"), *request.headers],
+        "client": ("127.0.0.1", 5000),
+        "server": ("127.0.0.1", 8000),
+    }
+    result = Heard()
+
+    async def receive() -> Message:
+        return next(incoming)
+
+    async def send(message: Message) -> None:
+        result.messages.append(message)
+
+    try:
+        await app(scope, receive, send)
+    except Exception as error:  # noqa: BLE001 - the server logs whatever it is
+        result.fault = repr(error)
+    return result
+
+
+def batch(*instances: Any) -> tuple[bytes]:
+    return (orjson.dumps({"instances": instances}),)
+
+
+def arm(*names: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"raysonde-arm", name) for name in names]
+
+
+REQUESTS = {
+    "good": (200, Request()),
+    "in parts": (200, Request(parts=(BODY[:100], b"", BODY[100:]))),
+    "mounted": (200, Request(root_path="/apogee")),
+    "arm": (200, Request(headers=arm(b"linear"))),
+    "first of two arms": (200, Request(headers=arm(b"mlp", b"linear"))),
+    "length": (200, Request(headers=[(b"content-length", str(len(BODY)).encode())])),
+    "batch": (200, Request("/batch_predict", batch(INSTANCE, INSTANCE | {"id": "other"}))),
+    "batch by arm": (200, Request("/batch_predict", batch(INSTANCE), headers=arm(b"mlp"))),
+    "no json": (400, Request(parts=(b"{",))),
+    "no body": (400, Request(parts=())),
+    "unknown arm": (422, Request(headers=arm("é".encode("latin-1")))),
+    "empty arm": (422, Request(headers=arm(b""))),
+    "schema": (409, Request(parts=(orjson.dumps(INSTANCE | {"schema_version": "9"}),))),
+    "field": (422, Request(parts=(orjson.dumps(INSTANCE | {"extra": 1}),), root_path="/apogee")),
+    "fields": (422, Request(parts=(b"{}",))),
+    "same id twice": (422, Request("/batch_predict", batch(INSTANCE, INSTANCE))),
+    "empty batch": (422, Request("/batch_predict", batch())),
+    "too long": (413, Request(parts=(b" " * MAX_INSTANCE_BYTES, b" "))),
+    "declared too long": (413, Request(headers=[(b"content-length", b"99999999")])),
+    "odd length": (200, Request(headers=[(b"content-length", b"-1")])),
+    "gone": (500, Request(parts=(BODY[:100],), leaves=True)),
+    "other method": (405, Request(method="GET")),
+    "slash": (307, Request("/predict/")),
+    "no such path": (404, Request("/nothing")),
+    "documentation": (200, Request("/openapi.json", method="GET")),
+    "other route": (200, Request("/info", method="GET")),
+}
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+    system = LocalSystem(tmp_path_factory.mktemp("system"))
+    yield system
+    system.store.close()
+
+
+@pytest.fixture
+async def fastapi(system: LocalSystem) -> ASGIApp:
+    await system.service.poll()
+    system.downstream.down.clear()
+    return build_api(system.service)
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_both_answer_alike(system: LocalSystem, fastapi: ASGIApp, name: str) -> None:
+    status, request = REQUESTS[name]
+    answer = await heard(system.app, request)
+    assert answer == await heard(fastapi, request)
+    assert answer.messages[0]["status"] == status
+    assert (answer.fault is None) == (status != 500)
+    await system.service.close()
+
+
+async def test_both_say_alike_when_to_come_back(system: LocalSystem, fastapi: ASGIApp) -> None:
+    system.downstream.down = set(ARMS)
+    answer = await heard(system.app, Request())
+    assert answer == await heard(fastapi, Request())
+    assert answer.messages[0]["status"] == 503
+    assert (b"retry-after", b"1") in answer.messages[0]["headers"]
+
+
+async def test_a_fault_is_answered_logged_and_handed_on_alike(
+    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(system.service, "predict", fail)
+    answer = await heard(system.app, Request())
+    assert answer == await heard(fastapi, Request())
+    assert answer.messages[0]["status"] == 500
+    assert b"secret" not in answer.messages[1]["body"]
+    assert answer.fault == "RuntimeError('a secret')"
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["fault at /predict"] * 2
+
+
+@pytest.mark.usefixtures("fastapi")
+async def test_the_hot_routes_do_not_reach_fastapi(system: LocalSystem) -> None:
+    async def nowhere(*_: Any) -> None:
+        raise AssertionError("passed on")
+
+    front = Front(nowhere, system.service)
+    for name in ("good", "mounted", "batch", "no json"):
+        answer = await heard(front, REQUESTS[name][1])
+        assert answer.fault is None
+    assert (await heard(front, Request("/info", method="GET"))).fault == "AssertionError('passed on')"
+    await system.service.close()
