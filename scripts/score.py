@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,19 +91,20 @@ def _score(
 ) -> Scored:
     from deployments.model_cache import BundleCache
 
-    # a file that does not fit is refused before anything slow
+    # what does not fit is refused before anything slow
+    from training.scoring.parts import require_absent
     from training.scoring.plan import open_records
 
     contract = load_contract(settings.workloads, workload)
     open_records(contract, paths[0])
+    if not fresh:
+        require_absent(paths[1])
     with console.status("Looking for the model"):
         version = _champion(settings, workload, arm)
         bundle = BundleCache(settings.bundle_cache, contract).fetch(version.bundle, version.source)
     with console.status("Starting Ray"):
         from training.scoring.run import score_file
         from training.scoring.scorer import Stamp
-    # Ray warns of actors that it starts itself: https://github.com/ray-project/ray/issues/53727
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     stamp = Stamp(version.arm, version.version, version.bundle)
     with ray_running(console), _bar(console, f"{workload} {version.arm} {version.version}") as report:
         return score_file(contract, bundle, stamp, *paths, report, fresh=fresh)

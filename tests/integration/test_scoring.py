@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,11 @@ from tests.support.models import apogee_contract, make_parts, register
 from training.bundle import BundleParts
 from training.inference import Model
 from training.registry import Registry
-from training.scoring.errors import OtherRun
+from training.scoring.errors import OtherRun, ScoringFailed
 from training.scoring.run import Scored, score_file
 from training.scoring.scorer import Stamp
 from training.settings import REPOSITORY, Settings
+from training.tasks.base import Predicted
 
 pytestmark = [
     pytest.mark.integration,
@@ -110,6 +112,15 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(source: Path, tmp_path:
     for name in ("prediction", "lower", "upper"):
         np.testing.assert_allclose(answers[name].to_numpy(), said[name], rtol=1e-6)
     assert {path.name for path in tmp_path.iterdir()} == {"in.parquet", "whole.parquet", "resumed.parquet"}
+
+
+def test_a_model_that_is_not_itself_on_a_node_scores_nothing(source: Path, tmp_path: Path) -> None:
+    sound = toy_parts()
+    arrays = {name: values + 1 for name, values in sound.golden.outputs.arrays.items()}
+    broken = replace(sound, golden=replace(sound.golden, outputs=Predicted(arrays)))
+    with pytest.raises(ScoringFailed, match="prediction"):
+        score(source, tmp_path / "out.parquet", parts=broken)
+    assert not (tmp_path / "out.parquet").exists()
 
 
 def raysonde(arguments: list[str], var: Path, address: str) -> subprocess.CompletedProcess[str]:

@@ -46,8 +46,7 @@ class Parts:
     """
 
     def __init__(self, output: Path, manifest: Manifest) -> None:
-        if output.exists():
-            raise FileExistsError(f"{output} is there already: move it away, or give --fresh")
+        require_absent(output)
         self._output, self._manifest = output, manifest
         self.folder = output.with_name(output.name + ".parts")
         path = self.folder / _MANIFEST
@@ -78,6 +77,12 @@ class Parts:
         else:
             self.folder.rename(self._output)
         return sum(rows for rows, _ in counts), sum(errors for _, errors in counts)
+
+
+def require_absent(output: Path) -> None:
+    """Raise FileExistsError where there is an output already."""
+    if output.exists():
+        raise FileExistsError(f"{output} is there already: move it away, or give --fresh")
 
 
 def discard(output: Path) -> None:

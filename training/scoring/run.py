@@ -138,6 +138,8 @@ def _score_missing(work: _Work, missing: list[int], progress: Progress) -> None:
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(size=actors),
         fn_constructor_args=(work,),
+        # else Ray warns of its own at each start; a run whose actor died is gone on with by calling again
+        max_restarts=0,
     )
     try:
         for row in scored.iter_rows():
