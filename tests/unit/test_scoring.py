@@ -12,8 +12,11 @@ from toy.parts import toy_contract, toy_parts
 
 from features.errors import FieldError
 from features.windows import windows_of
+from features.workload import load_workload
 from tests.support.flights import fly, rows_of
 from tests.support.models import apogee_contract, make_parts
+from tests.support.reentry import reentry_contract, reentry_parts, reentry_records
+from training.dataset import windows_of_chunk, with_entity
 from training.inference import Model
 from training.scoring.columns import array_columns
 from training.scoring.errors import OtherRun
@@ -146,6 +149,18 @@ def test_a_wrong_sample_is_left_out_and_a_log_without_a_window_says_why() -> Non
     without = scorer.answers(pa.concat_tables([flight.slice(0, 60), flight.slice(61)]), np.arange(99))
     sound = answers.filter(answers["error"].is_null())
     assert sound["prediction"] == without["prediction"]
+
+
+def test_classes_have_a_column_each() -> None:
+    contract, model = reentry_contract(), Model(reentry_parts("random_forest"))
+    tracks = with_entity(contract, reentry_records())
+    answers = Scorer(model, STAMP).answers(pa.Table.from_pandas(tracks), np.arange(len(tracks)))
+    raw = np.concatenate([log.raw for log in windows_of_chunk(contract, load_workload(contract), tracks)])
+    said = model.predict(raw)
+    for name in ("probability", "member"):
+        for number, phase in enumerate(("nominal", "reentry")):
+            column = answers[f"{name}_{phase}"].to_numpy()
+            np.testing.assert_allclose(column, said[name][:, number], rtol=1e-6)
 
 
 @pytest.mark.parametrize("rows_per_part", [1, 150, 10_000])

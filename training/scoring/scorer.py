@@ -67,36 +67,28 @@ class Scorer:
             records: whole logs, each in the order of its samples.
             rows: (n,) the numbers of the records.
         """
-        contract = self._contract
-        found = checked(contract, records)
+        found = checked(self._contract, records)
         errors = dict(found.errors)
-        windowed = contract.window is not None
-        batches = _windows(contract, records, found, errors) if windowed else _rows(contract, found)
-        at, end_s, values = [], [], []
-        for batch in batches:
-            at.append(batch.at)
-            end_s.append(batch.end_s)
-            values.append(self._said(batch.raw))
+        if self._contract.window is None:
+            batches = _rows(self._contract, found)
+        else:
+            batches = _windows(self._contract, records, found, errors)
+        answered = [(batch.at, batch.end_s, self._said(batch.raw)) for batch in batches]
+        # the errors last: making windows finds more of them
         wrong = np.array(sorted(errors), np.int64)
-        index = np.concatenate([*at, wrong])
-        order = np.argsort(index, kind="stable")
-        is_error = np.concatenate([np.zeros(len(index) - len(wrong), bool), np.ones(len(wrong), bool)])[order]
         blank = np.full((len(wrong), len(self._names)), np.nan)
-        numbers = np.concatenate([*values, blank])[order]
+        at, end_s, said = zip(*answered, (wrong, np.full(len(wrong), np.nan), blank), strict=True)
+        index = np.concatenate(at)
+        order = np.argsort(index, kind="stable")
+        is_error = (np.arange(len(index)) >= len(index) - len(wrong))[order]
         index = index[order]
-        columns = {"row": pa.array(rows[index]), "entity": entities_of(contract, records).take(index)}
-        if windowed:
-            columns["end_s"] = pa.array(
-                np.concatenate([*end_s, np.full(len(wrong), np.nan)])[order], mask=is_error
-            )
-        columns |= {name: pa.array(numbers[:, i], mask=is_error) for i, name in enumerate(self._names)}
-        columns["error"] = pa.array(
-            [
-                errors.get(i) if bad else None
-                for i, bad in zip(index.tolist(), is_error.tolist(), strict=True)
-            ],
-            pa.string(),
-        )
+        columns = {"row": pa.array(rows[index]), "entity": entities_of(self._contract, records).take(index)}
+        if self._contract.window is not None:
+            columns["end_s"] = pa.array(np.concatenate(end_s)[order], mask=is_error)
+        for name, values in zip(self._names, np.concatenate(said)[order].T, strict=True):
+            columns[name] = pa.array(values, mask=is_error)
+        why = [errors[number] for number in wrong.tolist()]
+        columns["error"] = _scattered(why, is_error)
         return pa.table(columns | self._stamps(len(index)))
 
     def _said(self, raw: FloatArray) -> FloatArray:
@@ -111,6 +103,12 @@ class Scorer:
         stamp = self._stamp
         named = {"arm": stamp.arm, "model_version": stamp.model_version, "bundle": stamp.bundle}
         return {name: pa.DictionaryArray.from_arrays(same, pa.array([text])) for name, text in named.items()}
+
+
+def _scattered(texts: list[str], at: NDArray[np.bool_]) -> pa.Array:
+    """(n,) the texts in their order where `at`, null elsewhere."""
+    number = np.cumsum(at) - 1
+    return pa.array(texts, pa.string()).take(pa.array(number, mask=~at))
 
 
 def _rows(contract: Contract, found: Checked) -> Iterator[_Instances]:
