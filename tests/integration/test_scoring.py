@@ -163,5 +163,5 @@ def test_the_command_answers_each_window_of_a_folder(tmp_path: Path, cluster: st
     again = raysonde(["score", "apogee", str(records), str(output)], var, cluster)
     assert again.returncode == 1
     assert "is there already" in again.stdout
-    other = raysonde(["score", "apogee", str(records), str(output), "--arm", "none"], var, cluster)
+    other = raysonde(["score", "apogee", str(records), f"{output}2", "--arm", "none"], var, cluster)
     assert "no champion of arm 'none'; there are ['linear', 'mlp']" in other.stdout

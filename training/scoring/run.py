@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,15 +133,18 @@ def _score_missing(work: _Work, missing: list[int], progress: Progress) -> None:
     _silence()
     actors = min(len(missing), max(int(ray.cluster_resources().get("CPU", 1)), 1))
     dataset = ray.data.from_items([{"part": part} for part in missing], override_num_blocks=len(missing))
-    scored = dataset.map_batches(
-        _PartScorer,
-        batch_size=1,
-        num_cpus=1,
-        compute=ray.data.ActorPoolStrategy(size=actors),
-        fn_constructor_args=(work,),
-        # else Ray warns of its own at each start; a run whose actor died is gone on with by calling again
-        max_restarts=0,
-    )
+    with warnings.catch_warnings():
+        # Ray 2.60 deprecates `max_restarts` here and has nothing in its place yet
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scored = dataset.map_batches(
+            _PartScorer,
+            batch_size=1,
+            num_cpus=1,
+            compute=ray.data.ActorPoolStrategy(size=actors),
+            fn_constructor_args=(work,),
+            # else Ray writes an error of its own at each start; a second call goes on without the dead actor
+            max_restarts=0,
+        )
     try:
         for row in scored.iter_rows():
             done += work.size(row["part"])
