@@ -34,7 +34,7 @@ _NUMBERS = (
 )
 _CLASSES = (
     Column("F1", "f1", "{:.4f}"),
-    Column("precision", "precision", "{:.3f}"),
+    Column("prec.", "precision", "{:.3f}"),
     Column("recall", "recall", "{:.3f}"),
     Column("AUC", "roc_auc", "{:.3f}"),
 )
@@ -42,18 +42,17 @@ _PATHS = (Column("error", "mean_error_m", "{:,.0f}"),)
 _REGIONS = (
     Column("coverage", "coverage", "{:.1%}"),
     Column("width", "mean_width", "{:.4g}"),
-    Column("radius", "mean_radius_m", "{:,.0f}"),
 )
 _HORIZON = re.compile(r"mean_error_(.+)_s_m")
 
 
 def columns_of(metrics: Mapping[str, float]) -> tuple[Column, ...]:
-    """All that there are; the logarithmic error takes the place of the RMSE."""
+    """All that there are; the logarithmic error takes the place of the RMSE, horizons that of their mean."""
     horizons = tuple(
-        Column(f"in {found[1]} s", name, "{:,.0f}") for name in metrics if (found := _HORIZON.fullmatch(name))
+        Column(f"{found[1]} s", name, "{:,.0f}") for name in metrics if (found := _HORIZON.fullmatch(name))
     )
     left_out = "rmse" if "rmsle" in metrics else ""
-    order = (*_NUMBERS, *_CLASSES, *_PATHS, *horizons, *_REGIONS)
+    order = (*_NUMBERS, *_CLASSES, *(horizons or _PATHS), *_REGIONS)
     return tuple(one for one in order if one.metric in metrics and one.metric != left_out)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -104,13 +105,17 @@ def _has_models(settings: Settings, workload: str) -> bool:
 def _section(settings: Settings, workload: str, paths: Sequence[Path]) -> Section:
     contract = load_contract(settings.workloads, workload)
     report = load_report(settings.workloads, contract)
-    records = load_records(settings.workloads, contract, *paths)
     models = _champions(settings, contract)
-    predictions = evaluate(contract, recordings_of(contract, records), models)
-    tables = report.tables(contract, predictions, list(models))
     cards = {arm: model.bundle.card for arm, model in models.items()}
-    if report.more is not None:
-        tables += report.more(contract, records, cards)
+    tables = []
+    for group in [[path] for path in paths] if report.by_file else [paths]:
+        records = load_records(settings.workloads, contract, *group)
+        predictions = evaluate(contract, recordings_of(contract, records), models)
+        found = report.tables(contract, predictions, list(models))
+        if report.more is not None:
+            found += report.more(contract, records, cards)
+        about = f"{group[0].stem}: " if report.by_file and len(paths) > 1 else ""
+        tables += [replace(table, title=about + table.title) for table in found]
     command = shlex.join(["raysonde", "results", workload, *map(str, paths)])
     return Section(contract, report.about, tables, cards, command)
 

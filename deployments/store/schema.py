@@ -65,7 +65,7 @@ predictions = Table(
     _seq(),
     Column("workload", String(64), nullable=False),
     Column("id", String(64), nullable=False),
-    Column("entity", String(64), nullable=False),
+    Column("entity", String(260), nullable=False),
     Column("arm", String(64), nullable=False),
     Column("model_version", String(64), nullable=False),
     Column("bundle", String(80), nullable=False),

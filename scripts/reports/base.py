@@ -28,11 +28,15 @@ class Report(Protocol):
 
     Attributes:
         about: for the page: what was recorded, and what of it the models may have seen.
+        by_file: whether each file has tables of its own, rather than all files together.
         more: tables for the page that only this workload has; None for none.
     """
 
     @property
     def about(self) -> str: ...  # noqa: D102
+
+    @property
+    def by_file(self) -> bool: ...  # noqa: D102
 
     @property
     def more(self) -> MoreTables | None: ...  # noqa: D102

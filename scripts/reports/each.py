@@ -25,6 +25,7 @@ class EachReport:
 
     about: str = ""
     more: MoreTables | None = None
+    by_file: bool = False
 
     def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
         """The arm that is best by the contract's metric."""

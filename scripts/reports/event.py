@@ -31,6 +31,7 @@ class EventReport:
 
     about: str = ""
     more: MoreTables | None = None
+    by_file: bool = False
 
     def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
         """See `scripts.marks.best_arm`."""

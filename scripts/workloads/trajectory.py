@@ -19,7 +19,7 @@ _BASELINE = "constant_velocity"
 
 
 def cross_validated(contract: Contract, records: pd.DataFrame, cards: Mapping[str, Card]) -> list[TextTable]:
-    """Errors of the families with the parameters of their champions, fitted on other aircraft."""
+    """Errors of the families with the parameters of their champions, by aircraft."""
     from training.crossval import cross_validate  # scikit-learn and torch: not before they are needed
     from training.evaluation import shown_metrics
 
@@ -47,7 +47,8 @@ def cross_validated(contract: Contract, records: pd.DataFrame, cards: Mapping[st
 
 REPORT = EachReport(
     about="The champions learnt from what the card's data hash says, by default made-up vehicles; the "
-    "recorded tracks are new to them unless they were trained from this very file. `constant_velocity` is "
-    "that of the last 40 s of positions, `reported_velocity` the ground speed and track that is sent.",
+    "tracks are new to them unless they were trained from this very file. `constant_velocity` is that "
+    "of the last 40 s of positions, `reported_velocity` the ground speed and track that the aircraft sends.",
     more=cross_validated,
+    by_file=True,
 )

@@ -62,14 +62,14 @@ def reentry_parts(family: str, seed: int = 0) -> BundleParts:
 
 
 def points_of(kind: str, count: int, **changes: Any) -> dict[str, Any]:
-    """The body of a request with the last points of a track of this kind."""
+    """The body of a request with the last points of the track of this kind that is a re-entry for longest."""
     records = reentry_records()
     mine = records[records["track_id"].str.startswith(kind)]
-    first = mine["track_id"].iloc[0]
-    rows = mine[mine["track_id"] == first].tail(count)
+    track = (mine["phase"] == "reentry").groupby(mine["track_id"]).sum().idxmax()
+    rows = mine[mine["track_id"] == track].tail(count)
     names = [spec.name for spec in reentry_contract().fields]
     samples = [
         {name: value for name, value in row.items() if value == value}
         for row in rows[names].to_dict("records")
     ]
-    return {"track_id": first, "sensor_id": "S1", "samples": samples, **changes}
+    return {"track_id": track, "sensor_id": "S1", "samples": samples, **changes}
