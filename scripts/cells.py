@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from features.sphere import great_circle_m
 from features.targets import AnyTarget, ClassTarget, PathTarget
+from training.scoring.columns import array_columns
 from training.tasks.base import Row
 
 FloatArray = NDArray[np.float64]
@@ -36,18 +37,8 @@ def answer_cells(target: AnyTarget, row: Row) -> list[str]:
     return [cell(value) for value in (said, *row.region[target.name])]
 
 
-def array_columns(target: AnyTarget) -> list[str]:
-    """Names of the cells of `array_cells`."""
-    if isinstance(target, ClassTarget):
-        return [f"{name}_{one}" for name in ("probability", "member") for one in target.classes]
-    if isinstance(target, PathTarget):
-        places = [f"{name}_in_{time:g}_s" for time in target.horizons_s for name in _POINT]
-        return places + [f"radius_m_in_{time:g}_s" for time in target.horizons_s]
-    return ["prediction", "lower", "upper"]
-
-
 def array_cells(target: AnyTarget, arrays: Mapping[str, FloatArray]) -> list[str]:
-    """The arrays of one prediction of an arm or a rule; empty for regions that a rule does not have."""
+    """The arrays of one prediction of an arm or a rule, as `array_columns`; empty where a rule has none."""
     found = [text for values in arrays.values() for text in cells(np.ravel(values))]
     return found + [""] * (len(array_columns(target)) - len(found))
 

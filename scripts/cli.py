@@ -14,6 +14,7 @@ COMMANDS = {
     "down": "scripts.down:down",
     "train": "scripts.train:train",
     "models": "scripts.models:models",
+    "score": "scripts.score:score",
     "replay": "scripts.replay:replay",
     "results": "scripts.results:results",
 }

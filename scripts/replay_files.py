@@ -12,7 +12,6 @@ from scripts.cells import (
     answer_cells,
     answer_columns,
     array_cells,
-    array_columns,
     cell,
     cells,
     error_cells,
@@ -22,6 +21,7 @@ from scripts.cells import (
 )
 from scripts.marks import Mark, Predictions
 from scripts.replay_player import Played
+from training.scoring.columns import array_columns
 
 
 def write_marks(path: Path, contract: Contract, marks: Sequence[Mark]) -> None:

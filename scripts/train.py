@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +23,9 @@ from rich.table import Table
 
 from features.config import load_contract
 from features.targets import AnyTarget
+from scripts.cluster import ray_running
 from scripts.metric_cells import columns_of
-from scripts.own_workloads import WorkloadsOption, require_modules, settings_with, workers_runtime_env
+from scripts.own_workloads import WorkloadsOption, require_modules, settings_with
 
 if TYPE_CHECKING:
     from training.pipeline import TrainedArm, TrainingOptions
@@ -81,7 +80,7 @@ def train(
         from training.pipeline import TrainingOptions
     chosen = tuple(name.strip() for name in families.split(",")) if families else None
     options = TrainingOptions(chosen, trials, seed, resume, reason, data)
-    with _ray(console):
+    with ray_running(console):
         for name, target in zip(names, targets, strict=True):
             if len(names) > 1:
                 console.rule(name, align="left")
@@ -137,26 +136,6 @@ def _bars(console: Console) -> Iterator[_Bars]:
     )
     with Progress(*columns, console=console) as progress:
         yield _Bars(progress)
-
-
-@contextmanager
-def _ray(console: Console) -> Iterator[None]:
-    """The cluster that RAY_ADDRESS names, or one of our own for as long as we need it."""
-    import ray
-
-    with console.status("Starting Ray"):
-        is_ours = "RAY_ADDRESS" not in os.environ
-        ray.init(
-            address=os.environ.get("RAY_ADDRESS", "local"),
-            include_dashboard=False if is_ours else None,
-            runtime_env=None if is_ours else workers_runtime_env(),
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _table(arms: Sequence[TrainedArm], target: AnyTarget) -> Table:

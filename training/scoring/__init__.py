@@ -1,0 +1,1 @@
+"""Scoring whole files offline: what a running system would answer, for every row or window."""
