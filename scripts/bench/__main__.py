@@ -6,6 +6,7 @@ import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -34,6 +35,7 @@ ROUNDS = 3
 QUICK_CONNECTIONS = (16,)
 _QUICK_S = 3
 _DURATION_S = 10
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def bench(
@@ -45,8 +47,8 @@ def bench(
 ) -> None:
     """Measure raysonde beside other servers. A whole run writes docs/benchmarks.md, any other var/bench/."""
     console = Console()
-    # an end by `kill` is one in good order too
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in _STOPPING:
+        signal.signal(number, _interrupt_once)
     folder = Settings.from_environment().var / "bench"
     try:
         names = _chosen("CONTENDERS", contenders, [contender.name for contender in CONTENDERS])
@@ -73,6 +75,13 @@ def bench(
     _write(page, plan, results, versions(plan.others, wrk), _command(contenders, arms, duration_s, quick))
     _show(console, plan, results, page)
     raise typer.Exit(1 if results.failed else 0)
+
+
+def _interrupt_once(number: int, frame: FrameType | None) -> None:
+    """An end in good order, which `make` must not cut short when it passes on what the terminal sent us."""
+    for stopping in _STOPPING:
+        signal.signal(stopping, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _chosen(variable: str, text: str, known: Sequence[str]) -> list[str]:

@@ -42,15 +42,17 @@ SEED = 0
 WORKLOAD = "bench"
 FOLDER = Path(__file__).parent / "workload"
 _ASKED_ROWS = 64
-# a fitted MLPRegressor holds it, and MLflow asks whether it is trusted
-_OPTIMIZER = "sklearn.neural_network._stochastic_optimizers.AdamOptimizer"
+# what MLflow asks whether to trust, in models that were fitted here
+_TRUSTED = ["sklearn.neural_network._stochastic_optimizers.AdamOptimizer", "sklearn.tree._tree.Tree"]
 
 ESTIMATORS: Mapping[str, Callable[[], Any]] = {
     "linear": lambda: Ridge(alpha=1.0),
     "random_forest": lambda: RandomForestRegressor(
         n_estimators=100, min_samples_leaf=5, random_state=SEED, n_jobs=1
     ),
-    "mlp": lambda: MLPRegressor(hidden_layer_sizes=(64, 64), early_stopping=True, random_state=SEED),
+    "mlp": lambda: MLPRegressor(
+        hidden_layer_sizes=(64, 64), learning_rate_init=0.005, early_stopping=True, random_state=SEED
+    ),
 }
 
 
@@ -102,9 +104,7 @@ def _make(prepared: Prepared, arm: str, folder: Path) -> None:
     folder.mkdir(parents=True)
     write_bundle(assemble(prepared, best, origin, coverage=0.9), folder / "bundle")
     joblib.dump(pipeline, folder / "model.joblib")
-    mlflow.sklearn.save_model(
-        pipeline, folder / "mlflow", pip_requirements=[], skops_trusted_types=[_OPTIMIZER]
-    )
+    mlflow.sklearn.save_model(pipeline, folder / "mlflow", pip_requirements=[], skops_trusted_types=_TRUSTED)
     rows = instances(_ASKED_ROWS, SEED)
     expected: NDArray[np.float64] = pipeline.predict(rows)
     (folder / "asked.json").write_text(json.dumps({"rows": rows.tolist(), "expected": expected.tolist()}))

@@ -18,7 +18,7 @@ One row of 16 numbers a request, one number back. Each contender in turn on the 
 fitted models (ridge regression; a forest of 100 trees; a perceptron of 2 x 64): as a scikit-learn pipeline,
 or the same model as ONNX. `wrk` is a process of its own on the same cores, with one thread. The numbers are
 medians of {rounds} rounds of {duration_s} s, after a warm-up; errors are those of all rounds together, and
-req/s counts none of them. CPU s/1k is processor time per 1,000 answers, of the server with all its children;
+req/s counts none of them. CPU s is processor time per 1,000 answers, of the server with all its children;
 MB the sum of their proportional set sizes (PSS). No contender is slowed down, nor tuned beyond its
 documented defaults but as told here:"""
 _HEADER = (
@@ -29,7 +29,7 @@ _HEADER = (
     "p95 ms",
     "p99 ms",
     "errors",
-    "CPU s/1k",
+    "CPU s",
     "MB",
 )
 
@@ -111,9 +111,7 @@ def _cells(m: Measured) -> tuple[str, ...]:
         m.contender,
         str(m.connections),
         f"{m.rate:,.0f}",
-        f"{m.p50_ms:.1f}",
-        f"{m.p95_ms:.1f}",
-        f"{m.p99_ms:.1f}",
+        *(f"{ms:.1f}" if ms < 100 else f"{ms:,.0f}" for ms in (m.p50_ms, m.p95_ms, m.p99_ms)),
         str(m.errors),
         f"{m.cpu_s_per_1000:.2f}",
         f"{m.memory_bytes / 1e6:,.0f}",

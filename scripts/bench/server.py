@@ -69,8 +69,8 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self.tree = ProcessTree(psutil.Process(self._child.pid), self._run_id)
         try:
+            self.tree = ProcessTree(psutil.Process(self._child.pid), self._run_id)
             self._wait_until_right()
         except BaseException:
             self._stop()

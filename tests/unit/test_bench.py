@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from scripts.bench.contender import CONTENDERS, Contender, Launch, Site
 from scripts.bench.measure import Failed, Measured, Round, medians
 from scripts.bench.models import FOLDER, Asked
 from scripts.bench.page import BEGIN, END, Circumstances, measured_part, page_with, tables
+from scripts.bench.run import Plan, run
 from scripts.bench.server import CannotServe, Server
 from scripts.bench.table import NAMES, friedman, instances, make_source
 from scripts.bench.usage import cpu_spent_s
@@ -114,7 +117,7 @@ def test_the_tables_show_rates_at_a_glance_and_everything_by_arm() -> None:
     glance, linear, mlp = tables([*found, measured("mlflow", 64, 800, "mlp")], ["linear", "mlp"])
     assert glance.title == "Requests/s at 64 connections"
     assert glance.rows == (("fastapi", "2,500", ""), ("mlflow", "900", "800"))
-    assert linear.rows[0] == ("fastapi", "16", "1,200", "12.0", "24.0", "120.0", "0", "0.50", "250")
+    assert linear.rows[0] == ("fastapi", "16", "1,200", "12.0", "24.0", "120", "0", "0.50", "250")
     assert len(linear.rows) == 3
     assert len(mlp.rows) == 1
 
@@ -214,6 +217,24 @@ def test_a_server_that_ends_says_its_last_line(tmp_path: Path) -> None:
     server = Server(small(["-c", "raise SystemExit('no bread')"]), site_in(tmp_path), asked)
     with pytest.raises(CannotServe, match="it ended with 1: no bread"), server:
         pass
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk, which makes the load, is not installed")
+def test_a_run_measures_what_it_can_and_notes_what_failed(tmp_path: Path) -> None:
+    (tmp_path / "models" / "linear").mkdir(parents=True)
+    asked = Asked(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
+    (tmp_path / "models" / "linear" / "asked.json").write_text(asked.model_dump_json())
+    broken = replace(small(["-c", "raise SystemExit('no bread')"]), name="broken")
+    plan = Plan([broken, small(["-c", SMALL_SERVER])], ["linear"], [1], 1, 1, tmp_path, tmp_path)
+    shown = []
+    results = run(plan, lambda what, done: shown.append((what, done)))
+    (failure,), (found,) = results.failed, results.measured
+    assert (failure.contender, failure.why.startswith("it ended with 1: no bread")) == ("broken", True)
+    assert (found.contender, found.connections, found.errors) == ("small", 1, 0)
+    assert found.rate > 1
+    assert 0 < found.p50_ms <= found.p95_ms <= found.p99_ms
+    assert found.cpu_s_per_1000 > 0
+    assert shown[-1] == ("small, linear: stopping", plan.steps)
 
 
 def test_an_unknown_contender_is_named() -> None:
