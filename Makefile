@@ -68,7 +68,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # The contenders pin what we do not. A newer pip: the one that comes with Python 3.11 knows no groups.
-$(BENCH_STAMP): $(STAMP) scripts/bench/constraints.txt
+$(BENCH_STAMP): scripts/bench/constraints.txt | $(STAMP)
 	@echo "Making the environment of the contenders in .venv-bench (once, about two minutes) ..."
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --disable-pip-version-check --upgrade 'pip>=25.1'

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from sklearn.preprocessing import StandardScaler as SklearnScaler
 from features.config import load_sections
 from features.contract import Contract
 from features.scaling import StandardScaler
+from scripts.bench import table
 from scripts.bench.table import NAMES, instances
 from training.assembly import Origin, assemble
 from training.bundle import write_bundle
@@ -76,6 +79,15 @@ def make_models(folder: Path, arms: Sequence[str], show: Callable[[str], None]) 
         show(f"Fitting {arm}")
         shutil.rmtree(folder / arm, ignore_errors=True)
         _make(prepared, arm, folder / arm)
+
+
+def revision() -> str:
+    """Another one when this file, the table or scikit-learn would make other models."""
+    made_by = (Path(__file__), Path(table.__file__), FOLDER / f"{WORKLOAD}.yaml")
+    digest = hashlib.sha256(version("scikit-learn").encode())
+    for path in made_by:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:10]
 
 
 def asked(folder: Path, arm: str) -> Asked:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.bench.contender import Contender, Site
 from scripts.bench.measure import Failed, Measured, Round, medians
-from scripts.bench.models import Asked, asked
+from scripts.bench.models import Asked, asked, revision
 from scripts.bench.server import CannotServe, Server
 from scripts.bench.usage import cpu_spent_s
 from scripts.bench.wrk import WrkFailed, run_wrk
@@ -42,7 +42,7 @@ class Plan:
     @property
     def models(self) -> Path:
         """See `scripts.bench.models`."""
-        return self.folder / "models"
+        return self.folder / f"models-{revision()}"
 
     @property
     def steps(self) -> int:

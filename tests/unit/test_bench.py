@@ -221,11 +221,11 @@ def test_a_server_that_ends_says_its_last_line(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk, which makes the load, is not installed")
 def test_a_run_measures_what_it_can_and_notes_what_failed(tmp_path: Path) -> None:
-    (tmp_path / "models" / "linear").mkdir(parents=True)
     asked = Asked(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
-    (tmp_path / "models" / "linear" / "asked.json").write_text(asked.model_dump_json())
     broken = replace(small(["-c", "raise SystemExit('no bread')"]), name="broken")
     plan = Plan([broken, small(["-c", SMALL_SERVER])], ["linear"], [1], 1, 1, tmp_path, tmp_path)
+    (plan.models / "linear").mkdir(parents=True)
+    (plan.models / "linear" / "asked.json").write_text(asked.model_dump_json())
     shown = []
     results = run(plan, lambda what, done: shown.append((what, done)))
     (failure,), (found,) = results.failed, results.measured
