@@ -5,15 +5,20 @@ DASHBOARD_PORT ?= 8265
 PROFILE ?= fast
 WORKLOADS_DIR ?=
 WORKLOADS ?=
+QUICK ?=
+CONTENDERS ?=
+ARMS ?=
+DURATION_S ?=
 COMMA := ,
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+BENCH_STAMP := .venv-bench/.installed
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test clean
+.PHONY: help up down train check test bench clean
 
 help:
 	@echo "make up       make the environment, train the first models, start everything (Ctrl-C stops it)"
@@ -23,7 +28,9 @@ help:
 	@echo "make train    train again and register new versions: WORKLOADS=apogee"
 	@echo "make check    ruff, mypy --strict, import rules"
 	@echo "make test     the whole test suite"
-	@echo "make clean    remove .venv and caches; var/ (models, journal, key) is kept"
+	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
+	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10"
+	@echo "make clean    remove environments and caches; var/ (models, journal, key) is kept"
 
 up: $(STAMP)
 	@$(BIN)/raysonde up --port $(PORT) --dashboard-port $(DASHBOARD_PORT) --profile $(PROFILE) --workloads "$(WORKLOADS)" \
@@ -44,8 +51,12 @@ check: $(STAMP)
 test: $(STAMP)
 	$(BIN)/pytest
 
+bench: $(STAMP) $(BENCH_STAMP)
+	@$(BIN)/python -m scripts.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \
+	  --duration-s $(or $(DURATION_S),0)
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache raysonde.egg-info
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache raysonde.egg-info
 
 # Made again only when what is to be installed changes.
 $(STAMP): pyproject.toml constraints.txt
@@ -54,4 +65,12 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Making the environment in .venv (once, about two minutes) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# The contenders pin what we do not. A newer pip: the one that comes with Python 3.11 knows no groups.
+$(BENCH_STAMP): scripts/bench/constraints.txt | $(STAMP)
+	@echo "Making the environment of the contenders in .venv-bench (once, about two minutes) ..."
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.venv-bench/bin/python -m pip install --disable-pip-version-check -c scripts/bench/constraints.txt --group bench
 	@touch $@

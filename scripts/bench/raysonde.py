@@ -1,0 +1,59 @@
+"""raysonde as a contender: a folder with state of its own, one workload, one arm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from features.config import load_sections
+from scripts.preflight import free_port
+from training.settings import Settings
+
+WORKLOAD = "bench"
+WORKLOADS = Path(__file__).parent / "workload"
+# free ports are looked for from here, away from those of a system that the user runs
+_DASHBOARD_PORT = 8365
+
+
+def lay_out(folder: Path, arm: str, bundle: Path) -> None:
+    """Write a workload that routes everything to `arm`, and a registry whose champion is `bundle`."""
+    sections = load_sections(WORKLOADS, WORKLOAD)
+    sections["routing"] = {"weights": {arm: 1.0}, "fallback": [arm]}
+    workloads = folder / "workloads"
+    workloads.mkdir(parents=True)
+    (workloads / f"{WORKLOAD}.yaml").write_text(yaml.safe_dump(sections, sort_keys=False))
+    _register(_settings(folder), bundle)
+
+
+def command(python: Path, folder: Path, port: int, profile: str) -> list[str]:
+    """`raysonde up`, as a user would start it."""
+    ports = ("--port", str(port), "--dashboard-port", str(free_port(_DASHBOARD_PORT)))
+    what = ("--workloads-dir", str(folder / "workloads"), "--workloads", WORKLOAD, "--profile", profile)
+    return [str(python), "-m", "scripts", "up", *ports, *what]
+
+
+def environment(folder: Path, key: str) -> dict[str, str]:
+    """Of the command."""
+    return {"RAYSONDE_VAR": str(folder / "var"), "RAYSONDE_API_KEY": key}
+
+
+def _settings(folder: Path) -> Settings:
+    var = folder / "var"
+    return Settings(
+        var=var,
+        workloads=folder / "workloads",
+        registry_uri=f"sqlite:///{var}/mlflow/mlflow.db",
+        store_url=f"sqlite:///{var}/store.db",
+    )
+
+
+def _register(settings: Settings, bundle: Path) -> None:
+    # MLflow takes seconds to import
+    from training.registry import Registry
+
+    registry = Registry(settings)
+    run = registry.client.create_run(registry.experiment(WORKLOAD))
+    version = registry.register(bundle, run.info.run_id)
+    registry.client.set_terminated(run.info.run_id)
+    registry.set_champion(version)

@@ -1,0 +1,114 @@
+"""The benchmark itself: each contender with each arm, one after another started, loaded and ended."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.bench.contender import Contender, Site
+from scripts.bench.measure import Failed, Measured, Round, medians
+from scripts.bench.models import Asked, asked, revision
+from scripts.bench.server import CannotServe, Server
+from scripts.bench.usage import cpu_spent_s
+from scripts.bench.wrk import WrkFailed, run_wrk
+from scripts.preflight import free_port
+
+# away from 8000, where a system of the user's may run
+_PORT = 8310
+_WARM_UP_S = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Attributes:
+        connections: numbers of connections, each measured `rounds` times for `duration_s`.
+        folder: models, and what the contenders write.
+        others: folder of the programs of the contenders' environment.
+    """
+
+    contenders: Sequence[Contender]
+    arms: Sequence[str]
+    connections: Sequence[int]
+    rounds: int
+    duration_s: int
+    folder: Path
+    others: Path
+
+    @property
+    def models(self) -> Path:
+        """See `scripts.bench.models`."""
+        return self.folder / f"models-{revision()}"
+
+    @property
+    def steps(self) -> int:
+        """Rounds of load in all."""
+        return len(self.contenders) * len(self.arms) * self.steps_of_a_start
+
+    @property
+    def steps_of_a_start(self) -> int:
+        """Rounds of load of one contender with one arm."""
+        return len(self.connections) * self.rounds
+
+
+@dataclass
+class Results:
+    """What has been measured so far, in order."""
+
+    measured: list[Measured] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+
+
+# show(what is being done, rounds of load that are done)
+Show = Callable[[str, int], None]
+
+
+def run(plan: Plan, show: Show) -> Results:
+    """Measure all; a contender that fails is noted, and the next one has its turn."""
+    results = Results()
+    starts = [(contender, arm) for arm in plan.arms for contender in plan.contenders]
+    for number, (contender, arm) in enumerate(starts):
+        done = number * plan.steps_of_a_start
+        try:
+            results.measured += _measure(plan, contender, arm, done, show)
+        except (CannotServe, WrkFailed) as error:
+            results.failed.append(Failed(contender.name, arm, str(error)))
+    return results
+
+
+def _measure(plan: Plan, contender: Contender, arm: str, done: int, show: Show) -> list[Measured]:
+    what = f"{contender.name}, {arm}"
+    show(f"{what}: starting", done)
+    site = _site(plan, contender, arm)
+    rows: Asked = asked(plan.models, arm)
+    measured = []
+    with Server(contender, site, rows) as server:
+        for connections in plan.connections:
+            show(f"{what}: {connections} connections", done)
+            run_wrk(server.target, connections, min(_WARM_UP_S, plan.duration_s), site.folder / "warm-up.lua")
+            rounds = []
+            for _ in range(plan.rounds):
+                rounds.append(_round(server, connections, plan.duration_s, site.folder / "load.lua"))
+                done += 1
+                show(f"{what}: {connections} connections", done)
+            measured.append(medians(contender.name, arm, connections, rounds))
+        show(f"{what}: stopping", done)
+    return measured
+
+
+def _round(server: Server, connections: int, duration_s: int, script: Path) -> Round:
+    before = server.tree.cpu_times()
+    load = run_wrk(server.target, connections, duration_s, script)
+    spent_s = cpu_spent_s(before, server.tree.cpu_times())
+    return Round(load, spent_s, server.tree.memory_bytes())
+
+
+def _site(plan: Plan, contender: Contender, arm: str) -> Site:
+    folder = plan.folder / "runs" / f"{contender.name}-{arm}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return Site(arm, plan.models, folder, free_port(_PORT), Path(sys.executable), plan.others)
