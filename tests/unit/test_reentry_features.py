@@ -80,7 +80,8 @@ numbers = {
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.fixed_dictionaries(numbers), min_size=10, max_size=10),
-    st.lists(st.floats(1e-3, 60), min_size=10, max_size=10),
+    # sums of times round: a step just at the gap that is allowed may come out above it
+    st.lists(st.floats(1e-3, 59.9), min_size=10, max_size=10),
 )
 def test_features_of_whatever_the_contract_allows_are_finite(
     points: list[dict[str, float]], steps_s: list[float]
