@@ -65,7 +65,7 @@ def held_out(contract: Contract, cards: Mapping[str, Card]) -> TextTable:
         cells.insert(1, number(metrics.get(metric, math.nan) / against))
         rows.append((arm, *cells))
     header = ["", *(name.replace("_", " ") for name in names)]
-    header.insert(2, f"{metric} / {baseline}" if baseline else "")
+    header.insert(2, f"{metric.replace('_', ' ')} / {baseline}" if baseline else "")
     return TextTable(
         "On held-out data of the training",
         tuple(header),
