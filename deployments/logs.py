@@ -30,7 +30,10 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Lines of JSON, mostly one; a value that JSON does not know appears as its text."""
-        extras = {k: v for k, v in vars(record).items() if k not in _STANDARD and v is not None}
+        # with an underscore begins what a library, such as Ray, keeps on a record for itself
+        extras = {
+            k: v for k, v in vars(record).items() if k not in _STANDARD and k[0] != "_" and v is not None
+        }
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -24,7 +24,14 @@ def stream() -> Iterator[io.StringIO]:
 
 def test_a_line_has_the_request_then_the_extras(stream: io.StringIO) -> None:
     log = logging.getLogger("raysonde_test.router")
-    extra = {"rows": 3, "arm": "mlp", "request_id": "01J", "workload": "apogee", "model_version": None}
+    extra = {
+        "rows": 3,
+        "arm": "mlp",
+        "request_id": "01J",
+        "workload": "apogee",
+        "model_version": None,
+        "_ray": 1,
+    }
     log.info("answered %s", "A12", extra=extra)
     (line,) = stream.getvalue().splitlines()
     content = json.loads(line)
