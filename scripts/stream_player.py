@@ -91,23 +91,32 @@ class StreamPlayer:
         self._clock = clock
         self._begun_s = 0.0
         self._open = 0
+        self._due_truths: list[int] = []
         self._answers: dict[int, tuple[str, FloatArray]] = {}
         self.streamed = Streamed()
 
     async def play(self, cases: Sequence[Case]) -> Streamed:
         """Send until nothing is due any more. What fails is part of the result."""
         self._begun_s = self._clock()
+        sending: asyncio.Task[None] | None = None
         async with asyncio.TaskGroup() as group:
             while True:
                 due = self._schedule.take(self._now_s())
                 for number, due_s in due.requests:
                     self._open += 1
                     group.create_task(self._ask(number, cases[number % len(cases)], due_s))
-                if due.truths:
-                    group.create_task(self._send_truths(due.truths))
+                self._due_truths += due.truths
+                if self._due_truths and (sending is None or sending.done()):
+                    # one call at a time: what becomes due meanwhile goes in the next, so that each is not
+                    # a call of its own hundreds of times a second
+                    sending = group.create_task(self._send_truths(tuple(self._due_truths)))
+                    self._due_truths.clear()
                 next_s = self._schedule.next_due_s()
                 if next_s is None and self._open == 0:
-                    break
+                    if sending is None or not self._due_truths:
+                        break
+                    await sending
+                    continue
                 self._on_progress(len(self.streamed.sent), self._schedule.waiting_truths)
                 wait_s = _TICK_S if next_s is None else next_s - self._now_s()
                 await self._sleep(min(max(wait_s, 0.0), _TICK_S))
