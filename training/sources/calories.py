@@ -7,7 +7,6 @@ weight over 2.2, rounded: nearly every recorded row is that number.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from features.errors import FieldError
 from features.targets import TargetSpec
 from features.workloads.calories import KEYTEL_FEMALE, KEYTEL_MALE, KJ_PER_KCAL
 from training.sources.base import Mapper, Progress
+from training.sources.files import hash_file
 
 FloatArray = NDArray[np.float64]
 
@@ -59,10 +59,7 @@ class RecordedWorkouts:
         Raises:
             FileNotFoundError: no such file.
         """
-        if not self.path.is_file():
-            raise FileNotFoundError(f"no file {self.path}")
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_file(self.path)
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
         """All rows."""

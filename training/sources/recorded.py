@@ -18,6 +18,7 @@ from scipy.signal import medfilt
 from features.contract import Contract
 from features.errors import FieldError
 from training.sources.base import LOG, Mapper, Progress
+from training.sources.files import read_table
 
 FloatArray = NDArray[np.float64]
 
@@ -86,9 +87,7 @@ def read_logs(path: Path) -> list[RecordedLog]:
         FieldError: a column is missing, or a value is not what the column holds.
         ValueError: the file is neither CSV nor Parquet.
     """
-    if path.suffix not in {".csv", ".parquet"}:
-        raise ValueError(f"{path}: got a {path.suffix or 'nameless'} file, expected .csv or .parquet")
-    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    table = read_table(path)
     for name in (_ENTITY, _TIME, _ALTITUDE):
         if name not in table:
             raise FieldError(name, f"columns {list(table.columns)}", f"a column {name!r} in {path.name}")

