@@ -103,10 +103,10 @@ def cached_records(
     """Records of a source, made once and read from `directory` afterwards.
 
     The file's name carries a hash of the options (the seed is one of them), the source's revision and the
-    contract's fields, so that any change makes a new file.
+    contract's fields and columns of the truth, so that any change makes a new file.
     """
     source = load_source(contract, options)
-    made_from = [dict(options), source.revision, contract.field_names, contract.target.name]
+    made_from = [dict(options), source.revision, contract.field_names, contract.target_columns]
     key = json.dumps(made_from, sort_keys=True)
     path = directory / f"{contract.workload}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     if path.is_file():
