@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from training.device import pick_device
 from training.families.base import Params, Report, Split
 from training.losses import loss_of
 from training.runs import Run
-from training.torch_members import Answer
+from training.torch_members import Answer, FittedMembers
 from training.torch_state import FitState
 
 # noise(rows) -> (rows, ...), drawn on the CPU
@@ -30,15 +31,15 @@ def fit_members(
     report: Report,
     run: Run,
     noise: Noise | None = None,
-) -> None:
+) -> FittedMembers:
     """Adam with a one-cycle step size; the weights of the best epoch on `valid` are kept.
 
     The loss of numbers is Huber's, of classes the cross entropy. An output that is not known costs nothing.
 
     Args:
-        network: on its device; see `training.torch_members.Answer`.
+        network: as `training.torch_members.Answer` takes it; it is moved, and comes back to the CPU.
         train, valid: with `x` as the network takes it.
-        params: `epochs`, `learning_rate`, `weight_decay`, and `huber_delta` for numbers.
+        params: `epochs`, `learning_rate`, `weight_decay`, `huber_delta` for numbers, and perhaps `device`.
         batch_size: rows in a step, at most those of `train`.
         patience: epochs without a better one after which it stops.
         generator: of the order of the rows, on the CPU.
@@ -46,6 +47,7 @@ def fit_members(
         run: a fit that goes on ends with the weights that it would have had without the stop.
         noise: what the network takes as a second argument while it learns, drawn from `generator`.
     """
+    network = network.to(pick_device(str(params.get("device", "auto"))))
     epochs, batches = int(params["epochs"]), len(train.y) // batch_size
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -69,6 +71,7 @@ def fit_members(
             run.save(state.to_bytes())
         report(state.epochs_done, loss_now)
     network.load_state_dict(state.best_weights)
+    return FittedMembers(network.cpu(), train.kind, train.x.shape[1:])
 
 
 class _BatchLoss:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.device import pick_device
 from training.families.base import Params, Report, Split
 from training.runs import ALONE, Run
 from training.torch_fit import fit_members
@@ -47,8 +46,8 @@ class GruFamily:
         """See `training.torch_fit.fit_members`."""
         inputs, outputs, width = train.x.shape[-1], train.y.shape[1], int(params["width"])
         network = started(lambda: _Network(inputs, outputs, width), seed)
-        fit_members(
-            network.to(pick_device(str(params.get("device", "auto")))),
+        return fit_members(
+            network,
             train,
             valid,
             params,
@@ -58,7 +57,6 @@ class GruFamily:
             report=report,
             run=run,
         )
-        return FittedMembers(network.cpu(), train.kind, train.x.shape[1:])
 
 
 class _Network(nn.Module):  # type: ignore[misc]

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.device import pick_device
 from training.families.base import Params, Report, Split
 from training.runs import ALONE, Run
 from training.torch_fit import fit_members
@@ -49,8 +48,8 @@ class LstmFamily:
         inputs, outputs, width = train.x.shape[-1], train.y.shape[1], int(params["width"])
         network = started(lambda: _Network(inputs, outputs, width), seed)
         generator = torch.Generator().manual_seed(seed)
-        fit_members(
-            network.to(pick_device(str(params.get("device", "auto")))),
+        return fit_members(
+            network,
             train,
             valid,
             params,
@@ -61,7 +60,6 @@ class LstmFamily:
             run=run,
             noise=lambda rows: _kept(rows, 2 * width, float(params["dropout"]), generator),
         )
-        return FittedMembers(network.cpu(), train.kind, train.x.shape[1:])
 
 
 class _Network(nn.Module):  # type: ignore[misc]

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.device import pick_device
 from training.families.base import Params, Report, Split
 from training.flat import flat
 from training.runs import ALONE, Run
@@ -49,8 +48,8 @@ class MlpFamily:
         generator = torch.Generator().manual_seed(seed)
         inputs, outputs = flat(train.x).shape[1], train.y.shape[1]
         network = _Network(inputs, outputs, int(params["width"]), int(params["depth"]), generator)
-        fit_members(
-            network.to(pick_device(str(params.get("device", "auto")))),
+        return fit_members(
+            network,
             train,
             valid,
             params,
@@ -60,7 +59,6 @@ class MlpFamily:
             report=report,
             run=run,
         )
-        return FittedMembers(network.cpu(), train.kind, train.x.shape[1:])
 
 
 def _batch_size(wanted: int, rows: int) -> int:
