@@ -25,7 +25,8 @@ from deployments.predictor import Answered, Downstream, DownstreamError, Predict
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
-from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable, Truth
+from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable
+from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
 from features.workload import load_workload
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 POLL_PERIOD_S = 0.5
 PROOF_TIMEOUT_S = 10.0
+
+# about a hundred truths: more would keep the event loop from others for longer than a thread costs
+_BYTES_PARSED_AT_ONCE = 10_000
 
 
 class Service:
@@ -68,6 +72,7 @@ class Service:
         self._cache = cache
         self._now = now
         self._journal = JournalWriter(store)
+        self.truths = TruthWriter(contract.workload, store, self._journal.flush_those)
         self._request_log = RequestLog(log)
         self._history = self._make_history()
         task = task_of(contract, load_workload(contract))
@@ -101,10 +106,15 @@ class Service:
         instances = await asyncio.to_thread(self.instances.parse_batch, body)
         return await self._predictor.predict_batch(instances, requested_arm)
 
-    async def take_truths(self, truths: Sequence[Truth]) -> FeedbackCounts:
-        """Write truths; on disk when this returns. Predictions of this replica are written before them."""
-        await self._journal.flush()
-        return await asyncio.to_thread(self._store.write_truths, self.contract.workload, truths)
+    async def take_truths(self, body: bytes) -> FeedbackCounts:
+        """Write the truths of a body; on disk when this returns. Their predictions are written before them.
+
+        Raises:
+            what `FeedbackParser.parse` and `TruthWriter.write` do.
+        """
+        if len(body) > _BYTES_PARSED_AT_ONCE:
+            return await self.truths.write(await asyncio.to_thread(self.feedback.parse, body))
+        return await self.truths.write(self.feedback.parse(body))
 
     async def put_policy(self, policy: RoutingPolicy, expected_revision: int | None = None) -> RoutingTable:
         """Put the policy in force, here at once and on the other replicas within a poll.
@@ -170,6 +180,7 @@ class Service:
     async def close(self) -> None:
         """Write what waits."""
         self._request_log.flush()
+        await self.truths.close()
         await self._journal.close()
 
     def _make_history(self) -> History | None:
