@@ -13,7 +13,7 @@ from deployments import problems
 from deployments.bodies import MAX_INSTANCE_BYTES, json_response, read_body
 from deployments.errors import InvalidFields, MalformedJson, Unavailable
 from deployments.info import Info, info_of
-from deployments.instances import instance_json_schema
+from deployments.instance_model import instance_json_schema
 from deployments.invalid import path_text
 from deployments.predictions import Predictions
 from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable

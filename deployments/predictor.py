@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,13 @@ from deployments.breaker import CircuitBreaker
 from deployments.coalescer import Coalescer
 from deployments.errors import NoArmAvailable, Overloaded
 from deployments.instances import Instance, stack
-from deployments.routing import ArmVersion, Decision, RoutingTable, choose
+from deployments.routing import ArmVersion, Choices, Decision, RoutingTable
 from training.tasks.base import Row
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-BATCH_ROWS = 1000  # rows of one downstream call of a batch request
+BATCH_ROWS = 1000  # of a batch, predicted and answered together
 
 
 class DownstreamError(RuntimeError):
@@ -55,13 +56,28 @@ class Answered:
     latency_s: float
 
 
+class _Unsaid(NamedTuple):
+    """What an arm said of an instance, before it is handed out."""
+
+    instance: Instance
+    decision: Decision
+    arm: str
+    said: Said
+
+    def answered(self, table: RoutingTable, latency_s: float) -> Answered:
+        row, members = self.said if isinstance(self.said, Blended) else (self.said, None)
+        version, is_fallback = table.versions[self.arm], self.arm != self.decision.arm
+        prediction = Prediction(self.instance.sent_id, row, self.arm, version, is_fallback, members)
+        return Answered(self.instance, prediction, self.decision, latency_s)
+
+
 class Predictor:
     """Answers instances by the routing table that it was last given.
 
     Args:
         workload: name, part of the routing hash.
         downstream: the scaler and the arms, and the ensembles over them.
-        journal: takes each answer; never blocks or raises.
+        journal: takes the answers; never blocks or raises.
         clock: monotonic seconds, for the breakers and latencies.
     """
 
@@ -69,7 +85,7 @@ class Predictor:
         self,
         workload: str,
         downstream: Callable[[str, ArmVersion, NDArray[np.float64]], Awaitable[Sequence[Said]]],
-        journal: Callable[[Answered], None],
+        journal: Callable[[Sequence[Answered]], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.table: RoutingTable | None = None
@@ -106,58 +122,72 @@ class Predictor:
         """
         table = self._table()
         began_s = self._clock()
-        decision = self._decide(table, instance, requested_arm)
+        decision = self._choices(table, requested_arm).of(instance.entity, instance.id)
         arm, row = await self._attempt(
             table, decision, lambda arm: self._coalescer.submit((arm, table.versions[arm]), instance.raw)
         )
-        return self._answer(table, instance, decision, arm, row, self._clock() - began_s)
+        said = _Unsaid(instance, decision, arm, row)
+        return self._answers(table, [said], self._clock() - began_s)[0]
 
     async def predict_batch(
         self, instances: Sequence[Instance], requested_arm: str | None = None
-    ) -> list[Prediction]:
-        """Answer many instances in order; each is routed by itself, all by one table.
+    ) -> AsyncGenerator[list[Prediction]]:
+        """Answer many instances in order, `BATCH_ROWS` at a time; each is routed by itself, all by one table.
+
+        While a part is being used the next is asked for. An answer is journalled when it is handed out.
 
         Raises:
             FieldError: the requested arm is not there.
-            Unavailable: an arm and all its fallbacks failed; nothing of the batch is journalled then.
+            Unavailable: an arm and all its fallbacks failed.
         """
         table = self._table()
         began_s = self._clock()
-        decisions = [self._decide(table, instance, requested_arm) for instance in instances]
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for index, decision in enumerate(decisions):
-            groups.setdefault(decision.attempts, []).append(index)
-        chunks = [
-            rows[i : i + BATCH_ROWS] for rows in groups.values() for i in range(0, len(rows), BATCH_ROWS)
-        ]
-        answers = await asyncio.gather(
-            *(
-                self._attempt_chunk(table, decisions[chunk[0]], [instances[i] for i in chunk])
-                for chunk in chunks
-            )
-        )
-        latency_s = self._clock() - began_s
-        answered: dict[int, Prediction] = {}
-        for chunk, (arm, rows) in zip(chunks, answers, strict=True):
-            for index, row in zip(chunk, rows, strict=True):
-                answered[index] = self._answer(table, instances[index], decisions[index], arm, row, latency_s)
-        return [answered[index] for index in range(len(instances))]
+        parts = (instances[i : i + BATCH_ROWS] for i in range(0, len(instances), BATCH_ROWS))
+        ahead: deque[asyncio.Task[list[_Unsaid]]] = deque()
+        try:
+            for part in parts:
+                ahead.append(asyncio.create_task(self._ask(table, part, requested_arm)))
+                if len(ahead) > 1:
+                    yield self._answers(table, await ahead.popleft(), self._clock() - began_s)
+            while ahead:
+                yield self._answers(table, await ahead.popleft(), self._clock() - began_s)
+        finally:
+            for task in ahead:
+                task.cancel()
 
     def _table(self) -> RoutingTable:
         if self.table is None:
             raise NoArmAvailable(f"{self._workload}: no model is loaded yet", retry_after_s=2.0)
         return self.table
 
-    def _decide(self, table: RoutingTable, instance: Instance, requested_arm: str | None) -> Decision:
-        return choose(
+    def _choices(self, table: RoutingTable, requested_arm: str | None) -> Choices:
+        return Choices(
             table.policy,
             workload=self._workload,
             available_arms=table.versions,
-            entity=instance.entity,
-            request_key=instance.id,
             requested_arm=requested_arm,
             is_open=lambda arm: self.breaker(arm).is_open,
         )
+
+    async def _ask(
+        self, table: RoutingTable, instances: Sequence[Instance], requested_arm: str | None
+    ) -> list[_Unsaid]:
+        """A part of a batch: one call for all instances that try the same arms."""
+        choices = self._choices(table, requested_arm)
+        groups: dict[Decision, list[int]] = {}
+        for index, instance in enumerate(instances):
+            groups.setdefault(choices.of(instance.entity, instance.id), []).append(index)
+        answers = await asyncio.gather(
+            *(
+                self._attempt_chunk(table, decision, [instances[i] for i in indices])
+                for decision, indices in groups.items()
+            )
+        )
+        said: dict[int, _Unsaid] = {}
+        for (decision, indices), (arm, rows) in zip(groups.items(), answers, strict=True):
+            for index, row in zip(indices, rows, strict=True):
+                said[index] = _Unsaid(instances[index], decision, arm, row)
+        return [said[index] for index in range(len(instances))]
 
     async def _attempt(
         self, table: RoutingTable, decision: Decision, call: Callable[[str], Awaitable[T]]
@@ -201,17 +231,7 @@ class Predictor:
         arm, version = key
         return await self._downstream(arm, version, np.stack(rows))
 
-    def _answer(
-        self,
-        table: RoutingTable,
-        instance: Instance,
-        decision: Decision,
-        arm: str,
-        said: Said,
-        latency_s: float,
-    ) -> Prediction:
-        row, members = said if isinstance(said, Blended) else (said, None)
-        version, is_fallback = table.versions[arm], arm != decision.arm
-        prediction = Prediction(instance.sent_id, row, arm, version, is_fallback, members)
-        self._journal(Answered(instance, prediction, decision, latency_s))
-        return prediction
+    def _answers(self, table: RoutingTable, said: Sequence[_Unsaid], latency_s: float) -> list[Prediction]:
+        answered = [one.answered(table, latency_s) for one in said]
+        self._journal(answered)
+        return [one.prediction for one in answered]

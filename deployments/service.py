@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 
 POLL_PERIOD_S = 0.5
 PROOF_TIMEOUT_S = 10.0
+_TURN_S = 0.002  # of the event loop, for the instances of a batch
 
 # about a hundred truths: more would keep the event loop from others for longer than a thread costs
 _BYTES_PARSED_AT_ONCE = 10_000
@@ -101,10 +104,22 @@ class Service:
         """Answer one instance; see `InstanceParser` and `Predictor.predict` for what is raised."""
         return await self._predictor.predict(await self._instance(body), requested_arm)
 
-    async def predict_batch(self, body: bytes, requested_arm: str | None) -> list[Prediction]:
-        """Answer many in order. Parsing 10,000 takes seconds, so it leaves the event loop to others."""
-        instances = await asyncio.to_thread(self.instances.parse_batch, body)
-        return await self._predictor.predict_batch(instances, requested_arm)
+    async def predict_batch(self, body: bytes, requested_arm: str | None) -> AsyncGenerator[list[Prediction]]:
+        """Answer many in order, part by part; see `InstanceParser.parse_batch` for what is raised before.
+
+        Other requests get their turns all the while. What is answered faster than the store takes it waits.
+        """
+        instances = []
+        turn_ends_s = time.monotonic() + _TURN_S
+        for instance in self.instances.parse_batch(body):
+            instances.append(instance)
+            if time.monotonic() > turn_ends_s:
+                await asyncio.sleep(0)
+                turn_ends_s = time.monotonic() + _TURN_S
+        async with aclosing(self._predictor.predict_batch(instances, requested_arm)) as parts:
+            async for part in parts:
+                yield part
+                await self._journal.make_room()
 
     async def take_truths(self, body: bytes) -> FeedbackCounts:
         """Write the truths of a body; on disk when this returns. Their predictions are written before them.
@@ -228,10 +243,18 @@ class Service:
         """closed, open or half_open, in this replica."""
         return self._predictor.breaker(arm).state
 
-    def _record(self, answered: Answered) -> None:
-        prediction, instance = answered.prediction, answered.instance
-        tried = answered.decision.attempts
-        row = PredictionRow(
+    def _record(self, answers: Sequence[Answered]) -> None:
+        now = self._now()
+        rows = [self._row(answered, now) for answered in answers]
+        self._journal.add(rows)
+        self._request_log.add(rows)
+        for row in rows:
+            self.counts.add(row.arm, row.outlier_score)
+
+    def _row(self, answered: Answered, now: datetime) -> PredictionRow:
+        prediction, instance, decision = answered.prediction, answered.instance, answered.decision
+        tried = decision.attempts
+        return PredictionRow(
             workload=self.contract.workload,
             id=instance.id,
             entity=instance.entity,
@@ -239,10 +262,10 @@ class Service:
             model_version=prediction.version.model_version,
             bundle=prediction.version.bundle,
             schema_version=self.contract.schema_version,
-            named=answered.decision.named,
+            named=decision.named,
             fallback=prediction.fallback,
             attempts=tried[: tried.index(prediction.arm) + 1],
-            created_at=self._now(),
+            created_at=now,
             latency_s=answered.latency_s,
             prediction=prediction.row.prediction,
             interval=prediction.row.region,
@@ -252,6 +275,3 @@ class Service:
             members=prediction.members,
             outlier_score=prediction.row.outlier_score,
         )
-        self._journal.add(row)
-        self.counts.add(row.arm, row.outlier_score)
-        self._request_log.add(row)

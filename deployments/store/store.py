@@ -19,6 +19,7 @@ from deployments.samples import Samples
 from deployments.store import engine as db
 from deployments.store import histories, routes
 from deployments.store import judged as judging
+from deployments.store.prediction_insert import insert_predictions
 from deployments.store import truths as truth_rows
 from deployments.store.records import (
     Act,
@@ -65,7 +66,7 @@ class Store:
         if not rows:
             return
         with db.writing(self._engine) as connection:
-            connection.execute(insert_new(connection, predictions), [vars(row) for row in rows])
+            insert_predictions(connection, rows)
             for workload in {row.workload for row in rows}:
                 truth_rows.join(connection, workload, [row.id for row in rows if row.workload == workload])
 

@@ -1,5 +1,6 @@
 """The front answers what FastAPI answers, message by message."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,7 +61,9 @@ async def heard(app: ASGIApp, request: Request) -> Heard:
     result = Heard()
 
     async def receive() -> Message:
-        return next(incoming)
+        for message in incoming:
+            return message
+        return await asyncio.Future()  # a client that listens
 
     async def send(message: Message) -> None:
         result.messages.append(message)

@@ -50,7 +50,7 @@ async def test_rows_gather_for_one_interval_and_go_in_one_batch_from_a_thread() 
     sink, pauses = Sink(), Pauses()
     journal = JournalWriter(sink, flush_interval_s=0.2, sleep=pauses)
     for number in range(5):
-        journal.add(row(number))
+        journal.add([row(number)])
     assert (sink.batches, journal.waiting) == ([], 5)
     assert journal._task is not None
     await journal._task
@@ -63,7 +63,7 @@ async def test_flush_writes_what_was_added_in_batches() -> None:
     sink = Sink()
     journal = JournalWriter(sink, max_batch=4)
     for number in range(10):
-        journal.add(row(number))
+        journal.add([row(number)])
     await journal.flush()
     assert sink.batches == [4, 4, 2]
     assert list(sink.rows) == [str(n) for n in range(10)]
@@ -85,7 +85,7 @@ async def test_rows_are_flushed_for_the_sake_of_those_that_wait_alone() -> None:
 async def test_a_batch_that_fails_is_written_again_after_growing_pauses() -> None:
     sink, pauses = Sink(away_for=4), Pauses()
     journal = JournalWriter(sink, flush_interval_s=60, backoff_s=0.1, max_backoff_s=0.5, sleep=pauses)
-    journal.add(row(1))
+    journal.add([row(1)])
     await journal.flush()
     assert [seconds for seconds in pauses.seconds if seconds < 60] == [0.1, 0.2, 0.4, 0.5]
     assert sink.batches == [1] * 5
@@ -96,8 +96,8 @@ async def test_a_batch_that_fails_is_written_again_after_growing_pauses() -> Non
 async def test_a_commit_whose_answer_was_lost_does_no_harm() -> None:
     sink = Sink(lost_answers=1)
     journal = JournalWriter(sink, sleep=Pauses())
-    journal.add(row(1))
-    journal.add(row(2))
+    journal.add([row(1)])
+    journal.add([row(2)])
     await journal.flush()
     assert sink.batches == [2, 2]
     assert (list(sink.rows), journal.written) == (["1", "2"], 2)
@@ -108,7 +108,7 @@ async def test_a_row_that_the_store_cannot_take_goes_alone(caplog: pytest.LogCap
     sink = Sink(refuses=["3"])
     journal = JournalWriter(sink, max_batch=4, sleep=Pauses())
     for number in range(6):
-        journal.add(row(number))
+        journal.add([row(number)])
     await journal.flush()
     assert list(sink.rows) == ["0", "1", "2", "4", "5"]
     assert sink.batches == [4, 1, 1, 1, 1, 2]
@@ -123,7 +123,7 @@ async def test_a_full_buffer_drops_the_newest_counts_them_and_keeps_the_log_shor
     sink = Sink()
     journal = JournalWriter(sink, max_buffer=3)
     for number in range(13):
-        journal.add(row(number))
+        journal.add([row(number)])
     assert (journal.waiting, journal.dropped) == (3, 10)
     assert [r.levelno for r in caplog.records] == [logging.ERROR] * 4  # the 1st, 2nd, 4th and 8th
     await journal.flush()
@@ -133,7 +133,7 @@ async def test_a_full_buffer_drops_the_newest_counts_them_and_keeps_the_log_shor
 
 async def test_close_gives_up_when_the_store_stays_away(caplog: pytest.LogCaptureFixture) -> None:
     journal = JournalWriter(Sink(away_for=10**9), sleep=Pauses())
-    journal.add(row(1))
+    journal.add([row(1)])
     await journal.close(timeout_s=0.05)
     assert (journal.waiting, journal.dropped) == (0, 1)
     assert "1 predictions are lost" in caplog.text
@@ -145,7 +145,7 @@ async def test_rows_added_while_others_are_written_are_written_next() -> None:
 
     async def producer() -> None:
         for number in range(200):
-            journal.add(row(number))
+            journal.add([row(number)])
             if number % 7 == 0:
                 await asyncio.sleep(0)
 
