@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.answer_cache import AnswerCache
 from deployments.answers import Blended, Prediction, Said
 from deployments.breaker import CircuitBreaker
 from deployments.coalescer import Coalescer
@@ -47,12 +48,29 @@ class Downstream(Protocol):
 
 @dataclass(frozen=True)
 class Answered:
-    """A prediction with what the journal keeps beside it."""
+    """A prediction with what the journal keeps beside it.
+
+    Attributes:
+        instance: what was asked.
+        prediction: what was answered.
+        decision: which arms were to be tried.
+        latency_s: of the answer; of the whole batch for each of its instances.
+        cached: whether the answer was found in the cache; None where none was looked for.
+    """
 
     instance: Instance
     prediction: Prediction
     decision: Decision
     latency_s: float
+    cached: bool | None = None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What an arm said about one instance; `cached` as in `Answered`."""
+
+    said: Said
+    cached: bool | None
 
 
 class Predictor:
@@ -63,6 +81,12 @@ class Predictor:
         downstream: the scaler and the arms, and the ensembles over them.
         journal: takes each answer; never blocks or raises.
         clock: monotonic seconds, for the breakers and latencies.
+
+    Attributes:
+        table: in use; None before the first.
+        cache: of answers to single instances. Those of a batch would push out what is asked for again and
+            again, and those of an ensemble are as old as its shares, which move with each truth: neither
+            is looked for or kept.
     """
 
     def __init__(
@@ -73,6 +97,7 @@ class Predictor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.table: RoutingTable | None = None
+        self.cache = AnswerCache()
         self._workload = workload
         self._downstream = downstream
         self._journal = journal
@@ -86,6 +111,7 @@ class Predictor:
         """Route by this table from the next request on; requests under way end on the one they began with."""
         old = self.table
         self.table = table
+        self.cache.use(table.policy.cache, {version.bundle for version in table.arms.values()})
         if old is None or old.policy.breaker != table.policy.breaker:
             self._breakers = {}
 
@@ -107,10 +133,14 @@ class Predictor:
         table = self._table()
         began_s = self._clock()
         decision = self._decide(table, instance, requested_arm)
-        arm, row = await self._attempt(
-            table, decision, lambda arm: self._coalescer.submit((arm, table.versions[arm]), instance.raw)
+        arm, asked = await self._attempt(
+            table,
+            decision,
+            lambda arm: self._ask(arm, table.versions[arm], instance.raw),
+            lambda arm: self._known(arm, table.versions[arm], instance.raw),
         )
-        return self._answer(table, instance, decision, arm, row, self._clock() - began_s)
+        latency_s = self._clock() - began_s
+        return self._answer(table, instance, decision, arm, asked.said, latency_s, asked.cached)
 
     async def predict_batch(
         self, instances: Sequence[Instance], requested_arm: str | None = None
@@ -160,11 +190,20 @@ class Predictor:
         )
 
     async def _attempt(
-        self, table: RoutingTable, decision: Decision, call: Callable[[str], Awaitable[T]]
+        self,
+        table: RoutingTable,
+        decision: Decision,
+        call: Callable[[str], Awaitable[T]],
+        known: Callable[[str], T | None] = lambda arm: None,
     ) -> tuple[str, T]:
-        """Try the arms of the decision in order: the first that answers within its deadline, and what."""
+        """Try the arms of the decision in order: the first that answers within its deadline, and what.
+
+        What is known of an arm needs no call, and tells its breaker nothing.
+        """
         reasons = []
         for arm in decision.attempts:
+            if (found := known(arm)) is not None:
+                return arm, found
             breaker = self.breaker(arm)
             breaker.begin()
             try:
@@ -195,6 +234,17 @@ class Predictor:
             table, decision, lambda arm: self._downstream(arm, table.versions[arm], raw)
         )
 
+    def _known(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> _Asked | None:
+        row = self.cache.find(arm, version.bundle, raw)
+        return None if row is None else _Asked(row, cached=True)
+
+    async def _ask(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> _Asked:
+        is_kept = self.cache.covers(version.bundle)
+        said = await self._coalescer.submit((arm, version), raw)
+        if is_kept and isinstance(said, Row):
+            self.cache.keep(version.bundle, raw, said)
+        return _Asked(said, cached=False if is_kept else None)
+
     async def _call_rows(
         self, key: tuple[str, ArmVersion], rows: list[NDArray[np.float64]]
     ) -> Sequence[Said]:
@@ -209,9 +259,10 @@ class Predictor:
         arm: str,
         said: Said,
         latency_s: float,
+        cached: bool | None = None,
     ) -> Prediction:
         row, members = said if isinstance(said, Blended) else (said, None)
         version, is_fallback = table.versions[arm], arm != decision.arm
         prediction = Prediction(instance.sent_id, row, arm, version, is_fallback, members)
-        self._journal(Answered(instance, prediction, decision, latency_s))
+        self._journal(Answered(instance, prediction, decision, latency_s, cached))
         return prediction
