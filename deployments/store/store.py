@@ -19,8 +19,8 @@ from deployments.samples import Samples
 from deployments.store import engine as db
 from deployments.store import histories, routes
 from deployments.store import judged as judging
-from deployments.store.prediction_insert import insert_predictions
 from deployments.store import truths as truth_rows
+from deployments.store.prediction_insert import insert_predictions
 from deployments.store.records import (
     Act,
     FeedbackCounts,
@@ -31,7 +31,6 @@ from deployments.store.records import (
     Truth,
 )
 from deployments.store.schema import acts, joins, predictions, repeated_truths, truths
-from deployments.store.upsert import insert_new
 
 
 def utc_now() -> datetime:
