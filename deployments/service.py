@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from deployments.answer_cache import AnswerCache
 from deployments.answers import Prediction, render
 from deployments.blender import Blender
 from deployments.errors import Unavailable
@@ -91,6 +92,11 @@ class Service:
     def table(self) -> RoutingTable | None:
         """The routing table in use; None before the first one was read."""
         return self._predictor.table
+
+    @property
+    def cache(self) -> AnswerCache:
+        """Answers that this replica keeps, with how often one was found."""
+        return self._predictor.cache
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -274,4 +280,5 @@ class Service:
             payload=instance.payload.decode(),
             members=prediction.members,
             outlier_score=prediction.row.outlier_score,
+            cached=answered.cached,
         )

@@ -28,6 +28,7 @@ class PredictionRow:
         payload: the instance as JSON text.
         members: what the members of an ensemble said, by arm; None where one model answered.
         outlier_score: how far out the instance lies, in [0, 1], see `training.outliers`.
+        cached: whether the answer was found in the cache; None where none was looked for.
     """
 
     workload: str
@@ -49,6 +50,7 @@ class PredictionRow:
     filled: dict[str, int] = field(default_factory=dict)
     members: dict[str, Any] | None = None
     outlier_score: float | None = None
+    cached: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -73,10 +73,10 @@ async def test_flush_writes_what_was_added_in_batches() -> None:
 async def test_rows_are_flushed_for_the_sake_of_those_that_wait_alone() -> None:
     sink = Sink()
     journal = JournalWriter(sink)
-    journal.add(row(1))
+    journal.add([row(1)])
     await journal.flush_those({"2", "3"})
     assert sink.batches == []
-    journal.add(row(2))
+    journal.add([row(2)])
     await journal.flush_those({"2", "3"})
     assert sink.batches == [2]
     await journal.close()
