@@ -23,7 +23,9 @@ _VALUES = attrgetter(*_NAMES)
 
 def insert_predictions(connection: Connection, rows: Sequence[PredictionRow]) -> None:
     """Add rows, at least one; those whose id is there are left as they are."""
-    compiled = insert_new(connection, predictions).compile(dialect=connection.dialect, column_keys=_NAMES)
+    compiled = insert_new(connection, predictions).compile(
+        dialect=connection.dialect, column_keys=_NAMES, for_executemany=True
+    )
     converters = _converters(connection.dialect)
     columns: list[Sequence[Any]] = list(zip(*map(_VALUES, rows), strict=True))
     for position, convert in converters:
