@@ -34,9 +34,9 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     raise TooLarge(f"body: got more than {limit_bytes:,} bytes, expected at most that")
 
 
-def json_response(content: Any) -> Response:
-    """200 with this JSON."""
-    return Response(orjson.dumps(content), media_type="application/json")
+def json_response(content: Any, status: int = 200) -> Response:
+    """An answer with this JSON."""
+    return Response(orjson.dumps(content), status, media_type="application/json")
 
 
 async def json_list_response(name: str, parts: AsyncGenerator[Sequence[Any]]) -> Response:

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.answer_cache import AnswerCache
 from deployments.answers import Blended, Prediction, Said
 from deployments.breaker import CircuitBreaker
 from deployments.coalescer import Coalescer
@@ -48,12 +49,29 @@ class Downstream(Protocol):
 
 @dataclass(frozen=True)
 class Answered:
-    """A prediction with what the journal keeps beside it."""
+    """A prediction with what the journal keeps beside it.
+
+    Attributes:
+        instance: what was asked.
+        prediction: what was answered.
+        decision: which arms were to be tried.
+        latency_s: of the answer; of the whole batch for each of its instances.
+        cached: whether the answer was found in the cache; None where none was looked for.
+    """
 
     instance: Instance
     prediction: Prediction
     decision: Decision
     latency_s: float
+    cached: bool | None = None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What an arm said about one instance; `cached` as in `Answered`."""
+
+    said: Said
+    cached: bool | None
 
 
 class _Unsaid(NamedTuple):
@@ -63,12 +81,13 @@ class _Unsaid(NamedTuple):
     decision: Decision
     arm: str
     said: Said
+    cached: bool | None = None
 
     def answered(self, table: RoutingTable, latency_s: float) -> Answered:
         row, members = self.said if isinstance(self.said, Blended) else (self.said, None)
         version, is_fallback = table.versions[self.arm], self.arm != self.decision.arm
         prediction = Prediction(self.instance.sent_id, row, self.arm, version, is_fallback, members)
-        return Answered(self.instance, prediction, self.decision, latency_s)
+        return Answered(self.instance, prediction, self.decision, latency_s, self.cached)
 
 
 class Predictor:
@@ -79,6 +98,12 @@ class Predictor:
         downstream: the scaler and the arms, and the ensembles over them.
         journal: takes the answers; never blocks or raises.
         clock: monotonic seconds, for the breakers and latencies.
+
+    Attributes:
+        table: in use; None before the first.
+        cache: of answers to single instances. Those of a batch would push out what is asked for again and
+            again, and those of an ensemble are as old as its shares, which move with each truth: neither
+            is looked for or kept.
     """
 
     def __init__(
@@ -89,6 +114,7 @@ class Predictor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.table: RoutingTable | None = None
+        self.cache = AnswerCache()
         self._workload = workload
         self._downstream = downstream
         self._journal = journal
@@ -102,6 +128,7 @@ class Predictor:
         """Route by this table from the next request on; requests under way end on the one they began with."""
         old = self.table
         self.table = table
+        self.cache.use(table.policy.cache, {version.bundle for version in table.arms.values()})
         if old is None or old.policy.breaker != table.policy.breaker:
             self._breakers = {}
 
@@ -123,10 +150,13 @@ class Predictor:
         table = self._table()
         began_s = self._clock()
         decision = self._choices(table, requested_arm).of(instance.entity, instance.id)
-        arm, row = await self._attempt(
-            table, decision, lambda arm: self._coalescer.submit((arm, table.versions[arm]), instance.raw)
+        arm, asked = await self._attempt(
+            table,
+            decision,
+            lambda arm: self._ask_one(arm, table.versions[arm], instance.raw),
+            lambda arm: self._known(arm, table.versions[arm], instance.raw),
         )
-        said = _Unsaid(instance, decision, arm, row)
+        said = _Unsaid(instance, decision, arm, asked.said, asked.cached)
         return self._answers(table, [said], self._clock() - began_s)[0]
 
     async def predict_batch(
@@ -146,7 +176,7 @@ class Predictor:
         ahead: deque[asyncio.Task[list[_Unsaid]]] = deque()
         try:
             for part in parts:
-                ahead.append(asyncio.create_task(self._ask(table, part, requested_arm)))
+                ahead.append(asyncio.create_task(self._ask_part(table, part, requested_arm)))
                 if len(ahead) > 1:
                     yield self._answers(table, await ahead.popleft(), self._clock() - began_s)
             while ahead:
@@ -169,7 +199,7 @@ class Predictor:
             is_open=lambda arm: self.breaker(arm).is_open,
         )
 
-    async def _ask(
+    async def _ask_part(
         self, table: RoutingTable, instances: Sequence[Instance], requested_arm: str | None
     ) -> list[_Unsaid]:
         """A part of a batch: one call for all instances that try the same arms."""
@@ -190,11 +220,20 @@ class Predictor:
         return [said[index] for index in range(len(instances))]
 
     async def _attempt(
-        self, table: RoutingTable, decision: Decision, call: Callable[[str], Awaitable[T]]
+        self,
+        table: RoutingTable,
+        decision: Decision,
+        call: Callable[[str], Awaitable[T]],
+        known: Callable[[str], T | None] = lambda arm: None,
     ) -> tuple[str, T]:
-        """Try the arms of the decision in order: the first that answers within its deadline, and what."""
+        """Try the arms of the decision in order: the first that answers within its deadline, and what.
+
+        What is known of an arm needs no call, and tells its breaker nothing.
+        """
         reasons = []
         for arm in decision.attempts:
+            if (found := known(arm)) is not None:
+                return arm, found
             breaker = self.breaker(arm)
             breaker.begin()
             try:
@@ -224,6 +263,17 @@ class Predictor:
         return await self._attempt(
             table, decision, lambda arm: self._downstream(arm, table.versions[arm], raw)
         )
+
+    def _known(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> _Asked | None:
+        row = self.cache.find(arm, version.bundle, raw)
+        return None if row is None else _Asked(row, cached=True)
+
+    async def _ask_one(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> _Asked:
+        is_kept = self.cache.covers(version.bundle)
+        said = await self._coalescer.submit((arm, version), raw)
+        if is_kept and isinstance(said, Row):
+            self.cache.keep(version.bundle, raw, said)
+        return _Asked(said, cached=False if is_kept else None)
 
     async def _call_rows(
         self, key: tuple[str, ArmVersion], rows: list[NDArray[np.float64]]

@@ -19,6 +19,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.answer_cache import CacheSettings
 from deployments.breaker import BreakerSettings
 from deployments.ensembles import EnsembleSettings
 from deployments.errors import NoArmAvailable
@@ -50,6 +51,9 @@ class RoutingPolicy(BaseModel):
     )
     ensembles: dict[str, EnsembleSettings] = Field(
         default_factory=dict, description="arms that blend what others predict, by name"
+    )
+    cache: CacheSettings | None = Field(
+        default=None, description="whether answers to single instances are kept; not, unless it is there"
     )
 
     @model_validator(mode="after")

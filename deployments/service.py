@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from deployments.answer_cache import AnswerCache
 from deployments.answers import Prediction, render
 from deployments.blender import Blender
 from deployments.errors import Unavailable
@@ -27,7 +28,8 @@ from deployments.predictor import Answered, Downstream, DownstreamError, Predict
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
-from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable, Truth
+from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable
+from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
 from features.workload import load_workload
@@ -39,6 +41,9 @@ log = logging.getLogger(__name__)
 POLL_PERIOD_S = 0.5
 PROOF_TIMEOUT_S = 10.0
 _TURN_S = 0.002  # of the event loop, for the instances of a batch
+
+# about a hundred truths: more would keep the event loop from others for longer than a thread costs
+_BYTES_PARSED_AT_ONCE = 10_000
 
 
 class Service:
@@ -71,6 +76,7 @@ class Service:
         self._cache = cache
         self._now = now
         self._journal = JournalWriter(store)
+        self.truths = TruthWriter(contract.workload, store, self._journal.flush_those)
         self._request_log = RequestLog(log)
         self._history = self._make_history()
         task = task_of(contract, load_workload(contract))
@@ -86,6 +92,11 @@ class Service:
     def table(self) -> RoutingTable | None:
         """The routing table in use; None before the first one was read."""
         return self._predictor.table
+
+    @property
+    def cache(self) -> AnswerCache:
+        """Answers that this replica keeps, with how often one was found."""
+        return self._predictor.cache
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -116,10 +127,15 @@ class Service:
                 yield part
                 await self._journal.make_room()
 
-    async def take_truths(self, truths: Sequence[Truth]) -> FeedbackCounts:
-        """Write truths; on disk when this returns. Predictions of this replica are written before them."""
-        await self._journal.flush()
-        return await asyncio.to_thread(self._store.write_truths, self.contract.workload, truths)
+    async def take_truths(self, body: bytes) -> FeedbackCounts:
+        """Write the truths of a body; on disk when this returns. Their predictions are written before them.
+
+        Raises:
+            what `FeedbackParser.parse` and `TruthWriter.write` do.
+        """
+        if len(body) > _BYTES_PARSED_AT_ONCE:
+            return await self.truths.write(await asyncio.to_thread(self.feedback.parse, body))
+        return await self.truths.write(self.feedback.parse(body))
 
     async def put_policy(self, policy: RoutingPolicy, expected_revision: int | None = None) -> RoutingTable:
         """Put the policy in force, here at once and on the other replicas within a poll.
@@ -185,6 +201,7 @@ class Service:
     async def close(self) -> None:
         """Write what waits."""
         self._request_log.flush()
+        await self.truths.close()
         await self._journal.close()
 
     def _make_history(self) -> History | None:
@@ -263,4 +280,5 @@ class Service:
             payload=instance.payload.decode(),
             members=prediction.members,
             outlier_score=prediction.row.outlier_score,
+            cached=answered.cached,
         )

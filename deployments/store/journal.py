@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Protocol
@@ -101,6 +101,11 @@ class JournalWriter:
         target = self._left_buffer + len(self._buffer)
         while self._left_buffer < target:
             await self._write_batch()
+
+    async def flush_those(self, ids: Collection[str]) -> None:
+        """`flush` if one of these waits; most truths come long after their prediction, and cost none."""
+        if any(row.id in ids for row in self._buffer):
+            await self.flush()
 
     async def close(self, timeout_s: float = 10.0) -> None:
         """Flush, for `timeout_s` at most; what is left then is lost, counted and logged."""

@@ -147,7 +147,7 @@ CONTENDERS: tuple[Contender, ...] = (
     _raysonde("plain"),
     Contender(
         name="naive",
-        about="Ray Serve graph ingress, scaler, model; a replica each, one request a call; scikit-learn",
+        about="Ray Serve graph ingress, scaler, model; a replica each, 100 requests at once; scikit-learn",
         package="ray",
         launch=_naive,
         path="/predict",

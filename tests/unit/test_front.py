@@ -79,6 +79,11 @@ def batch(*instances: Any) -> tuple[bytes]:
     return (orjson.dumps({"instances": instances}),)
 
 
+def truth(*values: float) -> tuple[bytes]:
+    items = [{"id": "mine", "truth": {"apogee_m": value}} for value in values]
+    return (orjson.dumps({"items": items}),)
+
+
 def arm(*names: bytes) -> list[tuple[bytes, bytes]]:
     return [(b"raysonde-arm", name) for name in names]
 
@@ -105,6 +110,10 @@ REQUESTS = {
     "declared too long": (413, Request(headers=[(b"content-length", b"99999999")])),
     "odd length": (200, Request(headers=[(b"content-length", b"-1")])),
     "gone": (500, Request(parts=(BODY[:100],), leaves=True)),
+    "truth": (202, Request("/feedback", truth(1280.0))),
+    "conflicting truth": (202, Request("/feedback", truth(1280.0, 1290.0))),
+    "impossible truth": (422, Request("/feedback", truth(-1.0), root_path="/apogee")),
+    "truth without json": (400, Request("/feedback", (b"{",))),
     "other method": (405, Request(method="GET")),
     "slash": (307, Request("/predict/")),
     "no such path": (404, Request("/nothing")),
@@ -123,6 +132,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
 @pytest.fixture
 async def fastapi(system: LocalSystem) -> ASGIApp:
     await system.service.poll()
+    await system.service.take_truths(*truth(1280.0))  # so that each of two equal requests repeats it
     system.downstream.down.clear()
     return build_api(system.service)
 
@@ -166,7 +176,7 @@ async def test_the_hot_routes_do_not_reach_fastapi(system: LocalSystem) -> None:
         raise AssertionError("passed on")
 
     front = Front(nowhere, system.service)
-    for name in ("good", "mounted", "batch", "no json"):
+    for name in ("good", "mounted", "batch", "no json", "conflicting truth"):
         answer = await heard(front, REQUESTS[name][1])
         assert answer.fault is None
     assert (await heard(front, Request("/info", method="GET"))).fault == "AssertionError('passed on')"

@@ -70,6 +70,18 @@ async def test_flush_writes_what_was_added_in_batches() -> None:
     await journal.close()
 
 
+async def test_rows_are_flushed_for_the_sake_of_those_that_wait_alone() -> None:
+    sink = Sink()
+    journal = JournalWriter(sink)
+    journal.add([row(1)])
+    await journal.flush_those({"2", "3"})
+    assert sink.batches == []
+    journal.add([row(2)])
+    await journal.flush_those({"2", "3"})
+    assert sink.batches == [2]
+    await journal.close()
+
+
 async def test_a_batch_that_fails_is_written_again_after_growing_pauses() -> None:
     sink, pauses = Sink(away_for=4), Pauses()
     journal = JournalWriter(sink, flush_interval_s=60, backoff_s=0.1, max_backoff_s=0.5, sleep=pauses)

@@ -99,7 +99,7 @@ def test_a_pair_completed_late_comes_after_the_cursor(store: Store) -> None:
 def test_the_first_truth_stands_and_later_ones_are_kept_apart(store: Store) -> None:
     store.write_predictions([row(1)])
     counts = store.write_truths("apogee", [truth(1, 1.0), truth(1, 2.0)])
-    assert counts == FeedbackCounts(accepted=1, duplicate=1, unmatched=0)
+    assert counts == FeedbackCounts(accepted=1, duplicate=1, unmatched=0, conflicting=1)
     assert store.write_truths("apogee", [truth(1, 1.0)]) == FeedbackCounts(0, 1, 0)
     assert [one.truth for one in store.joined("apogee")] == [{"apogee_m": 1.0}]
     assert store.counts("apogee") == StoreCounts(1, 1, 1, 0, repeated=2, conflicting=1)
@@ -150,6 +150,46 @@ def test_any_order_of_predictions_and_truths_ends_in_the_same_pairs(
         seen += [(int(one.prediction.id), one.truth["apogee_m"]) for one in new]
     assert sorted(seen) == sorted((n, v) for n, v in first.items() if n in known)
     store.close()
+
+
+@given(st.lists(st.lists(Event, max_size=4), max_size=8), st.lists(st.booleans(), min_size=8, max_size=8))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_calls_that_are_written_together_count_as_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[list[tuple[str, int, float]]], cuts: list[bool]
+) -> None:
+    one_by_one, together = (
+        Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/s.db", lambda: NOW) for _ in range(2)
+    )
+    expected: list[FeedbackCounts] = []
+    found: list[FeedbackCounts] = []
+    gathered: list[list[Truth]] = []
+    for store in (one_by_one, together):
+        store.create_tables()
+        store.write_predictions([row(number) for number in (0, 2, 4)])
+    for call, cut in zip(calls, cuts, strict=False):
+        truths = [truth(number, value) for _, number, value in call]
+        expected.append(one_by_one.write_truths("apogee", truths))
+        gathered.append(truths)
+        if cut:
+            found += together.write_truth_calls("apogee", gathered)
+            gathered = []
+    found += together.write_truth_calls("apogee", gathered)
+    assert found == expected
+    assert pairs_in(together) == pairs_in(one_by_one)
+    assert together.counts("apogee") == one_by_one.counts("apogee")
+    for store in (one_by_one, together):
+        store.close()
+
+
+def pairs_in(store: Store) -> dict[str, object]:
+    return {one.prediction.id: one.truth for one in store.joined("apogee")}
+
+
+def test_a_truth_is_compared_as_it_was_written(store: Store) -> None:
+    again = Truth("1", {"path": ({"time_s": 60, "latitude": 1.0},)})
+    counts = store.write_truth_calls("apogee", [[again], [again]])
+    counts += store.write_truth_calls("apogee", [[again]])
+    assert [(one.duplicate, one.conflicting) for one in counts] == [(0, 0), (1, 0), (1, 0)]
 
 
 def test_routing_is_there_once_a_policy_is(store: Store) -> None:
