@@ -91,7 +91,8 @@ def throughput(
         _cells(f"{windows}: windows, {_WINDOW_CONNECTIONS} connections", many),
     )
     note = f"The first answers of a batch come after {1e3 * statistics.median(asked.first_s):,.0f} ms."
-    console.print(TextTable("Throughput", _HEADER, lines, note).markdown(level=2), highlight=False)
+    page = TextTable("Throughput", _HEADER, lines, note).markdown(level=2)
+    console.print(page, highlight=False, soft_wrap=True)
 
 
 def run_batches(
