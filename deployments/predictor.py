@@ -184,6 +184,7 @@ class Predictor:
         finally:
             for task in ahead:
                 task.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
 
     def _table(self) -> RoutingTable:
         if self.table is None:

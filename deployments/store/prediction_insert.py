@@ -1,12 +1,12 @@
-"""Rows of the journal into their table: an INSERT compiled once, in place of one that is bound row by row.
+"""Rows of the journal into their table: an INSERT that is made once, not bound anew row by row.
 
-SQLAlchemy's own way with many rows takes three times as long in Python. The values that the driver gets are
-the same: they are made by the types of the columns.
+The values that the driver gets are those that SQLAlchemy would give it: the types of the columns make them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -21,27 +21,44 @@ _NAMES = tuple(PredictionRow.__dataclass_fields__)
 _VALUES = attrgetter(*_NAMES)
 
 
+@dataclass(frozen=True)
+class _Insert:
+    """For one kind of database.
+
+    Attributes:
+        statement: its INSERT.
+        order: of the parameters, as positions in a row; None where they go by name.
+        converters: by position, where the driver does not take a value as it is.
+    """
+
+    statement: str
+    order: tuple[int, ...] | None
+    converters: Mapping[int, Callable[[Any], Any]]
+
+    def parameters(self, rows: Sequence[PredictionRow]) -> Any:
+        """Of the statement, a tuple or a dict a row."""
+        columns: list[Sequence[Any]] = list(zip(*map(_VALUES, rows), strict=True))
+        for position, convert in self.converters.items():
+            columns[position] = [convert(value) for value in columns[position]]
+        if self.order is None:
+            return [dict(zip(_NAMES, row, strict=True)) for row in zip(*columns, strict=True)]
+        return list(zip(*(columns[position] for position in self.order), strict=True))
+
+
 def insert_predictions(connection: Connection, rows: Sequence[PredictionRow]) -> None:
     """Add rows, at least one; those whose id is there are left as they are."""
-    compiled = insert_new(connection, predictions).compile(dialect=connection.dialect, column_keys=_NAMES)
-    converters = _converters(connection.dialect)
-    columns: list[Sequence[Any]] = list(zip(*map(_VALUES, rows), strict=True))
-    for position, convert in converters:
-        columns[position] = [convert(value) for value in columns[position]]
-    if compiled.positiontup is None:
-        parameters: list[Any] = [dict(zip(_NAMES, row, strict=True)) for row in zip(*columns, strict=True)]
-    else:
-        at = [_NAMES.index(name) for name in compiled.positiontup]
-        parameters = list(zip(*(columns[position] for position in at), strict=True))
-    connection.exec_driver_sql(str(compiled), parameters)
+    insert = _insert(connection.dialect)
+    connection.exec_driver_sql(insert.statement, insert.parameters(rows))
 
 
 @lru_cache(maxsize=4)
-def _converters(dialect: Dialect) -> list[tuple[int, Callable[[Any], Any]]]:
-    """Position of each column that the driver does not take as it is, and what makes it so."""
-    found: list[tuple[int, Callable[[Any], Any]]] = []
-    for position, name in enumerate(_NAMES):
-        kind = predictions.c[name].type.dialect_impl(dialect)
-        if convert := kind.bind_processor(dialect):
-            found.append((position, convert))
-    return found
+def _insert(dialect: Dialect) -> _Insert:
+    # for many: PostgreSQL would be asked for the `seq` of each row else
+    compiled = insert_new(dialect, predictions).compile(
+        dialect=dialect, column_keys=_NAMES, for_executemany=True
+    )
+    processors = (predictions.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in _NAMES)
+    converters = {position: one for position, one in enumerate(processors) if one}
+    by_position = compiled.positiontup
+    order = None if by_position is None else tuple(map(_NAMES.index, by_position))
+    return _Insert(str(compiled), order, converters)

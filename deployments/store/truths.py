@@ -57,7 +57,9 @@ def join(connection: Connection, workload: str, ids: Sequence[str]) -> set[str]:
             .join(predictions, MATCH)
             .where(truths.c.workload == workload, truths.c.id.in_(part))
         )
-        statement = insert_new(connection, joins).from_select(["workload", "id"], pairs).returning(joins.c.id)
+        statement = (
+            insert_new(connection.dialect, joins).from_select(["workload", "id"], pairs).returning(joins.c.id)
+        )
         joined.update(connection.scalars(statement))
     return joined
 

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from starlette.types import ASGIApp, Message
 
+from deployments import predictor, service
 from deployments.api import build_api
 from deployments.bodies import MAX_INSTANCE_BYTES
 from deployments.front import Front
@@ -168,6 +169,64 @@ async def test_a_fault_is_answered_logged_and_handed_on_alike(
     assert b"secret" not in answer.messages[1]["body"]
     assert answer.fault == "RuntimeError('a secret')"
     assert [record.getMessage() for record in caplog.records if record.exc_info] == ["fault at /predict"] * 2
+
+
+async def test_a_batch_is_answered_part_by_part_in_order(
+    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "BATCH_ROWS", 2)
+    many = batch(*(INSTANCE | {"id": str(number)} for number in range(5)))
+    answer = await heard(system.app, Request("/batch_predict", many))
+    assert answer == await heard(fastapi, Request("/batch_predict", many))
+    bodies = [message["body"] for message in answer.messages[1:]]
+    assert [part.count(b'"id"') for part in bodies] == [2, 2, 1, 0, 0]
+    assert [one["id"] for one in orjson.loads(b"".join(bodies))["predictions"]] == list("01234")
+    await system.service.close()
+
+
+async def test_a_batch_that_fails_after_its_first_part_is_cut_short(
+    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del fastapi  # has the table read
+    monkeypatch.setattr(predictor, "BATCH_ROWS", 1)
+    many = batch(*(INSTANCE | {"id": str(number)} for number in range(5)))
+    ask, calls = system.downstream.__call__, 0
+
+    async def ask_twice(*call: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        system.downstream.down = set(ARMS) if calls > 2 else set()
+        return await ask(*call)
+
+    monkeypatch.setattr(system.service._blender, "_downstream", ask_twice)
+    answer = await heard(system.app, Request("/batch_predict", many))
+    assert answer.messages[0]["status"] == 200
+    assert b"".join(message["body"] for message in answer.messages[1:]).count(b'"id"') == 2
+    assert answer.messages[-1]["more_body"]
+    assert answer.fault is not None
+    assert "no arm answered" in answer.fault
+    await system.service.close()
+
+
+async def test_others_have_their_turns_while_a_batch_is_read(
+    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del fastapi
+    monkeypatch.setattr(service, "_TURN_S", 0.0)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    wrong = batch(*(INSTANCE | {"id": str(number)} for number in range(20)), {})
+    answer = await heard(system.app, Request("/batch_predict", wrong))
+    counting.cancel()
+    assert answer.messages[0]["status"] == 422
+    assert turns >= 20
 
 
 @pytest.mark.usefixtures("fastapi")

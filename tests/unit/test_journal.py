@@ -154,3 +154,33 @@ async def test_rows_added_while_others_are_written_are_written_next() -> None:
     assert set(sink.rows) == {str(n) for n in range(200)}
     assert journal.written == 400
     await journal.close()
+
+
+async def test_of_many_rows_those_that_fit_are_taken() -> None:
+    sink = Sink()
+    journal = JournalWriter(sink, max_buffer=3)
+    journal.add([row(number) for number in range(5)])
+    assert (journal.waiting, journal.dropped) == (3, 2)
+    await journal.close()
+    assert list(sink.rows) == ["0", "1", "2"]
+
+
+async def test_whoever_adds_many_waits_until_three_quarters_are_free() -> None:
+    sink = Sink()
+    journal = JournalWriter(sink, max_buffer=100, max_batch=10, flush_interval_s=60)
+    journal.add([row(number) for number in range(60)])
+    await journal.make_room()
+    assert (journal.waiting, sum(sink.batches)) == (20, 40)
+    await journal.make_room()
+    assert journal.waiting == 20
+    await journal.close()
+
+
+async def test_nobody_waits_for_a_store_that_is_away() -> None:
+    sink = Sink(away_for=10**9)
+    journal = JournalWriter(sink, max_buffer=100, sleep=Pauses())
+    journal.add([row(number) for number in range(60)])
+    await journal.make_room()
+    await journal.make_room()
+    assert sink.batches == [60]
+    await journal.close(timeout_s=0.05)

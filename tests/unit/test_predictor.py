@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 
 import numpy as np
 import pytest
@@ -186,6 +187,33 @@ async def test_a_batch_falls_back_as_one_instance_does(predictor: Predictor, arm
     arms.broken = {"mlp"}
     answers = await whole(predictor, [instance(n) for n in range(3)])
     assert {(answer.arm, answer.fallback) for answer in answers} == {("linear", True)}
+
+
+async def test_parts_of_a_batch_are_asked_for_ahead_and_journalled_when_handed_out(
+    predictor: Predictor, arms: Arms, journal: list[Answered]
+) -> None:
+    async with aclosing(predictor.predict_batch([instance(n) for n in range(3500)])) as parts:
+        assert [answer.id for answer in await anext(parts)] == [str(n) for n in range(1000)]
+        assert (len(arms.calls), len(journal)) == (2, 1000)
+        await anext(parts)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (len(arms.calls), len(journal)) == (3, 2000)
+    # whoever reads no further gets no more, and nothing more is journalled
+    assert (len(arms.calls), len(journal)) == (3, 2000)
+
+
+async def test_a_batch_that_fails_on_its_way_ends_there(
+    predictor: Predictor, arms: Arms, journal: list[Answered], caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = predictor.predict_batch([instance(n) for n in range(4000)])
+    await anext(parts)
+    arms.broken = set(ARMS)
+    await anext(parts)  # was asked for before
+    with pytest.raises(NoArmAvailable):
+        await anext(parts)
+    assert len(journal) == 2000
+    assert "never retrieved" not in caplog.text
 
 
 async def test_overload_is_told_and_does_not_spread_to_other_arms(clock: Clock) -> None:

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -9,15 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from records import row
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import psycopg2
 from sqlalchemy.schema import CreateTable
 
 from deployments.errors import Conflict
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.store import FeedbackCounts, Store, StoreCounts, StoreUnavailable, Truth
-from deployments.store.engine import reading
-from deployments.store.schema import metadata
+from deployments.store import FeedbackCounts, PredictionRow, Store, StoreCounts, StoreUnavailable, Truth
+from deployments.store.engine import reading, writing
+from deployments.store.prediction_insert import _insert
+from deployments.store.schema import metadata, predictions
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
@@ -256,6 +259,25 @@ def test_sqlite_is_durable_at_each_commit(store: Store) -> None:
 def test_a_database_that_is_away_is_told_from_a_wrong_statement(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="unable to open database file"):
         Store(f"sqlite:///{tmp_path}/no/such/folder/s.db").counts("apogee")
+
+
+def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
+    """The short way into the table writes the very values that the long one does."""
+    rows = [replace(row(n), members={"mlp": {"share": 1}} if n % 2 else None) for n in range(4)]
+    store.write_predictions(rows)
+    columns = ", ".join(name for name in PredictionRow.__dataclass_fields__ if name != "id")
+    with writing(store._engine) as connection:
+        short = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
+        connection.execute(insert(predictions), [vars(one) | {"id": f"{one.id} again"} for one in rows])
+        both = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
+    assert both == [*short, *short]
+
+
+def test_the_insert_of_postgresql_goes_by_name_and_asks_for_nothing_back() -> None:
+    made = _insert(psycopg2.dialect())  # whose driver is not needed for this
+    assert made.statement.endswith("ON CONFLICT DO NOTHING")
+    (parameters,) = made.parameters([row(1)])
+    assert (parameters["id"], parameters["prediction"]) == ("1", '{"apogee_m": 1.0}')
 
 
 def test_the_tables_are_valid_for_postgresql() -> None:
