@@ -19,6 +19,7 @@ from deployments.samples import Samples
 from deployments.store import engine as db
 from deployments.store import histories, routes
 from deployments.store import judged as judging
+from deployments.store.examples import StoreJournal
 from deployments.store.records import (
     Act,
     FeedbackCounts,
@@ -159,6 +160,10 @@ class Store:
         """The cursor after which the last `rows` pairs lie; 0 when there are no more than that."""
         with db.reading(self._engine) as connection:
             return judging.tail(connection, workload, rows)
+
+    def journal(self, target: str) -> StoreJournal:
+        """The pairs that are learnt from, of workloads whose target has this name."""
+        return StoreJournal(self._engine, target)
 
     def counts(self, workload: str) -> StoreCounts:
         """How much there is, all numbers of one moment."""
