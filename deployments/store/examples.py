@@ -54,10 +54,17 @@ class StoreJournal:
             after = connection.scalar(oldest.limit(1)) or 0
         return everything.model_copy(update={"after": after})
 
-    def last(self, workload: str) -> int:
-        """The cursor of the last pair; 0 before the first."""
+    def first_at(self, workload: str) -> datetime | None:
+        """When the prediction of the first pair was made; None before there is one."""
+        first = (
+            select(predictions.c.created_at)
+            .join_from(joins, predictions, _PREDICTION)
+            .where(joins.c.workload == workload)
+            .order_by(joins.c.seq)
+            .limit(1)
+        )
         with reading(self._engine) as connection:
-            return _last(connection, workload)
+            return connection.scalar(first)
 
 
 def _last(connection: Connection, workload: str) -> int:

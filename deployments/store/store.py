@@ -29,6 +29,7 @@ from deployments.store.records import (
     StoreCounts,
     Truth,
 )
+from deployments.store.retrainings import Retrainings
 from deployments.store.schema import acts, joins, predictions, repeated_truths, truths
 from deployments.store.upsert import insert_new
 
@@ -54,6 +55,7 @@ class Store:
     def __init__(self, url: str, clock: Callable[[], datetime] = utc_now) -> None:
         self._engine = db.open_engine(url)
         self._clock = clock
+        self.retrainings = Retrainings(self._engine, clock)
 
     def create_tables(self) -> None:
         """Make what is not there."""
