@@ -85,7 +85,9 @@ def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> di
         {
             "name": "Router",
             "num_replicas": 1,
-            "max_ongoing_requests": 1000,
+            "max_ongoing_requests": 512,
+            "max_queued_requests": 512,
+            "backpressure_config": {"retry_after_s": 1},
             "ray_actor_options": {"num_cpus": 0.05},
         }
     ]
