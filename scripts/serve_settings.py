@@ -18,7 +18,7 @@ from training.settings import REPOSITORY
 # plasma holds request batches and training tables here, never models: small, so that it fits a laptop
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
 
-_HAPROXY = REPOSITORY / "scripts" / "haproxy-on-loopback"
+_HAPROXY = REPOSITORY / "scripts" / "haproxy-of-ours"
 
 
 class Profile(StrEnum):

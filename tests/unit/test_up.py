@@ -17,6 +17,8 @@ import pytest
 import yaml
 from rich.console import Console
 
+from deployments.errors import Unavailable
+from deployments.problems import Problem, problem_of
 from scripts.plan import Plan
 from scripts.processes import RUN_ID_VARIABLE
 from scripts.run_state import RunState
@@ -81,7 +83,7 @@ def test_the_environment_of_a_child(tmp_path: Path, profile: Profile, behind_hap
     assert environment.get("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT") == ("3" if behind_haproxy else None)
 
 
-def test_haproxy_is_started_for_this_machine_and_user_only(tmp_path: Path) -> None:
+def test_the_config_of_haproxy_is_corrected(tmp_path: Path) -> None:
     """With the template of the Serve that is installed: a later one may say it in other words."""
     ray = find_spec("ray")
     assert ray is not None
@@ -101,6 +103,17 @@ def test_haproxy_is_started_for_this_machine_and_user_only(tmp_path: Path) -> No
         *("{{ config.frontend_host }}", "{{ config.grpc_frontend_host }}"),
     }
     assert re.findall(r"stats socket .* mode (\d+)", text) == ["600"]
+    assert text.count("defaults\n    timeout queue 1s\n") == 1
+    servers = re.findall(r"(?m)^ *server .* check.*$", text)
+    assert [line.endswith(" maxconn 320") for line in servers] == [" backup" not in line for line in servers]
+    (page,) = re.findall(r"errorfile 503 (.+)", text)
+    head, body = Path(page).read_bytes().split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert f"Content-Length: {len(body)}".encode() in head.splitlines()
+    assert b"Retry-After: 1" in head.splitlines()
+    problem = Problem.model_validate_json(body)
+    ours = problem_of(Unavailable("as said"))
+    assert (problem.type, problem.title, problem.status) == (ours.type, ours.title, ours.status)
 
 
 def test_rays_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
