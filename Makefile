@@ -30,7 +30,7 @@ help:
 	@echo "make test     the whole test suite"
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10"
-	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (a minute; needs wrk)"
+	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (needs wrk)"
 	@echo "make clean    remove environments and caches; var/ (models, journal, key) is kept"
 
 up: $(STAMP)
