@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test bench bench-throughput clean
+.PHONY: help up down train check test bench bench-growth bench-throughput clean
 
 help:
 	@echo "make up       make the environment, train the first models, start everything (Ctrl-C stops it)"
@@ -30,6 +30,7 @@ help:
 	@echo "make test     the whole test suite"
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10"
+	@echo "make bench-growth  the same with more arms and a long journal (12 minutes), into docs/benchmarks-growth.md"
 	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (needs wrk)"
 	@echo "make clean    remove environments and caches; var/ (models, journal, key) is kept"
 
@@ -55,6 +56,9 @@ test: $(STAMP)
 bench: $(STAMP) $(BENCH_STAMP)
 	@$(BIN)/python -m scripts.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \
 	  --duration-s $(or $(DURATION_S),0)
+
+bench-growth: $(STAMP)
+	@$(BIN)/python -m scripts.bench.growth $(if $(QUICK),--quick)
 
 bench-throughput: $(STAMP)
 	@$(BIN)/python -m scripts.bench.throughput --url "http://127.0.0.1:$(PORT)" --duration-s $(or $(DURATION_S),20)

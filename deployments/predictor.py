@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 BATCH_ROWS = 1000  # of a batch, predicted together
 TURN_ROWS = 250  # of them, after which other requests have their turn: a millisecond or two
+# Of its deadline a request may wait so much for its turn, while others are answered, before it is refused.
+_PATIENCE = 0.5
 
 
 class DownstreamError(RuntimeError):
@@ -122,7 +124,7 @@ class Predictor:
         self._clock = clock
         self._breakers: dict[str, CircuitBreaker] = {}
         self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Said] = Coalescer(
-            self._call_rows
+            self._call_rows, clock=clock
         )
 
     def use(self, table: RoutingTable) -> None:
@@ -146,6 +148,7 @@ class Predictor:
 
         Raises:
             FieldError: the requested arm is not there.
+            Overloaded: more requests come than the arm can answer in time.
             Unavailable: no arm answered.
         """
         table = self._table()
@@ -154,7 +157,7 @@ class Predictor:
         arm, asked = await self._attempt(
             table,
             decision,
-            lambda arm: self._ask_one(arm, table.versions[arm], instance.raw),
+            lambda arm: self._ask_one(table, arm, instance.raw),
             lambda arm: self._known(arm, table.versions[arm], instance.raw),
         )
         said = _Unsaid(instance, decision, arm, asked.said, asked.cached)
@@ -274,9 +277,10 @@ class Predictor:
         row = self.cache.find(arm, version.bundle, raw)
         return None if row is None else _Asked(row, cached=True)
 
-    async def _ask_one(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> _Asked:
+    async def _ask_one(self, table: RoutingTable, arm: str, raw: NDArray[np.float64]) -> _Asked:
+        version, patience_s = table.versions[arm], _PATIENCE * table.policy.deadline_of(arm)
         is_kept = self.cache.covers(version.bundle)
-        said = await self._coalescer.submit((arm, version), raw)
+        said = await self._coalescer.submit((arm, version), raw, patience_s)
         if is_kept and isinstance(said, Row):
             self.cache.keep(version.bundle, raw, said)
         return _Asked(said, cached=False if is_kept else None)

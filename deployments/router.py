@@ -124,10 +124,15 @@ async def _export(service: Service) -> None:
         "cache_misses": (service.cache.misses, "Answers that it was asked for and did not have."),
     }
     pairs = [(counted, Counter(f"raysonde_{name}", text, tags)) for name, (counted, text) in told.items()]
-    counts = CountsExport(service.contract.workload, pairs)
+    truths = Counter("raysonde_truths", "Truths taken, by what became of them.", ("workload", "outcome"))
+    exports = (
+        CountsExport(service.contract.workload, pairs),
+        CountsExport(service.contract.workload, [(service.truths.outcomes, truths)], tag="outcome"),
+    )
     while True:
         try:
-            counts.export()
+            for counts in exports:
+                counts.export()
         except Exception:
             log.exception("counts not exported", extra={"workload": service.contract.workload})
         await asyncio.sleep(EXPORT_PERIOD_S)

@@ -20,6 +20,7 @@ from deployments.store import engine as db
 from deployments.store import histories, routes
 from deployments.store import judged as judging
 from deployments.store import truths as truth_rows
+from deployments.store.examples import StoreJournal
 from deployments.store.prediction_insert import insert_predictions
 from deployments.store.records import (
     Act,
@@ -30,6 +31,7 @@ from deployments.store.records import (
     StoreCounts,
     Truth,
 )
+from deployments.store.retrainings import Retrainings
 from deployments.store.schema import acts, joins, predictions, repeated_truths, truths
 
 
@@ -51,6 +53,7 @@ class Store:
     def __init__(self, url: str, clock: Callable[[], datetime] = utc_now) -> None:
         self._engine = db.open_engine(url)
         self._clock = clock
+        self.retrainings = Retrainings(self._engine, clock)
 
     def create_tables(self) -> None:
         """Make what is not there."""
@@ -143,6 +146,10 @@ class Store:
         """The cursor after which the last `rows` pairs lie; 0 when there are no more than that."""
         with db.reading(self._engine) as connection:
             return judging.tail(connection, workload, rows)
+
+    def journal(self, target: str) -> StoreJournal:
+        """The pairs that are learnt from, of workloads whose target has this name."""
+        return StoreJournal(self._engine, target)
 
     def counts(self, workload: str) -> StoreCounts:
         """How much there is, all numbers of one moment."""
