@@ -31,7 +31,7 @@ help:
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10"
 	@echo "make bench-growth  the same with more arms and a long journal (12 minutes), into docs/benchmarks-growth.md"
-	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (a minute; needs wrk)"
+	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (needs wrk)"
 	@echo "make clean    remove environments and caches; var/ (models, journal, key) is kept"
 
 up: $(STAMP)
