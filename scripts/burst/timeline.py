@@ -70,7 +70,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Answers by the second in which they were due: how many, and their 99th percentile in ms (NaN: none)."""
+    """A number a second: answers that came, and the 99th percentile of latency of those due (NaN: none)."""
 
     at_s: NDArray[np.float64]
     rate: NDArray[np.float64]
@@ -105,7 +105,8 @@ def per_second(ended: Sequence[Ended], duration_s: float) -> Seconds:
     answered = [one for one in ended if not one.error]
     due = np.array([one.due_s for one in answered], np.float64).astype(np.int64)
     latency_ms = 1000 * np.array([one.latency_s for one in answered], np.float64)
-    rate = np.bincount(due, minlength=len(at_s))[: len(at_s)].astype(np.float64)
+    came = np.array([one.due_s + one.latency_s for one in answered], np.float64).astype(np.int64)
+    rate = np.bincount(came, minlength=len(at_s))[: len(at_s)].astype(np.float64)
     p99_ms = np.full(len(at_s), np.nan)
     for second in np.unique(due[due < len(at_s)]):
         p99_ms[second] = np.percentile(latency_ms[due == second], 99)
