@@ -15,7 +15,8 @@ from scripts.bench.server import CannotServe
 from scripts.serve_settings import OBJECT_STORE_BYTES
 
 _ADDRESS = "--gcs-address="
-_STOP_S = 20.0
+# Ray drains a node for up to 30 s
+_STOP_S = 35.0
 
 
 @contextmanager
