@@ -171,7 +171,8 @@ async def test_truth_is_counted_and_joined(client: httpx.AsyncClient, system: Lo
     before = system.store.counts("apogee").joined
     items = [{"id": id_, "truth": {"apogee_m": 1280.0}} for id_ in (*ids, ids[0], "not-yet")]
     answer = await client.post("/feedback", json={"items": items})
-    assert (answer.status_code, answer.json()) == (202, {"accepted": 3, "duplicate": 1, "unmatched": 1})
+    counts = {"accepted": 3, "duplicate": 1, "unmatched": 1, "conflicting": 0}
+    assert (answer.status_code, answer.json()) == (202, counts)
     assert system.store.counts("apogee").joined == before + 3
     late = await client.post("/predict", json=body_of() | {"id": "not-yet"})
     assert late.status_code == 200
