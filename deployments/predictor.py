@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +22,14 @@ from deployments.breaker import CircuitBreaker
 from deployments.coalescer import Coalescer
 from deployments.errors import NoArmAvailable, Overloaded
 from deployments.instances import Instance, stack
-from deployments.routing import ArmVersion, Decision, RoutingTable, choose
+from deployments.routing import ArmVersion, Choices, Decision, RoutingTable
 from training.tasks.base import Row
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-BATCH_ROWS = 1000  # rows of one downstream call of a batch request
+BATCH_ROWS = 1000  # of a batch, predicted together
+TURN_ROWS = 250  # of them, after which other requests have their turn: a millisecond or two
 # Of its deadline a request may wait so much for its turn, while others are answered, before it is refused.
 _PATIENCE = 0.5
 
@@ -75,13 +77,29 @@ class _Asked:
     cached: bool | None
 
 
+class _Unsaid(NamedTuple):
+    """What an arm said of an instance, before it is handed out."""
+
+    instance: Instance
+    decision: Decision
+    arm: str
+    said: Said
+    cached: bool | None = None
+
+    def answered(self, table: RoutingTable, latency_s: float) -> Answered:
+        row, members = self.said if isinstance(self.said, Blended) else (self.said, None)
+        version, is_fallback = table.versions[self.arm], self.arm != self.decision.arm
+        prediction = Prediction(self.instance.sent_id, row, self.arm, version, is_fallback, members)
+        return Answered(self.instance, prediction, self.decision, latency_s, self.cached)
+
+
 class Predictor:
     """Answers instances by the routing table that it was last given.
 
     Args:
         workload: name, part of the routing hash.
         downstream: the scaler and the arms, and the ensembles over them.
-        journal: takes each answer; never blocks or raises.
+        journal: takes the answers; never blocks or raises.
         clock: monotonic seconds, for the breakers and latencies.
 
     Attributes:
@@ -95,7 +113,7 @@ class Predictor:
         self,
         workload: str,
         downstream: Callable[[str, ArmVersion, NDArray[np.float64]], Awaitable[Sequence[Said]]],
-        journal: Callable[[Answered], None],
+        journal: Callable[[Sequence[Answered]], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.table: RoutingTable | None = None
@@ -135,62 +153,80 @@ class Predictor:
         """
         table = self._table()
         began_s = self._clock()
-        decision = self._decide(table, instance, requested_arm)
+        decision = self._choices(table, requested_arm).of(instance.entity, instance.id)
         arm, asked = await self._attempt(
             table,
             decision,
-            lambda arm: self._ask(table, arm, instance.raw),
+            lambda arm: self._ask_one(table, arm, instance.raw),
             lambda arm: self._known(arm, table.versions[arm], instance.raw),
         )
-        latency_s = self._clock() - began_s
-        return self._answer(table, instance, decision, arm, asked.said, latency_s, asked.cached)
+        said = _Unsaid(instance, decision, arm, asked.said, asked.cached)
+        return self._answers(table, [said], self._clock() - began_s)[0]
 
     async def predict_batch(
         self, instances: Sequence[Instance], requested_arm: str | None = None
-    ) -> list[Prediction]:
-        """Answer many instances in order; each is routed by itself, all by one table.
+    ) -> AsyncGenerator[list[Prediction]]:
+        """Answer many instances in order, some at a time; each is routed by itself, all by one table.
+
+        They are asked for in parts of `BATCH_ROWS`, the next while one is used. An answer is journalled when
+        it is handed out. Between any two of the lists other requests have their turns.
 
         Raises:
             FieldError: the requested arm is not there.
-            Unavailable: an arm and all its fallbacks failed; nothing of the batch is journalled then.
+            Unavailable: an arm and all its fallbacks failed.
         """
         table = self._table()
         began_s = self._clock()
-        decisions = [self._decide(table, instance, requested_arm) for instance in instances]
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for index, decision in enumerate(decisions):
-            groups.setdefault(decision.attempts, []).append(index)
-        chunks = [
-            rows[i : i + BATCH_ROWS] for rows in groups.values() for i in range(0, len(rows), BATCH_ROWS)
-        ]
-        answers = await asyncio.gather(
-            *(
-                self._attempt_chunk(table, decisions[chunk[0]], [instances[i] for i in chunk])
-                for chunk in chunks
-            )
-        )
-        latency_s = self._clock() - began_s
-        answered: dict[int, Prediction] = {}
-        for chunk, (arm, rows) in zip(chunks, answers, strict=True):
-            for index, row in zip(chunk, rows, strict=True):
-                answered[index] = self._answer(table, instances[index], decisions[index], arm, row, latency_s)
-        return [answered[index] for index in range(len(instances))]
+        ahead: deque[asyncio.Task[list[_Unsaid]]] = deque()
+        try:
+            for begin in range(0, len(instances), BATCH_ROWS):
+                part = instances[begin : begin + BATCH_ROWS]
+                ahead.append(asyncio.create_task(self._ask_part(table, part, requested_arm)))
+                if begin:
+                    async for answers in self._answers_in_turns(table, await ahead.popleft(), began_s):
+                        yield answers
+            async for answers in self._answers_in_turns(table, await ahead.popleft(), began_s):
+                yield answers
+        finally:
+            for task in ahead:
+                task.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
 
     def _table(self) -> RoutingTable:
         if self.table is None:
             raise NoArmAvailable(f"{self._workload}: no model is loaded yet", retry_after_s=2.0)
         return self.table
 
-    def _decide(self, table: RoutingTable, instance: Instance, requested_arm: str | None) -> Decision:
-        return choose(
+    def _choices(self, table: RoutingTable, requested_arm: str | None) -> Choices:
+        return Choices(
             table.policy,
             workload=self._workload,
             available_arms=table.versions,
-            entity=instance.entity,
-            request_key=instance.id,
             requested_arm=requested_arm,
             is_open=lambda arm: self.breaker(arm).is_open,
         )
+
+    async def _ask_part(
+        self, table: RoutingTable, instances: Sequence[Instance], requested_arm: str | None
+    ) -> list[_Unsaid]:
+        """A part of a batch: one call for all instances that try the same arms."""
+        choices = self._choices(table, requested_arm)
+        groups: dict[Decision, list[int]] = {}
+        for index, instance in enumerate(instances):
+            groups.setdefault(choices.of(instance.entity, instance.id), []).append(index)
+            if index % TURN_ROWS == TURN_ROWS - 1:
+                await asyncio.sleep(0)
+        answers = await asyncio.gather(
+            *(
+                self._attempt_chunk(table, decision, [instances[i] for i in indices])
+                for decision, indices in groups.items()
+            )
+        )
+        said: dict[int, _Unsaid] = {}
+        for (decision, indices), (arm, rows) in zip(groups.items(), answers, strict=True):
+            for index, row in zip(indices, rows, strict=True):
+                said[index] = _Unsaid(instances[index], decision, arm, row)
+        return [said[index] for index in range(len(instances))]
 
     async def _attempt(
         self,
@@ -241,7 +277,7 @@ class Predictor:
         row = self.cache.find(arm, version.bundle, raw)
         return None if row is None else _Asked(row, cached=True)
 
-    async def _ask(self, table: RoutingTable, arm: str, raw: NDArray[np.float64]) -> _Asked:
+    async def _ask_one(self, table: RoutingTable, arm: str, raw: NDArray[np.float64]) -> _Asked:
         version, patience_s = table.versions[arm], _PATIENCE * table.policy.deadline_of(arm)
         is_kept = self.cache.covers(version.bundle)
         said = await self._coalescer.submit((arm, version), raw, patience_s)
@@ -255,18 +291,15 @@ class Predictor:
         arm, version = key
         return await self._downstream(arm, version, np.stack(rows))
 
-    def _answer(
-        self,
-        table: RoutingTable,
-        instance: Instance,
-        decision: Decision,
-        arm: str,
-        said: Said,
-        latency_s: float,
-        cached: bool | None = None,
-    ) -> Prediction:
-        row, members = said if isinstance(said, Blended) else (said, None)
-        version, is_fallback = table.versions[arm], arm != decision.arm
-        prediction = Prediction(instance.sent_id, row, arm, version, is_fallback, members)
-        self._journal(Answered(instance, prediction, decision, latency_s, cached))
-        return prediction
+    async def _answers_in_turns(
+        self, table: RoutingTable, said: Sequence[_Unsaid], began_s: float
+    ) -> AsyncGenerator[list[Prediction]]:
+        latency_s = self._clock() - began_s
+        for begin in range(0, len(said), TURN_ROWS):
+            yield self._answers(table, said[begin : begin + TURN_ROWS], latency_s)
+            await asyncio.sleep(0)
+
+    def _answers(self, table: RoutingTable, said: Sequence[_Unsaid], latency_s: float) -> list[Prediction]:
+        answered = [one.answered(table, latency_s) for one in said]
+        self._journal(answered)
+        return [one.prediction for one in answered]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -26,7 +28,8 @@ from deployments.predictor import Answered, Downstream, DownstreamError, Predict
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
-from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable, Truth
+from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable
+from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
 from features.workload import load_workload
@@ -37,6 +40,10 @@ log = logging.getLogger(__name__)
 
 POLL_PERIOD_S = 0.5
 PROOF_TIMEOUT_S = 10.0
+_TURN_S = 0.002  # of the event loop, for the instances of a batch
+
+# about a hundred truths: more would keep the event loop from others for longer than a thread costs
+_BYTES_PARSED_AT_ONCE = 10_000
 
 
 class Service:
@@ -69,6 +76,7 @@ class Service:
         self._cache = cache
         self._now = now
         self._journal = JournalWriter(store)
+        self.truths = TruthWriter(contract.workload, store, self._journal.flush_those)
         self._request_log = RequestLog(log)
         self._history = self._make_history()
         task = task_of(contract, load_workload(contract))
@@ -102,15 +110,32 @@ class Service:
         """Answer one instance; see `InstanceParser` and `Predictor.predict` for what is raised."""
         return await self._predictor.predict(await self._instance(body), requested_arm)
 
-    async def predict_batch(self, body: bytes, requested_arm: str | None) -> list[Prediction]:
-        """Answer many in order. Parsing 10,000 takes seconds, so it leaves the event loop to others."""
-        instances = await asyncio.to_thread(self.instances.parse_batch, body)
-        return await self._predictor.predict_batch(instances, requested_arm)
+    async def predict_batch(self, body: bytes, requested_arm: str | None) -> AsyncGenerator[list[Prediction]]:
+        """Answer many in order, part by part; see `InstanceParser.parse_batch` for what is raised before.
 
-    async def take_truths(self, truths: Sequence[Truth]) -> FeedbackCounts:
-        """Write truths; on disk when this returns. Predictions of this replica are written before them."""
-        await self._journal.flush()
-        return await asyncio.to_thread(self._store.write_truths, self.contract.workload, truths)
+        Other requests get their turns all the while. What is answered faster than the store takes it waits.
+        """
+        instances = []
+        turn_ends_s = time.monotonic() + _TURN_S
+        for instance in self.instances.parse_batch(body):
+            instances.append(instance)
+            if time.monotonic() > turn_ends_s:
+                await asyncio.sleep(0)
+                turn_ends_s = time.monotonic() + _TURN_S
+        async with aclosing(self._predictor.predict_batch(instances, requested_arm)) as parts:
+            async for part in parts:
+                yield part
+                await self._journal.make_room()
+
+    async def take_truths(self, body: bytes) -> FeedbackCounts:
+        """Write the truths of a body; on disk when this returns. Their predictions are written before them.
+
+        Raises:
+            what `FeedbackParser.parse` and `TruthWriter.write` do.
+        """
+        if len(body) > _BYTES_PARSED_AT_ONCE:
+            return await self.truths.write(await asyncio.to_thread(self.feedback.parse, body))
+        return await self.truths.write(self.feedback.parse(body))
 
     async def put_policy(self, policy: RoutingPolicy, expected_revision: int | None = None) -> RoutingTable:
         """Put the policy in force, here at once and on the other replicas within a poll.
@@ -148,6 +173,19 @@ class Service:
             if isinstance(version, EnsembleVersion) and proven.keys() >= set(version.settings.arms)
         }
 
+    def adopt(self) -> None:
+        """Use the routing table that is in force, before the first request comes; blocks while it is read.
+
+        Without it a replica that starts beside others would refuse what it is sent until its first poll.
+        """
+        try:
+            table = self._store.routing(self.contract.workload)
+        except (StoreUnavailable, OSError) as error:
+            log.warning("routing table not read: %s", error, extra={"workload": self.contract.workload})
+            return
+        if table is not None:
+            self._predictor.use(table)
+
     async def poll(self) -> None:
         """Read the routing table once and use it; versions not met before are asked their golden inputs.
 
@@ -176,6 +214,7 @@ class Service:
     async def close(self) -> None:
         """Write what waits."""
         self._request_log.flush()
+        await self.truths.close()
         await self._journal.close()
 
     def _make_history(self) -> History | None:
@@ -223,10 +262,18 @@ class Service:
         """closed, open or half_open, in this replica."""
         return self._predictor.breaker(arm).state
 
-    def _record(self, answered: Answered) -> None:
-        prediction, instance = answered.prediction, answered.instance
-        tried = answered.decision.attempts
-        row = PredictionRow(
+    def _record(self, answers: Sequence[Answered]) -> None:
+        now = self._now()
+        rows = [self._row(answered, now) for answered in answers]
+        self._journal.add(rows)
+        self._request_log.add(rows)
+        for row in rows:
+            self.counts.add(row.arm, row.outlier_score)
+
+    def _row(self, answered: Answered, now: datetime) -> PredictionRow:
+        prediction, instance, decision = answered.prediction, answered.instance, answered.decision
+        tried = decision.attempts
+        return PredictionRow(
             workload=self.contract.workload,
             id=instance.id,
             entity=instance.entity,
@@ -234,10 +281,10 @@ class Service:
             model_version=prediction.version.model_version,
             bundle=prediction.version.bundle,
             schema_version=self.contract.schema_version,
-            named=answered.decision.named,
+            named=decision.named,
             fallback=prediction.fallback,
             attempts=tried[: tried.index(prediction.arm) + 1],
-            created_at=self._now(),
+            created_at=now,
             latency_s=answered.latency_s,
             prediction=prediction.row.prediction,
             interval=prediction.row.region,
@@ -248,6 +295,3 @@ class Service:
             outlier_score=prediction.row.outlier_score,
             cached=answered.cached,
         )
-        self._journal.add(row)
-        self.counts.add(row.arm, row.outlier_score)
-        self._request_log.add(row)

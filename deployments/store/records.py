@@ -77,17 +77,19 @@ class Truth:
 
 @dataclass(frozen=True)
 class FeedbackCounts:
-    """What became of the truths of one request; the three sum to the number of truths.
+    """What became of the truths of one request; the first three sum to the number of truths.
 
     Attributes:
         accepted: first truth of a prediction that is in the store.
         duplicate: the id has a truth already; kept apart and counted, the first one stands.
         unmatched: first truth of an id without a prediction yet; kept, and joined when one arrives.
+        conflicting: those of the duplicates that say something else than the first.
     """
 
     accepted: int
     duplicate: int
     unmatched: int
+    conflicting: int = 0
 
 
 @dataclass(frozen=True)

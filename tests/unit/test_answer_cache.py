@@ -95,7 +95,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def predictor(arms: Arms, journal: list[Answered], clock: Clock) -> Predictor:
-    predictor = Predictor("toy", arms, journal.append, clock)
+    predictor = Predictor("toy", arms, journal.extend, clock)
     predictor.use(table())
     return predictor
 
@@ -213,7 +213,8 @@ async def test_an_ensemble_is_always_asked_and_so_is_a_batch(
         await predictor.predict(instance(number, 7.0))
     predictor.use(table(revision=3))
     for number in (3, 4):
-        await predictor.predict_batch([instance(number, 7.0)])
+        async for _ in predictor.predict_batch([instance(number, 7.0)]):
+            pass
     assert arms.rows == 4
     assert [one.cached for one in journal] == [None] * 4
     assert len(predictor.cache) == 0

@@ -10,7 +10,7 @@ import yaml
 
 from deployments.routing import RoutingPolicy
 from features.config import load_sections
-from scripts.serve_settings import with_applications
+from scripts.serve_settings import AUTOSCALING, with_applications
 from training.settings import REPOSITORY
 
 WORKLOADS = REPOSITORY / "configs" / "workloads"
@@ -40,6 +40,12 @@ def test_one_steward_looks_after_all_of_them() -> None:
         name for name, app in APPLICATIONS.items() for d in app["deployments"] if d["name"] == "Steward"
     ]
     assert stewards == ["root"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scaler_and_arms_scale_as_those_of_a_users_own_workload(name: str) -> None:
+    by_load = [d for d in APPLICATIONS[name]["deployments"] if d["name"] != "Router"]
+    assert [d["autoscaling_config"] for d in by_load] == [AUTOSCALING] * len(by_load)
 
 
 def test_all_replicas_together_leave_a_core_of_two() -> None:
