@@ -103,9 +103,9 @@ def test_the_config_of_haproxy_is_corrected(tmp_path: Path) -> None:
         *("{{ config.frontend_host }}", "{{ config.grpc_frontend_host }}"),
     }
     assert re.findall(r"stats socket .* mode (\d+)", text) == ["600"]
-    assert text.count("defaults\n    timeout queue 1s\n") == 1
+    assert text.count("defaults\n    timeout queue 2s\n") == 1
     servers = re.findall(r"(?m)^ *server .* check.*$", text)
-    assert [line.endswith(" maxconn 320") for line in servers] == [" backup" not in line for line in servers]
+    assert [line.endswith(" maxconn 128") for line in servers] == [" backup" not in line for line in servers]
     (page,) = re.findall(r"errorfile 503 (.+)", text)
     head, body = Path(page).read_bytes().split(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 ")
