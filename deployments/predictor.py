@@ -219,7 +219,7 @@ class Predictor:
                 raise  # the other arms are for failures; load would only move on to them
             except (DownstreamError, TimeoutError) as error:
                 breaker.fail()
-                reasons.append(f"{arm}: {error or 'out of time'}")
+                reasons.append(f"{arm}: {str(error) or 'out of time'}")
                 log.warning(
                     "arm failed", extra={"workload": self._workload, "arm": arm, "reason": reasons[-1]}
                 )

@@ -83,6 +83,7 @@ class Router:
             Store(options.store_url),
             BundleCache(options.cache, contract),
         )
+        self.service.adopt()
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(self.service))
 
