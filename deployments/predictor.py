@@ -11,13 +11,14 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.answer_cache import AnswerCache
-from deployments.answers import Blended, Prediction, Said
+from deployments.answered import Answered, Unsaid
+from deployments.answers import Prediction, Said
 from deployments.breaker import CircuitBreaker
 from deployments.coalescer import Coalescer
 from deployments.errors import NoArmAvailable, Overloaded
@@ -51,46 +52,11 @@ class Downstream(Protocol):
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A prediction with what the journal keeps beside it.
-
-    Attributes:
-        instance: what was asked.
-        prediction: what was answered.
-        decision: which arms were to be tried.
-        latency_s: of the answer; of the whole batch for each of its instances.
-        cached: whether the answer was found in the cache; None where none was looked for.
-    """
-
-    instance: Instance
-    prediction: Prediction
-    decision: Decision
-    latency_s: float
-    cached: bool | None = None
-
-
-@dataclass(frozen=True)
 class _Asked:
     """What an arm said about one instance; `cached` as in `Answered`."""
 
     said: Said
     cached: bool | None
-
-
-class _Unsaid(NamedTuple):
-    """What an arm said of an instance, before it is handed out."""
-
-    instance: Instance
-    decision: Decision
-    arm: str
-    said: Said
-    cached: bool | None = None
-
-    def answered(self, table: RoutingTable, latency_s: float) -> Answered:
-        row, members = self.said if isinstance(self.said, Blended) else (self.said, None)
-        version, is_fallback = table.versions[self.arm], self.arm != self.decision.arm
-        prediction = Prediction(self.instance.sent_id, row, self.arm, version, is_fallback, members)
-        return Answered(self.instance, prediction, self.decision, latency_s, self.cached)
 
 
 class Predictor:
@@ -160,7 +126,7 @@ class Predictor:
             lambda arm: self._ask_one(table, arm, instance.raw),
             lambda arm: self._known(arm, table.versions[arm], instance.raw),
         )
-        said = _Unsaid(instance, decision, arm, asked.said, asked.cached)
+        said = Unsaid(instance, decision, arm, asked.said, asked.cached)
         return self._answers(table, [said], self._clock() - began_s)[0]
 
     async def predict_batch(
@@ -177,7 +143,7 @@ class Predictor:
         """
         table = self._table()
         began_s = self._clock()
-        ahead: deque[asyncio.Task[list[_Unsaid]]] = deque()
+        ahead: deque[asyncio.Task[list[Unsaid]]] = deque()
         try:
             for begin in range(0, len(instances), BATCH_ROWS):
                 part = instances[begin : begin + BATCH_ROWS]
@@ -208,7 +174,7 @@ class Predictor:
 
     async def _ask_part(
         self, table: RoutingTable, instances: Sequence[Instance], requested_arm: str | None
-    ) -> list[_Unsaid]:
+    ) -> list[Unsaid]:
         """A part of a batch: one call for all instances that try the same arms."""
         choices = self._choices(table, requested_arm)
         groups: dict[Decision, list[int]] = {}
@@ -222,10 +188,10 @@ class Predictor:
                 for decision, indices in groups.items()
             )
         )
-        said: dict[int, _Unsaid] = {}
+        said: dict[int, Unsaid] = {}
         for (decision, indices), (arm, rows) in zip(groups.items(), answers, strict=True):
             for index, row in zip(indices, rows, strict=True):
-                said[index] = _Unsaid(instances[index], decision, arm, row)
+                said[index] = Unsaid(instances[index], decision, arm, row)
         return [said[index] for index in range(len(instances))]
 
     async def _attempt(
@@ -292,14 +258,14 @@ class Predictor:
         return await self._downstream(arm, version, np.stack(rows))
 
     async def _answers_in_turns(
-        self, table: RoutingTable, said: Sequence[_Unsaid], began_s: float
+        self, table: RoutingTable, said: Sequence[Unsaid], began_s: float
     ) -> AsyncGenerator[list[Prediction]]:
         latency_s = self._clock() - began_s
         for begin in range(0, len(said), TURN_ROWS):
             yield self._answers(table, said[begin : begin + TURN_ROWS], latency_s)
             await asyncio.sleep(0)
 
-    def _answers(self, table: RoutingTable, said: Sequence[_Unsaid], latency_s: float) -> list[Prediction]:
+    def _answers(self, table: RoutingTable, said: Sequence[Unsaid], latency_s: float) -> list[Prediction]:
         answered = [one.answered(table, latency_s) for one in said]
         self._journal(answered)
         return [one.prediction for one in answered]

@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 
 from deployments.answer_cache import AnswerCache
+from deployments.answered import Answered
 from deployments.answers import Prediction, render
 from deployments.blender import Blender
 from deployments.errors import Unavailable
@@ -24,7 +25,7 @@ from deployments.instances import Instance, InstanceParser
 from deployments.judge import Judge
 from deployments.model_cache import BundleCache
 from deployments.outlier_counts import OutlierCounts
-from deployments.predictor import Answered, Downstream, DownstreamError, Predictor
+from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from deployments.answer_cache import AnswerCache, CacheSettings
+from deployments.answered import Answered
 from deployments.answers import Prediction
 from deployments.breaker import BreakerSettings
 from deployments.errors import NoArmAvailable
 from deployments.instances import Instance
-from deployments.predictor import Answered, DownstreamError, Predictor
+from deployments.predictor import DownstreamError, Predictor
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import Store
 from tests.support.flights import fly, instance_of

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from deployments.answered import Answered
 from deployments.answers import Prediction, Row
 from deployments.breaker import BreakerSettings
 from deployments.errors import NoArmAvailable, Overloaded
 from deployments.instances import Instance
-from deployments.predictor import Answered, DownstreamError, Predictor
+from deployments.predictor import DownstreamError, Predictor
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from features.errors import FieldError
 
