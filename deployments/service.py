@@ -173,6 +173,19 @@ class Service:
             if isinstance(version, EnsembleVersion) and proven.keys() >= set(version.settings.arms)
         }
 
+    def adopt(self) -> None:
+        """Use the routing table that is in force, before the first request comes; blocks while it is read.
+
+        Without it a replica that starts beside others would refuse what it is sent until its first poll.
+        """
+        try:
+            table = self._store.routing(self.contract.workload)
+        except (StoreUnavailable, OSError) as error:
+            log.warning("routing table not read: %s", error, extra={"workload": self.contract.workload})
+            return
+        if table is not None:
+            self._predictor.use(table)
+
     async def poll(self) -> None:
         """Read the routing table once and use it; versions not met before are asked their golden inputs.
 

@@ -33,9 +33,12 @@ def lay_out_arms(folder: Path, bundles: Sequence[Path], routing: Mapping[str, An
     _register(_settings(folder), bundles)
 
 
-def command(python: Path, folder: Path, port: int, profile: str) -> list[str]:
-    """`raysonde up`, as a user would start it."""
-    ports = ("--port", str(port), "--dashboard-port", str(free_port(_DASHBOARD_PORT)))
+def command(
+    python: Path, folder: Path, port: int, profile: str, dashboard_port: int | None = None
+) -> list[str]:
+    """`raysonde up`, as a user would start it; Ray's dashboard at a free port unless told."""
+    dashboard_port = dashboard_port or free_port(_DASHBOARD_PORT)
+    ports = ("--port", str(port), "--dashboard-port", str(dashboard_port))
     what = ("--workloads-dir", str(folder / "workloads"), "--workloads", WORKLOAD, "--profile", profile)
     return [str(python), "-m", "scripts", "up", *ports, *what]
 
