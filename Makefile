@@ -33,7 +33,7 @@ help:
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10"
 	@echo "make bench-growth  the same with more arms and a long journal (12 minutes), into docs/benchmarks-growth.md"
-	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (a minute; needs wrk)"
+	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (needs wrk)"
 	@echo "make burst    bursts of requests at a system of its own: replicas go out and come back, into docs/scaling.md"
 	@echo "              (eight minutes) variables: QUICK=1 ROUNDS=3 DURATION_S=60 RATE=500"
 	@echo "make scaling  throughput by replicas and nodes, and what more takes, into docs/scaling.md (six minutes)"

@@ -109,7 +109,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
         responses=docs.json_answers(
             200,
             docs.batch_answer_schema(contract),
-            "one prediction an instance",
+            "one prediction an instance, sent as they come; cut off where no arm answers on the way",
             400,
             401,
             409,

@@ -28,7 +28,8 @@ from training.tasks.base import Row
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-BATCH_ROWS = 1000  # of a batch, predicted and answered together
+BATCH_ROWS = 1000  # of a batch, predicted together
+TURN_ROWS = 250  # of them, after which other requests have their turn: a millisecond or two
 # Of its deadline a request may wait so much for its turn, while others are answered, before it is refused.
 _PATIENCE = 0.5
 
@@ -165,9 +166,10 @@ class Predictor:
     async def predict_batch(
         self, instances: Sequence[Instance], requested_arm: str | None = None
     ) -> AsyncGenerator[list[Prediction]]:
-        """Answer many instances in order, `BATCH_ROWS` at a time; each is routed by itself, all by one table.
+        """Answer many instances in order, some at a time; each is routed by itself, all by one table.
 
-        While a part is being used the next is asked for. An answer is journalled when it is handed out.
+        They are asked for in parts of `BATCH_ROWS`, the next while one is used. An answer is journalled when
+        it is handed out. Between any two of the lists other requests have their turns.
 
         Raises:
             FieldError: the requested arm is not there.
@@ -175,15 +177,16 @@ class Predictor:
         """
         table = self._table()
         began_s = self._clock()
-        parts = (instances[i : i + BATCH_ROWS] for i in range(0, len(instances), BATCH_ROWS))
         ahead: deque[asyncio.Task[list[_Unsaid]]] = deque()
         try:
-            for part in parts:
+            for begin in range(0, len(instances), BATCH_ROWS):
+                part = instances[begin : begin + BATCH_ROWS]
                 ahead.append(asyncio.create_task(self._ask_part(table, part, requested_arm)))
-                if len(ahead) > 1:
-                    yield self._answers(table, await ahead.popleft(), self._clock() - began_s)
-            while ahead:
-                yield self._answers(table, await ahead.popleft(), self._clock() - began_s)
+                if begin:
+                    async for answers in self._answers_in_turns(table, await ahead.popleft(), began_s):
+                        yield answers
+            async for answers in self._answers_in_turns(table, await ahead.popleft(), began_s):
+                yield answers
         finally:
             for task in ahead:
                 task.cancel()
@@ -211,6 +214,8 @@ class Predictor:
         groups: dict[Decision, list[int]] = {}
         for index, instance in enumerate(instances):
             groups.setdefault(choices.of(instance.entity, instance.id), []).append(index)
+            if index % TURN_ROWS == TURN_ROWS - 1:
+                await asyncio.sleep(0)
         answers = await asyncio.gather(
             *(
                 self._attempt_chunk(table, decision, [instances[i] for i in indices])
@@ -248,7 +253,7 @@ class Predictor:
                 raise  # the other arms are for failures; load would only move on to them
             except (DownstreamError, TimeoutError) as error:
                 breaker.fail()
-                reasons.append(f"{arm}: {error or 'out of time'}")
+                reasons.append(f"{arm}: {str(error) or 'out of time'}")
                 log.warning(
                     "arm failed", extra={"workload": self._workload, "arm": arm, "reason": reasons[-1]}
                 )
@@ -285,6 +290,14 @@ class Predictor:
     ) -> Sequence[Said]:
         arm, version = key
         return await self._downstream(arm, version, np.stack(rows))
+
+    async def _answers_in_turns(
+        self, table: RoutingTable, said: Sequence[_Unsaid], began_s: float
+    ) -> AsyncGenerator[list[Prediction]]:
+        latency_s = self._clock() - began_s
+        for begin in range(0, len(said), TURN_ROWS):
+            yield self._answers(table, said[begin : begin + TURN_ROWS], latency_s)
+            await asyncio.sleep(0)
 
     def _answers(self, table: RoutingTable, said: Sequence[_Unsaid], latency_s: float) -> list[Prediction]:
         answered = [one.answered(table, latency_s) for one in said]

@@ -10,7 +10,7 @@ from typing import Any
 from deployments.store import PredictionRow
 
 # logged at once: more would keep the event loop for too long
-_MOST_WAITING = 1000
+_MOST_WAITING = 250
 
 
 class RequestLog:

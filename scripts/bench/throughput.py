@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from itertools import cycle
@@ -104,21 +105,21 @@ def run_batches(
         HTTPException: an answer is no success, or is cut short.
     """
     address = urlsplit(place.url)
-    connection = HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=_TIMEOUT_S)
     whole_s: list[float] = []
     first_s: list[float] = []
     turns = cycle(bodies)
     ends_s = time.perf_counter() + duration_s
-    while (sent_s := time.perf_counter()) < ends_s:
-        connection.request("POST", f"/{workload}/batch_predict", next(turns), headers_of(place))
-        answer = connection.getresponse()
-        text = answer.read(1)
-        first_s.append(time.perf_counter() - sent_s)
-        text += answer.read()
-        whole_s.append(time.perf_counter() - sent_s)
-        if answer.status != 200 or not text.endswith(b"]}"):
-            raise HTTPException(f"{workload}: status {answer.status}, {text[:200]!r}")
-    connection.close()
+    host = address.hostname or "127.0.0.1"
+    with closing(HTTPConnection(host, address.port, timeout=_TIMEOUT_S)) as connection:
+        while (sent_s := time.perf_counter()) < ends_s:
+            connection.request("POST", f"/{workload}/batch_predict", next(turns), headers_of(place))
+            answer = connection.getresponse()
+            text = answer.read(1)
+            first_s.append(time.perf_counter() - sent_s)
+            text += answer.read()
+            whole_s.append(time.perf_counter() - sent_s)
+            if answer.status != 200 or not text.endswith(b"]}"):
+                raise HTTPException(f"{workload}: status {answer.status}, {text[:200]!r}")
     return Batches(rows, whole_s, first_s)
 
 

@@ -54,6 +54,10 @@ class Arms:
         return [Row({"area_m2": float(one[0, 0])}, {"area_m2": [0.0, 1.0]}, 0.9) for one in raw]
 
 
+def rows_asked(arms: Arms) -> int:
+    return sum(rows for _, _, rows in arms.calls)
+
+
 async def whole(predictor: Predictor, instances: Sequence[Instance]) -> list[Prediction]:
     return [answer async for part in predictor.predict_batch(instances) for answer in part]
 
@@ -192,26 +196,28 @@ async def test_a_batch_falls_back_as_one_instance_does(predictor: Predictor, arm
 async def test_parts_of_a_batch_are_asked_for_ahead_and_journalled_when_handed_out(
     predictor: Predictor, arms: Arms, journal: list[Answered]
 ) -> None:
-    async with aclosing(predictor.predict_batch([instance(n) for n in range(3500)])) as parts:
-        assert [answer.id for answer in await anext(parts)] == [str(n) for n in range(1000)]
-        assert (len(arms.calls), len(journal)) == (2, 1000)
-        await anext(parts)
-        for _ in range(5):
+    async with aclosing(predictor.predict_batch([instance(n) for n in range(3500)])) as answers:
+        assert [answer.id for answer in await anext(answers)] == [str(n) for n in range(250)]
+        assert (rows_asked(arms), len(journal)) == (2000, 250)
+        for _ in range(4):
+            await anext(answers)
+        for _ in range(9):
             await asyncio.sleep(0)
-        assert (len(arms.calls), len(journal)) == (3, 2000)
+        assert (rows_asked(arms), len(journal)) == (3000, 1250)
     # whoever reads no further gets no more, and nothing more is journalled
-    assert (len(arms.calls), len(journal)) == (3, 2000)
+    assert (rows_asked(arms), len(journal)) == (3000, 1250)
 
 
 async def test_a_batch_that_fails_on_its_way_ends_there(
     predictor: Predictor, arms: Arms, journal: list[Answered], caplog: pytest.LogCaptureFixture
 ) -> None:
-    parts = predictor.predict_batch([instance(n) for n in range(4000)])
-    await anext(parts)
+    answers = predictor.predict_batch([instance(n) for n in range(4000)])
+    await anext(answers)
     arms.broken = set(ARMS)
-    await anext(parts)  # was asked for before
+    for _ in range(7):  # the second part was asked for with the first
+        await anext(answers)
     with pytest.raises(NoArmAvailable):
-        await anext(parts)
+        await anext(answers)
     assert len(journal) == 2000
     assert "never retrieved" not in caplog.text
 

@@ -10,7 +10,7 @@ import yaml
 
 from deployments.routing import RoutingPolicy
 from features.config import load_sections
-from scripts.serve_settings import AUTOSCALING
+from scripts.serve_settings import AUTOSCALING, with_applications
 from training.settings import REPOSITORY
 
 WORKLOADS = REPOSITORY / "configs" / "workloads"
@@ -63,3 +63,12 @@ def test_all_replicas_together_leave_a_core_of_two() -> None:
 def test_nothing_in_serving_names_a_workload(path: Any) -> None:
     words = set(re.findall(r"[a-z]+", path.read_text().lower()))
     assert not words & set(NAMES)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "of one's own"])
+def test_a_router_takes_what_it_answers_in_time_and_refuses_the_rest(name: str) -> None:
+    text = with_applications((REPOSITORY / "serve_config.yaml").read_text(), {"of one's own": ["linear"]})
+    applications = {app["name"]: app for app in yaml.safe_load(text)["applications"]}
+    (router,) = (one for one in applications[name]["deployments"] if one["name"] == "Router")
+    assert (router["max_ongoing_requests"], router["max_queued_requests"]) == (512, 512)
+    assert router["backpressure_config"] == {"retry_after_s": 1}
