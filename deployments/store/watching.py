@@ -1,0 +1,147 @@
+"""The Monitor's side of the store: the journal to read, and what it found to write and to show."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from deployments.store import engine as db
+from deployments.store import watched
+from deployments.store.schema import drift_events, drift_reports, monitor_pages
+from deployments.store.watched import Cursors, WatchedPrediction, WatchedRepeat, WatchedTruth
+
+
+@dataclass(frozen=True)
+class DriftEvent:
+    """A detector changed its state.
+
+    Attributes:
+        at: time of the records that it was seen in.
+        workload, kind, subject: which detector: `input`, `quality`, `concept` or `calibration`, and the arm
+            that it is about; empty where it is about all.
+        state: `hot` or `cool`, from now on.
+        reason: in words.
+        evidence: the numbers that it was decided by.
+        seq: the cursor to read on from; 0 of one that is not written yet.
+    """
+
+    at: datetime
+    workload: str
+    kind: str
+    subject: str
+    state: str
+    reason: str
+    evidence: dict[str, Any]
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class WatchedPage:
+    """What `GET /monitor` shows, and how far the journal was read for it."""
+
+    at: datetime
+    page: dict[str, Any]
+    cursors: Cursors
+
+
+class WatchStore:
+    """The database of `Store`, whose tables it takes to be there.
+
+    Every method raises StoreUnavailable when the database cannot be reached or stays locked.
+
+    Args:
+        url: SQLAlchemy URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = db.open_engine(url)
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        self._engine.dispose()
+
+    def predictions(self, workload: str, after: int, limit: int = 1000) -> list[WatchedPrediction]:
+        """Answers written after the cursor, oldest first."""
+        with db.reading(self._engine) as connection:
+            return watched.read_predictions(connection, workload, after, limit)
+
+    def truths(self, workload: str, after: int, limit: int = 1000) -> list[WatchedTruth]:
+        """Answers with their truths, completed after the cursor, in that order."""
+        with db.reading(self._engine) as connection:
+            return watched.read_truths(connection, workload, after, limit)
+
+    def repeats(self, workload: str, after: int, limit: int = 1000) -> list[WatchedRepeat]:
+        """Truths after the first of their id, received after the cursor."""
+        with db.reading(self._engine) as connection:
+            return watched.read_repeats(connection, workload, after, limit)
+
+    def cursors_at(self, workload: str, since: datetime) -> Cursors:
+        """Where to read on from to see all that was written since then."""
+        with db.reading(self._engine) as connection:
+            return watched.cursors_at(connection, workload, since)
+
+    def events(self, workload: str, after: int = 0, limit: int = 1000) -> list[DriftEvent]:
+        """Changes of state after the cursor, oldest first."""
+        query = (
+            select(drift_events)
+            .where(drift_events.c.workload == workload, drift_events.c.seq > after)
+            .order_by(drift_events.c.seq)
+            .limit(limit)
+        )
+        with db.reading(self._engine) as connection:
+            return [DriftEvent(**row._mapping) for row in connection.execute(query)]
+
+    def last_events(self, workload: str) -> dict[tuple[str, str], DriftEvent]:
+        """The last change of each detector, by kind and subject."""
+        found: dict[tuple[str, str], DriftEvent] = {}
+        after = 0
+        while events := self.events(workload, after):
+            found |= {(event.kind, event.subject): event for event in events}
+            after = events[-1].seq
+        return found
+
+    def page(self, workload: str) -> WatchedPage | None:
+        """What was last seen; None before anything was."""
+        query = select(monitor_pages).where(monitor_pages.c.workload == workload)
+        with db.reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else WatchedPage(row.at, row.page, Cursors(**row.cursors))
+
+    def report(self, workload: str) -> tuple[datetime, str] | None:
+        """The last HTML report, with its time; None before there was one."""
+        query = select(drift_reports).where(drift_reports.c.workload == workload)
+        with db.reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (row.at, zlib.decompress(row.html_zlib).decode())
+
+    def write(
+        self,
+        workload: str,
+        at: datetime,
+        page: Mapping[str, Any],
+        cursors: Cursors,
+        events: Sequence[DriftEvent] = (),
+    ) -> None:
+        """Write the page, the events and how far was read for them, together or not at all.
+
+        So a Monitor that is killed tells no event twice, and leaves none out.
+        """
+        row = {"workload": workload, "at": at, "page": dict(page), "cursors": asdict(cursors)}
+        new = [{name: value for name, value in asdict(event).items() if name != "seq"} for event in events]
+        with db.writing(self._engine) as connection:
+            if new:
+                connection.execute(insert(drift_events), new)
+            connection.execute(delete(monitor_pages).where(monitor_pages.c.workload == workload))
+            connection.execute(insert(monitor_pages), row)
+
+    def write_report(self, workload: str, at: datetime, html: str) -> None:
+        """Replace the HTML report."""
+        row = {"workload": workload, "at": at, "html_zlib": zlib.compress(html.encode())}
+        with db.writing(self._engine) as connection:
+            connection.execute(delete(drift_reports).where(drift_reports.c.workload == workload))
+            connection.execute(insert(drift_reports), row)
