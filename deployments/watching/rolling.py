@@ -16,11 +16,11 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.monitor.buckets import Buckets
-from deployments.monitor.measures import COMMON, Measures
-from deployments.monitor.page import ArmWindow, LagBin, TruthCounts, ValueBin
-from deployments.monitor.values import LAG_EDGES_S, NumberBins, number_of
 from deployments.store.watched import WatchedPrediction, WatchedRepeat, WatchedTruth
+from deployments.watching.buckets import Buckets
+from deployments.watching.measures import COMMON, Measures
+from deployments.watching.page import ArmWindow, LagBin, TruthCounts, ValueBin
+from deployments.watching.values import LAG_EDGES_S, NumberBins, number_of
 from features.targets import AnyTarget
 from training.tasks.base import Row
 

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from deployments.monitor.measures import Measures, NumberMeasures, measures_of
-from deployments.monitor.page import LagBin
-from deployments.monitor.rolling import RollingMetrics
 from deployments.store import Store, Truth
+from deployments.store.watch_store import WatchStore
 from deployments.store.watched import WatchedPrediction, WatchedRepeat, WatchedTruth
-from deployments.store.watching import WatchStore
+from deployments.watching.measures import Measures, NumberMeasures, measures_of
+from deployments.watching.page import LagBin
+from deployments.watching.rolling import RollingMetrics
 from features.config import load_contract
 from features.contract import Contract
 from features.targets import TargetSpec
@@ -173,7 +173,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)  # each opens a database
+@settings(max_examples=15, deadline=None)  # each opens a database
 @given(steps=STEPS)
 def test_a_monitor_that_starts_anew_has_the_same_metrics(
     steps: Sequence[tuple[int, int, float, bool]], tmp_path_factory: pytest.TempPathFactory
