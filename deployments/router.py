@@ -25,6 +25,7 @@ from deployments.predictor import DownstreamError
 from deployments.routing import ArmVersion
 from deployments.service import Service
 from deployments.store import Store
+from deployments.store.watch_store import WatchStore
 from deployments.versioned import ReplicaOptions
 from deployments.ward import Served
 from features.workload import load_workload
@@ -75,6 +76,7 @@ class Router:
         configure_log_file(options.logs, f"{contract.workload}-router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
+        self._watched = WatchStore(options.store_url)
         self.service = Service(
             contract,
             tuple(arms),
@@ -87,7 +89,7 @@ class Router:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        front = Front(build_api(self.service), self.service)
+        front = Front(build_api(self.service, self._watched), self.service)
         return KeyGuard(front, self._api_key, open_on_loopback=self._open_on_loopback)
 
     async def waiting_for(self) -> tuple[str, ...]:

@@ -174,7 +174,8 @@ drift_events = Table(
     sqlite_autoincrement=True,
 )
 
-# What the Monitor last saw of each workload, for the router replicas to show, and how far it had read.
+# What the Monitor last saw of each workload, for the router replicas to show; how far it had read, and what
+# it could not learn again from the journal.
 monitor_pages = Table(
     "monitor_pages",
     metadata,
@@ -182,6 +183,7 @@ monitor_pages = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("page", JSON, nullable=False),
     Column("cursors", JSON, nullable=False),
+    Column("state", JSON, nullable=False),
 )
 
 drift_reports = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -42,11 +42,19 @@ class DriftEvent:
 
 @dataclass(frozen=True)
 class WatchedPage:
-    """What `GET /monitor` shows, and how far the journal was read for it."""
+    """What the Monitor last saw.
+
+    Attributes:
+        at: when.
+        page: what `GET /monitor` shows.
+        cursors: how far the journal was read for it.
+        state: what the Monitor goes on with after a restart, beside what it reads again.
+    """
 
     at: datetime
     page: dict[str, Any]
     cursors: Cursors
+    state: dict[str, Any]
 
 
 class WatchStore:
@@ -80,6 +88,11 @@ class WatchStore:
         with db.reading(self._engine) as connection:
             return watched.read_repeats(connection, workload, after, limit)
 
+    def latest_payloads(self, workload: str, since: datetime, limit: int) -> list[str]:
+        """The instances of the last answers that were given since then, newest first."""
+        with db.reading(self._engine) as connection:
+            return watched.latest_payloads(connection, workload, since, limit)
+
     def cursors_at(self, workload: str, since: datetime) -> Cursors:
         """Where to read on from to see all that was written since then."""
         with db.reading(self._engine) as connection:
@@ -110,7 +123,7 @@ class WatchStore:
         query = select(monitor_pages).where(monitor_pages.c.workload == workload)
         with db.reading(self._engine) as connection:
             row = connection.execute(query).first()
-        return None if row is None else WatchedPage(row.at, row.page, Cursors(**row.cursors))
+        return None if row is None else WatchedPage(row.at, row.page, Cursors(**row.cursors), row.state)
 
     def report(self, workload: str) -> tuple[datetime, str] | None:
         """The last HTML report, with its time; None before there was one."""
@@ -119,19 +132,12 @@ class WatchStore:
             row = connection.execute(query).first()
         return None if row is None else (row.at, zlib.decompress(row.html_zlib).decode())
 
-    def write(
-        self,
-        workload: str,
-        at: datetime,
-        page: Mapping[str, Any],
-        cursors: Cursors,
-        events: Sequence[DriftEvent] = (),
-    ) -> None:
-        """Write the page, the events and how far was read for them, together or not at all.
+    def write(self, workload: str, seen: WatchedPage, events: Sequence[DriftEvent] = ()) -> None:
+        """Write what was seen and the events of it, together or not at all.
 
         So a Monitor that is killed tells no event twice, and leaves none out.
         """
-        row = {"workload": workload, "at": at, "page": dict(page), "cursors": asdict(cursors)}
+        row = {"workload": workload} | asdict(seen)
         new = [{name: value for name, value in asdict(event).items() if name != "seq"} for event in events]
         with db.writing(self._engine) as connection:
             if new:

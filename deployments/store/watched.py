@@ -116,6 +116,17 @@ def read_repeats(connection: Connection, workload: str, after: int, limit: int) 
     return [WatchedRepeat(*row) for row in connection.execute(query)]
 
 
+def latest_payloads(connection: Connection, workload: str, since: datetime, limit: int) -> list[str]:
+    """Payloads of the last answers, newest first, those before `since` left out."""
+    query = (
+        select(predictions.c.payload, predictions.c.created_at)
+        .where(predictions.c.workload == workload)
+        .order_by(predictions.c.seq.desc())
+        .limit(limit)
+    )
+    return [row.payload for row in connection.execute(query) if row.created_at >= since]
+
+
 def cursors_at(connection: Connection, workload: str, since: datetime) -> Cursors:
     """Where to read on from to see all that was written since then, and a little before.
 

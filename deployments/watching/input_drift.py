@@ -104,7 +104,7 @@ class InputWindow:
 
     def takes(self, at_s: float) -> bool:
         """Whether a row at that time is looked at still, and count it if so."""
-        at = self._bucket(at_s)
+        at = self.bucket(at_s)
         taken = self._taken.get(at, 0)
         if taken >= self._settings.most_rows_per_s * self._tier.bucket_s:
             return False
@@ -115,7 +115,7 @@ class InputWindow:
         """Take rows (n, [steps,] features) of one bucket."""
         self._sums.add(at_s, self._bins.counts(features))
         if self._settings.rows_per_entity is not None:
-            self._entities.setdefault(self._bucket(at_s), set()).update(entities)
+            self._entities.setdefault(self.bucket(at_s), set()).update(entities)
 
     def look(self, now_s: float, window_s: float) -> Finding:
         """The distances of the window that ends now."""
@@ -149,16 +149,17 @@ class InputWindow:
         each = self._settings.rows_per_entity
         if each is None:
             return rows
-        first = self._bucket(self._sums.since_s(now_s, window_s))
+        first = self.bucket(self._sums.since_s(now_s, window_s))
         entities = set[str]().union(*(some for at, some in self._entities.items() if at >= first))
         return min(rows, len(entities) * each)
 
     def _forget(self, now_s: float) -> None:
-        oldest = self._bucket(self._sums.since_s(now_s, self._tier.span_s))
+        oldest = self.bucket(self._sums.since_s(now_s, self._tier.span_s))
         self._entities = {at: some for at, some in self._entities.items() if at >= oldest}
         self._taken = {at: count for at, count in self._taken.items() if at >= oldest}
 
-    def _bucket(self, at_s: float) -> int:
+    def bucket(self, at_s: float) -> int:
+        """Number of the bucket that a time is in; rows of one may be added together."""
         return int(at_s // self._tier.bucket_s)
 
 
