@@ -31,7 +31,7 @@ class RootArguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     workloads: list[str] = Field(
-        description="names of the workload applications beside it, which its Steward and its Monitor look after"
+        description="names of the workload applications beside it, for its Steward and its Monitor"
     )
     open_on_loopback: bool = Field(default=True, description="as for a workload")
 

@@ -22,6 +22,7 @@ from deployments.logs import configure_log_file
 from deployments.model_cache import BundleCache
 from deployments.outlier_counts import CountsExport
 from deployments.predictor import DownstreamError
+from deployments.refusals import Refusals
 from deployments.routing import ArmVersion
 from deployments.service import Service
 from deployments.store import Store
@@ -86,11 +87,14 @@ class Router:
         )
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(self.service))
+        self._counting: asyncio.Task[None] | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
         front = Front(build_api(self.service, self._watched), self.service)
-        return KeyGuard(front, self._api_key, open_on_loopback=self._open_on_loopback)
+        refusals = Refusals(front, self.service.contract.workload, self._watched)
+        self._counting = asyncio.create_task(refusals.follow())
+        return KeyGuard(refusals, self._api_key, open_on_loopback=self._open_on_loopback)
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer yet, for the root application."""
@@ -111,6 +115,8 @@ class Router:
         """Serve awaits this when it stops the replica."""
         self._following.cancel()
         self._exporting.cancel()
+        if self._counting is not None:
+            self._counting.cancel()
         await self.service.close()
 
 

@@ -193,3 +193,15 @@ drift_reports = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("html_zlib", LargeBinary, nullable=False),
 )
+
+# Requests that were refused for what they held, counted by a router replica since its row before.
+refusals = Table(
+    "refusals",
+    metadata,
+    _seq(),
+    Column("workload", String(64), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Index("refusals_by_cursor", "workload", "seq"),
+    sqlite_autoincrement=True,
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,9 @@ from sqlalchemy import delete, insert, select
 
 from deployments.store import engine as db
 from deployments.store import watched
-from deployments.store.schema import drift_events, drift_reports, monitor_pages
-from deployments.store.watched import Cursors, WatchedPrediction, WatchedRepeat, WatchedTruth
+from deployments.store.schema import drift_events, drift_reports, monitor_pages, refusals
+from deployments.store.store import utc_now
+from deployments.store.watched import Cursors, WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,12 @@ class WatchStore:
 
     Args:
         url: SQLAlchemy URL.
+        clock: UTC time of what is written, where the caller does not tell it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Callable[[], datetime] = utc_now) -> None:
         self._engine = db.open_engine(url)
+        self._clock = clock
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
@@ -87,6 +90,17 @@ class WatchStore:
         """Truths after the first of their id, received after the cursor."""
         with db.reading(self._engine) as connection:
             return watched.read_repeats(connection, workload, after, limit)
+
+    def refusals(self, workload: str, after: int, limit: int = 1000) -> list[WatchedRefusals]:
+        """Counts of refused requests, written after the cursor."""
+        with db.reading(self._engine) as connection:
+            return watched.read_refusals(connection, workload, after, limit)
+
+    def add_refusals(self, workload: str, requests: int) -> None:
+        """So many requests were refused since the caller said so last."""
+        row = {"workload": workload, "at": self._clock(), "requests": requests}
+        with db.writing(self._engine) as connection:
+            connection.execute(insert(refusals), row)
 
     def latest_payloads(self, workload: str, since: datetime, limit: int) -> list[str]:
         """The instances of the last answers that were given since then, newest first."""

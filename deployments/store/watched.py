@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Select, and_, select
 
-from deployments.store.schema import joins, predictions, repeated_truths, truths
+from deployments.store.schema import joins, predictions, refusals, repeated_truths, truths
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,22 @@ class WatchedRepeat:
 
 
 @dataclass(frozen=True)
+class WatchedRefusals:
+    """Requests that were refused until then. `seq` is the cursor to read on from."""
+
+    seq: int
+    at: datetime
+    requests: int
+
+
+@dataclass(frozen=True)
 class Cursors:
     """How far each table was read: everything up to these numbers, and nothing beyond."""
 
     predictions: int = 0
     joins: int = 0
     repeats: int = 0
+    refusals: int = 0
 
 
 def read_predictions(
@@ -116,6 +126,18 @@ def read_repeats(connection: Connection, workload: str, after: int, limit: int) 
     return [WatchedRepeat(*row) for row in connection.execute(query)]
 
 
+def read_refusals(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedRefusals]:
+    """Refusals counted after the cursor, in that order."""
+    named = refusals.c
+    query = (
+        select(named.seq, named.at, named.requests)
+        .where(named.workload == workload, named.seq > after)
+        .order_by(named.seq)
+        .limit(limit)
+    )
+    return [WatchedRefusals(*row) for row in connection.execute(query)]
+
+
 def latest_payloads(connection: Connection, workload: str, since: datetime, limit: int) -> list[str]:
     """Payloads of the last answers, newest first, those before `since` left out."""
     query = (
@@ -142,10 +164,12 @@ def cursors_at(connection: Connection, workload: str, since: datetime) -> Cursor
     repeats = select(repeated_truths.c.seq, repeated_truths.c.received_at).where(
         repeated_truths.c.workload == workload
     )
+    refused = select(refusals.c.seq, refusals.c.at).where(refusals.c.workload == workload)
     return Cursors(
         _last_before(connection, answers, predictions.c.seq, since),
         _last_before(connection, pairs, joins.c.seq, since),
         _last_before(connection, repeats, repeated_truths.c.seq, since),
+        _last_before(connection, refused, refusals.c.seq, since),
     )
 
 

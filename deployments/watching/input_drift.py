@@ -45,7 +45,7 @@ class ReferenceBins:
         self._steps = np.diff(self._edges, axis=1) / np.array(scales)[:, None]
         self._discrete = np.array([len(np.unique(column)) <= _INNER_EDGES for column in known])[:, None]
         self._rows = len(reference)
-        self._shares = _shares(self.counts(reference)[1:].reshape(len(self.names), -1))
+        self._shares = _shares(self._table(self.counts(reference)))
         self._spread = (np.sqrt(self._shares * (1 - self._shares))[:, :-1] * self._steps).sum(axis=1)
 
     @property
@@ -62,22 +62,31 @@ class ReferenceBins:
         ]
         return np.concatenate([[float(len(features))], *found]).astype(np.float64)
 
-    def distances(self, counts: FloatArray) -> FloatArray:
-        """Of the counts (..., width) of a window: of each feature, in standard deviations (..., features)."""
-        table = counts[..., 1:].reshape(*counts.shape[:-1], len(self.names), -1)
-        apart = _shares(table) - self._shares
+    def distances(self, counts: FloatArray, reference: FloatArray | None = None) -> FloatArray:
+        """Of the counts (..., width) of a window: of each feature, in standard deviations (..., features).
+
+        Args:
+            counts: of the window.
+            reference: counts (width,) to measure from in place of those of the reference.
+        """
+        expected = self._shares if reference is None else _shares(self._table(reference))
+        apart = _shares(self._table(counts)) - expected
         before, after = apart[..., :-1], apart[..., 1:]
         # between two values of a few there is none, so the shares stay; others rise evenly
         between = np.where(self._discrete, before, (before + after) / 2)
         return np.asarray((np.abs(between) * self._steps).sum(axis=-1))
 
-    def noise(self, rows: FloatArray | float) -> FloatArray:
+    def noise(self, rows: FloatArray | float, reference_rows: float | None = None) -> FloatArray:
         """About the distance of each feature that so many independent rows have without drift.
 
         E W <= integral of sqrt(F (1 - F) / n): Bobkov and Ledoux (2019), "One-dimensional empirical
         measures, order statistics, and Kantorovich transport distances", theorem 3.2.
         """
-        return np.asarray(self._spread * np.sqrt(1 / np.asarray(rows)[..., None] + 1 / self._rows))
+        share = 1 / np.asarray(rows)[..., None] + 1 / (reference_rows or self._rows)
+        return np.asarray(self._spread * np.sqrt(share))
+
+    def _table(self, counts: FloatArray) -> FloatArray:
+        return counts[..., 1:].reshape(*counts.shape[:-1], len(self.names), -1)
 
     def _values(self, features: FloatArray) -> FloatArray:
         """(features, n * steps) of those that are looked at."""
@@ -87,6 +96,9 @@ class ReferenceBins:
 
 class InputWindow:
     """The features of the last while, as counts.
+
+    Attributes:
+        reference: counts that are held as those of before the window, while the detector is hot.
 
     Args:
         bins: of the reference.
@@ -98,9 +110,24 @@ class InputWindow:
         self._bins = bins
         self._settings = settings
         self._tier = Tier(TIERS[0].bucket_s, longest_s)
-        self._sums = Buckets(bins.width, (self._tier,))
+        self._keeps_before = settings.against == "before"
+        self._sums = Buckets(bins.width, (self._tier, TIERS[-1]) if self._keeps_before else (self._tier,))
+        self.reference: FloatArray | None = None
         self._entities: dict[int, set[str]] = {}
         self._taken: dict[int, int] = {}
+
+    @property
+    def span_s(self) -> float:
+        """How old a row may be to be looked at."""
+        return TIERS[-1].span_s if self._keeps_before else self._tier.span_s
+
+    def hold(self, now_s: float) -> None:
+        """Let what the window is measured from stand as it is now, from when the detector turns hot."""
+        self.reference = self._before(now_s)
+
+    def release(self) -> None:
+        """Let it move again."""
+        self.reference = None
 
     def takes(self, at_s: float) -> bool:
         """Whether a row at that time is looked at still, and count it if so."""
@@ -124,9 +151,12 @@ class InputWindow:
         rows = counts[0]
         if rows < self._settings.min_rows:
             return Finding(None, f"{rows:.0f} rows", {"rows": int(rows)})
+        before = self._before(now_s) if self.reference is None else self.reference
+        if before is not None and before[0] < self._settings.min_rows:
+            return Finding(None, f"{before[0]:.0f} rows before", {"rows": int(rows)})
         independent = self._independent(rows, now_s, window_s)
-        distances = self._bins.distances(counts)
-        limits = limits_of(self._bins, self._settings, independent)
+        distances = self._bins.distances(counts, before)
+        limits = limits_of(self._bins, self._settings, independent, None if before is None else before[0])
         scores = distances / limits
         order = np.argsort(-scores)
         moved = [self._bins.names[i] for i in order if scores[i] >= 1]
@@ -144,6 +174,13 @@ class InputWindow:
             f"by {distances[worst]:.2f} standard deviations, allowed are {limits[worst]:.2f}"
         )
         return Finding(float(scores[worst]), reason, evidence)
+
+    def _before(self, now_s: float) -> FloatArray | None:
+        """Counts of the day before the longest window; None where the reference is the bundle's."""
+        if not self._keeps_before:
+            return None
+        day = self._sums.total(now_s, TIERS[-1].span_s)
+        return np.maximum(day - self._sums.total(now_s, self._tier.span_s), 0.0)
 
     def _independent(self, rows: float, now_s: float, window_s: float) -> float:
         each = self._settings.rows_per_entity
@@ -163,9 +200,14 @@ class InputWindow:
         return int(at_s // self._tier.bucket_s)
 
 
-def limits_of(bins: ReferenceBins, settings: InputSettings, rows: FloatArray | float) -> FloatArray:
+def limits_of(
+    bins: ReferenceBins,
+    settings: InputSettings,
+    rows: FloatArray | float,
+    reference_rows: float | None = None,
+) -> FloatArray:
     """The distance of each feature that is too much for so many independent rows."""
-    return settings.threshold + _NOISE_FACTOR * bins.noise(rows)
+    return settings.threshold + _NOISE_FACTOR * bins.noise(rows, reference_rows)
 
 
 def _edges(column: FloatArray, deviation: float) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -128,28 +129,30 @@ class Rounds:
 
     def _read(self, watch: Watch, now: datetime) -> bool:
         """Read on; whether that was all."""
-        at = self._cursors
-        after, joins, repeats = at.predictions, at.joins, at.repeats
         for _ in range(PAGES_A_ROUND):
-            rows = self._watched.predictions(self.workload, after, PAGE_ROWS)
-            pairs = self._watched.truths(self.workload, joins, PAGE_ROWS)
-            again = self._watched.repeats(self.workload, repeats, PAGE_ROWS)
+            at = self._cursors
+            rows = self._watched.predictions(self.workload, at.predictions, PAGE_ROWS)
+            pairs = self._watched.truths(self.workload, at.joins, PAGE_ROWS)
+            again = self._watched.repeats(self.workload, at.repeats, PAGE_ROWS)
+            refused = self._watched.refusals(self.workload, at.refusals, PAGE_ROWS)
             watch.predicted(rows, now)
             watch.judged(pairs, self._learnt_up_to)
             watch.repeated(again)
-            after = rows[-1].seq if rows else after
-            joins = pairs[-1].seq if pairs else joins
-            repeats = again[-1].seq if again else repeats
-            self._cursors = Cursors(after, joins, repeats)
-            if max(len(rows), len(pairs), len(again)) < PAGE_ROWS:
+            watch.refused(refused)
+            self._cursors = Cursors(
+                rows[-1].seq if rows else at.predictions,
+                pairs[-1].seq if pairs else at.joins,
+                again[-1].seq if again else at.repeats,
+                refused[-1].seq if refused else at.refusals,
+            )
+            if max(len(rows), len(pairs), len(again), len(refused)) < PAGE_ROWS:
                 return True
         return False
 
     def _write(self, watch: Watch, now: datetime, up_to_date: bool, events: list[DriftEvent]) -> None:
         page = watch.page(now, up_to_date).model_dump(mode="json", by_alias=True)
         # until all is read, a Monitor after this one has to learn from where this one's predecessor ended
-        joins = max(self._cursors.joins, self._learnt_up_to)
-        cursors = Cursors(self._cursors.predictions, joins, self._cursors.repeats)
+        cursors = replace(self._cursors, joins=max(self._cursors.joins, self._learnt_up_to))
         self._watched.write(self.workload, WatchedPage(now, page, cursors, watch.memory().to_json()), events)
 
     def _report(self, watch: Watch, now: datetime, has_changed: bool) -> None:

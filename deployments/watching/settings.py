@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -22,8 +22,13 @@ class HysteresisSettings(_Settings):
 
 
 class InputSettings(_Settings):
-    """Drift of the features, against the reference sample of the bundle."""
+    """Drift of the features."""
 
+    against: Literal["reference", "before"] = Field(
+        default="reference",
+        description="what the window is measured from: the reference of the bundle, or, where the data "
+        "change with the seasons by nature, the live data of the day before it",
+    )
     threshold: float = Field(
         default=0.2,
         gt=0,

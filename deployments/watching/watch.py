@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deployments.instances import InstanceParser
 from deployments.store.watch_store import DriftEvent
-from deployments.store.watched import WatchedPrediction, WatchedRepeat, WatchedTruth
+from deployments.store.watched import WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
 from deployments.watching import calibration
 from deployments.watching.arms import ArmMemory, ArmWatch, Served
 from deployments.watching.detectors import Key, States, highest
@@ -39,6 +39,7 @@ class WatchMemory:
 
     arms: dict[str, ArmMemory] = field(default_factory=dict)
     quality_reference: dict[str, float] | None = None
+    input_reference: list[float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For the store."""
@@ -48,7 +49,7 @@ class WatchMemory:
     def of_json(cls, members: Mapping[str, Any]) -> WatchMemory:
         """Inverse of `to_json`."""
         arms = {arm: ArmMemory(**one) for arm, one in members.get("arms", {}).items()}
-        return cls(arms, members.get("quality_reference"))
+        return cls(arms, members.get("quality_reference"), members.get("input_reference"))
 
 
 class Watch:
@@ -99,6 +100,9 @@ class Watch:
         names = tuple(self._workload.feature_names)
         bins = ReferenceBins(names, reference, self.settings.input.ignore)
         self._input = InputWindow(bins, self.settings.input, self._longest_s)
+        held, self._memory = self._memory.input_reference, replace(self._memory, input_reference=None)
+        if held is not None and len(held) == bins.width:
+            self._input.reference = np.array(held)
 
     def predicted(self, rows: Sequence[WatchedPrediction], now: datetime) -> None:
         """Take answers; of the instances of the last while, the features too."""
@@ -106,7 +110,7 @@ class Watch:
             self._rolling.predicted(row)
             self._quality.add(row.created_at.timestamp(), row.filled)
         if self._input is not None:
-            since_s = now.timestamp() - self._longest_s
+            since_s = now.timestamp() - self._input.span_s
             recent = [row for row in rows if row.created_at.timestamp() >= since_s]
             self._look_into(self._input, recent)
 
@@ -129,6 +133,11 @@ class Watch:
         for row in rows:
             self._rolling.repeated(row)
 
+    def refused(self, rows: Iterable[WatchedRefusals]) -> None:
+        """Take counts of refused requests."""
+        for row in rows:
+            self._quality.refused(row.at.timestamp(), row.requests)
+
     def look(self, now: datetime) -> list[DriftEvent]:
         """Let every detector look; the changes of state."""
         events = [
@@ -137,8 +146,13 @@ class Watch:
             if (event := self._states.look(key, finding, now)) is not None
         ]
         for event in events:
-            if event.kind == "quality":
-                self._quality.hold(now.timestamp()) if event.state == "hot" else self._quality.release()
+            window = {"quality": self._quality, "input": self._input}.get(event.kind)
+            if window is None:
+                continue
+            if event.state == "hot":
+                window.hold(now.timestamp())
+            else:
+                window.release()
         return events
 
     def page(self, now: datetime, up_to_date: bool) -> MonitorPage:
@@ -164,7 +178,10 @@ class Watch:
     def memory(self) -> WatchMemory:
         """What is to be kept for a Monitor after this one."""
         arms = {arm: one.memory() for arm, one in self._arms.items()}
-        return WatchMemory(self._memory.arms | arms, self._quality.reference)
+        held = self._input.reference if self._input is not None else None
+        return WatchMemory(
+            self._memory.arms | arms, self._quality.reference, None if held is None else held.tolist()
+        )
 
     def features_of(self, payloads: Iterable[str]) -> FloatArray | None:
         """Of instances as they were sent, (n, [steps,] features); None if there are none of this contract."""

@@ -129,6 +129,25 @@ def test_no_more_rows_are_looked_at_than_are_allowed() -> None:
     assert [live.takes(at_s) for at_s in [0.0] * 21 + [10.0]] == [True] * 20 + [False, True]
 
 
+def test_live_data_can_be_measured_from_those_before_them() -> None:
+    settings = InputSettings(against="before", min_rows=100)
+    live = InputWindow(ReferenceBins(NAMES, sample(0, 1000)), settings, 60.0)
+    assert live.span_s == 86_400
+    for number in range(30):  # far from the reference, and steady
+        live.add(10.0 * number, set(), sample(number, 100, shift=2.0))
+        assert (live.look(10.0 * number, 60.0).score or 0) < 1
+    assert live.look(295.0, 60.0).score is not None
+    for number in range(30, 34):
+        live.add(10.0 * number, set(), sample(number, 100, shift=3.0))
+    assert (live.look(335.0, 60.0).score or 0) > 1
+    live.hold(335.0)
+    for number in range(34, 300):
+        live.add(10.0 * number, set(), sample(number, 100, shift=3.0))
+    assert (live.look(2995.0, 60.0).score or 0) > 1
+    live.release()
+    assert (live.look(2995.0, 60.0).score or 2) < 1
+
+
 def losses(seed: int, truths: int, mean: float = 1.0) -> list[float]:
     values: list[float] = np.random.default_rng(seed).exponential(mean, truths).tolist()
     return values
@@ -245,6 +264,20 @@ def test_the_reference_stands_still_while_it_is_held(apogee: Contract) -> None:
     assert (live.look(19_999.0, 300.0).score or 0) > 1
     live.release()
     assert (live.look(19_999.0, 300.0).score or 0) < 1
+
+
+def test_refused_requests_are_a_share_of_all(apogee: Contract) -> None:
+    live = QualityWindow(apogee, QualitySettings(), 60.0)
+    for second in range(400):
+        live.add(float(second), {})
+        if second >= 320:
+            live.refused(float(second), 5)
+    found = live.look(399.0, 60.0)
+    assert found.reason == "refused: 83.3% of 360 requests, 22.7% before"
+    live = QualityWindow(apogee, QualitySettings(), 60.0)
+    for second in range(400):
+        live.refused(float(second), 5)
+    assert live.look(399.0, 60.0).score == pytest.approx(0.0)  # it was no better before
 
 
 def test_too_few_rows_or_fields_tell_nothing(apogee: Contract) -> None:
