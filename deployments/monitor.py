@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from deployments.errors import Unavailable
 from deployments.logs import configure_log_file
 from deployments.store import Store
-from deployments.store.watch_store import WatchStore
 from deployments.watching.rounds import Rounds
 from training.settings import Settings
 
@@ -32,19 +31,12 @@ class Monitor:
     def __init__(self, settings: Settings, workloads: Sequence[str]) -> None:
         configure_log_file(settings.logs, "monitor")
         os.nice(_NICENESS)
-        store, watched = Store(settings.store_url), WatchStore(settings.store_url)
+        store = Store(settings.store_url)
         store.create_tables()
         self._watches = [
             asyncio.create_task(
                 _watch(
-                    Rounds(
-                        name,
-                        settings.workloads,
-                        store,
-                        watched,
-                        settings.bundle_cache,
-                        lambda: datetime.now(UTC),
-                    )
+                    Rounds(name, settings.workloads, store, settings.bundle_cache, lambda: datetime.now(UTC))
                 )
             )
             for name in workloads

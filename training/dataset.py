@@ -99,17 +99,41 @@ def build_dataset(
     logs = [log for part in parts for log in part]
     if not logs:
         raise FieldError("records", f"{len(records)} rows", "at least one entity with one whole window")
-    names, group = np.unique(np.concatenate([log.entity for log in logs]), return_inverse=True)
-    weight = np.concatenate([log.weight for log in logs])
-    weight = weight / np.bincount(group, weight, len(names))[group]
+    _, group = np.unique(np.concatenate([log.entity for log in logs]), return_inverse=True)
     return Dataset(
         features=np.concatenate([log.features for log in logs]),
         target=np.concatenate([log.target for log in logs]),
-        weight=weight / weight.mean(),
+        weight=balanced(np.concatenate([log.weight for log in logs]), group),
         group=group.astype(np.int64),
         end_s=np.concatenate([log.end_s for log in logs]),
         raw=np.concatenate([log.raw for log in logs]).astype(raw_type(contract)),
         data_hash=hash_records(records),
+    )
+
+
+def balanced(weight: FloatArray, group: NDArray[np.int64]) -> FloatArray:
+    """(n,) such that each group has the same sum, and the mean is 1; within a group in proportion."""
+    weight = weight / np.bincount(group, weight)[group]
+    return np.asarray(weight / weight.mean())
+
+
+def joined(parts: Sequence[Dataset]) -> Dataset:
+    """One after the other; an entity of one part is none of another, and weights stay as they are."""
+    groups, first = [], 0
+    for part in parts:
+        _, codes = np.unique(part.group, return_inverse=True)
+        groups.append(codes + first)
+        first += codes.max(initial=-1) + 1
+    hashes = list(dict.fromkeys(part.data_hash for part in parts))
+    together = hashlib.sha256("".join(hashes).encode()).hexdigest() if len(hashes) > 1 else hashes[0]
+    return Dataset(
+        features=np.concatenate([part.features for part in parts]),
+        target=np.concatenate([part.target for part in parts]),
+        weight=np.concatenate([part.weight for part in parts]),
+        group=np.concatenate(groups).astype(np.int64),
+        end_s=np.concatenate([part.end_s for part in parts]),
+        raw=np.concatenate([part.raw for part in parts]),
+        data_hash=together,
     )
 
 

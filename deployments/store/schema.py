@@ -83,6 +83,7 @@ predictions = Table(
     Column("payload", Text, nullable=False),
     Column("members", JSON(none_as_null=True)),
     Column("outlier_score", Float),
+    Column("cached", Boolean),
     UniqueConstraint("workload", "id"),
     Index("predictions_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,

@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Engine, delete, insert, select
 
 from deployments.store import engine as db
 from deployments.store import watched
 from deployments.store.schema import drift_events, drift_reports, monitor_pages, refusals
-from deployments.store.store import utc_now
 from deployments.store.watched import Cursors, WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
 
 
@@ -59,22 +58,18 @@ class WatchedPage:
 
 
 class WatchStore:
-    """The database of `Store`, whose tables it takes to be there.
+    """A part of `Store`.
 
     Every method raises StoreUnavailable when the database cannot be reached or stays locked.
 
     Args:
-        url: SQLAlchemy URL.
+        engine: of the store.
         clock: UTC time of what is written, where the caller does not tell it.
     """
 
-    def __init__(self, url: str, clock: Callable[[], datetime] = utc_now) -> None:
-        self._engine = db.open_engine(url)
+    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
         self._clock = clock
-
-    def close(self) -> None:
-        """Close the connections; a later call opens new ones."""
-        self._engine.dispose()
 
     def predictions(self, workload: str, after: int, limit: int = 1000) -> list[WatchedPrediction]:
         """Answers written after the cursor, oldest first."""

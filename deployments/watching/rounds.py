@@ -11,7 +11,7 @@ from pathlib import Path
 from deployments.model_cache import BundleCache
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingTable
 from deployments.store import Store
-from deployments.store.watch_store import DriftEvent, WatchedPage, WatchStore
+from deployments.store.watch_store import DriftEvent, WatchedPage
 from deployments.store.watched import Cursors
 from deployments.watching.arms import Served
 from deployments.watching.report import MOST_ROWS, make_report
@@ -33,8 +33,7 @@ class Rounds:
     Args:
         workload: its name.
         workloads: folder of a user's workload files.
-        store: the routing table.
-        watched: the journal, and where to write.
+        store: the routing table and the journal, and where to write.
         cache: folder of the bundle cache.
         now: UTC time.
     """
@@ -44,14 +43,13 @@ class Rounds:
         workload: str,
         workloads: Path,
         store: Store,
-        watched: WatchStore,
         cache: Path,
         now: Callable[[], datetime],
     ) -> None:
         self.workload = workload
         self._workloads = workloads
         self._store = store
-        self._watched = watched
+        self._watched = store.watching
         self._cache = cache
         self._now = now
         self._watch: Watch | None = None

@@ -132,7 +132,8 @@ def _raysonde(profile: str) -> Contender:
 
     return Contender(
         name=f"raysonde-{profile}",
-        about=f"`raysonde up --profile {profile}`, one replica of each part; journal and monitoring on; ONNX",
+        about=f"`raysonde up --profile {profile}`, one router replica, one or two of the scaler and of "
+        "the arm as the load asks for; journal and monitoring on; ONNX",
         package="ray",
         launch=launch,
         path=f"/{raysonde.WORKLOAD}/predict",
@@ -147,7 +148,7 @@ CONTENDERS: tuple[Contender, ...] = (
     _raysonde("plain"),
     Contender(
         name="naive",
-        about="Ray Serve graph ingress, scaler, model; a replica each, one request a call; scikit-learn",
+        about="Ray Serve graph ingress, scaler, model; a replica each, 100 requests at once; scikit-learn",
         package="ray",
         launch=_naive,
         path="/predict",

@@ -11,7 +11,7 @@ import orjson
 from numpy.typing import NDArray
 
 from deployments.store import PredictionRow, Store, Truth
-from deployments.store.watch_store import DriftEvent, WatchStore
+from deployments.store.watch_store import DriftEvent
 from deployments.watching.rounds import Rounds
 from tests.support.serving import LocalSystem
 from tests.support.tables import calories_parts
@@ -43,9 +43,8 @@ class WatchedScene:
         self._folder = folder
         self.system = LocalSystem(folder, calories_parts)
         self.workload = self.system.contract.workload
-        url = f"sqlite:///{folder}/store.db"
-        self.store = Store(url, self.clock)
-        self.watched = WatchStore(url)
+        self.store = Store(f"sqlite:///{folder}/store.db", self.clock)
+        self.watched = self.store.watching
         version = self.system.versions[ARM]
         self._model = load_model(self.system.cache.fetch(version.bundle, version.source))
         self._reference = self.system.parts[ARM].reference.raw
@@ -58,7 +57,6 @@ class WatchedScene:
             self.workload,
             REPOSITORY / "configs" / "workloads",
             Store(f"sqlite:///{self._folder}/store.db", self.clock),
-            WatchStore(f"sqlite:///{self._folder}/store.db"),
             self._folder / "cache",
             self.clock,
         )
@@ -93,7 +91,6 @@ class WatchedScene:
     def close(self) -> None:
         """Close the databases."""
         self.store.close()
-        self.watched.close()
         self.system.store.close()
 
     def _rows(self, raw: NDArray[np.float64], times: list[datetime]) -> list[PredictionRow]:

@@ -123,13 +123,58 @@ async def test_a_full_queue_refuses_and_says_when_to_come_again() -> None:
     await settle()
     tasks += submit(coalescer, 2, 3)
     await settle()
-    with pytest.raises(Overloaded, match="2 requests wait for 'mlp' already") as caught:
+    with pytest.raises(Overloaded, match="2 requests wait already") as caught:
         await coalescer.submit("mlp", 4)
     assert caught.value.retry_after_s == 3
     down.gates[0].set_result(None)
     await settle()
     down.gates[1].set_result(None)
     assert await asyncio.gather(*tasks) == [2, 4, 6]
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+async def test_what_has_waited_too_long_is_refused_when_others_are_answered() -> None:
+    down, clock = Downstream(), Clock()
+    coalescer = Coalescer(down, max_in_flight=1, retry_after_s=3, clock=clock)
+    first = submit(coalescer, 1)
+    await settle()
+    old = asyncio.create_task(coalescer.submit("mlp", 2, patience_s=1))
+    await settle()
+    clock.now_s = 0.5
+    young = asyncio.create_task(coalescer.submit("mlp", 3, patience_s=1))
+    await settle()
+    clock.now_s = 1.2
+    down.gates[0].set_result(None)
+    await settle()
+    with pytest.raises(Overloaded, match="more requests come") as caught:
+        await old
+    assert caught.value.retry_after_s == 3
+    assert down.calls[1:] == [("mlp", [3])]
+    down.gates[1].set_result(None)
+    assert await asyncio.gather(*first, young) == [2, 6]
+
+
+async def test_nothing_is_refused_for_waiting_while_nothing_is_answered() -> None:
+    down, clock = Downstream(), Clock()
+    coalescer = Coalescer(down, max_in_flight=1, clock=clock)
+    first = submit(coalescer, 1)
+    await settle()
+    waiting = asyncio.create_task(coalescer.submit("mlp", 2, patience_s=1))
+    await settle()
+    clock.now_s = 5
+    down.gates[0].set_exception(ConnectionError("gone"))
+    await settle()
+    assert down.calls[1:] == [("mlp", [2])]
+    down.gates[1].set_result(None)
+    assert await waiting == 4
+    with pytest.raises(ConnectionError):
+        await first[0]
 
 
 async def test_a_downstream_that_answers_the_wrong_number_of_rows_fails() -> None:

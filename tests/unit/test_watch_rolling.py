@@ -181,7 +181,8 @@ def test_a_monitor_that_starts_anew_has_the_same_metrics(
     """Predictions and truths come in any order while one Monitor reads on; another reads after it all."""
     folder: Path = tmp_path_factory.mktemp("store")
     clock = Clock()
-    store, reader = Store(f"sqlite:///{folder}/s.db", clock), WatchStore(f"sqlite:///{folder}/s.db")
+    store = Store(f"sqlite:///{folder}/s.db", clock)
+    reader = store.watching
     store.create_tables()
     lasting, cursors, number = rolling(), [0, 0, 0], 0
     for count, pause_s, error, truth_first in steps:
@@ -207,7 +208,6 @@ def test_a_monitor_that_starts_anew_has_the_same_metrics(
             assert anew.window(arm, clock.now, window_s) == lasting.window(arm, clock.now, window_s)
     assert store.counts("apogee").repeated == len(steps)
     store.close()
-    reader.close()
 
 
 def test_cursors_lie_before_all_that_was_written_since(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_cursors_lie_before_all_that_was_written_since(tmp_path: Path) -> None:
         [replace(stored_row(i), created_at=at) for i, at in enumerate(times)]
         + [replace(stored_row(i), workload="other", created_at=at) for i, at in enumerate(times)]
     )
-    reader = WatchStore(f"sqlite:///{tmp_path}/s.db")
+    reader = store.watching
     for hour in (0, 1, 24, 47, 48):
         after = reader.cursors_at("apogee", NOW + timedelta(hours=hour)).predictions
         rows = reader.predictions("apogee", after)

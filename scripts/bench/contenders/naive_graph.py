@@ -1,7 +1,8 @@
 """A Ray Serve graph written the plain way: `python naive_graph.py PORT`; ingress -> scaler -> model.
 
-One replica of each, every setting at its default but for the fraction of a core that a replica claims: on two
-cores three whole ones are never placed.
+One replica of each, every setting at its default but for two. A replica claims a fraction of a core: on
+two cores three whole ones are never placed. And it takes 100 requests at once: at the default of 5 callers
+back off when more come, and 64 connections get some 10 answers a second, too easy to be compared with.
 """
 # No `from __future__ import annotations` here: Serve and FastAPI read the annotations at run time.
 
@@ -18,6 +19,7 @@ from ray.serve.handle import DeploymentHandle
 
 app = FastAPI()
 LIGHT = {"num_cpus": 0.1}
+AT_ONCE = 100
 
 
 class Row(BaseModel):
@@ -41,7 +43,7 @@ class Row(BaseModel):
     x16: float
 
 
-@serve.deployment(ray_actor_options=LIGHT)
+@serve.deployment(ray_actor_options=LIGHT, max_ongoing_requests=AT_ONCE)
 class Scaler:
     """Scales one row."""
 
@@ -54,7 +56,7 @@ class Scaler:
         return scaled
 
 
-@serve.deployment(ray_actor_options=LIGHT)
+@serve.deployment(ray_actor_options=LIGHT, max_ongoing_requests=AT_ONCE)
 class Model:
     """Asks the model about one row."""
 
@@ -66,7 +68,7 @@ class Model:
         return float(self._model.predict(scaled)[0])
 
 
-@serve.deployment(ray_actor_options=LIGHT)
+@serve.deployment(ray_actor_options=LIGHT, max_ongoing_requests=AT_ONCE)
 @serve.ingress(app)
 class Ingress:
     """Checks a request and passes it on."""

@@ -1,0 +1,157 @@
+"""What becomes of a retraining, as functions from value to value. Pure.
+
+               ask                    start                   confirm             observe
+    (nothing) -----> waiting -----> submitting -----> running ---------> done
+                       ^ ask          ^   | observe: the job died  |
+                       | (merged)     +---+------------------------+---> failed, after the last attempt
+
+Each function is applied in a transaction on the row that is there, and what it says is done afterwards. So a
+Steward that is killed anywhere goes on from the row: a job is handed to Ray under an id that was written
+before, which Ray takes once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from deployments.retraining.values import Attempt, Request, Retraining
+from training.journal.query import JournalQuery
+from training.retraining_config import RetrainingConfig
+
+# What Ray says of a job; it is unknown when it was never submitted, or the cluster is another one by now.
+JobState = Literal["unknown", "alive", "succeeded", "died"]
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What decides whether a retraining may start.
+
+    Attributes:
+        truths: pairs of the journal that could be learnt from, counted up to what is asked for.
+        new_truths: of them, those after the ones that the last retraining saw.
+        last_end: when the last retraining ended, if there was one.
+        starts: when earlier ones started, of the last day at least.
+    """
+
+    truths: int
+    new_truths: int
+    last_end: datetime | None = None
+    starts: tuple[datetime, ...] = ()
+
+
+def ask(there: Retraining | None, workload: str, new_id: str, request: Request) -> Retraining:
+    """The request as a new retraining, or merged into the one that is open."""
+    if there is not None and there.is_open:
+        return there.model_copy(update={"requests": (*there.requests, request)})
+    return Retraining(
+        id=new_id, workload=workload, state="waiting", requests=(request,), created_at=request.at
+    )
+
+
+def waits_for(config: RetrainingConfig, retraining: Retraining, facts: Facts, now: datetime) -> str | None:
+    """The first condition that does not hold; None when it may start.
+
+    Somebody who asks by hand has seen how things are: no cooldown, and the truths need not be new.
+    """
+    by_hand = any(request.reason == "by hand" for request in retraining.requests)
+    started = sorted(start for start in facts.starts if now - start < _DAY)
+    if len(started) >= config.jobs_per_day:
+        again = started[-config.jobs_per_day] + _DAY
+        return f"the budget: {len(started)} of {config.jobs_per_day} a day are spent until {_told(again)}"
+    if not by_hand and facts.last_end is not None:
+        again = facts.last_end + timedelta(minutes=config.cooldown_min)
+        if now < again:
+            return f"the cooldown, until {_told(again)}"
+    truths, kind = (facts.truths, "") if by_hand else (facts.new_truths, "new ")
+    if truths < config.min_truths:
+        return f"{kind}truths: there are {truths}, and {config.min_truths} are needed"
+    return None
+
+
+def start(retraining: Retraining, now: datetime, query: JournalQuery | None = None) -> Retraining:
+    """The next attempt is about to be submitted; the first one fixes what is learnt from."""
+    number = len(retraining.attempts) + 1
+    attempt = Attempt(job=f"retrain-{retraining.id}-{number}", at=now)
+    return retraining.model_copy(
+        update={
+            "state": "submitting",
+            "waits_for": None,
+            "attempts": (*retraining.attempts, attempt),
+            "started_at": retraining.started_at or now,
+            "query": retraining.query or query,
+        }
+    )
+
+
+def confirm(retraining: Retraining) -> Retraining:
+    """Ray has the job."""
+    return retraining.model_copy(update={"state": "running"})
+
+
+def observe(
+    config: RetrainingConfig, retraining: Retraining, job: JobState, told: str, now: datetime
+) -> Retraining:
+    """What Ray says of the last job of a running retraining.
+
+    Args:
+        config: how many attempts there are.
+        retraining: it may have ended: a job writes its own verdicts.
+        job: its state; a job that is unknown to Ray is dead.
+        told: why it died.
+        now: the time.
+    """
+    if retraining.state != "running" or job == "alive":
+        return retraining
+    end = told if job == "died" else "it ended without a verdict" if job == "succeeded" else "Ray lost it"
+    *before, last = retraining.attempts
+    dead = retraining.model_copy(update={"attempts": (*before, last.model_copy(update={"end": end}))})
+    if len(dead.attempts) < config.attempts:
+        return start(dead, now)
+    return dead.model_copy(update={"state": "failed", "failure": end, "ended_at": now})
+
+
+def finish(retraining: Retraining, now: datetime, failure: str | None = None) -> Retraining:
+    """The job has done its work, or says why there is none for any attempt."""
+    *before, last = retraining.attempts
+    end = "succeeded" if failure is None else failure
+    return retraining.model_copy(
+        update={
+            "state": "done" if failure is None else "failed",
+            "failure": failure,
+            "ended_at": now,
+            "attempts": (*before, last.model_copy(update={"end": end})),
+        }
+    )
+
+
+def follow_up(ended: Retraining) -> Request | None:
+    """The drift that came while it ran, if no new model came of it: its truths were not seen yet."""
+    if ended.is_open or ended.started_at is None or any(arm.passed for arm in ended.arms.values()):
+        return None
+    late = [one for one in ended.requests if one.reason == "drift" and one.at > ended.started_at]
+    return late[-1] if late else None
+
+
+def routine(
+    config: RetrainingConfig, last: Retraining | None, first_truth: datetime | None, now: datetime
+) -> Request | None:
+    """The request of the routine check, when it is due.
+
+    Args:
+        config: how often.
+        last: the latest retraining, which is not open.
+        first_truth: when the oldest prediction that has its truth was made.
+        now: the time.
+    """
+    began = last.created_at if last else first_truth
+    if config.every_h is None or began is None or now - began < timedelta(hours=config.every_h):
+        return None
+    return Request(reason="schedule", at=now, by="steward", note=f"{config.every_h:g} h since {_told(began)}")
+
+
+def _told(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"

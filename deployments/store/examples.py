@@ -1,0 +1,86 @@
+"""Reading what is learnt from off the journal: instances with their truths, by an exact query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, and_, func, select
+
+from deployments.store.engine import reading
+from deployments.store.schema import joins, predictions, truths
+from training.journal.query import Example, JournalQuery
+
+_PREDICTION = and_(predictions.c.workload == joins.c.workload, predictions.c.id == joins.c.id)
+_TRUTH = and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id)
+
+
+class StoreJournal:
+    """The `training.journal.query.Journal` of a store. Every method raises StoreUnavailable."""
+
+    def __init__(self, engine: Engine, target: str) -> None:
+        self._engine = engine
+        self._target = target
+
+    def examples(self, query: JournalQuery, after: int, limit: int) -> Sequence[Example]:
+        """See `Journal.examples`."""
+        named = predictions.c
+        columns = (joins.c.seq, named.id, named.entity, named.payload, named.created_at, truths.c.value)
+        statement = _chosen(select(*columns), query, max(after, query.after))
+        with reading(self._engine) as connection:
+            rows = connection.execute(statement.order_by(joins.c.seq).limit(limit)).all()
+        return [
+            Example(row.seq, row.id, row.entity, row.payload, row.created_at, row.value.get(self._target))
+            for row in rows
+        ]
+
+    def count(self, query: JournalQuery, most: int) -> int:
+        """How many pairs the query has; `most` stands for any larger number."""
+        some = _chosen(select(joins.c.seq), query, query.after).limit(most).subquery()
+        with reading(self._engine) as connection:
+            return connection.scalar(select(func.count()).select_from(some)) or 0
+
+    def newest(
+        self, workload: str, schema_version: str, rows: int, since: datetime | None = None
+    ) -> JournalQuery:
+        """The query for the last `rows` pairs that there are now; those made before `since` left out."""
+        with reading(self._engine) as connection:
+            until = _last(connection, workload)
+            everything = JournalQuery(
+                workload=workload, schema_version=schema_version, after=0, until=until, since=since
+            )
+            oldest = _chosen(select(joins.c.seq), everything, 0).order_by(joins.c.seq.desc()).offset(rows)
+            after = connection.scalar(oldest.limit(1)) or 0
+        return everything.model_copy(update={"after": after})
+
+    def first_at(self, workload: str) -> datetime | None:
+        """When the prediction of the first pair was made; None before there is one."""
+        first = (
+            select(predictions.c.created_at)
+            .join_from(joins, predictions, _PREDICTION)
+            .where(joins.c.workload == workload)
+            .order_by(joins.c.seq)
+            .limit(1)
+        )
+        with reading(self._engine) as connection:
+            return connection.scalar(first)
+
+
+def _last(connection: Connection, workload: str) -> int:
+    return connection.scalar(select(func.max(joins.c.seq)).where(joins.c.workload == workload)) or 0
+
+
+def _chosen(statement: Select[Any], query: JournalQuery, after: int) -> Select[Any]:
+    """Joined and narrowed to the query."""
+    chosen = (
+        statement.join_from(joins, truths, _TRUTH)
+        .join(predictions, _PREDICTION)
+        .where(
+            joins.c.workload == query.workload,
+            joins.c.seq > after,
+            joins.c.seq <= query.until,
+            predictions.c.schema_version == query.schema_version,
+        )
+    )
+    return chosen if query.since is None else chosen.where(predictions.c.created_at >= query.since)

@@ -1,0 +1,199 @@
+"""The gate: who passes, how often by mistake, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from features.config import load_contract
+from training.evaluation import metrics_of
+from training.gate import GateConfig, Judged, judge, unopposed
+from training.row_losses import row_losses, rows_inside
+from training.settings import REPOSITORY
+from training.tasks.base import Predicted
+
+CONFIG = GateConfig()
+WORKLOADS = REPOSITORY / "configs" / "workloads"
+Array = NDArray[np.float64]
+
+
+def runs(generator: np.random.Generator, count: int, kept: float) -> Array:
+    """An autoregressive process of order 1 with the standard deviation 1."""
+    noise = (1 - kept**2) ** 0.5 * generator.normal(size=count + 200)
+    return np.asarray(lfilter([1.0], [1.0, -kept], noise)[200:])
+
+
+def model(loss: Array, covered: float = 0.9, latency_s: float = 1e-4) -> Judged:
+    misses = np.floor(np.arange(len(loss) + 1) * (1 - covered) + 1e-9)
+    return Judged(loss, (np.diff(misses) == 0).astype(np.float64), np.full(100, latency_s))
+
+
+def pair(seed: int, gain: float, kept: float = 0.8, count: int = 500) -> tuple[Judged, Judged]:
+    """A challenger and a champion, whose losses rise and fall together; mean loss of the champion 3."""
+    generator = np.random.default_rng(seed)
+    common, own = runs(generator, count, kept), runs(generator, count, kept)
+    champion = 3 + 0.5 * common
+    return model(champion - gain + 0.5 * own), model(champion)
+
+
+@given(
+    arrays(np.float64, st.integers(1, 400), elements=st.floats(0, 1e6)),
+    st.floats(0, 1),
+)
+def test_a_champion_never_beats_itself(loss: Array, nominal: float) -> None:
+    itself = Judged(loss, np.ones_like(loss), np.full(9, 1e-4))
+    assert not judge(CONFIG, itself, itself, nominal).passed
+
+
+@given(arrays(np.float64, 200, elements=st.floats(0, 100)), st.floats(0.01, 5))
+def test_a_challenger_that_is_worse_on_every_truth_never_passes(loss: Array, worse: float) -> None:
+    assert not judge(CONFIG, model(loss + worse), model(loss), 0.9).passed
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.8, 0.95])
+def test_a_challenger_that_is_no_better_passes_as_seldom_as_promised(kept: float) -> None:
+    any_gain = CONFIG.model_copy(update={"min_gain": 0.0})
+    passed = sum(judge(any_gain, *pair(seed, 0.0, kept), 0.9).passed for seed in range(1000))
+    # 0.05 of 1000, and three standard deviations of such a count
+    assert passed <= 50 + 21
+    assert passed == {0.0: 60, 0.8: 57, 0.95: 62}[kept]
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(0.05, 16), (0.1, 37), (0.2, 79), (0.4, 100)])
+def test_power_over_a_hundred_seeds(gain: float, expected: int) -> None:
+    """Gains of 2, 3, 7 and 13 percent, where single differences have the standard deviation 0.5 and runs."""
+    assert sum(judge(CONFIG, *pair(seed, gain), 0.9).passed for seed in range(100)) == expected
+
+
+def test_a_test_of_single_rows_would_be_fooled_by_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why blocks have a length: with one row each the same challengers pass five times as often."""
+    monkeypatch.setattr("training.gate._autocorrelation_time", lambda values: 1.0)
+    monkeypatch.setattr("training.gate._BLOCK_TIMES", 1)
+    rows = CONFIG.model_copy(update={"min_gain": 0.0, "blocks": 500})
+    assert sum(judge(rows, *pair(seed, 0.0, 0.8), 0.9).passed for seed in range(200)) > 40
+
+
+def test_a_gain_in_one_long_run_decides_nothing() -> None:
+    generator = np.random.default_rng(0)
+    champion = 3 + generator.normal(size=500)
+    wave = np.where(np.arange(500) < 250, 1.0, -0.2)
+    verdict = judge(CONFIG, model(champion - wave), model(champion), 0.9)
+    assert not verdict.passed
+    assert verdict.reasons == (
+        "The two differ in long runs: 500 truths tell as much as 8 alone, and 10 are needed to decide.",
+    )
+
+
+def test_a_small_gain_is_not_worth_a_change() -> None:
+    loss = 3 + 0.1 * np.random.default_rng(0).normal(size=500)
+    verdict = judge(CONFIG, model(loss - 0.01), model(loss), 0.9)
+    assert verdict.reasons == (
+        "It is better by too little: its mean loss is 2.987, the champion's 2.997; "
+        "a gain of 0.03 is worth a change.",
+    )
+
+
+def test_what_a_verdict_says_and_shows() -> None:
+    verdict = judge(CONFIG, *pair(1, 0.5), 0.9)
+    assert verdict.passed
+    assert verdict.reasons[0].startswith("It is better: its mean loss is 2.4")
+    assert verdict.reasons[1:] == (
+        "Its regions hold 90.0% of the truths, asked are 90.0%.",
+        "It answers a row in 0.1 ms, 1 times the champion's.",
+    )
+    assert set(verdict.numbers) >= {"truths", "gain", "gain_bound", "coverage", "latency_ratio"}
+    assert verdict.numbers["truths"] == 500
+
+
+def test_few_truths_decide_nothing() -> None:
+    verdict = judge(CONFIG, *pair(1, 1.0, count=63), 0.9)
+    assert not verdict.passed
+    assert verdict.reasons == ("There are 63 held-out truths, and 64 are needed to decide.",)
+
+
+def test_coverage_is_asked_for_with_what_chance_allows() -> None:
+    challenger, champion = pair(1, 1.0)
+
+    def passes(covered: float, before: float = 0.9) -> bool:
+        worse = replace(challenger, inside=model(challenger.loss, covered).inside)
+        asked = replace(champion, inside=model(champion.loss, before).inside)
+        return judge(CONFIG, worse, asked, 0.9).passed
+
+    assert [passes(share) for share in (0.95, 0.9, 0.86, 0.84, 0.7)] == [True, True, True, False, False]
+    # no better is asked than the champion is
+    assert passes(0.7, before=0.7)
+    assert not passes(0.6, before=0.7)
+
+
+def test_misses_in_runs_tell_less_than_as_many_alone() -> None:
+    challenger, champion = pair(1, 1.0)
+    spread = np.ones(500)
+    spread[::6] = 0
+    in_a_run = np.ones(500)
+    in_a_run[: int((spread == 0).sum())] = 0
+    assert not judge(CONFIG, replace(challenger, inside=spread), champion, 0.9).passed
+    assert judge(CONFIG, replace(challenger, inside=in_a_run), champion, 0.9).passed
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "passes"), [(0.002, True), (0.0039, True), (0.0041, False), (0.1, False)]
+)
+def test_a_slow_challenger_does_not_pass(latency_s: float, passes: bool) -> None:
+    challenger, champion = pair(1, 1.0)
+    noise = np.random.default_rng(0).lognormal(0, 0.05, 100)
+    slow = replace(challenger, latency_s=latency_s * noise)
+    verdict = judge(CONFIG, slow, replace(champion, latency_s=np.full(100, 0.002)), 0.9)
+    assert verdict.passed == passes
+
+
+def test_slow_beside_very_fast_is_not_felt() -> None:
+    challenger, champion = pair(1, 1.0)
+    slow = replace(challenger, latency_s=np.full(100, 0.0009))
+    assert judge(CONFIG, slow, replace(champion, latency_s=np.full(100, 1e-5)), 0.9).passed
+
+
+def test_without_a_champion_the_coverage_alone_is_asked() -> None:
+    assert unopposed(CONFIG, model(np.ones(500)), 0.9).passed
+    assert not unopposed(CONFIG, model(np.ones(500), covered=0.8), 0.9).passed
+
+
+def test_both_are_judged_on_the_same_truths() -> None:
+    with pytest.raises(ValueError, match="got 99 rows, expected 100"):
+        judge(CONFIG, model(np.ones(100)), model(np.ones(99)), 0.9)
+
+
+@pytest.mark.parametrize(("name", "metric"), [("apogee", "mae"), ("weather", "rmse"), ("calories", "rmsle")])
+def test_row_losses_are_those_of_the_metric(name: str, metric: str) -> None:
+    target = load_contract(WORKLOADS, name).target
+    generator = np.random.default_rng(0)
+    truth = generator.uniform(1, 50, 300)
+    value = truth * generator.lognormal(0, 0.1, 300)
+    predicted = Predicted({"prediction": value, "lower": value - 2, "upper": value + 2})
+    mean = row_losses(target, truth, predicted).mean()
+    found = metrics_of(target, truth, predicted)
+    assert (mean if metric == "mae" else mean**0.5) == pytest.approx(found[metric])
+    assert rows_inside(target, truth, predicted).mean() == pytest.approx(found["coverage"])
+
+
+def test_row_losses_of_classes_and_paths() -> None:
+    phases = load_contract(WORKLOADS, "reentry").target
+    probability = np.array([[0.8, 0.2], [0.8, 0.2]])
+    classes = Predicted({"probability": probability, "member": np.array([[1.0, 0], [1.0, 0]])})
+    truth = np.array([0.0, 1.0])
+    assert row_losses(phases, truth, classes) == pytest.approx([0.08, 1.28])
+    assert rows_inside(phases, truth, classes).tolist() == [1, 0]
+    places = load_contract(WORKLOADS, "trajectory").target
+    count = len(places.horizons_s)  # type: ignore[union-attr]
+    path = np.full((1, count, 3), np.nan)
+    path[0, 0] = [47.0, 8.0, 0]
+    said = np.tile([47.001, 8.0, 0], (1, count, 1))
+    predicted = Predicted({"position": said, "radius_m": np.full((1, count), 200.0)})
+    assert row_losses(places, path, predicted) == pytest.approx([111.2], abs=0.1)
+    assert rows_inside(places, path, predicted).tolist() == [1]

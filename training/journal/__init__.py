@@ -1,0 +1,1 @@
+"""What a running system has been told was true, as training data."""
