@@ -1,7 +1,6 @@
 """The drift report for readers: Evidently's HTML page over rows of the window and the reference.
 
-Evidently takes two seconds and 100 MB to import, and a tenth of a second a feature; so only the Monitor does
-it, and only when a report is due.
+Evidently takes two seconds and 200 MB to import, and a tenth of a second a feature, see `report_process`.
 """
 
 from __future__ import annotations

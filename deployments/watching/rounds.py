@@ -14,7 +14,8 @@ from deployments.store import Store
 from deployments.store.watch_store import DriftEvent, WatchedPage
 from deployments.store.watched import Cursors
 from deployments.watching.arms import Served
-from deployments.watching.report import MOST_ROWS, make_report
+from deployments.watching.report import MOST_ROWS
+from deployments.watching.report_process import report_html
 from deployments.watching.settings import MonitoringSettings
 from deployments.watching.watch import Watch, WatchMemory
 from features.config import load_sections
@@ -65,7 +66,7 @@ class Rounds:
         """Read what is new, at most some pages of it; look, when it is time; the changes of state.
 
         Raises:
-            StoreUnavailable, BundleError, OSError: nothing is lost, the next round goes on from here.
+            StoreUnavailable, BundleError, OSError, ReportFailed: nothing is lost; the next round goes on.
         """
         table = self._store.routing(self.workload)
         if table is None or not table.arms:
@@ -164,11 +165,11 @@ class Rounds:
         features = watch.features_of(self._watched.latest_payloads(self.workload, since, MOST_ROWS))
         if features is None or len(features) < watch.settings.input.min_rows:
             return
+        self._reported_at, self._reported_cursor = now, newest  # one that fails is not tried again at once
         reference = self._lead.reference.features
         names = self._lead.card.feature_names
-        report = make_report(names, reference, features, watch.settings.input.threshold)
-        self._watched.write_report(self.workload, now, report.html)
-        self._reported_at, self._reported_cursor = now, newest
+        html = report_html(names, reference, features, watch.settings.input.threshold)
+        self._watched.write_report(self.workload, now, html)
 
 
 def _labels(event: DriftEvent) -> dict[str, str]:

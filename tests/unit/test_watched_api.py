@@ -13,6 +13,7 @@ import pytest
 from deployments.api import build_api
 from deployments.watching.input_drift import ReferenceBins
 from deployments.watching.report import make_report
+from deployments.watching.report_process import ReportFailed, report_html
 from tests.support.watched import ARM, WatchedScene
 
 
@@ -65,3 +66,8 @@ def test_the_report_and_the_detector_agree() -> None:
     assert report.drifted_share == 0.5
     assert "moving" in report.html
     assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["']?https?:""", report.html)
+
+
+def test_a_report_that_cannot_be_made_says_why() -> None:
+    with pytest.raises(ReportFailed, match="Error"):
+        report_html(("one", "other"), np.zeros((5, 1)), np.zeros((5, 1)), 0.2)
