@@ -87,9 +87,8 @@ class LossDrift:
             "rise_in_deviations": round(recent, 3),
             "by": baseline.by,
         }
-        reason = (
-            f"{baseline.by or 'none'}: mean loss {evidence['recent_loss']:.4g}, normal is {baseline.mean:.4g}"
-        )
+        found = f", a rise found by {baseline.by}" if baseline.by else ""
+        reason = f"mean loss {evidence['recent_loss']:.4g}, normal is {baseline.mean:.4g}{found}"
         return Finding(1.0 if baseline.by else 0.0, reason, evidence)
 
     def _learn(self, mean: float) -> None:

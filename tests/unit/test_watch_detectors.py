@@ -22,7 +22,9 @@ from deployments.watching.settings import (
     MonitoringSettings,
     QualitySettings,
 )
+from features.config import BUILT_IN, known_workloads, load_sections
 from features.contract import Contract
+from features.workload import load_workload
 
 NAMES = ("height", "weight", "male")
 
@@ -172,7 +174,7 @@ def test_a_rise_of_the_loss_fires_after_so_many_truths(rise: float, truths: int,
     assert fire(drift, losses(2, 5_000, rise)) == truths
     found = drift.look()
     assert found.evidence["by"] == by
-    assert found.reason.startswith(f"{by}: mean loss ")
+    assert found.reason.endswith(f", normal is 1.008, a rise found by {by}")
 
 
 def test_adwin_fires_where_page_hinkley_is_told_to_wait() -> None:
@@ -287,6 +289,14 @@ def test_too_few_rows_or_fields_tell_nothing(apogee: Contract) -> None:
     assert live.look(250.0, 300.0).score is None  # nothing before the window
     required = apogee.model_copy(update={"fields": tuple(f for f in apogee.fields if f.required)})
     assert QualityWindow(required, QualitySettings(), 300.0).look(0.0, 300.0).score is None
+
+
+@pytest.mark.parametrize("name", known_workloads(BUILT_IN))
+def test_what_the_workloads_ignore_are_features(name: str) -> None:
+    sections = load_sections(BUILT_IN, name)
+    settings = MonitoringSettings.model_validate(sections.get("monitoring") or {})
+    features = load_workload(Contract.model_validate(sections["contract"])).feature_names
+    assert set(settings.input.ignore) < set(features)
 
 
 def test_settings_have_defaults_and_refuse_what_is_not_kept() -> None:
