@@ -18,7 +18,9 @@ from deployments.invalid import path_text
 from deployments.predictions import Predictions
 from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable
 from deployments.service import Service
+from deployments.store.watch_store import WatchStore
 from deployments.truth_route import Truths
+from deployments.watched_api import add_watched
 from features.errors import FieldError
 
 ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
@@ -40,8 +42,13 @@ class Health(BaseModel):
     waiting_for: tuple[str, ...] = Field(description="arms that do not answer yet")
 
 
-def build_api(service: Service) -> FastAPI:
-    """The application of a workload."""
+def build_api(service: Service, watched: WatchStore | None = None) -> FastAPI:
+    """The application of a workload.
+
+    Args:
+        service: answers requests.
+        watched: where the Monitor writes what it sees; without it there are no routes for that.
+    """
     contract = service.contract
     app = FastAPIOffline(
         redoc_url=None,
@@ -54,6 +61,8 @@ def build_api(service: Service) -> FastAPI:
     _add_feedback(app, service)
     _add_reading(app, service)
     _add_traffic(app, service)
+    if watched is not None:
+        add_watched(app, watched, contract.workload)
     write_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:

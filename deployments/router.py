@@ -23,6 +23,7 @@ from deployments.logs import configure_log_file
 from deployments.memory import search_less_for_garbage
 from deployments.model_cache import BundleCache
 from deployments.predictor import DownstreamError
+from deployments.refusals import Refusals
 from deployments.routing import ArmVersion
 from deployments.service import Service
 from deployments.store import Store
@@ -76,22 +77,27 @@ class Router:
         configure_log_file(options.logs, f"{contract.workload}-router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
+        store = Store(options.store_url)
+        self._watched = store.watching
         self.service = Service(
             contract,
             tuple(arms),
             ServeDownstream(task_of(contract, load_workload(contract)), scaler, arms),
-            Store(options.store_url),
+            store,
             BundleCache(options.cache, contract),
         )
         self.service.adopt()
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(self.service))
+        self._counting: asyncio.Task[None] | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        front = Front(build_api(self.service), self.service)
+        front = Front(build_api(self.service, self._watched), self.service)
+        refusals = Refusals(front, self.service.contract.workload, self._watched)
+        self._counting = asyncio.create_task(refusals.follow())
         search_less_for_garbage()
-        return KeyGuard(front, self._api_key, open_on_loopback=self._open_on_loopback)
+        return KeyGuard(refusals, self._api_key, open_on_loopback=self._open_on_loopback)
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer yet, for the root application."""
@@ -112,6 +118,8 @@ class Router:
         """Serve awaits this when it stops the replica."""
         self._following.cancel()
         self._exporting.cancel()
+        if self._counting is not None:
+            self._counting.cancel()
         await self.service.close()
 
 

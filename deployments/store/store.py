@@ -33,6 +33,7 @@ from deployments.store.records import (
 )
 from deployments.store.retrainings import Retrainings
 from deployments.store.schema import acts, joins, predictions, repeated_truths, truths
+from deployments.store.watch_store import WatchStore
 
 
 def utc_now() -> datetime:
@@ -54,6 +55,7 @@ class Store:
         self._engine = db.open_engine(url)
         self._clock = clock
         self.retrainings = Retrainings(self._engine, clock)
+        self.watching = WatchStore(self._engine, clock)
 
     def create_tables(self) -> None:
         """Make what is not there."""
