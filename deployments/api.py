@@ -16,6 +16,7 @@ from deployments.info import Info, info_of
 from deployments.instances import instance_json_schema
 from deployments.invalid import path_text
 from deployments.predictions import Predictions
+from deployments.retrain_routes import add_retraining
 from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable
 from deployments.service import Service
 from features.errors import FieldError
@@ -52,6 +53,7 @@ def build_api(service: Service) -> FastAPI:
     _add_feedback(app, service)
     _add_reading(app, service)
     _add_traffic(app, service)
+    add_retraining(app, service.store, contract.workload)
     write_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:
