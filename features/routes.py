@@ -12,9 +12,11 @@ from features.sphere import EARTH_RADIUS_M
 
 FloatArray = NDArray[np.float64]
 
-WAVES = 24
-# What a radian of phase is, divided by normal numbers: so far in place, or half a radian of heading.
-_PLACE_M = 120_000.0
+# What a radian of phase is, divided by normal numbers: so far in place, for so many waves each. The long ones
+# tell areas and airways apart, the short ones where they turn.
+_SCALES_M = np.repeat([120_000.0, 40_000.0], (48, 48))
+WAVES = len(_SCALES_M)
+# The same of heading: half a radian.
 _HEADING = 2.0
 
 
@@ -31,7 +33,7 @@ def route_waves(place: FloatArray, course: FloatArray) -> FloatArray:
     up, east, north = axes(place)
     heading = course[:, :1] * east + course[:, 1:] * north
     directions, phases = _waves()
-    seen = np.concatenate([up * (EARTH_RADIUS_M / _PLACE_M), heading * _HEADING], axis=1)
+    seen = np.concatenate([up, heading], axis=1)
     # sums of each row by itself: a matrix product depends on the batch
     return np.asarray(np.cos((seen[:, :, None] * directions).sum(axis=1) + phases))
 
@@ -40,4 +42,7 @@ def route_waves(place: FloatArray, course: FloatArray) -> FloatArray:
 def _waves() -> tuple[FloatArray, FloatArray]:
     """Directions (6, `WAVES`) and phases; of numpy's legacy generator, whose numbers never change."""
     random = np.random.RandomState(1)
-    return random.normal(size=(6, WAVES)), random.uniform(0, 2 * np.pi, WAVES)
+    directions = random.normal(size=(6, WAVES))
+    directions[:3] *= EARTH_RADIUS_M / _SCALES_M
+    directions[3:] *= _HEADING
+    return directions, random.uniform(0, 2 * np.pi, WAVES)

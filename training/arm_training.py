@@ -101,7 +101,14 @@ class ArmTrainer:
 
     def _plan(self, family: str) -> SearchPlan:
         trials = self.config.trials_of(family) if self.trials is None else self.trials
-        return SearchPlan(family, trials, self.seed, self.prepared.split_hash, self.config.workers)
+        return SearchPlan(
+            family=family,
+            trials=trials,
+            seed=self.seed,
+            split_hash=self.prepared.split_hash,
+            workers=self.config.workers,
+            held=self.config.search.get(family, {}),
+        )
 
     def _search(self, plan: SearchPlan, arm: str, runs: SearchRuns) -> Best:
         progress = self.stages(f"Search {arm}")

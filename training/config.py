@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 DEFAULT_TRIALS = 4
 
+# What counts alike in a fit.
+Weigh = Literal["entities", "rows"]
+
 
 class Shares(BaseModel):
     """How the entities are dealt out. They sum to 1."""
@@ -28,6 +31,19 @@ class Shares(BaseModel):
     def as_tuple(self) -> tuple[float, float, float, float]:
         """In the order of `split_by_group`."""
         return self.train, self.valid, self.calibrate, self.test
+
+
+class RowsConfig(BaseModel):
+    """What a fit sees of the rows; how it is judged does not change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every: int = Field(
+        default=1,
+        ge=1,
+        description="of the rows of an entity, every n-th is learnt from: neighbours are alike",
+    )
+    weigh: Weigh = Field(default="entities", description="what counts alike: entities, or rows")
 
 
 class TrainingConfig(BaseModel):
@@ -52,6 +68,10 @@ class TrainingConfig(BaseModel):
     trials: dict[str, int] = Field(
         default_factory=dict, description=f"parameter sets tried, by family; {DEFAULT_TRIALS} where not given"
     )
+    rows: RowsConfig = RowsConfig()
+    search: dict[str, dict[str, int | float | str | bool]] = Field(
+        default_factory=dict, description="parameters that are not searched but held, by family and name"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -60,6 +80,9 @@ class TrainingConfig(BaseModel):
                 raise ValueError(f"trials: got {family!r}, expected one of {list(self.families)}")
             if trials < 1:
                 raise ValueError(f"trials.{family}: got {trials}, expected at least 1")
+        for family in self.search:
+            if family not in self.families:
+                raise ValueError(f"search: got {family!r}, expected one of {list(self.families)}")
         return self
 
     def trials_of(self, family: str) -> int:

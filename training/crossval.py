@@ -14,6 +14,7 @@ from features.scaling import Moments, StandardScaler
 from features.targets import AnyTarget
 from features.workload import Workload, anchors_of, load_workload
 from training.baseline import fitted_baselines
+from training.config import RowsConfig
 from training.dataset import Dataset, build_dataset
 from training.evaluation import point_metrics, points_of
 from training.families.base import Params, load_family
@@ -66,6 +67,7 @@ def cross_validate(
     baselines: tuple[str, ...] = (),
     folds: int = 5,
     seed: int = 0,
+    rows: RowsConfig | None = None,
     progress: Progress = no_progress,
 ) -> CrossValidation:
     """Deal the entities of `records` out to `folds` parts and predict each from the others.
@@ -77,6 +79,7 @@ def cross_validate(
         baselines: modules of baselines that are fitted.
         folds: number of parts.
         seed: of the parts and the models.
+        rows: what the fits see of the rows; all of them, entities alike, unless it is given.
         progress: told of each part that is done.
 
     Raises:
@@ -84,11 +87,12 @@ def cross_validate(
         FieldError: the records lack a column, or hold what the contract does not allow.
     """
     workload = load_workload(contract)
-    dataset = build_dataset(contract, workload, records)
+    rows = rows or RowsConfig()
+    dataset = build_dataset(contract, workload, records, weigh=rows.weigh)
     fold = _deal(dataset.group, folds, seed)
     values: dict[str, FloatArray] = {}
     for number in range(folds):
-        splits = _splits(dataset, fold, number, seed)
+        splits = _splits(dataset, fold, number, seed, rows.every)
         said = dict(_said(contract, workload, splits, params, seed))
         said |= {**workload.baselines(splits.test.features), **fitted_baselines(baselines, workload, splits)}
         for name, value in said.items():
@@ -106,8 +110,8 @@ def _deal(group: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
     return np.asarray(np.random.default_rng(seed).permutation(part)[code])
 
 
-def _splits(dataset: Dataset, fold: NDArray[np.int64], number: int, seed: int) -> Splits:
-    """The part `number` to test, the others to learn from; nothing to calibrate."""
+def _splits(dataset: Dataset, fold: NDArray[np.int64], number: int, seed: int, every: int) -> Splits:
+    """The part `number` to test, `every` n-th of the others to learn from; nothing to calibrate."""
     others = np.unique(dataset.group[fold != number])
     valid = np.random.default_rng([seed, number]).permutation(others)[
         : max(int(_VALID_SHARE * len(others)), 1)
@@ -115,7 +119,7 @@ def _splits(dataset: Dataset, fold: NDArray[np.int64], number: int, seed: int) -
     in_valid = np.isin(dataset.group, valid)
     none = np.array([], dtype=np.int64)
     return Splits(
-        train=dataset.take(np.flatnonzero((fold != number) & ~in_valid)),
+        train=dataset.take(np.flatnonzero((fold != number) & ~in_valid)).every(every),
         valid=dataset.take(np.flatnonzero(in_valid)),
         calibrate=dataset.take(none),
         test=dataset.take(np.flatnonzero(fold == number)),

@@ -17,6 +17,7 @@ from features.errors import FieldError
 from features.window_spec import PointWindow
 from features.windows import Window, windows_of
 from features.workload import Workload
+from training.config import Weigh
 from training.sources.base import LOG, WEIGHT, Mapper, Progress, no_progress, serial_map
 
 FloatArray = NDArray[np.float64]
@@ -60,6 +61,14 @@ class Dataset:
             self.data_hash,
         )
 
+    def every(self, step: int) -> Dataset:
+        """The first row of each entity, and every `step`-th of its rows after it."""
+        if step == 1:
+            return self
+        order = np.argsort(self.group, kind="stable")
+        _, first, code = np.unique(self.group[order], return_index=True, return_inverse=True)
+        return self.take(np.sort(order[(np.arange(len(order)) - first[code]) % step == 0]))
+
 
 @dataclass(frozen=True)
 class LogWindows:
@@ -88,8 +97,12 @@ def build_dataset(
     records: pd.DataFrame,
     mapper: Mapper = serial_map,
     progress: Progress = no_progress,
+    weigh: Weigh = "entities",
 ) -> Dataset:
-    """Every window of every log in `records`; each entity has the same sum of weights.
+    """Every window of every log in `records`.
+
+    Args:
+        weigh: whether each entity has the same sum of weights, or each row what the source gave it.
 
     Raises:
         FieldError: the records lack a column, hold none at all, or give no window.
@@ -100,10 +113,11 @@ def build_dataset(
     if not logs:
         raise FieldError("records", f"{len(records)} rows", "at least one entity with one whole window")
     _, group = np.unique(np.concatenate([log.entity for log in logs]), return_inverse=True)
+    weight = np.concatenate([log.weight for log in logs])
     return Dataset(
         features=np.concatenate([log.features for log in logs]),
         target=np.concatenate([log.target for log in logs]),
-        weight=balanced(np.concatenate([log.weight for log in logs]), group),
+        weight=balanced(weight, group) if weigh == "entities" else weight / weight.mean(),
         group=group.astype(np.int64),
         end_s=np.concatenate([log.end_s for log in logs]),
         raw=np.concatenate([log.raw for log in logs]).astype(raw_type(contract)),

@@ -20,8 +20,9 @@ def loss_of(said: NDArray[np.floating[Any]], split: Split) -> float:
         said: (n, outputs), see `training.families.base.Fitted.predict`.
 
     Returns:
-        Numbers: the mean absolute error of the outputs that are known, in scaled units. Classes: the mean of
-        the negative logarithm of the probability of what was true.
+        Numbers: the mean absolute error of the outputs that are known, in scaled units; a group of outputs
+        counts as one, by its distance, where all of them are known. Classes: the mean of the negative
+        logarithm of the probability of what was true.
 
     Raises:
         ZeroDivisionError: no output is known.
@@ -29,6 +30,10 @@ def loss_of(said: NDArray[np.floating[Any]], split: Split) -> float:
     if split.kind == "classes":
         likelihood = np.clip((said * split.y).sum(axis=1), _LEAST_PROBABILITY, 1)
         return float(np.average(-np.log(likelihood), weights=split.weight))
-    known = ~np.isnan(split.y)
-    weight = np.broadcast_to(split.weight[:, None], split.y.shape)[known]
-    return float(np.average(np.abs(said - split.y)[known], weights=weight))
+    error = said - split.y
+    distances = [np.sqrt(np.square(error[:, list(group)]).sum(axis=1)) for group in split.groups]
+    alone = np.setdiff1d(np.arange(error.shape[1]), np.concatenate([*split.groups, ()]))
+    away = np.column_stack([*distances, np.abs(error[:, alone.astype(np.int64)])])
+    known = ~np.isnan(away)
+    weight = np.broadcast_to(split.weight[:, None], away.shape)[known]
+    return float(np.average(away[known], weights=weight))

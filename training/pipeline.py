@@ -12,6 +12,7 @@ from features.config import load_sections
 from features.contract import Contract
 from training.arm_training import ArmTrainer, TrainedArm
 from training.config import TrainingConfig
+from training.held import check_held
 from training.parallel import ray_map
 from training.preparation import prepare
 from training.progress import Stages
@@ -59,6 +60,7 @@ def train_workload(
     sections = load_sections(settings.workloads, workload)
     contract = Contract.model_validate(sections["contract"])
     config = TrainingConfig.model_validate(sections.get("training") or {})
+    check_held(config.search)
     if options.data is not None:
         config = config.model_copy(update={"source": with_file(config.source, options.data)})
     families = _families(config, options)

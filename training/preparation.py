@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def prepare(
 def source_splits(
     contract: Contract, config: TrainingConfig, data: Path, seed: int, mapper: Mapper, stages: Stages
 ) -> Splits:
-    """Make or read the records, cut the windows, split them.
+    """Make or read the records, cut the windows, split them, thin out those to learn from.
 
     Raises:
         ValueError: as for `prepare`.
@@ -85,9 +85,15 @@ def source_splits(
     entities = with_entity(contract, records)[contract.entity].nunique()
     progress(entities, entities)
     dataset = build_dataset(
-        contract, load_workload(contract), records, mapper, stages("Windows and features")
+        contract,
+        load_workload(contract),
+        records,
+        mapper,
+        stages("Windows and features"),
+        weigh=config.rows.weigh,
     )
     splits = _split(contract, config, dataset, seed)
+    splits = replace(splits, train=splits.train.every(config.rows.every))
     for name, part in vars(splits).items():
         if not len(part.target):
             raise ValueError(f"shares.{name}: got no row of {entities} entities, expected at least 1")
@@ -126,6 +132,7 @@ def scaled_split(
         y=y.astype(np.float32),
         weight=(part.weight / part.weight.mean()).astype(np.float32),
         kind=task.kind,
+        groups=task.groups,
     )
 
 

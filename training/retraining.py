@@ -23,6 +23,7 @@ from training.comparison import compare
 from training.config import TrainingConfig
 from training.families.base import load_family
 from training.gate import Verdict
+from training.held import check_held
 from training.journal.dataset import Journalled, NothingJournalled, read_journal
 from training.journal.mix import mix, split_journal
 from training.journal.query import Journal, JournalQuery
@@ -90,6 +91,7 @@ def retrain_workload(
     sections = load_sections(settings.workloads, task.workload)
     contract = Contract.model_validate(sections["contract"])
     config = TrainingConfig.model_validate(sections.get("training") or {})
+    check_held(config.search)
     retraining = RetrainingConfig.model_validate(sections.get("retraining") or {})
     journalled = read_journal(contract, load_workload(contract), journal, task.query)
     listener.has_data(journalled.dataset.data_hash)

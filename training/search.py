@@ -30,6 +30,7 @@ from ray.tune.search.optuna import OptunaSearch
 from training.claims import claim_of, crew_of
 from training.crew_group import release_group
 from training.families.base import Split, load_family
+from training.held import space_of
 from training.trial_run import HAS_MODEL, LOSS, MODEL_FILE, STEP, TrialTask, run_trial
 from training.trials import Best, Crew, Listener, SearchPlan, TrialRecord
 
@@ -115,7 +116,7 @@ def _tune_config(plan: SearchPlan, crew: Crew | None, at_once: int | None) -> tu
         metric=LOSS,
         mode="min",
         num_samples=plan.trials,
-        search_alg=OptunaSearch(family.search_space, metric=LOSS, mode="min", sampler=sampler),
+        search_alg=OptunaSearch(space_of(family, plan.held), metric=LOSS, mode="min", sampler=sampler),
         scheduler=asha if family.iterative else FIFOScheduler(),
         max_concurrent_trials=_fewest(at_once, crew.at_once if crew else None),
         # a process that waits for its crew cannot be given another trial

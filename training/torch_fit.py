@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 
+from training.costs import costs_of, cross_entropy
 from training.device import pick_device
 from training.families.base import Params, Report, Split
 from training.losses import loss_of
@@ -34,12 +34,13 @@ def fit_members(
 ) -> FittedMembers:
     """Adam with a one-cycle step size; the weights of the best epoch on `valid` are kept.
 
-    The loss of numbers is Huber's, of classes the cross entropy. An output that is not known costs nothing.
+    The loss of numbers is as `training.costs` has it, of classes the cross entropy. An output that is not
+    known costs nothing.
 
     Args:
         network: as `training.torch_members.Answer` takes it; it is moved, and comes back to the CPU.
         train, valid: with `x` as the network takes it.
-        params: `epochs`, `learning_rate`, `weight_decay`, `huber_delta` for numbers, and perhaps `device`.
+        params: `epochs`, `learning_rate`, `weight_decay`, what `costs_of` takes, and perhaps `device`.
         batch_size: rows in a step, at most those of `train`.
         patience: epochs without a better one after which it stops.
         generator: of the order of the rows, on the CPU.
@@ -85,7 +86,7 @@ class _BatchLoss:
         self._x, self._y, self._weight = (
             torch.tensor(part, device=self.device) for part in (train.x, train.y, train.weight)
         )
-        self._costs = cross_entropy if train.kind == "classes" else HuberCosts(float(params["huber_delta"]))
+        self._costs = cross_entropy if train.kind == "classes" else costs_of(params, train.groups)
         self._batch_size = batch_size
         self._noise = noise
         self._peers = run.peers
@@ -101,24 +102,6 @@ class _BatchLoss:
         costs = self._costs(self._network(*inputs), self._y[mine])
         total = (self._weight[mine, None] * costs).sum(0)
         return total.sum() * self._peers.count / (len(rows) * total.shape[1])
-
-
-class HuberCosts:
-    """Square near the truth, absolute beyond `delta` from it; 0 where the truth is not known."""
-
-    def __init__(self, delta: float) -> None:
-        self._loss = nn.HuberLoss(reduction="none", delta=delta)
-
-    def __call__(self, found: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """(members, n, outputs) of (n, outputs)."""
-        known = torch.isfinite(y)
-        costs = self._loss(found, torch.where(known, y, 0).expand_as(found))
-        return torch.where(known, costs, 0)
-
-
-def cross_entropy(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """(members, n, 1) of logits (members, n, classes) and truths (n, classes)."""
-    return -(y * torch.log_softmax(logits, dim=-1)).sum(dim=-1, keepdim=True)
 
 
 def _loss_on(answer: Answer, split: Split, device: torch.device) -> float:

@@ -27,6 +27,12 @@ def sequences(x: Any) -> Any:
     return x[:, None] if x.ndim == 2 else x
 
 
+def kept(rows: int, members: int, width: int, dropout: float, generator: torch.Generator) -> torch.Tensor:
+    """(rows, members, width): 0 for what is dropped, and for the rest what keeps the mean."""
+    left = torch.rand((rows, members, width), generator=generator) >= dropout
+    return left / (1 - dropout)
+
+
 class Answer(nn.Module):  # type: ignore[misc]
     """The mean of the members of a network; for classes the mean of the probabilities that they give.
 

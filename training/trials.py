@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from training.families.base import Params
 
@@ -18,6 +18,7 @@ class SearchPlan:
         seed: of the proposals and of the models.
         split_hash: of the scaled splits that the trials see.
         workers: that fit each model together, if the family can.
+        held: parameters that are not searched.
     """
 
     family: str
@@ -25,6 +26,7 @@ class SearchPlan:
     seed: int
     split_hash: str
     workers: int = 1
+    held: Params = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

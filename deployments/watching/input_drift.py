@@ -8,6 +8,8 @@ is Evidently's own, see `report`.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,11 +34,13 @@ class ReferenceBins:
     Args:
         names: of the features.
         reference: (n, features) or (n, steps, features); all steps count alike.
-        ignore: features that are left out.
+        ignore: features that are left out, by name or by pattern: `wave_*` is every name that starts so.
     """
 
     def __init__(self, names: tuple[str, ...], reference: FloatArray, ignore: tuple[str, ...] = ()) -> None:
-        self._columns = [i for i, name in enumerate(names) if name not in ignore]
+        self._columns = [
+            i for i, name in enumerate(names) if not any(fnmatchcase(name, one) for one in ignore)
+        ]
         self.names = tuple(names[i] for i in self._columns)
         known = [column[np.isfinite(column)] for column in self._values(reference)]
         known = [column if len(column) else np.zeros(1) for column in known]

@@ -37,7 +37,8 @@ class InputSettings(_Settings):
     )
     min_rows: int = Field(default=200, ge=10, description="fewer rows in the window tell nothing")
     ignore: tuple[str, ...] = Field(
-        default=(), description="features that move without harm, such as the season"
+        default=(),
+        description="features that move without harm, such as the season; `a_*` are all that begin so",
     )
     rows_per_entity: float | None = Field(
         default=None,

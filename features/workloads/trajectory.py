@@ -92,6 +92,9 @@ class TrajectoryWorkload:
     output_names = tuple(
         f"{what}_in_{time_s:g}_s" for time_s in HORIZONS_S for what in ("ahead", "left", "climb")
     )
+    output_groups = tuple(
+        tuple(f"{what}_in_{time_s:g}_s" for what in ("ahead", "left")) for time_s in HORIZONS_S
+    )
 
     def features(self, raw: FloatArray) -> FloatArray:
         """(n, 7, 8) -> (n, 4, 44): steps 20 s apart, the last one at the end."""

@@ -11,6 +11,7 @@ from toy.parts import toy_contract
 from toy.source import ToySource
 
 from training import crossval
+from training.config import RowsConfig
 from training.crossval import cross_validate
 from training.sources.base import no_progress, serial_map
 from training.splits import Splits
@@ -38,6 +39,23 @@ def test_every_row_is_predicted_from_the_other_parts(monkeypatch: pytest.MonkeyP
         assert [len(group) for group in groups] == [54, 6, 20]
     assert sum(len(splits.test.target) for splits in seen) == len(RECORDS) == len(found.truth)
     assert np.bincount(found.fold).tolist() == [160, 160, 160, 160]
+
+
+def test_only_what_is_learnt_from_is_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Splits] = []
+    said = crossval._said
+
+    def watch(contract: Any, workload: Any, splits: Splits, *rest: Any) -> Iterator[Any]:
+        seen.append(splits)
+        return said(contract, workload, splits, *rest)
+
+    monkeypatch.setattr(crossval, "_said", watch)
+    rows = RowsConfig(every=4, weigh="rows")
+    found = cross_validate(CONTRACT, RECORDS, LINEAR, folds=2, rows=rows)
+    assert len(found.truth) == len(RECORDS)
+    for splits in seen:
+        assert np.unique(np.bincount(splits.train.group)[np.unique(splits.train.group)]).tolist() == [2]
+        assert np.unique(np.bincount(splits.valid.group)[np.unique(splits.valid.group)]).tolist() == [8]
 
 
 def test_predictions_stand_beside_their_truths() -> None:

@@ -59,6 +59,26 @@ def test_each_entity_counts_alike() -> None:
     assert dataset.weight.mean() == pytest.approx(1.0)
 
 
+def test_each_row_counts_alike_if_it_is_asked_for() -> None:
+    table = records(flights=3)
+    assert set(build_dataset(CONTRACT, WORKLOAD, table, weigh="rows").weight) == {1.0}
+    table[WEIGHT] = np.where(table["flight_id"] == "f1", 3.0, 1.0)
+    dataset = build_dataset(CONTRACT, WORKLOAD, table, weigh="rows")
+    ratio = dataset.weight / dataset.weight.min()
+    np.testing.assert_allclose(ratio, np.where(dataset.group == 1, 3.0, 1.0))
+
+
+def test_every_third_row_leaves_each_entity_its_first() -> None:
+    dataset = build_dataset(CONTRACT, WORKLOAD, records(flights=4))
+    mixed = dataset.take(np.random.default_rng(0).permutation(len(dataset.target)))
+    thin = mixed.every(3)
+    for group in range(4):
+        whole = mixed.end_s[mixed.group == group]
+        np.testing.assert_array_equal(thin.end_s[thin.group == group], whole[::3])
+    assert mixed.every(1) is mixed
+    assert set(mixed.every(10**6).group) == {0, 1, 2, 3}
+
+
 def test_the_weight_of_a_window_is_that_of_its_last_sample() -> None:
     table = records(flights=1)
     table[WEIGHT] = table["time_s"]

@@ -32,6 +32,14 @@ def test_only_what_is_known_counts() -> None:
         loss_of(said, numbers(np.full((4, 2), nan)))
 
 
+def test_a_group_counts_by_its_distance_where_all_of_it_is_known() -> None:
+    y = np.array([[0, 0, 1], [0, np.nan, 1], [1, 1, np.nan], [2, 2, 2]], np.float32)
+    said = np.array([[3, 4, 2], [9, 9, 1], [1, 1, 9], [2, 0, 2]], np.float32)
+    split = Split(X, y, WEIGHT, groups=((0, 1),))
+    # distances 5, 0, 2 with the weights 1, 0.5, 1.5, then errors 1, 0, 0 with 1, 1, 1.5
+    assert loss_of(said, split) == pytest.approx((5 + 3 + 1) / (3 + 3.5))
+
+
 def test_of_classes_it_is_the_log_loss() -> None:
     y = np.eye(2, dtype=np.float32)[[0, 1, 1, 0]]
     split = Split(X, y, WEIGHT, "classes")

@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from training.families.base import Split, load_family
-from training.families.lstm import _kept
-from training.torch_members import FittedMembers
+from training.torch_members import FittedMembers, kept
 
 PARAMS: dict[str, Any] = {
     "width": 16,
@@ -83,12 +82,12 @@ def test_it_sees_the_future_of_a_step() -> None:
 
 
 def test_dropout_keeps_the_mean_and_comes_from_the_seed() -> None:
-    kept = _kept(2000, 16, 0.25, torch.Generator().manual_seed(0))
-    assert kept.shape == (2000, 2, 16)
-    assert sorted(kept.unique().tolist()) == pytest.approx([0, 4 / 3])
-    assert kept.mean().item() == pytest.approx(1, abs=0.01)
-    assert torch.equal(kept, _kept(2000, 16, 0.25, torch.Generator().manual_seed(0)))
-    assert _kept(3, 4, 0.0, torch.Generator()).unique().tolist() == [1]
+    seen = kept(2000, 2, 16, 0.25, torch.Generator().manual_seed(0))
+    assert seen.shape == (2000, 2, 16)
+    assert sorted(seen.unique().tolist()) == pytest.approx([0, 4 / 3])
+    assert seen.mean().item() == pytest.approx(1, abs=0.01)
+    assert torch.equal(seen, kept(2000, 2, 16, 0.25, torch.Generator().manual_seed(0)))
+    assert kept(3, 2, 4, 0.0, torch.Generator()).unique().tolist() == [1]
 
 
 def test_dropout_is_used() -> None:

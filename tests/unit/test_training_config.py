@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from features.config import load_sections
 from training.config import DEFAULT_TRIALS, TrainingConfig
 from training.evaluation import band_metrics, number_metrics
+from training.held import check_held
 from training.inference import Predicted
 from training.settings import REPOSITORY
 
@@ -43,6 +44,9 @@ def test_shares_have_a_default_that_sums_to_one() -> None:
         ({"coverage": 1.0}, "coverage"),
         ({"epochs": 3}, "epochs"),
         ({"workers": 0}, "workers"),
+        ({"rows": {"every": 0}}, r"rows\.every"),
+        ({"rows": {"weigh": "none"}}, r"rows\.weigh"),
+        ({"search": {"gru": {"width": 3}}}, r"search: got 'gru', expected one of \['linear', 'mlp'\]"),
     ],
 )
 def test_what_does_not_hold_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -55,7 +59,8 @@ WORKLOAD_FILES = sorted((REPOSITORY / "configs" / "workloads").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", WORKLOAD_FILES, ids=lambda path: path.stem)
 def test_every_workload_has_a_sound_section(path: Any) -> None:
-    TrainingConfig.model_validate(load_sections(path.parent, path.stem)["training"])
+    found = TrainingConfig.model_validate(load_sections(path.parent, path.stem)["training"])
+    check_held(found.search)
 
 
 def test_number_metrics_are_pinned() -> None:

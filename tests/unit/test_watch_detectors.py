@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,6 +87,7 @@ def test_distances_of_nothing_constant_or_unknown_features() -> None:
     whole = ReferenceBins(("constant", "even", "unknown"), sequences)
     assert whole.distances(whole.counts(sequences[:1, :2]))[1] > 1
     assert ReferenceBins(("a", "b"), np.ones((9, 2)), ignore=("a",)).names == ("b",)
+    assert ReferenceBins(("a_1", "a_20", "b"), np.ones((9, 3)), ignore=("a_*",)).names == ("b",)
 
 
 def test_noise_bounds_the_distance_of_so_many_rows() -> None:
@@ -296,7 +299,8 @@ def test_what_the_workloads_ignore_are_features(name: str) -> None:
     sections = load_sections(BUILT_IN, name)
     settings = MonitoringSettings.model_validate(sections.get("monitoring") or {})
     features = load_workload(Contract.model_validate(sections["contract"])).feature_names
-    assert set(settings.input.ignore) < set(features)
+    assert all(any(fnmatchcase(one, name) for one in features) for name in settings.input.ignore)
+    assert ReferenceBins(features, np.ones((9, len(features))), settings.input.ignore).names
 
 
 def test_settings_have_defaults_and_refuse_what_is_not_kept() -> None:

@@ -28,6 +28,7 @@ class Split:
             1 in the column of the row's class, 0 in the others.
         weight: (n,) float32, mean 1.
         kind: what the outputs are.
+        groups: columns of `y` that are the sides of one distance, in one scale; the others stand alone.
 
     Raises:
         ValueError: `y` is not a table of as many rows as `x`.
@@ -37,6 +38,7 @@ class Split:
     y: NDArray[np.float32]
     weight: NDArray[np.float32]
     kind: Kind = "numbers"
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.y.ndim != 2 or len(self.y) != len(self.x):

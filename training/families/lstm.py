@@ -14,7 +14,7 @@ from torch import nn
 from training.families.base import Params, Report, Split
 from training.runs import ALONE, Run
 from training.torch_fit import fit_members
-from training.torch_members import FittedMembers, sequences, started
+from training.torch_members import FittedMembers, kept, sequences, started
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
@@ -58,7 +58,7 @@ class LstmFamily:
             generator=generator,
             report=report,
             run=run,
-            noise=lambda rows: _kept(rows, 2 * width, float(params["dropout"]), generator),
+            noise=lambda rows: kept(rows, _MEMBERS, 2 * width, float(params["dropout"]), generator),
         )
 
 
@@ -83,12 +83,6 @@ class _Network(nn.Module):  # type: ignore[misc]
                 state = state * kept[:, member]
             found.append(last(torch.cat((state, clipped[:, -1]), 1)))
         return torch.stack(found)
-
-
-def _kept(rows: int, width: int, dropout: float, generator: torch.Generator) -> torch.Tensor:
-    """(rows, members, width): 0 for what is dropped, and for the rest what keeps the mean."""
-    kept = torch.rand((rows, _MEMBERS, width), generator=generator) >= dropout
-    return kept / (1 - dropout)
 
 
 FAMILY = LstmFamily()

@@ -1,4 +1,4 @@
-"""A few small multilayer perceptrons (torch) that answer with their mean, trained with the Huber loss."""
+"""A few small multilayer perceptrons (torch) that answer with their mean."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from training.families.base import Params, Report, Split
-from training.flat import flat
 from training.runs import ALONE, Run
 from training.torch_fit import fit_members
-from training.torch_members import FittedMembers
+from training.torch_members import FittedMembers, kept
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
@@ -31,12 +31,14 @@ class MlpFamily:
     resumable = True
 
     def search_space(self, trial: Any) -> None:
-        """Shape, step size, regularisation, where the loss turns from square to absolute, and the device."""
+        """Shape, step size, regularisation, the loss of numbers, and the device."""
         trial.suggest_categorical("width", [32, 48, 64])
         trial.suggest_int("depth", 2, 3)
         trial.suggest_float("learning_rate", 1e-3, 8e-3, log=True)
         trial.suggest_float("weight_decay", 1e-5, 1e-2, log=True)
+        trial.suggest_categorical("loss", ["huber"])
         trial.suggest_float("huber_delta", 0.02, 0.5, log=True)
+        trial.suggest_categorical("dropout", [0.0])
         trial.suggest_categorical("batch_size", [1024, 2048])
         trial.suggest_categorical("epochs", [30])
         trial.suggest_categorical("device", ["auto"])
@@ -46,8 +48,10 @@ class MlpFamily:
     ) -> FittedMembers:
         """See `training.torch_fit.fit_members`."""
         generator = torch.Generator().manual_seed(seed)
-        inputs, outputs = flat(train.x).shape[1], train.y.shape[1]
-        network = _Network(inputs, outputs, int(params["width"]), int(params["depth"]), generator)
+        seen, width = _told_once(train.x), int(params["width"])
+        network = _Network(seen, train.y.shape[1], width, int(params["depth"]), generator)
+        dropout = float(params.get("dropout", 0.0))
+        columns = len(seen) + width
         return fit_members(
             network,
             train,
@@ -58,6 +62,7 @@ class MlpFamily:
             generator=generator,
             report=report,
             run=run,
+            noise=(lambda rows: kept(rows, _MEMBERS, columns, dropout, generator)) if dropout else None,
         )
 
 
@@ -69,25 +74,45 @@ def _batch_size(wanted: int, rows: int) -> int:
 class _Network(nn.Module):  # type: ignore[misc]
     """`_MEMBERS` networks side by side, each with a linear path from the input to the output.
 
-    They differ in how they start. Their mean varies less with the seed than one network does, above all on
-    inputs unlike those of the training.
+    They differ in how they start, and in what dropout hides while they learn. Their mean varies less with the
+    seed than one network does, above all on inputs unlike those of the training.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, depth: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, seen: NDArray[np.int64], outputs: int, width: int, depth: int, generator: torch.Generator
+    ) -> None:
         super().__init__()
+        inputs = len(seen)
+        self.register_buffer("seen", torch.from_numpy(seen))
         sizes = [inputs] + [width] * depth
         self.hidden = nn.ModuleList(_Layers(a, b, generator) for a, b in pairwise(sizes))
+        self.width = width
         self.last = _Layers(width, outputs, generator)
         self.direct = _Layers(inputs, outputs, generator)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, [steps,] features) -> (members, n, outputs)."""
-        clipped = torch.clamp(x.flatten(1), -_CLIP, _CLIP)
+    def forward(self, x: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
+        """(n, [steps,] features), and (n, members, seen + width) while it learns -> (members, n, outputs)."""
+        clipped = torch.clamp(x.flatten(1)[:, self.seen], -_CLIP, _CLIP)
+        if kept is not None:
+            of_inputs, of_states = kept.transpose(0, 1).split([len(self.seen), self.width], dim=2)
+            clipped = clipped * of_inputs
         state = clipped
-        for layers in self.hidden:
+        for number, layers in enumerate(self.hidden):
             state = nn.functional.silu(layers(state))
+            if kept is not None and number == 0:
+                state = state * of_states
         result: torch.Tensor = self.last(state) + self.direct(clipped)
         return result
+
+
+def _told_once(x: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Columns of `flat(x)` without those of earlier steps that say in every row what the last step says."""
+    if x.ndim == 2:
+        return np.arange(x.shape[1])
+    steps, features = x.shape[1:]
+    seen = np.ones((steps, features), bool)
+    seen[:-1] = (x[:, :-1] != x[:, -1:]).any(axis=(0, 1))
+    return np.flatnonzero(seen)
 
 
 class _Layers(nn.Module):  # type: ignore[misc]

@@ -68,10 +68,12 @@ class Task(Protocol):
     Attributes:
         kind: what models learn.
         output_names: of a model's outputs.
+        groups: columns of the outputs that are the sides of one distance, and so share a scale.
     """
 
     kind: Kind
     output_names: tuple[str, ...]
+    groups: tuple[tuple[int, ...], ...]
 
     def encode(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
         """The target's array -> what a model learns, (n, outputs); NaN where the truth is not known."""

@@ -53,6 +53,7 @@ class ClassificationTask:
     """
 
     kind: Kind = "classes"
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def __init__(self, target: ClassTarget) -> None:
         self._target = target

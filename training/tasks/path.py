@@ -45,22 +45,27 @@ class PathTask:
         if not names:
             raise TypeError(f"{type(workload).__name__}: has no output_names, expected for a path")
         self.output_names: tuple[str, ...] = tuple(names)
+        groups: tuple[tuple[str, ...], ...] = getattr(workload, "output_groups", ())
+        self.groups = tuple(tuple(names.index(name) for name in group) for group in groups)
 
     def encode(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
         """See `Task.encode`."""
         return self._transform.encode_target(target, anchors)
 
     def fit_target_scaler(self, encoded: FloatArray) -> StandardScaler:
-        """Each output by the rows where it is known; the means stay, so that 0 is what it was."""
+        """Each output by the rows where it is known; those of a group by the root mean square of theirs."""
         columns = [column[np.isfinite(column)][:, None] for column in encoded.T]
         fits = [
             StandardScaler.fit([name], [Moments.of(column)])
             for name, column in zip(self.output_names, columns, strict=True)
         ]
+        scale = np.array([fit.scale[0] for fit in fits])
+        for group in self.groups:
+            scale[list(group)] = np.sqrt(np.square(scale[list(group)]).mean())
         return StandardScaler(
             names=self.output_names,
             mean=tuple(fit.mean[0] for fit in fits),
-            scale=tuple(fit.scale[0] for fit in fits),
+            scale=tuple(scale.tolist()),
             count=min(fit.count for fit in fits),
         )
 

@@ -20,6 +20,7 @@ class RegressionTask:
     """The `training.tasks.base.Task`. Arrays: `prediction`, `lower`, `upper`, (n,) in the target's unit."""
 
     kind: Kind = "numbers"
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def __init__(self, target: TargetSpec, workload: Workload) -> None:
         self._target = target

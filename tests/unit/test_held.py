@@ -1,0 +1,43 @@
+"""Parameters that a workload holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+
+from training.families.base import load_family
+from training.held import check_held, space_of
+
+
+def suggested(held: dict[str, Any]) -> dict[str, Any]:
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask()
+    space_of(load_family("mlp"), held)(trial)
+    return trial.params
+
+
+def test_what_is_held_is_what_a_fit_gets_and_the_rest_is_searched() -> None:
+    held = {"width": 96, "depth": 2, "learning_rate": 4e-3, "loss": "distance"}
+    found = suggested(held)
+    assert {name: found[name] for name in held} == held
+    assert set(found) == set(suggested({}))
+    assert 1e-5 <= found["weight_decay"] <= 1e-2
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ({"mlp": {"widht": 96}}, r"search\.mlp: got 'widht', expected one of width, depth,"),
+        ({"mlp": {"width": "wide"}}, r"search\.mlp\.width: got 'wide', expected a number"),
+        ({"mlp": {"loss": 3}}, r"search\.mlp\.loss: got 3, expected a name"),
+        ({"ridge": {"products": 1}}, r"search\.ridge\.products: got 1, expected a truth value"),
+    ],
+)
+def test_what_a_family_does_not_know_is_refused(held: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_held(held)
+
+
+def test_what_a_family_knows_is_accepted() -> None:
+    check_held({"mlp": {"width": 96, "dropout": 0.1}, "ridge": {"products": False}, "gru": {}})

@@ -1,0 +1,84 @@
+"""What the perceptrons see: each number once, some of them hidden while they learn, groups as distances."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from training.families.base import Split, load_family
+from training.families.mlp import _told_once
+
+FAMILY = load_family("mlp")
+PARAMS: dict[str, Any] = {
+    "width": 16,
+    "depth": 2,
+    "learning_rate": 1e-2,
+    "weight_decay": 1e-4,
+    "loss": "distance",
+    "dropout": 0.2,
+    "batch_size": 64,
+    "epochs": 4,
+    "device": "cpu",
+}
+
+
+def split(rows: int, seed: int) -> Split:
+    """Sequences of three steps, of which the second feature is the same in all; two sides of a distance."""
+    x = np.random.default_rng(seed).normal(size=(rows, 3, 2)).astype(np.float32)
+    x[:, :, 1] = x[:, -1:, 1]
+    y = np.stack([x[:, 0, 0] - x[:, 2, 0], x[:, 0, 1]], axis=1)
+    return Split(x, y, np.ones(rows, np.float32), groups=((0, 1),))
+
+
+TRAIN, VALID = split(900, 0), split(200, 1)
+
+
+def fitted(train: Split = TRAIN, **changes: Any) -> tuple[Any, list[float]]:
+    losses: list[float] = []
+    found = FAMILY.fit(PARAMS | changes, train, VALID, 0, lambda _, loss: losses.append(loss))
+    return found, losses
+
+
+def test_what_all_steps_say_is_taken_once_and_the_last_step_whole() -> None:
+    assert _told_once(TRAIN.x).tolist() == [0, 2, 4, 5]
+    assert _told_once(TRAIN.x[:, 0]).tolist() == [0, 1]
+    x = VALID.x.copy()
+    model = fitted()[0]
+    before = model.predict(x)
+    x[:, 0, 1] += 1
+    np.testing.assert_array_equal(model.predict(x), before)
+    x[:, 0, 0] += 1
+    assert np.abs(model.predict(x) - before).max() > 0.1
+
+
+def test_dropout_hides_while_it_learns_and_never_after() -> None:
+    model, losses = fitted()
+    np.testing.assert_array_equal(model.predict(VALID.x), model.predict(VALID.x))
+    assert fitted()[1] == losses
+    assert fitted(dropout=0.0)[1] != losses
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_its_graph_says_what_it_says() -> None:
+    model = fitted()[0]
+    session = onnxruntime.InferenceSession(model.to_onnx(), providers=["CPUExecutionProvider"])
+    for rows in (1, 200):
+        (said,) = session.run(None, {"x": VALID.x[:rows]})
+        np.testing.assert_allclose(said, model.predict(VALID.x[:rows]), rtol=1e-5, atol=1e-5)
+
+
+def test_a_distance_of_which_one_side_is_unknown_teaches_nothing() -> None:
+    half = TRAIN.y.copy()
+    half[::2, 1] = np.nan
+    none = half.copy()
+    none[::2] = np.nan
+    first, second = (fitted(replace(TRAIN, y=y))[0].predict(VALID.x) for y in (half, none))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_it_learns_the_distance() -> None:
+    assert fitted(epochs=12, dropout=0.0)[1][-1] < 0.15
