@@ -24,8 +24,8 @@ STEP_S = 10.0
 
 _PLACE = slice(1, 3)
 _ALTITUDE, _SPEED, _TRACK, _CLIMB = 3, 4, 5, 6
-# A model sees every second step.
-_SEEN = slice(None, None, 2)
+# Of the steps a model sees the first and the last five: turns begin late.
+_SEEN = [0, 2, 3, 4, 5, 6]
 # What altitude, speed and track hold where none is sent is below these, see the contract.
 _LOWEST_M, _LEAST = -500.0, 0.0
 # Positions of the last 40 s give a velocity: fewer are noisy, more lag behind.
@@ -97,7 +97,7 @@ class TrajectoryWorkload:
     )
 
     def features(self, raw: FloatArray) -> FloatArray:
-        """(n, 7, 8) -> (n, 4, 44): steps 20 s apart, the last one at the end."""
+        """(n, 7, 8) -> (n, 6, 116): the steps of `_SEEN`, the last one at the end."""
         raw = np.asarray(raw, dtype=np.float64)
         local = local_m(raw[:, -1:, _PLACE], raw[:, :, _PLACE])
         reported, known = _reported(raw, local)

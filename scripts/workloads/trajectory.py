@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from features.config import BUILT_IN, load_sections
 from features.contract import Contract
 from scripts.reports.each import EachReport
 from scripts.tables import TextTable, number
@@ -20,11 +21,13 @@ _BASELINE = "constant_velocity"
 
 def cross_validated(contract: Contract, records: pd.DataFrame, cards: Mapping[str, Card]) -> list[TextTable]:
     """Errors of the families with the parameters of their champions, by aircraft."""
+    from training.config import TrainingConfig
     from training.crossval import cross_validate  # scikit-learn and torch: not before they are needed
     from training.evaluation import shown_metrics
 
     params = {card.family: card.params for card in cards.values()}
-    found = cross_validate(contract, records, params, folds=FOLDS)
+    training = TrainingConfig.model_validate(load_sections(BUILT_IN, contract.workload)["training"])
+    found = cross_validate(contract, records, params, folds=FOLDS, rows=training.rows)
     scores, shown = found.metrics(), shown_metrics(contract.target)
     header = ["", *(name.replace("_", " ") for name in shown)]
     rows = [(name, *(number(metrics[one]) for one in shown)) for name, metrics in scores.items()]

@@ -168,7 +168,7 @@ def test_they_are_finite_wherever_the_contract_holds(data: st.DataObject) -> Non
     ]
     raw = np.stack([1.6e9 + 10.0 * np.arange(7), *map(np.array, columns), np.full(7, 0.1)], axis=1)[None]
     features = WORKLOAD.features(raw)
-    assert features.shape == (1, 4, len(NAMES))
+    assert features.shape == (1, 6, len(NAMES))
     assert np.isfinite(features).all()
     anchors = anchors_of(WORKLOAD, features)
     decoded = WORKLOAD.decode_target(np.full((1, 12), 3.0), anchors)
