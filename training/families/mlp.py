@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from training.torch_members import FittedMembers, kept
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
 _PATIENCE = 12
-_MEMBERS = 4
 _LEAST_BATCHES, _LEAST_BATCH = 12, 64
 
 
@@ -34,6 +33,7 @@ class MlpFamily:
         """Shape, step size, regularisation, the loss of numbers, and the device."""
         trial.suggest_categorical("width", [32, 48, 64])
         trial.suggest_int("depth", 2, 3)
+        trial.suggest_categorical("members", [4])
         trial.suggest_float("learning_rate", 1e-3, 8e-3, log=True)
         trial.suggest_float("weight_decay", 1e-5, 1e-2, log=True)
         trial.suggest_categorical("loss", ["huber"])
@@ -48,9 +48,10 @@ class MlpFamily:
     ) -> FittedMembers:
         """See `training.torch_fit.fit_members`."""
         generator = torch.Generator().manual_seed(seed)
-        seen, width = _told_once(train.x), int(params["width"])
-        network = _Network(seen, train.y.shape[1], width, int(params["depth"]), generator)
-        dropout = float(params.get("dropout", 0.0))
+        seen, width, depth = _told_once(train.x), int(params["width"]), int(params["depth"])
+        # models of before that are fitted again name neither
+        members, dropout = int(params.get("members", 4)), float(params.get("dropout", 0.0))
+        network = _Network(_Shape(members, seen, width, depth, train.y.shape[1]), generator)
         columns = len(seen) + width
         return fit_members(
             network,
@@ -62,7 +63,7 @@ class MlpFamily:
             generator=generator,
             report=report,
             run=run,
-            noise=(lambda rows: kept(rows, _MEMBERS, columns, dropout, generator)) if dropout else None,
+            noise=(lambda rows: kept(rows, members, columns, dropout, generator)) if dropout else None,
         )
 
 
@@ -71,24 +72,31 @@ def _batch_size(wanted: int, rows: int) -> int:
     return min(wanted, max(rows // _LEAST_BATCHES, _LEAST_BATCH), rows)
 
 
+class _Shape(NamedTuple):
+    """Of networks: how many, and the columns of flat inputs that they see; `outputs` of each."""
+
+    members: int
+    seen: NDArray[np.int64]
+    width: int
+    depth: int
+    outputs: int
+
+
 class _Network(nn.Module):  # type: ignore[misc]
-    """`_MEMBERS` networks side by side, each with a linear path from the input to the output.
+    """Networks side by side, each with a linear path from the input to the output.
 
     They differ in how they start, and in what dropout hides while they learn. Their mean varies less with the
     seed than one network does, above all on inputs unlike those of the training.
     """
 
-    def __init__(
-        self, seen: NDArray[np.int64], outputs: int, width: int, depth: int, generator: torch.Generator
-    ) -> None:
+    def __init__(self, shape: _Shape, generator: torch.Generator) -> None:
         super().__init__()
-        inputs = len(seen)
+        members, seen, self.width, depth, outputs = shape
         self.register_buffer("seen", torch.from_numpy(seen))
-        sizes = [inputs] + [width] * depth
-        self.hidden = nn.ModuleList(_Layers(a, b, generator) for a, b in pairwise(sizes))
-        self.width = width
-        self.last = _Layers(width, outputs, generator)
-        self.direct = _Layers(inputs, outputs, generator)
+        sizes = [len(seen)] + [self.width] * depth
+        self.hidden = nn.ModuleList(_Layers(members, a, b, generator) for a, b in pairwise(sizes))
+        self.last = _Layers(members, self.width, outputs, generator)
+        self.direct = _Layers(members, len(seen), outputs, generator)
 
     def forward(self, x: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
         """(n, [steps,] features), and (n, members, seen + width) while it learns -> (members, n, outputs)."""
@@ -118,12 +126,12 @@ def _told_once(x: NDArray[np.float32]) -> NDArray[np.int64]:
 class _Layers(nn.Module):  # type: ignore[misc]
     """One linear layer of every member. Its start depends on `generator`, not on torch's global seed."""
 
-    def __init__(self, inputs: int, outputs: int, generator: torch.Generator) -> None:
+    def __init__(self, members: int, inputs: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__()
         bound = float(1 / np.sqrt(inputs))
-        start = torch.rand((_MEMBERS, inputs, outputs), generator=generator) * 2 - 1
+        start = torch.rand((members, inputs, outputs), generator=generator) * 2 - 1
         self.weight = nn.Parameter(start * bound)
-        self.bias = nn.Parameter(torch.zeros(_MEMBERS, 1, outputs))
+        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, inputs) or (members, n, inputs) -> (members, n, outputs)."""
