@@ -14,7 +14,7 @@ FloatArray = NDArray[np.float64]
 
 # What a radian of phase is, divided by normal numbers: so far in place, for so many waves each. The long ones
 # tell areas and airways apart, the short ones where they turn.
-_SCALES_M = np.repeat([120_000.0, 40_000.0], (48, 48))
+_SCALES_M = np.repeat([120_000.0, 50_000.0], (48, 48))
 WAVES = len(_SCALES_M)
 # The same of heading: half a radian.
 _HEADING = 2.0

@@ -35,9 +35,9 @@ _REST_MPS = 3.0
 # Speed and track that are so far from what the positions say, over the speed, are stale or made up: even in a
 # turn their mean over the same 20 s is close.
 _AGREEING = 0.3
-# What is learnt is linear up to a tenth of the way and grows with its logarithm beyond, so that the few who
+# What is learnt is linear up to so much of the way and grows with its logarithm beyond, so that the few who
 # turn back do not outweigh those who go on. A model that says more than `_MOST` is held there.
-_LINEAR_SHARE = 0.1
+_LINEAR_SHARE = 0.3
 _MOST = 10.0
 
 _OF_STEPS = (

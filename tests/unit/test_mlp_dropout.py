@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 
 from training.families.base import Split, load_family
-from training.families.mlp import _told_once
+from training.families.mlp import _kept, _told_once
 
 FAMILY = load_family("mlp")
 PARAMS: dict[str, Any] = {
@@ -19,6 +20,7 @@ PARAMS: dict[str, Any] = {
     "learning_rate": 1e-2,
     "weight_decay": 1e-4,
     "loss": "distance",
+    "input_dropout": 0.1,
     "dropout": 0.2,
     "batch_size": 64,
     "epochs": 4,
@@ -59,7 +61,27 @@ def test_dropout_hides_while_it_learns_and_never_after() -> None:
     model, losses = fitted()
     np.testing.assert_array_equal(model.predict(VALID.x), model.predict(VALID.x))
     assert fitted()[1] == losses
-    assert fitted(dropout=0.0)[1] != losses
+    for changes in ({"dropout": 0.0}, {"input_dropout": 0.0}, {"dropout": 0.0, "input_dropout": 0.0}):
+        assert fitted(**changes)[1] != losses
+
+
+def test_dropout_keeps_the_mean_of_each_kind_of_column() -> None:
+    seen = _kept(4000, 2, [(3, 0.0), (5, 0.25)], torch.Generator().manual_seed(0))
+    assert seen.shape == (4000, 2, 8)
+    assert seen[..., :3].unique().tolist() == [1]
+    assert sorted(seen[..., 3:].unique().tolist()) == pytest.approx([0, 4 / 3])
+    assert seen.mean().item() == pytest.approx(1, abs=0.01)
+
+
+def test_the_linear_path_can_be_left_out() -> None:
+    names = [set(fitted(linear_path=kind, epochs=1)[0]._answer.state_dict()) for kind in (True, False)]
+    assert {name for name in names[0] ^ names[1] if "direct" in name}
+    assert len(names[0]) > len(names[1])
+
+
+def test_there_are_as_many_members_as_are_asked_for() -> None:
+    weights = fitted(members=3, epochs=1)[0]._answer.network.last.weight
+    assert len(weights) == 3
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -81,4 +103,4 @@ def test_a_distance_of_which_one_side_is_unknown_teaches_nothing() -> None:
 
 
 def test_it_learns_the_distance() -> None:
-    assert fitted(epochs=12, dropout=0.0)[1][-1] < 0.15
+    assert fitted(epochs=12, dropout=0.0, input_dropout=0.0)[1][-1] < 0.15

@@ -38,7 +38,9 @@ class MlpFamily:
         trial.suggest_float("weight_decay", 1e-5, 1e-2, log=True)
         trial.suggest_categorical("loss", ["huber"])
         trial.suggest_float("huber_delta", 0.02, 0.5, log=True)
+        trial.suggest_categorical("input_dropout", [0.0])
         trial.suggest_categorical("dropout", [0.0])
+        trial.suggest_categorical("linear_path", [True])
         trial.suggest_categorical("batch_size", [1024, 2048])
         trial.suggest_categorical("epochs", [30])
         trial.suggest_categorical("device", ["auto"])
@@ -50,11 +52,12 @@ class MlpFamily:
         generator = torch.Generator().manual_seed(seed)
         seen, width, depth = _told_once(train.x), int(params["width"]), int(params["depth"])
         # models of before that are fitted again name neither
-        members, dropout = int(params.get("members", 4)), float(params.get("dropout", 0.0))
-        network = _Network(_Shape(members, seen, width, depth, train.y.shape[1]), generator)
-        columns = len(seen) + width
+        members, linear_path = int(params.get("members", 4)), bool(params.get("linear_path", True))
+        shape = _Shape(members, seen, width, depth, train.y.shape[1], linear_path)
+        dropouts = [float(params.get(name, 0.0)) for name in ("input_dropout", "dropout")]
+        columns = [(len(seen), dropouts[0]), (width, dropouts[1])]
         return fit_members(
-            network,
+            _Network(shape, generator),
             train,
             valid,
             params,
@@ -63,7 +66,7 @@ class MlpFamily:
             generator=generator,
             report=report,
             run=run,
-            noise=(lambda rows: kept(rows, members, columns, dropout, generator)) if dropout else None,
+            noise=(lambda rows: _kept(rows, members, columns, generator)) if any(dropouts) else None,
         )
 
 
@@ -80,10 +83,11 @@ class _Shape(NamedTuple):
     width: int
     depth: int
     outputs: int
+    linear_path: bool
 
 
 class _Network(nn.Module):  # type: ignore[misc]
-    """Networks side by side, each with a linear path from the input to the output.
+    """Networks side by side, each with a linear path from the input to the output if so shaped.
 
     They differ in how they start, and in what dropout hides while they learn. Their mean varies less with the
     seed than one network does, above all on inputs unlike those of the training.
@@ -91,12 +95,12 @@ class _Network(nn.Module):  # type: ignore[misc]
 
     def __init__(self, shape: _Shape, generator: torch.Generator) -> None:
         super().__init__()
-        members, seen, self.width, depth, outputs = shape
+        members, seen, self.width, depth, outputs, linear_path = shape
         self.register_buffer("seen", torch.from_numpy(seen))
         sizes = [len(seen)] + [self.width] * depth
         self.hidden = nn.ModuleList(_Layers(members, a, b, generator) for a, b in pairwise(sizes))
         self.last = _Layers(members, self.width, outputs, generator)
-        self.direct = _Layers(members, len(seen), outputs, generator)
+        self.direct = _Layers(members, len(seen), outputs, generator) if linear_path else None
 
     def forward(self, x: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
         """(n, [steps,] features), and (n, members, seen + width) while it learns -> (members, n, outputs)."""
@@ -109,8 +113,15 @@ class _Network(nn.Module):  # type: ignore[misc]
             state = nn.functional.silu(layers(state))
             if kept is not None and number == 0:
                 state = state * of_states
-        result: torch.Tensor = self.last(state) + self.direct(clipped)
-        return result
+        result: torch.Tensor = self.last(state)
+        return result if self.direct is None else result + self.direct(clipped)
+
+
+def _kept(
+    rows: int, members: int, columns: list[tuple[int, float]], generator: torch.Generator
+) -> torch.Tensor:
+    """(rows, members, all columns) for counts of columns, each with the share that is dropped."""
+    return torch.cat([kept(rows, members, width, share, generator) for width, share in columns], dim=2)
 
 
 def _told_once(x: NDArray[np.float32]) -> NDArray[np.int64]:
