@@ -14,7 +14,7 @@ from training.held import check_held, space_of
 def suggested(held: dict[str, Any]) -> dict[str, Any]:
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask()
     space_of(load_family("mlp"), held)(trial)
-    return trial.params
+    return dict(trial.params)
 
 
 def test_what_is_held_is_what_a_fit_gets_and_the_rest_is_searched() -> None:
