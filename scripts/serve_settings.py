@@ -120,6 +120,8 @@ def child_environment(
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),
         "RAY_COLOR_PREFIX": "0",
+        # Ray gives its workers nearly the lowest priority, so that a training beside them would get as much
+        "RAY_worker_niceness": "0",
     }
     if profile is Profile.FAST:
         environment |= {
