@@ -1,8 +1,12 @@
 """Many concurrent requests, few downstream calls: rows that wait for the same key go as one batch.
 
-No timer is involved. An idle key sends at once (with whatever came in the same turn of the event loop);
-while `max_in_flight` calls of a key are under way its rows queue, and go together when one returns. So
-batches grow with the load and nothing waits when there is none.
+An idle key sends at once (with whatever came in the same turn of the event loop); while `max_in_flight` calls
+of a key are under way its rows queue, and go together when one returns. So batches grow with the load and
+nothing waits when there is none.
+
+Many keys would share the load so finely that each row went alone. So while `busy_calls` calls of all keys
+together are under way, keys gather rows and take turns: one that returns is followed by the key that has
+gathered longest. None gathers for longer than `gather_s`, so that one that answers slowly holds up no other.
 
 When more comes than is answered, rows grow old in the queue. Each time a call was answered those whose
 patience is over are refused at once: they would hardly be answered in time, and be computed in vain. Of a key
@@ -54,6 +58,8 @@ class Coalescer(Generic[K, R, T]):
         max_batch: most rows in a call.
         max_waiting: most rows that wait for a key, those under way not counted.
         retry_after_s: what `Overloaded` tells a caller to wait.
+        busy_calls: calls of all keys under way from which on keys gather.
+        gather_s: how long they do at most.
         clock: monotonic seconds.
     """
 
@@ -65,6 +71,8 @@ class Coalescer(Generic[K, R, T]):
         max_batch: int = 256,
         max_waiting: int = 4096,
         retry_after_s: float = 1.0,
+        busy_calls: int = 4,
+        gather_s: float = 0.05,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._call = call
@@ -72,7 +80,11 @@ class Coalescer(Generic[K, R, T]):
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._retry_after_s = retry_after_s
+        self._busy_calls = busy_calls
+        self._gather_s = gather_s
         self._clock = clock
+        self._under_way = 0
+        self._gathering: dict[K, tuple[_Lane[R, T], asyncio.TimerHandle]] = {}
         self._lanes: dict[K, _Lane[R, T]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -97,7 +109,10 @@ class Coalescer(Generic[K, R, T]):
         if not lane.send_is_due and lane.in_flight < self._max_in_flight:
             # not now: rows that other tasks submit in this turn of the loop shall go along
             lane.send_is_due = True
-            loop.call_soon(self._send, key, lane)
+            if self._under_way < self._busy_calls:
+                loop.call_soon(self._send, key, lane)
+            else:
+                self._gather(key, lane)
         try:
             return await future
         finally:
@@ -108,10 +123,21 @@ class Coalescer(Generic[K, R, T]):
         lane = self._lanes.get(key)
         return len(lane.waiting) if lane else 0
 
+    def _gather(self, key: K, lane: _Lane[R, T]) -> None:
+        lane.send_is_due = True
+        timer = asyncio.get_running_loop().call_later(self._gather_s, self._end_gathering, key)
+        self._gathering[key] = (lane, timer)
+
+    def _end_gathering(self, key: K) -> None:
+        lane, timer = self._gathering.pop(key)
+        timer.cancel()
+        self._send(key, lane)
+
     def _send(self, key: K, lane: _Lane[R, T]) -> None:
         lane.send_is_due = False
         while lane.in_flight < self._max_in_flight and (batch := self._take(lane)):
             lane.in_flight += 1
+            self._under_way += 1
             task = asyncio.create_task(self._run(key, lane, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -152,4 +178,10 @@ class Coalescer(Generic[K, R, T]):
             for future in batch:
                 future.cancel()  # without effect on those that have their answer
             lane.in_flight -= 1
-            self._send(key, lane)
+            self._under_way -= 1
+            if lane.waiting and not lane.send_is_due:
+                self._gather(key, lane)
+            elif not lane.send_is_due:
+                self._send(key, lane)
+            while self._gathering and self._under_way < self._busy_calls:
+                self._end_gathering(next(iter(self._gathering)))

@@ -19,6 +19,7 @@ from training.settings import REPOSITORY
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
 
 _HAPROXY = REPOSITORY / "scripts" / "haproxy-of-ours"
+
 # of the scaler and the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
 AUTOSCALING: Mapping[str, float] = {
     "min_replicas": 1,

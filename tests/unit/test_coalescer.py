@@ -50,6 +50,58 @@ async def test_an_idle_key_sends_at_once_and_the_rest_goes_together() -> None:
     assert await asyncio.gather(*first, *rest) == [2, 4, 6, 8]
 
 
+async def test_keys_gather_while_others_are_busy_until_one_of_them_is_answered() -> None:
+    down = Downstream()
+    coalescer = Coalescer(down, busy_calls=2, gather_s=60)
+    tasks = [*submit(coalescer, 1, key="a"), *submit(coalescer, 2, key="b")]
+    await settle()
+    for row, key in ((3, "c"), (4, "d"), (5, "c")):
+        tasks += submit(coalescer, row, key=key)
+        await settle()
+    assert down.calls == [("a", [1]), ("b", [2])]
+    down.gates[1].set_result(None)
+    await settle()
+    assert down.calls[2:] == [("c", [3, 5])]
+    down.gates[0].set_result(None)
+    await settle()
+    assert down.calls[3:] == [("d", [4])]
+    for gate in down.gates[2:]:
+        gate.set_result(None)
+    assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
+
+
+async def test_keys_that_gather_take_turns() -> None:
+    down = Downstream()
+    coalescer = Coalescer(down, max_in_flight=1, busy_calls=1, gather_s=60)
+    tasks = submit(coalescer, 1, key="a")
+    await settle()
+    tasks += submit(coalescer, 2, key="b")
+    await settle()
+    tasks += submit(coalescer, 3, key="a")
+    for number in range(3):
+        await settle()
+        assert len(down.calls) == number + 1
+        down.gates[number].set_result(None)
+    await asyncio.gather(*tasks)
+    assert down.calls == [("a", [1]), ("b", [2]), ("a", [3])]
+    assert coalescer._lanes == {}
+
+
+async def test_keys_that_do_not_answer_hold_up_no_other_for_long() -> None:
+    down = Downstream()
+    coalescer = Coalescer(down, busy_calls=2, gather_s=0.001)
+    stuck = [*submit(coalescer, 1, key="a"), *submit(coalescer, 2, key="b")]
+    await settle()
+    last = submit(coalescer, 3, 4, key="c")
+    async with asyncio.timeout(10):
+        while len(down.calls) < 3:
+            await asyncio.sleep(0.001)
+    assert down.calls[2] == ("c", [3, 4])
+    for gate in down.gates:
+        gate.set_result(None)
+    assert await asyncio.gather(*stuck, *last) == [2, 4, 6, 8]
+
+
 async def test_what_comes_in_one_turn_of_the_loop_is_one_call() -> None:
     down = Downstream()
     coalescer = Coalescer(down, max_in_flight=4)
