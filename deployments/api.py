@@ -16,6 +16,7 @@ from deployments.info import Info, info_of
 from deployments.instance_model import instance_json_schema
 from deployments.invalid import path_text
 from deployments.predictions import Predictions
+from deployments.retrain_routes import add_retraining
 from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable
 from deployments.service import Service
 from deployments.store.watch_store import WatchStore
@@ -63,6 +64,7 @@ def build_api(service: Service, watched: WatchStore | None = None) -> FastAPI:
     _add_traffic(app, service)
     if watched is not None:
         add_watched(app, watched, contract.workload)
+    add_retraining(app, service.store, contract.workload)
     write_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:

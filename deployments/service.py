@@ -73,7 +73,7 @@ class Service:
         self.instances = InstanceParser(contract)
         self.feedback = FeedbackParser(contract)
         self._downstream = downstream
-        self._store = store
+        self.store = self._store = store
         self._cache = cache
         self._now = now
         self._journal = JournalWriter(store)

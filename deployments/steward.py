@@ -1,4 +1,4 @@
-"""The Steward: one for many workloads. Watches the registry and brings new champions into service.
+"""The Steward: one for many workloads. Brings new champions into service, and keeps retrainings going.
 
 It finds the applications by their names, so that they may start after it, stop and come back. Each workload
 has a watch of its own: one that is broken holds up no other.
@@ -10,6 +10,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ray import serve
@@ -18,10 +19,15 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.logs import configure_log_file
+from deployments.retraining.keeper import JobsAway, RetrainingKeeper
+from deployments.retraining.ray_jobs import RayJobs
 from deployments.routing import ArmVersion
 from deployments.store import Store
 from deployments.ward import ApplicationAway, Served, Ward
+from features.config import load_sections
+from features.contract import Contract
 from training.errors import BundleError
+from training.retraining_config import RetrainingConfig
 from training.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +41,10 @@ LOAD_TIMEOUT_S = 120.0
 
 
 class Steward:
-    """Keeps the routing tables of `workloads` in step with the registry's `champion` aliases."""
+    """Keeps the routing tables of `workloads` in step with the registry's `champion` aliases.
+
+    Beside it, it runs their retrainings.
+    """
 
     def __init__(self, settings: Settings, workloads: Sequence[str]) -> None:
         configure_log_file(settings.logs, "steward")
@@ -49,6 +58,8 @@ class Steward:
             )
             for name in workloads
         ]
+        jobs = RayJobs(settings)
+        self._watches += [asyncio.create_task(_keep(name, settings, store, jobs)) for name in workloads]
 
     def check_health(self) -> None:
         """Serve restarts the Steward when one of its watches has ended."""
@@ -77,6 +88,26 @@ async def _watch(ward: Ward) -> None:
         except Exception:
             # the registry or the store is away: serving goes on with the table that it has
             log.exception("registry not read", extra={"workload": ward.workload})
+        await asyncio.sleep(WATCH_PERIOD_S)
+
+
+async def _keep(workload: str, settings: Settings, store: Store, jobs: RayJobs) -> None:
+    keeper: RetrainingKeeper | None = None
+    told = ""
+    while True:
+        try:
+            if keeper is None:
+                sections = await asyncio.to_thread(load_sections, settings.workloads, workload)
+                contract = Contract.model_validate(sections["contract"])
+                config = RetrainingConfig.model_validate(sections.get("retraining") or {})
+                keeper = RetrainingKeeper(contract, config, store, jobs, lambda: datetime.now(UTC))
+            await asyncio.to_thread(keeper.look_after)
+        except JobsAway as away:
+            if told != (told := str(away)):
+                log.warning("retraining put off: %s", away, extra={"workload": workload})
+        except Exception:
+            # a workload that cannot be retrained is served all the same
+            log.exception("retraining not looked after", extra={"workload": workload})
         await asyncio.sleep(WATCH_PERIOD_S)
 
 

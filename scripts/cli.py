@@ -13,6 +13,7 @@ COMMANDS = {
     "up": "scripts.up:up",
     "down": "scripts.down:down",
     "train": "scripts.train:train",
+    "retrain": "scripts.retrain:retrain",
     "models": "scripts.models:models",
     "score": "scripts.score:score",
     "replay": "scripts.replay:replay",

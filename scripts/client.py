@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from deployments.retraining.values import Retraining
 from features.targets import AnyTarget
 from training.settings import Settings
 from training.tasks.base import Row
@@ -160,6 +161,15 @@ class WorkloadClient:
             answer = await self._call("POST", "/feedback", orjson.dumps({"items": part}))
             counts += FeedbackCounts(answer["accepted"], answer["duplicate"], answer["unmatched"])
         return counts
+
+    async def retrain(self, note: str = "") -> Retraining:
+        """Ask for a retraining; the one that it became, or was merged into."""
+        answer = await self._call("POST", "/retrain", orjson.dumps({"note": note}))
+        return Retraining.model_validate(answer)
+
+    async def retraining(self, retraining_id: str) -> Retraining:
+        """What has become of it."""
+        return Retraining.model_validate(await self._call("GET", f"/retrainings/{retraining_id}"))
 
     async def _call(
         self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None

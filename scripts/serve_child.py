@@ -15,6 +15,7 @@ import sys
 import ray
 
 from deployments import serve_without_pandas
+from scripts.agent_port import let_ray_choose_agent_port
 
 _PR_SET_PDEATHSIG = 1
 _PRELOADED_BY_WORKERS = "RAY_preload_python_modules"
@@ -29,6 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     _end_with_parent()
     os.environ[_PRELOADED_BY_WORKERS] = serve_without_pandas.__name__
+    let_ray_choose_agent_port()
     ray.init(
         address="local",
         namespace="serve",

@@ -28,7 +28,8 @@ from scripts.metric_cells import columns_of
 from scripts.own_workloads import WorkloadsOption, require_modules, settings_with
 
 if TYPE_CHECKING:
-    from training.pipeline import TrainedArm, TrainingOptions
+    from training.arm_training import TrainedArm
+    from training.pipeline import TrainingOptions
     from training.settings import Settings
     from training.sources.base import Progress as Report
 

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import fcntl
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from features.config import load_sections
 from features.contract import Contract
-from training.assembly import Origin, assemble
-from training.bundle import Card, read_bundle, write_bundle
+from training.arm_training import ArmTrainer, TrainedArm
 from training.config import TrainingConfig
-from training.families.base import load_family
-from training.inference import load_model
 from training.parallel import ray_map
-from training.preparation import Prepared, prepare
+from training.preparation import prepare
 from training.progress import Stages
-from training.registry import ModelVersion, Registry
-from training.search import search
-from training.settings import REPOSITORY, Settings
+from training.registry import Registry
+from training.settings import Settings
 from training.sources.base import with_file
-from training.tracking import SearchRuns, git_commit
-from training.trials import SearchPlan, TrialRecord
 
 
 class TrainingBusy(RuntimeError):
@@ -53,14 +45,6 @@ class TrainingOptions:
     data: Path | None = None
 
 
-@dataclass(frozen=True)
-class TrainedArm:
-    """A new champion and the card of its bundle."""
-
-    version: ModelVersion
-    card: Card
-
-
 def train_workload(
     settings: Settings, workload: str, options: TrainingOptions, stages: Stages
 ) -> list[TrainedArm]:
@@ -79,66 +63,25 @@ def train_workload(
         config = config.model_copy(update={"source": with_file(config.source, options.data)})
     families = _families(config, options)
     seed = config.seed if options.seed is None else options.seed
-    with _only_one(settings.var / "tune" / f"{workload}.lock", workload):
+    with only_one(settings, workload):
         prepared = prepare(contract, config, settings.data, seed, ray_map, stages)
         registry = Registry(settings)
-        trainer = _Trainer(settings, config, options, registry, prepared, stages, seed)
-        return [trainer.train(family) for family in families]
-
-
-@dataclass(frozen=True)
-class _Trainer:
-    """One training of one workload."""
-
-    settings: Settings
-    config: TrainingConfig
-    options: TrainingOptions
-    registry: Registry
-    prepared: Prepared
-    stages: Stages
-    seed: int
-
-    def train(self, family: str) -> TrainedArm:
-        """Search, bundle, register, promote."""
-        arm = load_family(family).name
-        workload = self.prepared.contract.workload
-        commit = git_commit(REPOSITORY)
-        plan = SearchPlan(
-            family, self._trials(family), self.seed, self.prepared.split_hash, self.config.workers
+        trainer = ArmTrainer(
+            registry=registry,
+            config=config,
+            prepared=prepared,
+            searches=settings.var / "tune" / workload,
+            stages=stages,
+            seed=seed,
+            trials=options.trials,
+            resume=options.resume,
+            tags={"reason": options.reason},
         )
-        tags = {
-            "workload": workload,
-            "family": arm,
-            "reason": self.options.reason,
-            "data_hash": self.prepared.data_hash,
-            "git_commit": commit,
-        }
-        experiment = self.registry.experiment(workload)
-        runs = SearchRuns(self.registry.client, experiment, plan, tags, self.options.resume)
-        progress = self.stages(f"Search {arm}")
-        progress(0, plan.trials)
-
-        def listen(record: TrialRecord, ended: int) -> None:
-            runs.log_trial(record)
-            progress(ended, plan.trials)
-
-        state = self.settings.var / "tune" / workload / arm
-        best = search(plan, self.prepared.train, self.prepared.valid, state, listen, self.options.resume)
-        run_id = runs.run_of(best.trial_id)
-        assert run_id is not None, "a trial that ended has been logged"
-        origin = Origin(arm, datetime.now(UTC), commit, self.seed)
-        parts = assemble(self.prepared, best, origin, self.config.coverage)
-        with tempfile.TemporaryDirectory(prefix="raysonde-") as folder:
-            directory = Path(folder) / "bundle"
-            content_hash = write_bundle(parts, directory)
-            load_model(read_bundle(directory, content_hash, workload))
-            runs.finish(run_id, parts.card.metrics)
-            version = self.registry.register(directory, run_id)
-        self.registry.set_champion(version)
-        return TrainedArm(version, parts.card)
-
-    def _trials(self, family: str) -> int:
-        return self.config.trials_of(family) if self.options.trials is None else self.options.trials
+        arms = []
+        for family in families:
+            arms.append(trainer.train(family))
+            registry.set_champion(arms[-1].version)
+        return arms
 
 
 def _families(config: TrainingConfig, options: TrainingOptions) -> tuple[str, ...]:
@@ -151,7 +94,13 @@ def _families(config: TrainingConfig, options: TrainingOptions) -> tuple[str, ..
 
 
 @contextmanager
-def _only_one(lock: Path, workload: str) -> Iterator[None]:
+def only_one(settings: Settings, workload: str) -> Iterator[None]:
+    """As long as no other process trains the workload.
+
+    Raises:
+        TrainingBusy: one does.
+    """
+    lock = settings.var / "tune" / f"{workload}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         try:

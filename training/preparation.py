@@ -64,22 +64,40 @@ class Prepared:
 def prepare(
     contract: Contract, config: TrainingConfig, data: Path, seed: int, mapper: Mapper, stages: Stages
 ) -> Prepared:
-    """Make or read the records, cut the windows, split them, fit the scalers on the train split.
+    """`source_splits` with their scalers.
 
     Raises:
         ValueError: too few entities for four parts, or a split by time of what has no times.
     """
-    workload = load_workload(contract)
-    task = task_of(contract, workload)
+    return scaled(contract, config, source_splits(contract, config, data, seed, mapper, stages), mapper)
+
+
+def source_splits(
+    contract: Contract, config: TrainingConfig, data: Path, seed: int, mapper: Mapper, stages: Stages
+) -> Splits:
+    """Make or read the records, cut the windows, split them.
+
+    Raises:
+        ValueError: as for `prepare`.
+    """
     progress = stages("Source data")
     records = cached_records(contract, config.source, data, mapper, progress)
     entities = with_entity(contract, records)[contract.entity].nunique()
     progress(entities, entities)
-    dataset = build_dataset(contract, workload, records, mapper, stages("Windows and features"))
+    dataset = build_dataset(
+        contract, load_workload(contract), records, mapper, stages("Windows and features")
+    )
     splits = _split(contract, config, dataset, seed)
     for name, part in vars(splits).items():
         if not len(part.target):
             raise ValueError(f"shares.{name}: got no row of {entities} entities, expected at least 1")
+    return splits
+
+
+def scaled(contract: Contract, config: TrainingConfig, splits: Splits, mapper: Mapper) -> Prepared:
+    """Fit the scalers on the train split."""
+    workload = load_workload(contract)
+    task = task_of(contract, workload)
     scaler = _fit_scaler(workload, splits.train, mapper)
     target_scaler = task.fit_target_scaler(encoded_target(task, workload, splits.train))
     train, valid = (

@@ -27,6 +27,7 @@ from training.settings import Settings
 log = logging.getLogger(__name__)
 
 CHAMPION = "champion"
+CHALLENGER = "challenger"
 HASH_TAG = "bundle"
 ARTIFACT_FOLDER = "bundle"
 _PAGE = 1000
@@ -70,8 +71,8 @@ class Registry:
         location = self._artifacts / workload
         return str(self.client.create_experiment(workload, artifact_location=location.as_uri()))
 
-    def register(self, bundle_dir: Path, run_id: str) -> ModelVersion:
-        """Store the bundle with its run and make it the newest version of its family's model.
+    def register(self, bundle_dir: Path, run_id: str, tags: Mapping[str, str] | None = None) -> ModelVersion:
+        """Store the bundle with its run and make it the newest version of its family's model, so tagged.
 
         Raises:
             BundleError: it is no sound bundle.
@@ -85,14 +86,22 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{ARTIFACT_FOLDER}"
-        tags = {HASH_TAG: bundle.content_hash, "data_hash": bundle.card.data_hash}
-        version = self.client.create_model_version(name, source=source, run_id=run_id, tags=tags)
+        all_tags = {**(tags or {}), HASH_TAG: bundle.content_hash, "data_hash": bundle.card.data_hash}
+        version = self.client.create_model_version(name, source=source, run_id=run_id, tags=all_tags)
         return self._describe(version, ())
 
     def set_champion(self, version: ModelVersion) -> None:
         """Give the alias `champion` to this version: serving moves its arm to it."""
-        name = f"{version.workload}.{version.arm}"
-        self.client.set_registered_model_alias(name, CHAMPION, version.version)
+        self._set_alias(version, CHAMPION)
+
+    def set_challenger(self, version: ModelVersion) -> None:
+        """Give the alias `challenger` to this version, which may take the champion's place."""
+        self._set_alias(version, CHALLENGER)
+
+    def log_numbers(self, version: ModelVersion, numbers: Mapping[str, float]) -> None:
+        """Add metrics to the run that made this version."""
+        for name, value in numbers.items():
+            self.client.log_metric(version.run_id, name, value)
 
     def champions(self, workload: str) -> dict[str, ModelVersion]:
         """The version with the alias `champion` of each arm that has one.
@@ -123,6 +132,10 @@ class Registry:
     def is_empty(self, workload: str) -> bool:
         """Whether no arm of the workload has a champion."""
         return not any(CHAMPION in model.aliases for model in self._models(workload))
+
+    def _set_alias(self, version: ModelVersion, alias: str) -> None:
+        name = f"{version.workload}.{version.arm}"
+        self.client.set_registered_model_alias(name, alias, version.version)
 
     def _models(self, workload: str) -> list[mlflow_registry.RegisteredModel]:
         found = self.client.search_registered_models(f"name LIKE '{workload}.%'", max_results=_PAGE)

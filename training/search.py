@@ -55,7 +55,13 @@ class SearchError(RuntimeError):
 
 
 def search(
-    plan: SearchPlan, train: Split, valid: Split, directory: Path, listener: Listener, resume: bool = True
+    plan: SearchPlan,
+    train: Split,
+    valid: Split,
+    directory: Path,
+    listener: Listener,
+    resume: bool = True,
+    at_once: int | None = None,
 ) -> Best:
     """Run all trials of `plan`, or those that an earlier call with an equal plan did not finish.
 
@@ -65,6 +71,7 @@ def search(
         directory: of the state, for this search alone.
         listener: told of each trial when it ends.
         resume: False throws an unfinished search away.
+        at_once: trials that run beside each other at most; None: as many as there are cores for.
 
     Raises:
         SearchError: every trial failed.
@@ -89,7 +96,7 @@ def search(
         else:
             shutil.rmtree(experiment, ignore_errors=True)
             tuner = tune.Tuner(
-                trainable, tune_config=_tune_config(plan, crew), run_config=_run_config(directory)
+                trainable, tune_config=_tune_config(plan, crew, at_once), run_config=_run_config(directory)
             )
         best = _best_of(plan, tuner.fit())
     # what is finished is not continued: the same call later searches anew
@@ -97,7 +104,7 @@ def search(
     return best
 
 
-def _tune_config(plan: SearchPlan, crew: Crew | None) -> tune.TuneConfig:
+def _tune_config(plan: SearchPlan, crew: Crew | None, at_once: int | None) -> tune.TuneConfig:
     family = load_family(plan.family)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=plan.seed)
@@ -110,10 +117,14 @@ def _tune_config(plan: SearchPlan, crew: Crew | None) -> tune.TuneConfig:
         num_samples=plan.trials,
         search_alg=OptunaSearch(family.search_space, metric=LOSS, mode="min", sampler=sampler),
         scheduler=asha if family.iterative else FIFOScheduler(),
-        max_concurrent_trials=crew.at_once if crew else None,
+        max_concurrent_trials=_fewest(at_once, crew.at_once if crew else None),
         # a process that waits for its crew cannot be given another trial
         reuse_actors=crew is None,
     )
+
+
+def _fewest(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _run_config(directory: Path) -> tune.RunConfig:

@@ -18,9 +18,10 @@ import ray
 from toy.parts import WORKLOADS
 
 from tests.support.page import blocks_of, write_files
+from training.arm_training import TrainedArm
 from training.bundle import read_bundle
 from training.inference import load_model
-from training.pipeline import TrainedArm, TrainingBusy, TrainingOptions, train_workload
+from training.pipeline import TrainingBusy, TrainingOptions, train_workload
 from training.progress import no_stages
 from training.registry import Registry
 from training.search import SearchError

@@ -1,0 +1,74 @@
+"""HTTP of retrainings: ask for one, and see what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deployments import documents as docs
+from deployments.bodies import MAX_INSTANCE_BYTES, read_body
+from deployments.errors import MalformedJson, NotFound
+from deployments.invalid import path_text
+from deployments.retraining.values import Request as RetrainingRequest
+from deployments.retraining.values import Retraining
+from deployments.store import Store
+from features.errors import FieldError
+
+_EXAMPLE = {"note": "the new sensor has been in use since Monday"}
+
+
+class RetrainingWish(BaseModel):
+    """The body of `POST /retrain`; it may be empty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    note: str = Field(default="", max_length=500, description="why; it is kept with the model")
+
+
+def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
+    """The routes of one workload."""
+    rows = store.retrainings
+
+    @app.post(
+        "/retrain",
+        status_code=202,
+        summary="Train again on what was true; one that is under way takes the request up",
+        openapi_extra=docs.json_body(RetrainingWish.model_json_schema(), _EXAMPLE),
+        responses=docs.problem_answers(400, 401, 422, 503),
+    )
+    async def retrain(request: Request, response: Response) -> Retraining:
+        wish = _wish(await read_body(request, MAX_INSTANCE_BYTES))
+        asked = RetrainingRequest(reason="by hand", at=datetime.now(UTC), by="api", note=wish.note)
+        retraining = await asyncio.to_thread(rows.ask, workload, asked)
+        response.headers["Location"] = f"/{workload}/retrainings/{retraining.id}"
+        return retraining
+
+    @app.get(
+        "/retrainings", summary="The last retrainings, newest first", responses=docs.problem_answers(503)
+    )
+    async def retrainings() -> list[Retraining]:
+        return await asyncio.to_thread(rows.latest, workload)
+
+    @app.get(
+        "/retrainings/{retraining_id}",
+        summary="What became of a retraining",
+        responses=docs.problem_answers(404, 503),
+    )
+    async def retraining(retraining_id: str) -> Retraining:
+        found = await asyncio.to_thread(rows.get, retraining_id)
+        if found.workload != workload:
+            raise NotFound(f"no retraining {retraining_id!r} of {workload}")
+        return found
+
+
+def _wish(body: bytes) -> RetrainingWish:
+    try:
+        return RetrainingWish.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+    if found["type"] == "json_invalid":
+        raise MalformedJson(f"The body is not JSON: {found['ctx']['error']}")
+    raise FieldError(path_text(found["loc"]) or "body", found["input"], found["msg"])

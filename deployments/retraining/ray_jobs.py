@@ -1,0 +1,91 @@
+"""`Jobs` as Ray Jobs of the cluster that this process belongs to.
+
+The processor time that a job claims leaves serving its share: the driver next to nothing, and its trials, one
+at a time, a core each. All of its processes have the lowest priority, so that whoever answers requests goes
+first.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import ray
+
+from deployments.retraining.keeper import JobsAway
+from deployments.retraining.states import JobState
+from training.settings import REPOSITORY, Settings
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+_DRIVER_CPUS = 0.01
+_ALIVE = {"PENDING", "RUNNING"}
+_TOLD_LENGTH = 300
+
+
+class RayJobs:
+    """See `Jobs`.
+
+    Args:
+        settings: of the Steward, which its jobs share.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: JobSubmissionClient | None = None
+
+    def submit(self, job: str, retraining_id: str) -> None:
+        """See `Jobs.submit`."""
+        if self.state(job)[0] != "unknown":
+            return
+        # without an address Ray would join whichever cluster of the machine was started last
+        cluster = ray.get_runtime_context().gcs_address
+        arguments = f"{retraining_id} {job} {cluster}"
+        try:
+            self._open().submit_job(
+                entrypoint=f"exec {sys.executable} -m scripts.retrain_job {arguments}",
+                submission_id=job,
+                entrypoint_num_cpus=_DRIVER_CPUS,
+                runtime_env={
+                    "env_vars": self._environment(),
+                    "worker_process_setup_hook": "training.calm.be_calm",
+                },
+            )
+        except (RuntimeError, OSError) as error:
+            raise JobsAway(f"{job}: {error}") from error
+
+    def state(self, job: str) -> tuple[JobState, str]:
+        """See `Jobs.state`."""
+        try:
+            found = next((one for one in self._open().list_jobs() if one.submission_id == job), None)
+        except (RuntimeError, OSError) as error:
+            self._client = None
+            raise JobsAway(f"{job}: {error}") from error
+        if found is None:
+            return "unknown", ""
+        told = f"{found.status.value}: {found.message or ''}".strip().replace("\n", " ")[:_TOLD_LENGTH]
+        if found.status.value in _ALIVE:
+            return "alive", told
+        return ("succeeded" if found.status.value == "SUCCEEDED" else "died"), told
+
+    def _open(self) -> JobSubmissionClient:
+        if self._client is None:
+            from ray.job_submission import JobSubmissionClient  # one second, and not before it is needed
+
+            self._client = JobSubmissionClient(ray.get_runtime_context().gcs_address)
+        return self._client
+
+    def _environment(self) -> dict[str, str]:
+        """What replicas were given by their cluster or application, a job is given by its name."""
+        settings = self._settings
+        path = [str(REPOSITORY), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        return {
+            "RAYSONDE_VAR": str(settings.var),
+            "RAYSONDE_WORKLOADS": str(settings.workloads),
+            "RAYSONDE_REGISTRY_URI": settings.registry_uri,
+            "RAYSONDE_STORE_URL": settings.store_url,
+            "PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, path))),
+            "OMP_NUM_THREADS": "1",
+        }

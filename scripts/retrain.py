@@ -1,0 +1,96 @@
+"""`raysonde retrain WORKLOAD`: have the running system train again, and see what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from deployments.retraining.values import Retraining
+from features.config import load_contract
+from features.contract import Contract
+from scripts.client import ApiError, Connection, WorkloadClient
+from scripts.own_workloads import WorkloadsOption, settings_with
+
+_PERIOD_S = 1.0
+
+
+def retrain(
+    workload: Annotated[str, typer.Argument(help="Which workload, for example weather.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the models.")] = "",
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Tell what becomes of it, or only that it was asked for.")
+    ] = True,
+    url: Annotated[str | None, typer.Option(help="Address of the system; else RAYSONDE_URL.")] = None,
+    workloads: WorkloadsOption = None,
+) -> None:
+    """Train again on what turned out to be true, beside the workload's own data, while the system serves.
+
+    A new model that beats its arm's champion on the newest truths becomes its `challenger`; any other is
+    archived, with the reason. Ctrl-C ends the telling, not the training. Examples:
+
+        raysonde retrain calories
+
+        raysonde retrain weather --reason "new thermometers" --no-wait
+    """
+    console = Console()
+    settings = settings_with(workloads)
+    try:
+        contract = load_contract(settings.workloads, workload)
+        asyncio.run(_retrain(console, contract, Connection.find(settings, url), reason, wait))
+    except (ApiError, FileNotFoundError, ValueError) as error:
+        console.print(f"[bold red]not retrained:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(130) from error
+
+
+async def _retrain(
+    console: Console, contract: Contract, connection: Connection, reason: str, wait: bool
+) -> None:
+    async with connection.open() as http:
+        client = WorkloadClient(http, contract.workload, contract.target)
+        retraining = await client.retrain(reason)
+        merged = len(retraining.requests) > 1
+        told = "merged into" if merged else "asked for: "
+        console.print(f"{told} retraining {retraining.id}", highlight=False)
+        if wait:
+            await _follow(console, client, retraining)
+
+
+async def _follow(console: Console, client: WorkloadClient, retraining: Retraining) -> None:
+    """Tell of each change until the end.
+
+    Raises:
+        ApiError: the system is gone.
+        typer.Exit: the retraining failed.
+    """
+    told = ""
+    while True:
+        state = _state(retraining)
+        if state != told:
+            console.print(state, highlight=False, soft_wrap=True)
+            told = state
+        if not retraining.is_open:
+            break
+        await asyncio.sleep(_PERIOD_S)
+        retraining = await client.retraining(retraining.id)
+    for arm, result in retraining.arms.items():
+        word = "[green]challenger[/]" if result.passed else "[yellow]archived[/]"
+        reasons = escape(" ".join(result.reasons))
+        console.print(f"{arm} {result.model_version}: {word}. {reasons}", highlight=False, soft_wrap=True)
+    if retraining.state == "failed":
+        raise typer.Exit(1)
+
+
+def _state(retraining: Retraining) -> str:
+    if retraining.state == "waiting":
+        return f"waiting: {escape(retraining.waits_for or 'for the Steward to look')}"
+    if retraining.state == "failed":
+        return f"[red]failed:[/] {escape(retraining.failure or '')}"
+    if retraining.state == "done":
+        return "done"
+    return f"running, attempt {len(retraining.attempts)}"

@@ -1,0 +1,121 @@
+"""`python -m scripts.retrain_job ID JOB CLUSTER`: does one retraining, as a Ray Job that the Steward submits.
+
+Its end is what the row of the store says, not its exit code: whatever is raised here is an attempt that died,
+and is tried again. What no attempt could mend is written as the failure of the retraining.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+import ray
+
+from deployments.errors import Conflict
+from deployments.logs import configure_log_file
+from deployments.model_cache import BundleCache
+from deployments.retraining import states
+from deployments.retraining.values import ArmResult, Retraining
+from deployments.store import Store
+from features.config import load_contract
+from training.bundle import Bundle
+from training.calm import be_calm
+from training.errors import BundleError
+from training.gate import Verdict
+from training.journal.dataset import NothingJournalled
+from training.pipeline import TrainingBusy
+from training.progress import no_stages
+from training.registry import ModelVersion
+from training.retraining import RetrainingTask, retrain_workload
+from training.search import SearchError
+from training.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_BUSY_PAUSE_S = 5.0
+
+
+def main(retraining_id: str, job: str, cluster: str) -> None:
+    """Train on the Ray cluster at this address, and write the verdicts."""
+    be_calm()
+    settings = Settings.from_environment()
+    configure_log_file(settings.logs, "retraining")
+    store = Store(settings.store_url)
+    row = _Row(store, retraining_id, job)
+    retraining = store.retrainings.get(retraining_id)
+    ray.init(cluster, logging_level=logging.ERROR, log_to_driver=False)
+    try:
+        _retrain(settings, store, retraining, row)
+    except (NothingJournalled, BundleError, FileNotFoundError, ValueError, SearchError) as error:
+        # the same data and the same code would give the same again
+        row.finish(str(error).strip().splitlines()[-1])
+    except Conflict as gone:
+        log.warning("%s", gone)
+    else:
+        row.finish(None)
+
+
+def _retrain(settings: Settings, store: Store, retraining: Retraining, row: _Row) -> None:
+    contract = load_contract(settings.workloads, retraining.workload)
+    assert retraining.query is not None, "it is written before a job is submitted"
+    task = RetrainingTask(
+        id=retraining.id,
+        workload=retraining.workload,
+        reason=retraining.requests[0].reason,
+        query=retraining.query,
+        done=tuple(retraining.arms),
+    )
+    journal = store.journal(contract.target.name)
+    fetch = partial(_fetch, BundleCache(settings.bundle_cache, contract))
+    while True:
+        try:
+            retrain_workload(settings, task, journal, fetch, row, no_stages)
+        except TrainingBusy as busy:
+            log.warning("%s", busy)
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return
+
+
+def _fetch(cache: BundleCache, version: ModelVersion) -> Bundle:
+    return cache.fetch(version.bundle, version.source)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The `RetrainingListener` that writes the row. Raises Conflict when the job is no longer wanted."""
+
+    store: Store
+    retraining_id: str
+    job: str
+
+    def has_data(self, data_hash: str) -> None:
+        """See `RetrainingListener.has_data`."""
+        self._change(lambda row: row.model_copy(update={"data_hash": data_hash}))
+
+    def has_verdict(self, version: ModelVersion, verdict: Verdict) -> None:
+        """See `RetrainingListener.has_verdict`."""
+        result = ArmResult(
+            model_version=version.version,
+            bundle=version.bundle,
+            passed=verdict.passed,
+            reasons=verdict.reasons,
+            numbers=verdict.numbers,
+        )
+        self._change(lambda row: row.model_copy(update={"arms": row.arms | {version.arm: result}}))
+
+    def finish(self, failure: str | None) -> None:
+        """The end."""
+        self._change(lambda row: states.finish(row, datetime.now(UTC), failure))
+
+    def _change(self, act: Callable[[Retraining], Retraining]) -> None:
+        self.store.retrainings.report(self.retraining_id, self.job, act)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,189 @@
+"""A retraining on a real Ray: the keeper, the job, Tune, MLflow and the gate, with a job that is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import orjson
+import psutil
+import pytest
+import ray
+from ray._private.parameter import RayParams
+from records import row
+from toy.parts import WORKLOADS, toy_contract, toy_parts, toy_raw
+
+from deployments.retraining.keeper import JobsAway, RetrainingKeeper
+from deployments.retraining.ray_jobs import RayJobs
+from deployments.retraining.values import Request, Retraining
+from deployments.store import Store, Truth
+from scripts.agent_port import let_ray_choose_agent_port
+from tests.support.system import free_port, wait_until
+from training.bundle import write_bundle
+from training.registry import ModelVersion, Registry
+from training.retraining_config import RetrainingConfig
+from training.settings import Settings
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+PAIRS = 400
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """Ray with its dashboard, which takes jobs, and the toy package importable in its processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(WORKLOADS.parent.parent))
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        # put back afterwards
+        patch.setattr(RayParams, "__init__", RayParams.__init__)
+        let_ray_choose_agent_port()
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=True,
+            dashboard_port=free_port(),
+            logging_level="ERROR",
+            log_to_driver=False,
+        )
+        yield
+        ray.shutdown()
+
+
+@dataclass(frozen=True)
+class Home:
+    """The toy workload, whose arm `linear` has a champion, and a store with truths."""
+
+    settings: Settings
+    store: Store
+    keeper: RetrainingKeeper
+    champion: ModelVersion
+
+    @property
+    def last(self) -> Retraining:
+        return self.store.retrainings.latest("toy")[0]
+
+    def look_until(self, state: str, seconds: float = 180) -> Retraining:
+        def reached() -> bool:
+            # the agent that starts jobs comes up a little after the rest of Ray
+            with suppress(JobsAway):
+                self.keeper.look_after()
+            assert self.last.state != "failed", self.last.failure
+            return self.last.state == state
+
+        wait_until(reached, seconds, f"the retraining is {state}")
+        return self.last
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Home:
+    var = tmp_path_factory.mktemp("home")
+    settings = Settings(var, WORKLOADS, f"sqlite:///{var}/mlflow/mlflow.db", f"sqlite:///{var}/store.db")
+    registry = Registry(settings)
+    write_bundle(toy_parts(), var / "bundle")
+    run = registry.client.create_run(registry.experiment("toy"))
+    champion = registry.register(var / "bundle", run.info.run_id)
+    registry.set_champion(champion)
+    store = Store(settings.store_url)
+    store.create_tables()
+    _tell_truths(store)
+    config = RetrainingConfig(min_truths=PAIRS)
+    keeper = RetrainingKeeper(toy_contract(), config, store, RayJobs(settings), lambda: datetime.now(UTC))
+    return Home(settings, store, keeper, champion)
+
+
+def _tell_truths(store: Store) -> None:
+    """Areas of rectangles, as they are: the champion was never fitted."""
+    raw, begin = toy_raw(PAIRS), datetime(2026, 3, 1, tzinfo=UTC)
+    predictions, truths = [], []
+    for number, (length, width, noise) in enumerate(raw.tolist()):
+        body = {"thing": f"t{number}", "length_m": length, "width_m": width, "noise": noise}
+        at = begin + timedelta(minutes=number)
+        entity, payload = f"t{number}", orjson.dumps(body).decode()
+        predictions.append(
+            replace(row(number), workload="toy", entity=entity, payload=payload, created_at=at)
+        )
+        truths.append(Truth(str(number), {"area_m2": length * width}))
+    store.write_predictions(predictions)
+    store.write_truths("toy", truths)
+
+
+def _driver_of(job: str) -> psutil.Process:
+    (driver,) = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if process.info["cmdline"] and job in process.info["cmdline"]
+    ]
+    return driver
+
+
+def test_a_retraining_whose_first_job_is_killed_ends_in_verdicts(home: Home) -> None:
+    home.store.retrainings.ask("toy", Request(reason="drift", at=datetime.now(UTC), by="test"))
+    home.look_until("running")
+    wait_until(lambda: home.last.data_hash is not None, 120, "the job has read the truths")
+    first = home.last
+    driver = _driver_of(first.attempts[0].job)
+    assert driver.nice() == 19
+    os.kill(driver.pid, signal.SIGKILL)
+    ended = home.look_until("done")
+    assert [attempt.end is None or attempt.end.split(":")[0] for attempt in ended.attempts] == [
+        "FAILED",
+        "succeeded",
+    ]
+    assert (ended.query, ended.data_hash) == (first.query, first.data_hash)
+    assert set(ended.arms) == {"linear", "toy"}
+    linear = ended.arms["linear"]
+    assert linear.passed, linear.reasons
+    assert linear.numbers["truths"] == PAIRS / 4
+    assert linear.numbers["challenger_loss"] < linear.numbers["champion_loss"]
+
+
+def test_what_passes_is_the_challenger_and_nothing_else_has_a_name(home: Home) -> None:
+    registry = Registry(home.settings)
+    ended = home.last
+    versions = registry.versions("toy")
+    named = {alias: (one.arm, one.version) for one in versions for alias in one.aliases}
+    assert named["champion"] == ("linear", home.champion.version)
+    passed = {arm: result.model_version for arm, result in ended.arms.items() if result.passed}
+    challengers = {one.arm: one.version for one in versions if "challenger" in one.aliases}
+    assert challengers == passed
+    for arm, result in ended.arms.items():
+        tags = registry.client.get_model_version(f"toy.{arm}", result.model_version).tags
+        assert tags["retraining"] == ended.id
+        assert tags["verdict"] == ("passed" if result.passed else "archived")
+        assert tags["reasons"] == " ".join(result.reasons)
+
+
+def test_the_runs_tell_why_and_on_what(home: Home) -> None:
+    registry, ended = Registry(home.settings), home.last
+    runs = registry.client.search_runs([registry.experiment("toy")], f"tags.retraining = '{ended.id}'")
+    assert runs
+    assert ended.query is not None
+    for run in runs:
+        assert run.data.tags["reason"] == "drift"
+        assert run.data.tags["journal_hash"] == ended.data_hash
+        assert run.data.tags["journal_query"] == ended.query.model_dump_json()
+    (best,) = [run for run in runs if "gate_gain" in run.data.metrics]
+    assert np.isfinite(best.data.metrics["gate_gain"])
+
+
+def test_too_few_entities_to_judge_on_end_a_retraining_at_once(home: Home) -> None:
+    """No attempt could mend it."""
+    config = RetrainingConfig(min_truths=8, max_truths=8, cooldown_min=0)
+    jobs = RayJobs(home.settings)
+    keeper = RetrainingKeeper(toy_contract(), config, home.store, jobs, lambda: datetime.now(UTC))
+    home.store.retrainings.ask("toy", Request(reason="by hand", at=datetime.now(UTC), by="test"))
+
+    def ended() -> bool:
+        keeper.look_after()
+        return not home.last.is_open
+
+    wait_until(ended, 120, "it has failed")
+    assert home.last.failure is not None
+    assert "too few" in home.last.failure
+    assert len(home.last.attempts) == 1
