@@ -9,6 +9,8 @@ QUICK ?=
 CONTENDERS ?=
 ARMS ?=
 DURATION_S ?=
+ROUNDS ?=
+RATE ?=
 COMMA := ,
 
 BIN := .venv/bin
@@ -18,7 +20,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test bench clean
+.PHONY: help up down train check test bench bench-growth bench-throughput burst scaling clean
 
 help:
 	@echo "make up       make the environment, train the first models, start everything (Ctrl-C stops it)"
@@ -30,6 +32,11 @@ help:
 	@echo "make test     the whole test suite"
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10"
+	@echo "make bench-growth  the same with more arms and a long journal (12 minutes), into docs/benchmarks-growth.md"
+	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (needs wrk)"
+	@echo "make burst    bursts of requests at a system of its own: replicas go out and come back, into docs/scaling.md"
+	@echo "              (eight minutes) variables: QUICK=1 ROUNDS=3 DURATION_S=60 RATE=500"
+	@echo "make scaling  throughput by replicas and nodes, and what more takes, into docs/scaling.md (six minutes)"
 	@echo "make clean    remove environments and caches; var/ (models, journal, key) is kept"
 
 up: $(STAMP)
@@ -54,6 +61,19 @@ test: $(STAMP)
 bench: $(STAMP) $(BENCH_STAMP)
 	@$(BIN)/python -m scripts.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \
 	  --duration-s $(or $(DURATION_S),0)
+
+bench-growth: $(STAMP)
+	@$(BIN)/python -m scripts.bench.growth $(if $(QUICK),--quick)
+
+bench-throughput: $(STAMP)
+	@$(BIN)/python -m scripts.bench.throughput --url "http://127.0.0.1:$(PORT)" --duration-s $(or $(DURATION_S),20)
+
+burst: $(STAMP)
+	@$(BIN)/python -m scripts.burst $(if $(QUICK),--quick) --rounds $(or $(ROUNDS),0) \
+	  --duration-s $(or $(DURATION_S),0) --rate $(or $(RATE),500)
+
+scaling: $(STAMP)
+	@$(BIN)/python -m scripts.scaling $(if $(QUICK),--quick)
 
 clean:
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache raysonde.egg-info

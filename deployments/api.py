@@ -10,26 +10,30 @@ from pydantic import BaseModel, Field, ValidationError
 
 from deployments import documents as docs
 from deployments import problems
-from deployments.bodies import MAX_BATCH_BYTES, MAX_INSTANCE_BYTES, json_response, read_body
+from deployments.bodies import MAX_INSTANCE_BYTES, json_response, read_body
 from deployments.errors import InvalidFields, MalformedJson, Unavailable
 from deployments.info import Info, info_of
-from deployments.instances import instance_json_schema
+from deployments.instance_model import instance_json_schema
 from deployments.invalid import path_text
 from deployments.predictions import Predictions
 from deployments.retrain_routes import add_retraining
 from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable
 from deployments.service import Service
+from deployments.store.watch_store import WatchStore
+from deployments.truth_route import Truths
+from deployments.watched_api import add_watched
 from features.errors import FieldError
 
 ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
 
 
 class FeedbackAnswer(BaseModel):
-    """What became of the truths, which are on disk by now; the three sum to how many were sent."""
+    """What became of the truths, which are on disk by now; the first three sum to how many were sent."""
 
     accepted: int = Field(description="first truth of a known prediction")
     duplicate: int = Field(description="the id has a truth already, which stands; this one is kept beside it")
     unmatched: int = Field(description="no prediction of this id yet; joined when it comes")
+    conflicting: int = Field(description="of the duplicates, those that say something else")
 
 
 class Health(BaseModel):
@@ -39,8 +43,13 @@ class Health(BaseModel):
     waiting_for: tuple[str, ...] = Field(description="arms that do not answer yet")
 
 
-def build_api(service: Service) -> FastAPI:
-    """The application of a workload."""
+def build_api(service: Service, watched: WatchStore | None = None) -> FastAPI:
+    """The application of a workload.
+
+    Args:
+        service: answers requests.
+        watched: where the Monitor writes what it sees; without it there are no routes for that.
+    """
     contract = service.contract
     app = FastAPIOffline(
         redoc_url=None,
@@ -53,6 +62,8 @@ def build_api(service: Service) -> FastAPI:
     _add_feedback(app, service)
     _add_reading(app, service)
     _add_traffic(app, service)
+    if watched is not None:
+        add_watched(app, watched, contract.workload)
     add_retraining(app, service.store, contract.workload)
     write_openapi = app.openapi
 
@@ -109,7 +120,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
         responses=docs.json_answers(
             200,
             docs.batch_answer_schema(contract),
-            "one prediction an instance",
+            "one prediction an instance, sent as they come; cut off where no arm answers on the way",
             400,
             401,
             409,
@@ -124,6 +135,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
 
 def _add_feedback(app: FastAPI, service: Service) -> None:
     target = service.contract.target
+    truths = Truths(service)
     example = {"items": [{"id": "01JZX3N8Q2W5T7Y9KQ4R6M8P0A", "truth": {target.name: target.example_truth}}]}
 
     @app.post(
@@ -131,11 +143,11 @@ def _add_feedback(app: FastAPI, service: Service) -> None:
         status_code=202,
         summary="Send what turned out to be true",
         openapi_extra=docs.json_body(service.feedback.model.model_json_schema(), example),
+        response_model=FeedbackAnswer,
         responses=docs.problem_answers(400, 401, 413, 422, 503),
     )
-    async def feedback(request: Request) -> FeedbackAnswer:
-        truths = service.feedback.parse(await read_body(request, MAX_BATCH_BYTES))
-        return FeedbackAnswer(**vars(await service.take_truths(truths)))
+    async def feedback(request: Request) -> Response:
+        return await truths.feedback(request)
 
 
 def _add_reading(app: FastAPI, service: Service) -> None:

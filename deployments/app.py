@@ -19,6 +19,7 @@ from deployments.scaler import FeatureScaler
 from deployments.steward import Steward
 from deployments.store import Store
 from deployments.versioned import ReplicaOptions
+from deployments.watching.settings import MonitoringSettings
 from features.config import load_sections
 from features.contract import Contract
 from training.settings import Settings
@@ -55,6 +56,7 @@ def build(arguments: AppArguments) -> Application:
     sections = load_sections(settings.workloads, arguments.workload)
     contract = Contract.model_validate(sections["contract"])
     policy = RoutingPolicy.model_validate(sections["routing"])
+    MonitoringSettings.model_validate(sections.get("monitoring") or {})  # told here, not by the Monitor
     store = Store(settings.store_url)
     store.create_tables()
     store.seed_policy(contract.workload, policy)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from deployments.errors import TooLarge
 
@@ -32,6 +34,24 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     raise TooLarge(f"body: got more than {limit_bytes:,} bytes, expected at most that")
 
 
-def json_response(content: Any) -> Response:
-    """200 with this JSON."""
-    return Response(orjson.dumps(content), media_type="application/json")
+def json_response(content: Any, status: int = 200) -> Response:
+    """An answer with this JSON."""
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+async def json_list_response(name: str, parts: AsyncGenerator[Sequence[Any]]) -> Response:
+    """200 with `{name: [...]}`, sent part by part as they come; no part is empty.
+
+    What `parts` raises in place of its first is raised here. What it raises later cuts the answer short: the
+    connection ends before the JSON does.
+    """
+    begin = orjson.dumps({name: await anext(parts)}).removesuffix(b"]}")
+
+    async def body() -> AsyncGenerator[bytes]:
+        async with aclosing(parts):
+            yield begin
+            async for part in parts:
+                yield b"," + orjson.dumps(part)[1:-1]
+            yield b"]}"
+
+    return StreamingResponse(body(), media_type="application/json")

@@ -1,14 +1,25 @@
 """Many concurrent requests, few downstream calls: rows that wait for the same key go as one batch.
 
-No timer is involved. An idle key sends at once (with whatever came in the same turn of the event loop);
-while `max_in_flight` calls of a key are under way its rows queue, and go together when one returns. So
-batches grow with the load and nothing waits when there is none.
+An idle key sends at once (with whatever came in the same turn of the event loop); while `max_in_flight` calls
+of a key are under way its rows queue, and go together when one returns. So batches grow with the load and
+nothing waits when there is none.
+
+Many keys would share the load so finely that each row went alone. So while `busy_calls` calls of all keys
+together are under way, keys gather rows and take turns: one that returns is followed by the key that has
+gathered longest. None gathers for longer than `gather_s`, so that one that answers slowly holds up no other.
+
+When more comes than is answered, rows grow old in the queue. Each time a call was answered those whose
+patience is over are refused at once: they would hardly be answered in time, and be computed in vain. Of a key
+that answers nothing no row is refused; it waits until its caller takes it for failed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -19,11 +30,17 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class _Waiting(Generic[R]):
+    row: R
+    until_s: float
+
+
 class _Lane(Generic[R, T]):
     """What one key has under way; `waiting` keeps the order of arrival."""
 
     def __init__(self) -> None:
-        self.waiting: dict[asyncio.Future[T], R] = {}
+        self.waiting: dict[asyncio.Future[T], _Waiting[R]] = {}
         self.in_flight = 0
         self.send_is_due = False
 
@@ -41,6 +58,9 @@ class Coalescer(Generic[K, R, T]):
         max_batch: most rows in a call.
         max_waiting: most rows that wait for a key, those under way not counted.
         retry_after_s: what `Overloaded` tells a caller to wait.
+        busy_calls: calls of all keys under way from which on keys gather.
+        gather_s: how long they do at most.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -51,32 +71,48 @@ class Coalescer(Generic[K, R, T]):
         max_batch: int = 256,
         max_waiting: int = 4096,
         retry_after_s: float = 1.0,
+        busy_calls: int = 4,
+        gather_s: float = 0.05,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._call = call
         self._max_in_flight = max_in_flight
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._retry_after_s = retry_after_s
+        self._busy_calls = busy_calls
+        self._gather_s = gather_s
+        self._clock = clock
+        self._under_way = 0
+        self._gathering: dict[K, tuple[_Lane[R, T], asyncio.TimerHandle]] = {}
         self._lanes: dict[K, _Lane[R, T]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def submit(self, key: K, row: R) -> T:
+    async def submit(self, key: K, row: R, patience_s: float = math.inf) -> T:
         """The result of `row`.
 
+        Args:
+            key: what it is asked of.
+            row: what is asked.
+            patience_s: how long it may wait to be sent while rows before it are answered.
+
         Raises:
-            Overloaded: `max_waiting` rows wait for the key already.
+            Overloaded: `max_waiting` rows wait for the key already, or this one has for too long.
             Exception: what the downstream call of this row's batch raised.
         """
         lane = self._lanes.setdefault(key, _Lane())
         if len(lane.waiting) >= self._max_waiting:
-            raise Overloaded(f"{len(lane.waiting)} requests wait for {key!r} already", self._retry_after_s)
+            raise Overloaded(f"{len(lane.waiting)} requests wait already", self._retry_after_s)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        lane.waiting[future] = row
+        lane.waiting[future] = _Waiting(row, self._clock() + patience_s)
         if not lane.send_is_due and lane.in_flight < self._max_in_flight:
             # not now: rows that other tasks submit in this turn of the loop shall go along
             lane.send_is_due = True
-            loop.call_soon(self._send, key, lane)
+            if self._under_way < self._busy_calls:
+                loop.call_soon(self._send, key, lane)
+            else:
+                self._gather(key, lane)
         try:
             return await future
         finally:
@@ -87,10 +123,21 @@ class Coalescer(Generic[K, R, T]):
         lane = self._lanes.get(key)
         return len(lane.waiting) if lane else 0
 
+    def _gather(self, key: K, lane: _Lane[R, T]) -> None:
+        lane.send_is_due = True
+        timer = asyncio.get_running_loop().call_later(self._gather_s, self._end_gathering, key)
+        self._gathering[key] = (lane, timer)
+
+    def _end_gathering(self, key: K) -> None:
+        lane, timer = self._gathering.pop(key)
+        timer.cancel()
+        self._send(key, lane)
+
     def _send(self, key: K, lane: _Lane[R, T]) -> None:
         lane.send_is_due = False
         while lane.in_flight < self._max_in_flight and (batch := self._take(lane)):
             lane.in_flight += 1
+            self._under_way += 1
             task = asyncio.create_task(self._run(key, lane, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -98,7 +145,21 @@ class Coalescer(Generic[K, R, T]):
             self._lanes.pop(key, None)  # keys name versions, and versions go
 
     def _take(self, lane: _Lane[R, T]) -> dict[asyncio.Future[T], R]:
-        return {future: lane.waiting.pop(future) for future in list(islice(lane.waiting, self._max_batch))}
+        return {
+            future: lane.waiting.pop(future).row for future in list(islice(lane.waiting, self._max_batch))
+        }
+
+    def _refuse_the_old(self, lane: _Lane[R, T]) -> None:
+        now_s = self._clock()
+        while lane.waiting:
+            future, oldest = next(iter(lane.waiting.items()))
+            if oldest.until_s >= now_s:
+                return
+            del lane.waiting[future]
+            if not future.done():
+                future.set_exception(
+                    Overloaded("more requests come than can be answered in time", self._retry_after_s)
+                )
 
     async def _run(self, key: K, lane: _Lane[R, T], batch: dict[asyncio.Future[T], R]) -> None:
         try:
@@ -108,6 +169,7 @@ class Coalescer(Generic[K, R, T]):
             for future, result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
+            self._refuse_the_old(lane)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' to handle
             for future in batch:
                 if not future.done():
@@ -116,4 +178,10 @@ class Coalescer(Generic[K, R, T]):
             for future in batch:
                 future.cancel()  # without effect on those that have their answer
             lane.in_flight -= 1
-            self._send(key, lane)
+            self._under_way -= 1
+            if lane.waiting and not lane.send_is_due:
+                self._gather(key, lane)
+            elif not lane.send_is_due:
+                self._send(key, lane)
+            while self._gathering and self._under_way < self._busy_calls:
+                self._end_gathering(next(iter(self._gathering)))

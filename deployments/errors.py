@@ -7,7 +7,7 @@ RequestError
  |- NotFound             what the request names does not exist
  |- Conflict             the state is not the one that the request expects
  `- Unavailable          try again after `retry_after_s`
-     |- Overloaded       the queue of an arm is full
+     |- Overloaded       an arm is asked more than it can answer
      `- NoArmAvailable   no arm can answer
 
 InvalidFields            several FieldErrors in one body
@@ -56,7 +56,7 @@ class Unavailable(RequestError):
 
 
 class Overloaded(Unavailable):
-    """More requests wait for an arm than its queue holds."""
+    """More requests wait for an arm than its queue holds, or than it answers in time."""
 
 
 class NoArmAvailable(Unavailable):

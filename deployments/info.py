@@ -23,6 +23,8 @@ class ArmInfo(BaseModel):
     breaker: str
     predictions: int = Field(description="answers of this replica of the router since it started")
     outliers: int = Field(description="of them, about instances outside of all of the reference")
+    cache_hits: int = Field(description="answers that the cache had; 0 while the policy has none")
+    cache_misses: int = Field(description="answers that it was asked for and did not have")
 
 
 class MemberInfo(BaseModel):
@@ -74,6 +76,8 @@ def info_of(service: Service) -> Info:
             breaker=service.breaker_state(arm),
             predictions=service.counts.predictions[arm],
             outliers=service.counts.outliers[arm],
+            cache_hits=service.cache.hits[arm],
+            cache_misses=service.cache.misses[arm],
         )
         for arm, (version, card) in service.cards().items()
     }

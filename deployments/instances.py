@@ -5,47 +5,56 @@ The model is made from the contract, so that what is checked is what `GET /schem
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
-from typing import Annotated, Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
 from ulid import ULID
 
 from deployments.errors import TooLarge
-from deployments.ids import Name, id_type
+from deployments.instance_model import (
+    MAX_INSTANCES,
+    batch_model,
+    entity_attribute,
+    field_attribute,
+    instance_model,
+    naming_model,
+)
 from deployments.invalid import translate
+from deployments.sample_reader import SampleReader
 from deployments.samples import completed, with_samples
-from features.contract import Contract, FieldSpec
+from features.contract import Contract
 from features.errors import FieldError
 from features.windows import cut_window
-
-MAX_INSTANCES = 10_000
 
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """One instance as it was sent: its members are checked, its window is not cut.
 
     Attributes:
-        parsed: the contract's request model.
-        payload: the same as JSON.
         id: the sender's as text, or a new ULID.
+        number: the id, where the sender wrote it as a number.
         entity: value of the contract's entity field.
+        payload: what was sent, as JSON.
+        values: of a table row, in contract order, None where nothing was sent.
         samples: (n, fields), NaN where nothing was sent; None of a table row.
     """
 
-    parsed: Any
-    payload: bytes
     id: str
+    number: int | None
     entity: str
-    samples: FloatArray | None
+    payload: bytes
+    values: tuple[float | str | None, ...] = ()
+    samples: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -84,11 +93,13 @@ class InstanceParser:
 
     def __init__(self, contract: Contract, new_id: Callable[[], str] = lambda: str(ULID())) -> None:
         self.model = instance_model(contract)
-        self.batch_model = batch_model(self.model)
+        self._naming_model = naming_model(contract)
+        self._batch_model = batch_model(self.model)
+        self._samples = SampleReader(contract) if contract.window else None
         self._contract = contract
         self._new_id = new_id
-        self._entity_members = [_entity_attribute(i) for i in range(len(contract.entity_names))]
-        self._values = attrgetter(*(_attribute(i) for i in range(len(contract.fields))))
+        self._entity_members = [entity_attribute(i) for i in range(len(contract.entity_names))]
+        self._values = attrgetter(*(field_attribute(i) for i in range(len(contract.fields))))
 
     def parse_instance(self, body: bytes) -> Instance:
         """The instance in the body of a request.
@@ -107,32 +118,30 @@ class InstanceParser:
         Raises:
             InvalidInput: as `parse_instance`, but for a window that cannot be cut.
         """
+        if self._samples is not None:
+            sent = self._sampled(_json_or_none(body), body)
+            if sent is not None:
+                return sent
         try:
             parsed = self.model.model_validate_json(body)
         except ValidationError as error:
             raise translate(self._contract, error) from None
         return self._sent(parsed, body)
 
-    def parse_batch(self, body: bytes) -> list[Instance]:
-        """The instances of `{"instances": [...]}` in their order; one that is wrong refuses them all.
+    def parse_batch(self, body: bytes) -> Iterator[Instance]:
+        """The instances of `{"instances": [...]}` in their order, each when it is asked for.
+
+        Nothing may be done with them before the last is there: one that is wrong refuses them all.
 
         Raises:
             TooLarge: more than MAX_INSTANCES.
             MalformedJson, FieldError, InvalidFields, SchemaVersionError: as for one instance; the fields are
                 called instances[i].field.
         """
-        try:
-            parsed: list[BaseModel] = self.batch_model.model_validate_json(body).instances  # type: ignore[attr-defined]
-        except ValidationError as error:
-            if sent := _too_many(error):
-                raise TooLarge(f"instances: got {sent}, expected at most {MAX_INSTANCES}") from None
-            raise translate(self._contract, error, batch=True) from None
-        instances = []
         ids = set()
-        for index, one in enumerate(parsed):
+        for index, sent in enumerate(self._each(body)):
             try:
-                payload = one.model_dump_json(by_alias=True, exclude_unset=True).encode()
-                instance = self.finish(self._sent(one, payload))
+                instance = self.finish(sent)
             except FieldError as error:
                 raise FieldError(f"instances[{index}].{error.field}", error.value, error.expected) from None
             if instance.id in ids:
@@ -140,8 +149,7 @@ class InstanceParser:
                     f"instances[{index}].id", instance.id, "an id that no other instance here has"
                 )
             ids.add(instance.id)
-            instances.append(instance)
-        return instances
+            yield instance
 
     def finish(self, sent: Sent, earlier: FloatArray | None = None) -> Instance:
         """Cut the window.
@@ -156,109 +164,73 @@ class InstanceParser:
         """
         payload = sent.payload
         if sent.samples is None:
-            raw, filled = _filled_row(self._contract, self._values(sent.parsed))
+            raw, filled = _filled_row(self._contract, sent.values)
         else:
             samples = completed(self._contract, earlier, sent.samples)
             window = cut_window(self._contract, samples)
             if len(samples) > len(sent.samples):
                 payload = with_samples(self._contract, samples[: -len(sent.samples)], payload)
             raw, filled = window.values, window.filled
-        number = sent.parsed.id if isinstance(sent.parsed.id, int) else None
-        return Instance(sent.id, sent.entity, raw, payload, filled, number)
+        return Instance(sent.id, sent.entity, raw, payload, filled, sent.number)
+
+    def _each(self, body: bytes) -> Iterator[Sent]:
+        """The instances of a batch. What is wrong is told by the model of the whole, once something is."""
+        members = _json_or_none(body)
+        listed = members.get("instances") if isinstance(members, dict) and len(members) == 1 else None
+        done = 0
+        if isinstance(listed, list) and 0 < len(listed) <= MAX_INSTANCES:
+            with suppress(ValidationError):
+                for one in listed:
+                    payload = to_json(one)
+                    yield self._sampled(one, payload) or self._sent(self.model.model_validate(one), payload)
+                    done += 1
+                return
+        for parsed in self._whole(body)[done:]:
+            yield self._sent(parsed, parsed.model_dump_json(by_alias=True, exclude_unset=True).encode())
+
+    def _whole(self, body: bytes) -> list[BaseModel]:
+        try:
+            parsed: list[BaseModel] = self._batch_model.model_validate_json(body).instances  # type: ignore[attr-defined]
+        except ValidationError as error:
+            if sent := _too_many(error):
+                raise TooLarge(f"instances: got {sent}, expected at most {MAX_INSTANCES}") from None
+            raise translate(self._contract, error, batch=True) from None
+        return parsed
+
+    def _sampled(self, members: Any, payload: bytes) -> Sent | None:
+        """An instance with samples at a third of the model's time; None where that has to judge it."""
+        if self._samples is None or not isinstance(members, dict) or "samples" not in members:
+            return None
+        samples = self._samples.read(members["samples"])
+        if samples is None:
+            return None
+        try:
+            parsed = self._naming_model.model_validate({k: v for k, v in members.items() if k != "samples"})
+        except ValidationError:
+            return None
+        return self._named(parsed, payload)._replace(samples=samples)
 
     def _sent(self, parsed: Any, payload: bytes) -> Sent:
+        named = self._named(parsed, payload)
+        if self._contract.window is None:
+            return named._replace(values=self._values(parsed))
+        # None becomes NaN, which is what `cut_window` takes for "not sent"
+        values = chain.from_iterable(map(self._values, parsed.samples))
+        count = len(parsed.samples) * len(self._contract.fields)
+        samples = np.fromiter(values, np.float64, count).reshape(len(parsed.samples), -1)
+        return named._replace(samples=samples)
+
+    def _named(self, parsed: Any, payload: bytes) -> Sent:
         id_ = self._new_id() if parsed.id is None else str(parsed.id)
         members = (getattr(parsed, name) for name in self._entity_members)
         entity = id_ if self._contract.entity == "id" else "/".join(members)
-        samples = None
-        if self._contract.window is not None:
-            # None becomes NaN, which is what `cut_window` takes for "not sent"
-            values = chain.from_iterable(map(self._values, parsed.samples))
-            count = len(parsed.samples) * len(self._contract.fields)
-            samples = np.fromiter(values, np.float64, count).reshape(len(parsed.samples), -1)
-        return Sent(parsed, payload, id_, entity, samples)
+        number = parsed.id if isinstance(parsed.id, int) else None
+        return Sent(id_, number, entity, payload)
 
 
 def stack(instances: Sequence[Instance]) -> FloatArray:
     """The raw batch, (n, *contract.raw_shape), of at least one instance."""
     return np.stack([instance.raw for instance in instances])
-
-
-def instance_model(contract: Contract) -> type[BaseModel]:
-    """The pydantic model of one instance. The contract's names are aliases, so that they may be any text."""
-    fields: dict[str, Any] = {
-        "id": (
-            id_type(contract) | None,
-            Field(default=None, description="your id of it; one is made if you send none"),
-        ),
-        "schema_version": (
-            Literal[contract.schema_version] | None,
-            Field(default=None, description="version of the contract that you speak"),
-        ),
-    }
-    for position, name in enumerate(contract.entity_names):
-        if name != "id":
-            title = Field(alias=name, title=name, description="what the data are about")
-            fields[_entity_attribute(position)] = (Name, title)
-    values: dict[str, Any] = {_attribute(i): _member(spec) for i, spec in enumerate(contract.fields)}
-    config = ConfigDict(extra="forbid", frozen=True)
-    if contract.window is None:
-        fields |= values
-    else:
-        sample = create_model(f"{contract.workload}_sample", __config__=config, **values)
-        window = contract.window
-        limits = Field(min_length=window.min_samples, max_length=window.max_samples, fail_fast=True)
-        description = f"oldest first, {window.samples_text}"
-        fields["samples"] = (Annotated[list[sample], limits], Field(description=description))
-    if contract.example:
-        config["json_schema_extra"] = {"examples": [contract.example]}
-    return create_model(f"{contract.workload}_instance", __config__=config, **fields)
-
-
-def batch_model(instance: type[BaseModel]) -> type[BaseModel]:
-    """The pydantic model of `{"instances": [...]}`."""
-    limits = Field(min_length=1, max_length=MAX_INSTANCES, fail_fast=True)
-    instances: Any = (Annotated[list[instance], limits], Field(description="answered in this order"))  # type: ignore[valid-type]
-    name = instance.__name__.replace("_instance", "_batch")
-    return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), instances=instances)
-
-
-def instance_json_schema(contract: Contract) -> dict[str, Any]:
-    """The contract as JSON Schema, with the unit of each field as `x-unit`."""
-    schema = instance_model(contract).model_json_schema()
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": contract.workload,
-        "description": contract.description,
-        "x-schema-version": contract.schema_version,
-        "x-target": {"name": contract.target.name, "unit": contract.target.unit, "task": contract.task},
-    }
-
-
-def _entity_attribute(position: int) -> str:
-    return f"entity_{position}"
-
-
-def _attribute(position: int) -> str:
-    return f"field_{position}"
-
-
-def _member(spec: FieldSpec) -> tuple[Any, Any]:
-    """Type and rules of one field; only fields with a fill may be absent or null."""
-    if spec.categories:
-        title = Field(alias=spec.name, title=spec.name, description=spec.description or spec.name)
-        return Literal[spec.categories], title
-    rules: dict[str, Any] = {
-        "alias": spec.name,
-        "title": spec.name,
-        "description": f"{spec.description or spec.name}, {spec.unit}",
-        "json_schema_extra": {"x-unit": spec.unit},
-    }
-    if spec.fill is not None:
-        rules["json_schema_extra"]["x-fill"] = spec.fill.model_dump(exclude_none=True)
-    number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=spec.minimum, le=spec.maximum)]
-    return (number, Field(**rules)) if spec.required else (number | None, Field(default=None, **rules))
 
 
 def _filled_row(
@@ -287,3 +259,11 @@ def _too_many(error: ValidationError) -> str | None:
     if first["type"] == "too_long" and first["loc"] == ("instances",):
         return str(first["ctx"]["actual_length"] or "more")
     return None
+
+
+def _json_or_none(body: bytes) -> Any:
+    """What is in the body; None where that is no JSON."""
+    try:
+        return from_json(body)
+    except ValueError:
+        return None

@@ -1,8 +1,14 @@
-"""Giving memory back to the system that was needed for a moment only."""
+"""Memory of a replica: what is free goes back to the system, what stays is not searched for garbage."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
+
+# new objects before the youngest are searched (Python has 700), and how many such searches until all are
+_NEW_OBJECTS = 50_000
+_YOUNG_SEARCHES = 20
+_OLDER_SEARCHES = 100
 
 
 def give_back_free_memory() -> None:
@@ -13,3 +19,14 @@ def give_back_free_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
     if trim is not None:
         trim(0)
+
+
+def search_less_for_garbage() -> None:
+    """To be called once, when the replica has what it keeps.
+
+    A search of everything stops a router for 50 to 80 ms while batches come in, and finds hardly anything:
+    what a request leaves behind goes by its reference counts.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, _YOUNG_SEARCHES, _OLDER_SEARCHES)

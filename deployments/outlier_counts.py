@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Protocol
 
 
 class OutlierCounts:
@@ -23,32 +22,3 @@ class OutlierCounts:
         self.predictions[arm] += 1
         if outlier_score is not None and outlier_score >= 1:
             self.outliers[arm] += 1
-
-
-class MetricCounter(Protocol):
-    """A counter of a metrics library, for example `ray.util.metrics.Counter`."""
-
-    def inc(self, value: float, tags: dict[str, str]) -> None:
-        """Count so many more under these tags."""
-        ...
-
-
-class CountsExport:
-    """Hands what was counted since the last time to counters: once in a while, not with each request."""
-
-    def __init__(
-        self, workload: str, counts: OutlierCounts, predictions: MetricCounter, outliers: MetricCounter
-    ) -> None:
-        self._workload = workload
-        self._parts = (
-            (counts.predictions, predictions, Counter[str]()),
-            (counts.outliers, outliers, Counter[str]()),
-        )
-
-    def export(self) -> None:
-        """Bring the counters up to date."""
-        for counted, metric, told in self._parts:
-            for arm, count in list(counted.items()):
-                if count > told[arm]:
-                    metric.inc(count - told[arm], {"workload": self._workload, "arm": arm})
-                    told[arm] = count

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deployments.answers import render
-from deployments.bodies import MAX_BATCH_BYTES, MAX_INSTANCE_BYTES, json_response, read_body
+from deployments.answers import Prediction, render
+from deployments.bodies import (
+    MAX_BATCH_BYTES,
+    MAX_INSTANCE_BYTES,
+    json_list_response,
+    json_response,
+    read_body,
+)
 from deployments.service import Service
 
 # Answers a request that names this arm, or none.
@@ -30,7 +38,12 @@ class Predictions:
         return json_response(render(self._service.contract, await self._service.predict(body, arm)))
 
     async def batch_predict(self, request: Request, arm: str | None) -> Response:
-        """POST /batch_predict."""
+        """POST /batch_predict. The answer begins with its first part; if a later one fails, it ends there."""
         body = await read_body(request, MAX_BATCH_BYTES)
-        predictions = await self._service.predict_batch(body, arm)
-        return json_response({"predictions": [render(self._service.contract, one) for one in predictions]})
+        parts = self._rendered(self._service.predict_batch(body, arm))
+        return await json_list_response("predictions", parts)
+
+    async def _rendered(self, parts: AsyncGenerator[list[Prediction]]) -> AsyncGenerator[list[Any]]:
+        async with aclosing(parts):
+            async for part in parts:
+                yield [render(self._service.contract, one) for one in part]

@@ -8,25 +8,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.answers import Blended, Prediction, Said
+from deployments.answer_cache import AnswerCache
+from deployments.answered import Answered, Unsaid
+from deployments.answers import Prediction, Said
 from deployments.breaker import CircuitBreaker
 from deployments.coalescer import Coalescer
 from deployments.errors import NoArmAvailable, Overloaded
 from deployments.instances import Instance, stack
-from deployments.routing import ArmVersion, Decision, RoutingTable, choose
+from deployments.routing import ArmVersion, Choices, Decision, RoutingTable
 from training.tasks.base import Row
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-BATCH_ROWS = 1000  # rows of one downstream call of a batch request
+BATCH_ROWS = 1000  # of a batch, predicted together
+TURN_ROWS = 250  # of them, after which other requests have their turn: a millisecond or two
+# Of its deadline a request may wait so much for its turn, while others are answered, before it is refused.
+_PATIENCE = 0.5
 
 
 class DownstreamError(RuntimeError):
@@ -46,13 +52,11 @@ class Downstream(Protocol):
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A prediction with what the journal keeps beside it."""
+class _Asked:
+    """What an arm said about one instance; `cached` as in `Answered`."""
 
-    instance: Instance
-    prediction: Prediction
-    decision: Decision
-    latency_s: float
+    said: Said
+    cached: bool | None
 
 
 class Predictor:
@@ -61,31 +65,39 @@ class Predictor:
     Args:
         workload: name, part of the routing hash.
         downstream: the scaler and the arms, and the ensembles over them.
-        journal: takes each answer; never blocks or raises.
+        journal: takes the answers; never blocks or raises.
         clock: monotonic seconds, for the breakers and latencies.
+
+    Attributes:
+        table: in use; None before the first.
+        cache: of answers to single instances. Those of a batch would push out what is asked for again and
+            again, and those of an ensemble are as old as its shares, which move with each truth: neither
+            is looked for or kept.
     """
 
     def __init__(
         self,
         workload: str,
         downstream: Callable[[str, ArmVersion, NDArray[np.float64]], Awaitable[Sequence[Said]]],
-        journal: Callable[[Answered], None],
+        journal: Callable[[Sequence[Answered]], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.table: RoutingTable | None = None
+        self.cache = AnswerCache()
         self._workload = workload
         self._downstream = downstream
         self._journal = journal
         self._clock = clock
         self._breakers: dict[str, CircuitBreaker] = {}
         self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Said] = Coalescer(
-            self._call_rows
+            self._call_rows, clock=clock
         )
 
     def use(self, table: RoutingTable) -> None:
         """Route by this table from the next request on; requests under way end on the one they began with."""
         old = self.table
         self.table = table
+        self.cache.use(table.policy.cache, {version.bundle for version in table.arms.values()})
         if old is None or old.policy.breaker != table.policy.breaker:
             self._breakers = {}
 
@@ -102,69 +114,101 @@ class Predictor:
 
         Raises:
             FieldError: the requested arm is not there.
+            Overloaded: more requests come than the arm can answer in time.
             Unavailable: no arm answered.
         """
         table = self._table()
         began_s = self._clock()
-        decision = self._decide(table, instance, requested_arm)
-        arm, row = await self._attempt(
-            table, decision, lambda arm: self._coalescer.submit((arm, table.versions[arm]), instance.raw)
+        decision = self._choices(table, requested_arm).of(instance.entity, instance.id)
+        arm, asked = await self._attempt(
+            table,
+            decision,
+            lambda arm: self._ask_one(table, arm, instance.raw),
+            lambda arm: self._known(arm, table.versions[arm], instance.raw),
         )
-        return self._answer(table, instance, decision, arm, row, self._clock() - began_s)
+        said = Unsaid(instance, decision, arm, asked.said, asked.cached)
+        return self._answers(table, [said], self._clock() - began_s)[0]
 
     async def predict_batch(
         self, instances: Sequence[Instance], requested_arm: str | None = None
-    ) -> list[Prediction]:
-        """Answer many instances in order; each is routed by itself, all by one table.
+    ) -> AsyncGenerator[list[Prediction]]:
+        """Answer many instances in order, some at a time; each is routed by itself, all by one table.
+
+        They are asked for in parts of `BATCH_ROWS`, the next while one is used. An answer is journalled when
+        it is handed out. Between any two of the lists other requests have their turns.
 
         Raises:
             FieldError: the requested arm is not there.
-            Unavailable: an arm and all its fallbacks failed; nothing of the batch is journalled then.
+            Unavailable: an arm and all its fallbacks failed.
         """
         table = self._table()
         began_s = self._clock()
-        decisions = [self._decide(table, instance, requested_arm) for instance in instances]
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for index, decision in enumerate(decisions):
-            groups.setdefault(decision.attempts, []).append(index)
-        chunks = [
-            rows[i : i + BATCH_ROWS] for rows in groups.values() for i in range(0, len(rows), BATCH_ROWS)
-        ]
-        answers = await asyncio.gather(
-            *(
-                self._attempt_chunk(table, decisions[chunk[0]], [instances[i] for i in chunk])
-                for chunk in chunks
-            )
-        )
-        latency_s = self._clock() - began_s
-        answered: dict[int, Prediction] = {}
-        for chunk, (arm, rows) in zip(chunks, answers, strict=True):
-            for index, row in zip(chunk, rows, strict=True):
-                answered[index] = self._answer(table, instances[index], decisions[index], arm, row, latency_s)
-        return [answered[index] for index in range(len(instances))]
+        ahead: deque[asyncio.Task[list[Unsaid]]] = deque()
+        try:
+            for begin in range(0, len(instances), BATCH_ROWS):
+                part = instances[begin : begin + BATCH_ROWS]
+                ahead.append(asyncio.create_task(self._ask_part(table, part, requested_arm)))
+                if begin:
+                    async for answers in self._answers_in_turns(table, await ahead.popleft(), began_s):
+                        yield answers
+            async for answers in self._answers_in_turns(table, await ahead.popleft(), began_s):
+                yield answers
+        finally:
+            for task in ahead:
+                task.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
 
     def _table(self) -> RoutingTable:
         if self.table is None:
             raise NoArmAvailable(f"{self._workload}: no model is loaded yet", retry_after_s=2.0)
         return self.table
 
-    def _decide(self, table: RoutingTable, instance: Instance, requested_arm: str | None) -> Decision:
-        return choose(
+    def _choices(self, table: RoutingTable, requested_arm: str | None) -> Choices:
+        return Choices(
             table.policy,
             workload=self._workload,
             available_arms=table.versions,
-            entity=instance.entity,
-            request_key=instance.id,
             requested_arm=requested_arm,
             is_open=lambda arm: self.breaker(arm).is_open,
         )
 
+    async def _ask_part(
+        self, table: RoutingTable, instances: Sequence[Instance], requested_arm: str | None
+    ) -> list[Unsaid]:
+        """A part of a batch: one call for all instances that try the same arms."""
+        choices = self._choices(table, requested_arm)
+        groups: dict[Decision, list[int]] = {}
+        for index, instance in enumerate(instances):
+            groups.setdefault(choices.of(instance.entity, instance.id), []).append(index)
+            if index % TURN_ROWS == TURN_ROWS - 1:
+                await asyncio.sleep(0)
+        answers = await asyncio.gather(
+            *(
+                self._attempt_chunk(table, decision, [instances[i] for i in indices])
+                for decision, indices in groups.items()
+            )
+        )
+        said: dict[int, Unsaid] = {}
+        for (decision, indices), (arm, rows) in zip(groups.items(), answers, strict=True):
+            for index, row in zip(indices, rows, strict=True):
+                said[index] = Unsaid(instances[index], decision, arm, row)
+        return [said[index] for index in range(len(instances))]
+
     async def _attempt(
-        self, table: RoutingTable, decision: Decision, call: Callable[[str], Awaitable[T]]
+        self,
+        table: RoutingTable,
+        decision: Decision,
+        call: Callable[[str], Awaitable[T]],
+        known: Callable[[str], T | None] = lambda arm: None,
     ) -> tuple[str, T]:
-        """Try the arms of the decision in order: the first that answers within its deadline, and what."""
+        """Try the arms of the decision in order: the first that answers within its deadline, and what.
+
+        What is known of an arm needs no call, and tells its breaker nothing.
+        """
         reasons = []
         for arm in decision.attempts:
+            if (found := known(arm)) is not None:
+                return arm, found
             breaker = self.breaker(arm)
             breaker.begin()
             try:
@@ -175,7 +219,7 @@ class Predictor:
                 raise  # the other arms are for failures; load would only move on to them
             except (DownstreamError, TimeoutError) as error:
                 breaker.fail()
-                reasons.append(f"{arm}: {error or 'out of time'}")
+                reasons.append(f"{arm}: {str(error) or 'out of time'}")
                 log.warning(
                     "arm failed", extra={"workload": self._workload, "arm": arm, "reason": reasons[-1]}
                 )
@@ -195,23 +239,33 @@ class Predictor:
             table, decision, lambda arm: self._downstream(arm, table.versions[arm], raw)
         )
 
+    def _known(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> _Asked | None:
+        row = self.cache.find(arm, version.bundle, raw)
+        return None if row is None else _Asked(row, cached=True)
+
+    async def _ask_one(self, table: RoutingTable, arm: str, raw: NDArray[np.float64]) -> _Asked:
+        version, patience_s = table.versions[arm], _PATIENCE * table.policy.deadline_of(arm)
+        is_kept = self.cache.covers(version.bundle)
+        said = await self._coalescer.submit((arm, version), raw, patience_s)
+        if is_kept and isinstance(said, Row):
+            self.cache.keep(version.bundle, raw, said)
+        return _Asked(said, cached=False if is_kept else None)
+
     async def _call_rows(
         self, key: tuple[str, ArmVersion], rows: list[NDArray[np.float64]]
     ) -> Sequence[Said]:
         arm, version = key
         return await self._downstream(arm, version, np.stack(rows))
 
-    def _answer(
-        self,
-        table: RoutingTable,
-        instance: Instance,
-        decision: Decision,
-        arm: str,
-        said: Said,
-        latency_s: float,
-    ) -> Prediction:
-        row, members = said if isinstance(said, Blended) else (said, None)
-        version, is_fallback = table.versions[arm], arm != decision.arm
-        prediction = Prediction(instance.sent_id, row, arm, version, is_fallback, members)
-        self._journal(Answered(instance, prediction, decision, latency_s))
-        return prediction
+    async def _answers_in_turns(
+        self, table: RoutingTable, said: Sequence[Unsaid], began_s: float
+    ) -> AsyncGenerator[list[Prediction]]:
+        latency_s = self._clock() - began_s
+        for begin in range(0, len(said), TURN_ROWS):
+            yield self._answers(table, said[begin : begin + TURN_ROWS], latency_s)
+            await asyncio.sleep(0)
+
+    def _answers(self, table: RoutingTable, said: Sequence[Unsaid], latency_s: float) -> list[Prediction]:
+        answered = [one.answered(table, latency_s) for one in said]
+        self._journal(answered)
+        return [one.prediction for one in answered]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from deployments.store import PredictionRow
+
+# logged at once: more would keep the event loop for too long
+_MOST_WAITING = 250
 
 
 class RequestLog:
@@ -25,11 +29,13 @@ class RequestLog:
         self._interval_s = interval_s
         self._waiting: list[PredictionRow] = []
 
-    def add(self, row: PredictionRow) -> None:
-        """Take an answer."""
+    def add(self, rows: Sequence[PredictionRow]) -> None:
+        """Take answers."""
         if not self._waiting:
             asyncio.get_running_loop().call_later(self._interval_s, self.flush)
-        self._waiting.append(row)
+        self._waiting += rows
+        if len(self._waiting) >= _MOST_WAITING:
+            self.flush()
 
     def flush(self) -> None:
         """Log what has gathered."""

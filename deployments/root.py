@@ -1,4 +1,4 @@
-"""The root application: health of the whole system, a page that leads to its parts, and their Steward."""
+"""The root application: health of the whole system, a page of its parts, their Steward and their Monitor."""
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
 import asyncio
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from deployments import problems
 from deployments.auth import KeyGuard, behind_proxy, read_or_create_key
+from deployments.monitor import Monitor
 from deployments.root_page import render
 from deployments.steward import Steward
 from training.settings import Settings
@@ -30,7 +31,7 @@ class RootArguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     workloads: list[str] = Field(
-        description="names of the workload applications beside it, which its Steward looks after"
+        description="names of the workload applications beside it, for its Steward and its Monitor"
     )
     open_on_loopback: bool = Field(default=True, description="as for a workload")
 
@@ -47,9 +48,14 @@ class Root:
     """One replica; asks the routers, and holds nothing itself."""
 
     def __init__(
-        self, workloads: list[str], api_key: str, open_on_loopback: bool, steward: DeploymentHandle
+        self,
+        workloads: list[str],
+        api_key: str,
+        open_on_loopback: bool,
+        steward: DeploymentHandle,
+        monitor: DeploymentHandle,
     ) -> None:
-        del steward  # bound here so that it is part of the application
+        del steward, monitor  # bound here so that they are part of the application
         self._workloads = workloads
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
@@ -89,7 +95,9 @@ def build(arguments: RootArguments) -> Application:
     key = read_or_create_key(settings.api_key_file, os.environ)
     is_open = arguments.open_on_loopback and not behind_proxy(os.environ)
     steward = serve.deployment(Steward).options(name="Steward").bind(settings, arguments.workloads)
-    return serve.deployment(Root).options(name="Root").bind(arguments.workloads, key, is_open, steward)
+    monitor = serve.deployment(Monitor).options(name="Monitor").bind(settings, arguments.workloads)
+    root = serve.deployment(Root).options(name="Root")
+    return root.bind(arguments.workloads, key, is_open, steward, monitor)
 
 
 async def _state(workload: str) -> str:

@@ -17,11 +17,13 @@ from starlette.types import ASGIApp
 from deployments.api import build_api
 from deployments.arm import PredictedBatch
 from deployments.auth import KeyGuard
+from deployments.counts_export import CountsExport
 from deployments.front import Front
 from deployments.logs import configure_log_file
+from deployments.memory import search_less_for_garbage
 from deployments.model_cache import BundleCache
-from deployments.outlier_counts import CountsExport
 from deployments.predictor import DownstreamError
+from deployments.refusals import Refusals
 from deployments.routing import ArmVersion
 from deployments.service import Service
 from deployments.store import Store
@@ -75,20 +77,27 @@ class Router:
         configure_log_file(options.logs, f"{contract.workload}-router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
+        store = Store(options.store_url)
+        self._watched = store.watching
         self.service = Service(
             contract,
             tuple(arms),
             ServeDownstream(task_of(contract, load_workload(contract)), scaler, arms),
-            Store(options.store_url),
+            store,
             BundleCache(options.cache, contract),
         )
+        self.service.adopt()
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(self.service))
+        self._counting: asyncio.Task[None] | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        front = Front(build_api(self.service), self.service)
-        return KeyGuard(front, self._api_key, open_on_loopback=self._open_on_loopback)
+        front = Front(build_api(self.service, self._watched), self.service)
+        refusals = Refusals(front, self.service.contract.workload, self._watched)
+        self._counting = asyncio.create_task(refusals.follow())
+        search_less_for_garbage()
+        return KeyGuard(refusals, self._api_key, open_on_loopback=self._open_on_loopback)
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer yet, for the root application."""
@@ -109,21 +118,30 @@ class Router:
         """Serve awaits this when it stops the replica."""
         self._following.cancel()
         self._exporting.cancel()
+        if self._counting is not None:
+            self._counting.cancel()
         await self.service.close()
 
 
 async def _export(service: Service) -> None:
     """What Prometheus is told, for ever."""
     tags = ("workload", "arm")
-    counts = CountsExport(
-        service.contract.workload,
-        service.counts,
-        Counter("raysonde_predictions", "Instances answered.", tags),
-        Counter("raysonde_outliers", "Of them, those farther out than all of the reference.", tags),
+    told = {
+        "predictions": (service.counts.predictions, "Instances answered."),
+        "outliers": (service.counts.outliers, "Of them, those farther out than all of the reference."),
+        "cache_hits": (service.cache.hits, "Answers that the cache had."),
+        "cache_misses": (service.cache.misses, "Answers that it was asked for and did not have."),
+    }
+    pairs = [(counted, Counter(f"raysonde_{name}", text, tags)) for name, (counted, text) in told.items()]
+    truths = Counter("raysonde_truths", "Truths taken, by what became of them.", ("workload", "outcome"))
+    exports = (
+        CountsExport(service.contract.workload, pairs),
+        CountsExport(service.contract.workload, [(service.truths.outcomes, truths)], tag="outcome"),
     )
     while True:
         try:
-            counts.export()
+            for counts in exports:
+                counts.export()
         except Exception:
             log.exception("counts not exported", extra={"workload": service.contract.workload})
         await asyncio.sleep(EXPORT_PERIOD_S)

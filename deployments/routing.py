@@ -10,15 +10,16 @@ strategies"; the draw is due to Efraimidis and Spirakis 2006).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b, sha256
+from math import log
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.answer_cache import CacheSettings
 from deployments.breaker import BreakerSettings
 from deployments.ensembles import EnsembleSettings
 from deployments.errors import NoArmAvailable
@@ -50,6 +51,9 @@ class RoutingPolicy(BaseModel):
     )
     ensembles: dict[str, EnsembleSettings] = Field(
         default_factory=dict, description="arms that blend what others predict, by name"
+    )
+    cache: CacheSettings | None = Field(
+        default=None, description="whether answers to single instances are kept; not, unless it is there"
     )
 
     @model_validator(mode="after")
@@ -180,35 +184,89 @@ def choose(
         FieldError: the requested arm is not there.
         NoArmAvailable: no arm with a weight or in the fallback order is there.
     """
-    if requested_arm is not None:
-        if requested_arm not in available_arms:
-            raise FieldError(ARM_HEADER, requested_arm, f"one of {sorted(available_arms)}")
-        return Decision(requested_arm, (requested_arm,), True, "named by the request")
-    weights = {arm: w for arm, w in policy.weights.items() if w > 0 and arm in available_arms}
-    followers = [arm for arm in policy.fallback if arm in available_arms]
-    if weights:
-        arm, reason = pick(weights, workload, entity if policy.sticky else request_key), "by weight"
-    elif followers:
-        arm, reason = followers[0], "no arm with a weight is available"
-    else:
-        raise NoArmAvailable(f"{workload}: none of the arms {sorted(policy.arms)} has a version to serve")
-    order = (arm, *(other for other in followers if other != arm))
-    closed = tuple(other for other in order if not is_open(other))
-    if not closed:
-        return Decision(arm, (arm,), False, "every breaker is open")
-    if closed[0] != arm:
-        reason = f"the breaker of {arm} is open"
-    return Decision(arm, closed, False, reason)
+    choices = Choices(
+        policy,
+        workload=workload,
+        available_arms=available_arms,
+        requested_arm=requested_arm,
+        is_open=is_open,
+    )
+    return choices.of(entity, request_key)
+
+
+class Choices:
+    """What `choose` decides of requests that come at the same moment, looked up once for all of them.
+
+    Args and errors are those of `choose`.
+    """
+
+    def __init__(
+        self,
+        policy: RoutingPolicy,
+        *,
+        workload: str,
+        available_arms: Collection[str],
+        requested_arm: str | None = None,
+        is_open: Callable[[str], bool] = lambda arm: False,
+    ) -> None:
+        self._workload = workload
+        self._sticky = policy.sticky
+        self._is_open = is_open
+        self._by_arm: dict[str, Decision] = {}
+        self._only: Decision | None = None
+        self._weights: dict[str, float] = {}
+        if requested_arm is not None:
+            if requested_arm not in available_arms:
+                raise FieldError(ARM_HEADER, requested_arm, f"one of {sorted(available_arms)}")
+            self._only = Decision(requested_arm, (requested_arm,), True, "named by the request")
+            return
+        self._weights = {arm: w for arm, w in policy.weights.items() if w > 0 and arm in available_arms}
+        self._followers = [arm for arm in policy.fallback if arm in available_arms]
+        if self._weights:
+            return
+        if not self._followers:
+            raise NoArmAvailable(f"{workload}: none of the arms {sorted(policy.arms)} has a version to serve")
+        self._only = self._decision(self._followers[0], "no arm with a weight is available")
+
+    def of(self, entity: str, request_key: str) -> Decision:
+        """Where this request goes."""
+        if self._only is not None:
+            return self._only
+        arm = pick(self._weights, self._workload, entity if self._sticky else request_key)
+        decision = self._by_arm.get(arm)
+        if decision is None:
+            decision = self._by_arm[arm] = self._decision(arm, "by weight")
+        return decision
+
+    def _decision(self, arm: str, reason: str) -> Decision:
+        order = (arm, *(other for other in self._followers if other != arm))
+        closed = tuple(other for other in order if not self._is_open(other))
+        if not closed:
+            return Decision(arm, (arm,), False, "every breaker is open")
+        if closed[0] != arm:
+            reason = f"the breaker of {arm} is open"
+        return Decision(arm, closed, False, reason)
 
 
 def pick(weights: Mapping[str, float], workload: str, key: str) -> str:
     """The arm that wins the weighted rendezvous for `key`; weights above 0."""
-    return min((-math.log(unit_hash(workload, key, arm)) / weight, arm) for arm, weight in weights.items())[1]
+    if len(weights) == 1:
+        return next(iter(weights))
+    head = _prefixed(workload) + _prefixed(key)
+    draws = [(-log(_unit(head + _prefixed(arm))) / weight, arm) for arm, weight in weights.items()]
+    return min(draws)[1]
 
 
 def unit_hash(*parts: str) -> float:
     """A stable number in (0, 1): the first 52 bits of BLAKE2b over the length-prefixed parts."""
-    text = "".join([f"{len(part)}:{part}" for part in parts])
+    return _unit("".join(map(_prefixed, parts)))
+
+
+def _prefixed(part: str) -> str:
+    return f"{len(part)}:{part}"
+
+
+def _unit(text: str) -> float:
     digest = blake2b(text.encode(), digest_size=8).digest()
     return ((int.from_bytes(digest, "big") >> 12) + 0.5) / 2**52
 

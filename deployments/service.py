@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from deployments.answer_cache import AnswerCache
+from deployments.answered import Answered
 from deployments.answers import Prediction, render
 from deployments.blender import Blender
 from deployments.errors import Unavailable
@@ -21,11 +25,12 @@ from deployments.instances import Instance, InstanceParser
 from deployments.judge import Judge
 from deployments.model_cache import BundleCache
 from deployments.outlier_counts import OutlierCounts
-from deployments.predictor import Answered, Downstream, DownstreamError, Predictor
+from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
-from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable, Truth
+from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable
+from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
 from features.workload import load_workload
@@ -36,6 +41,10 @@ log = logging.getLogger(__name__)
 
 POLL_PERIOD_S = 0.5
 PROOF_TIMEOUT_S = 10.0
+_TURN_S = 0.002  # of the event loop, for the instances of a batch
+
+# about a hundred truths: more would keep the event loop from others for longer than a thread costs
+_BYTES_PARSED_AT_ONCE = 10_000
 
 
 class Service:
@@ -68,6 +77,7 @@ class Service:
         self._cache = cache
         self._now = now
         self._journal = JournalWriter(store)
+        self.truths = TruthWriter(contract.workload, store, self._journal.flush_those)
         self._request_log = RequestLog(log)
         self._history = self._make_history()
         task = task_of(contract, load_workload(contract))
@@ -85,6 +95,11 @@ class Service:
         return self._predictor.table
 
     @property
+    def cache(self) -> AnswerCache:
+        """Answers that this replica keeps, with how often one was found."""
+        return self._predictor.cache
+
+    @property
     def waiting_for(self) -> tuple[str, ...]:
         """Arms of the policy that have not answered this replica yet; it is ready when there are none."""
         if self.table is None:
@@ -96,15 +111,32 @@ class Service:
         """Answer one instance; see `InstanceParser` and `Predictor.predict` for what is raised."""
         return await self._predictor.predict(await self._instance(body), requested_arm)
 
-    async def predict_batch(self, body: bytes, requested_arm: str | None) -> list[Prediction]:
-        """Answer many in order. Parsing 10,000 takes seconds, so it leaves the event loop to others."""
-        instances = await asyncio.to_thread(self.instances.parse_batch, body)
-        return await self._predictor.predict_batch(instances, requested_arm)
+    async def predict_batch(self, body: bytes, requested_arm: str | None) -> AsyncGenerator[list[Prediction]]:
+        """Answer many in order, part by part; see `InstanceParser.parse_batch` for what is raised before.
 
-    async def take_truths(self, truths: Sequence[Truth]) -> FeedbackCounts:
-        """Write truths; on disk when this returns. Predictions of this replica are written before them."""
-        await self._journal.flush()
-        return await asyncio.to_thread(self._store.write_truths, self.contract.workload, truths)
+        Other requests get their turns all the while. What is answered faster than the store takes it waits.
+        """
+        instances = []
+        turn_ends_s = time.monotonic() + _TURN_S
+        for instance in self.instances.parse_batch(body):
+            instances.append(instance)
+            if time.monotonic() > turn_ends_s:
+                await asyncio.sleep(0)
+                turn_ends_s = time.monotonic() + _TURN_S
+        async with aclosing(self._predictor.predict_batch(instances, requested_arm)) as parts:
+            async for part in parts:
+                yield part
+                await self._journal.make_room()
+
+    async def take_truths(self, body: bytes) -> FeedbackCounts:
+        """Write the truths of a body; on disk when this returns. Their predictions are written before them.
+
+        Raises:
+            what `FeedbackParser.parse` and `TruthWriter.write` do.
+        """
+        if len(body) > _BYTES_PARSED_AT_ONCE:
+            return await self.truths.write(await asyncio.to_thread(self.feedback.parse, body))
+        return await self.truths.write(self.feedback.parse(body))
 
     async def put_policy(self, policy: RoutingPolicy, expected_revision: int | None = None) -> RoutingTable:
         """Put the policy in force, here at once and on the other replicas within a poll.
@@ -142,6 +174,19 @@ class Service:
             if isinstance(version, EnsembleVersion) and proven.keys() >= set(version.settings.arms)
         }
 
+    def adopt(self) -> None:
+        """Use the routing table that is in force, before the first request comes; blocks while it is read.
+
+        Without it a replica that starts beside others would refuse what it is sent until its first poll.
+        """
+        try:
+            table = self._store.routing(self.contract.workload)
+        except (StoreUnavailable, OSError) as error:
+            log.warning("routing table not read: %s", error, extra={"workload": self.contract.workload})
+            return
+        if table is not None:
+            self._predictor.use(table)
+
     async def poll(self) -> None:
         """Read the routing table once and use it; versions not met before are asked their golden inputs.
 
@@ -170,6 +215,7 @@ class Service:
     async def close(self) -> None:
         """Write what waits."""
         self._request_log.flush()
+        await self.truths.close()
         await self._journal.close()
 
     def _make_history(self) -> History | None:
@@ -217,10 +263,18 @@ class Service:
         """closed, open or half_open, in this replica."""
         return self._predictor.breaker(arm).state
 
-    def _record(self, answered: Answered) -> None:
-        prediction, instance = answered.prediction, answered.instance
-        tried = answered.decision.attempts
-        row = PredictionRow(
+    def _record(self, answers: Sequence[Answered]) -> None:
+        now = self._now()
+        rows = [self._row(answered, now) for answered in answers]
+        self._journal.add(rows)
+        self._request_log.add(rows)
+        for row in rows:
+            self.counts.add(row.arm, row.outlier_score)
+
+    def _row(self, answered: Answered, now: datetime) -> PredictionRow:
+        prediction, instance, decision = answered.prediction, answered.instance, answered.decision
+        tried = decision.attempts
+        return PredictionRow(
             workload=self.contract.workload,
             id=instance.id,
             entity=instance.entity,
@@ -228,10 +282,10 @@ class Service:
             model_version=prediction.version.model_version,
             bundle=prediction.version.bundle,
             schema_version=self.contract.schema_version,
-            named=answered.decision.named,
+            named=decision.named,
             fallback=prediction.fallback,
             attempts=tried[: tried.index(prediction.arm) + 1],
-            created_at=self._now(),
+            created_at=now,
             latency_s=answered.latency_s,
             prediction=prediction.row.prediction,
             interval=prediction.row.region,
@@ -240,7 +294,5 @@ class Service:
             payload=instance.payload.decode(),
             members=prediction.members,
             outlier_score=prediction.row.outlier_score,
+            cached=answered.cached,
         )
-        self._journal.add(row)
-        self.counts.add(row.arm, row.outlier_score)
-        self._request_log.add(row)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.preflight import free_port
-from scripts.serve_settings import Profile, child_environment, read_or_create_ray_token
+from scripts.serve_settings import Profile, ProxyPorts, child_environment, read_or_create_ray_token
 from training.settings import Settings
 
 _METRICS_PORT = 9101
 _STATS_PORT = 8404
+_FALLBACK_PORT = 8500
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,5 @@ class Plan:
             run_id=self.run_id,
             profile=self.profile,
             var=self.settings.var,
-            metrics_port=free_port(_METRICS_PORT),
-            stats_port=free_port(_STATS_PORT),
+            ports=ProxyPorts(free_port(_METRICS_PORT), free_port(_STATS_PORT), free_port(_FALLBACK_PORT)),
         )

@@ -33,6 +33,7 @@ from scripts.stream_options import (
     DurationOption,
     IdleOption,
     RateOption,
+    SingleTruthsOption,
     StressOption,
     TruthDelayOption,
 )
@@ -58,6 +59,7 @@ def replay(
     idle: IdleOption = 25.0,
     stress: StressOption = None,
     truth_delay: TruthDelayOption = 300.0,
+    single_truths: SingleTruthsOption = False,
     duration: DurationOption = None,
     arm: ArmOption = None,
     workloads: WorkloadsOption = None,
@@ -86,7 +88,7 @@ def replay(
         connection = Connection.find(settings, url)
         recordings = _chosen(load_recordings(settings.workloads, contract, file), only)
         if pace is not None:
-            stream = Stream(pace, truth_delay, limit, duration, arm)
+            stream = Stream(pace, truth_delay, limit, duration, arm, single_truths)
             sound = asyncio.run(play_stream(console, contract, connection, recordings, stream, out))
         else:
             options = _Options(_factor(speed, contract), limit)

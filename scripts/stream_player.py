@@ -63,6 +63,7 @@ class StreamPlayer:
         client: of the running system.
         schedule: says what is due when.
         arm: the one to ask; None: the system chooses.
+        single_truths: whether each truth is a call of its own, sent without waiting for those before it.
         most_open: requests without an answer at a time; more wait, and their wait counts as latency.
         on_progress: told how many requests have ended and how many truths wait.
         sleep: waits, in seconds.
@@ -76,6 +77,7 @@ class StreamPlayer:
         schedule: Schedule,
         *,
         arm: str | None = None,
+        single_truths: bool = False,
         most_open: int = 256,
         on_progress: Callable[[int, int], None] = lambda ended, waiting: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -85,6 +87,7 @@ class StreamPlayer:
         self._client = client
         self._schedule = schedule
         self._arm = arm
+        self._single_truths = single_truths
         self._slots = asyncio.Semaphore(most_open)
         self._on_progress = on_progress
         self._sleep = sleep
@@ -105,7 +108,11 @@ class StreamPlayer:
                 for number, due_s in due.requests:
                     self._open += 1
                     group.create_task(self._ask(number, cases[number % len(cases)], due_s))
-                self._due_truths += due.truths
+                if self._single_truths:
+                    for number in due.truths:
+                        group.create_task(self._send_truths((number,)))
+                else:
+                    self._due_truths += due.truths
                 if self._due_truths and (sending is None or sending.done()):
                     # one call at a time: what becomes due meanwhile goes in the next, so that each is not
                     # a call of its own hundreds of times a second

@@ -1,6 +1,6 @@
 """Predictions on their way to the store, behind the answer.
 
-`add` costs an append. A background task writes what has gathered every `flush_interval_s`. A batch that
+`add` costs an append a row. A background task writes what has gathered every `flush_interval_s`. A batch that
 cannot be written stays and is tried again, for as long as it takes; rows are idempotent by id, so a batch
 that was written after all does no harm.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Protocol
@@ -55,7 +55,7 @@ class JournalWriter:
         store: PredictionSink,
         *,
         flush_interval_s: float = 0.2,
-        max_batch: int = 500,
+        max_batch: int = 2000,
         max_buffer: int = 50_000,
         backoff_s: float = 0.1,
         max_backoff_s: float = 5.0,
@@ -82,20 +82,30 @@ class JournalWriter:
         """Rows that are not in the store yet."""
         return len(self._buffer)
 
-    def add(self, row: PredictionRow) -> None:
-        """Take a row. Never blocks and never fails; a full buffer drops the row and says so."""
-        if len(self._buffer) >= self._max_buffer:
-            self._drop(f"{len(self._buffer)} rows wait for the store")
-            return
-        self._buffer.append(row)
+    def add(self, rows: Sequence[PredictionRow]) -> None:
+        """Take rows. Never blocks and never fails; a full buffer drops what is too much and says so."""
+        room = max(self._max_buffer - len(self._buffer), 0)
+        for _ in rows[room:]:
+            self._drop(f"{self._max_buffer} rows wait for the store")
+        self._buffer.extend(rows[:room])
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_behind())
+
+    async def make_room(self) -> None:
+        """Hold back whoever adds many rows until the store has taken what waits; not if it is away."""
+        while len(self._buffer) > self._max_buffer // 4 and self._pause_s == self._backoff_s:
+            await self._write_batch()
 
     async def flush(self) -> None:
         """Return when every row that was added so far is in the store, or was dropped as unwritable."""
         target = self._left_buffer + len(self._buffer)
         while self._left_buffer < target:
             await self._write_batch()
+
+    async def flush_those(self, ids: Collection[str]) -> None:
+        """`flush` if one of these waits; most truths come long after their prediction, and cost none."""
+        if any(row.id in ids for row in self._buffer):
+            await self.flush()
 
     async def close(self, timeout_s: float = 10.0) -> None:
         """Flush, for `timeout_s` at most; what is left then is lost, counted and logged."""

@@ -28,6 +28,7 @@ class PredictionRow:
         payload: the instance as JSON text.
         members: what the members of an ensemble said, by arm; None where one model answered.
         outlier_score: how far out the instance lies, in [0, 1], see `training.outliers`.
+        cached: whether the answer was found in the cache; None where none was looked for.
     """
 
     workload: str
@@ -49,6 +50,7 @@ class PredictionRow:
     filled: dict[str, int] = field(default_factory=dict)
     members: dict[str, Any] | None = None
     outlier_score: float | None = None
+    cached: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -75,17 +77,19 @@ class Truth:
 
 @dataclass(frozen=True)
 class FeedbackCounts:
-    """What became of the truths of one request; the three sum to the number of truths.
+    """What became of the truths of one request; the first three sum to the number of truths.
 
     Attributes:
         accepted: first truth of a prediction that is in the store.
         duplicate: the id has a truth already; kept apart and counted, the first one stands.
         unmatched: first truth of an id without a prediction yet; kept, and joined when one arrives.
+        conflicting: those of the duplicates that say something else than the first.
     """
 
     accepted: int
     duplicate: int
     unmatched: int
+    conflicting: int = 0
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -82,6 +83,7 @@ predictions = Table(
     Column("payload", Text, nullable=False),
     Column("members", JSON(none_as_null=True)),
     Column("outlier_score", Float),
+    Column("cached", Boolean),
     UniqueConstraint("workload", "id"),
     Index("predictions_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,
@@ -154,5 +156,53 @@ acts = Table(
     Column("actor", String(64), nullable=False),
     Column("detail", JSON, nullable=False),
     Index("acts_by_cursor", "workload", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# Changes of state of the Monitor's detectors; one row a change.
+drift_events = Table(
+    "drift_events",
+    metadata,
+    _seq(),
+    Column("at", UtcDateTime, nullable=False),
+    Column("workload", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Index("drift_events_by_cursor", "workload", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# What the Monitor last saw of each workload, for the router replicas to show; how far it had read, and what
+# it could not learn again from the journal.
+monitor_pages = Table(
+    "monitor_pages",
+    metadata,
+    Column("workload", String(64), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("page", JSON, nullable=False),
+    Column("cursors", JSON, nullable=False),
+    Column("state", JSON, nullable=False),
+)
+
+drift_reports = Table(
+    "drift_reports",
+    metadata,
+    Column("workload", String(64), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("html_zlib", LargeBinary, nullable=False),
+)
+
+# Requests that were refused for what they held, counted by a router replica since its row before.
+refusals = Table(
+    "refusals",
+    metadata,
+    _seq(),
+    Column("workload", String(64), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Index("refusals_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,
 )

@@ -8,18 +8,20 @@ joins when the prediction arrives. A truth is on disk before `write_truths` retu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select
+from sqlalchemy import Row, and_, func, select
 
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.samples import Samples
 from deployments.store import engine as db
 from deployments.store import histories, routes
 from deployments.store import judged as judging
+from deployments.store import truths as truth_rows
 from deployments.store.examples import StoreJournal
+from deployments.store.prediction_insert import insert_predictions
 from deployments.store.records import (
     Act,
     FeedbackCounts,
@@ -31,10 +33,7 @@ from deployments.store.records import (
 )
 from deployments.store.retrainings import Retrainings
 from deployments.store.schema import acts, joins, predictions, repeated_truths, truths
-from deployments.store.upsert import insert_new
-
-_IDS_PER_STATEMENT = 5000  # SQLite takes 32,766 parameters
-_MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == truths.c.id)
+from deployments.store.watch_store import WatchStore
 
 
 def utc_now() -> datetime:
@@ -56,6 +55,7 @@ class Store:
         self._engine = db.open_engine(url)
         self._clock = clock
         self.retrainings = Retrainings(self._engine, clock)
+        self.watching = WatchStore(self._engine, clock)
 
     def create_tables(self) -> None:
         """Make what is not there."""
@@ -70,32 +70,18 @@ class Store:
         if not rows:
             return
         with db.writing(self._engine) as connection:
-            connection.execute(insert_new(connection, predictions), [vars(row) for row in rows])
+            insert_predictions(connection, rows)
             for workload in {row.workload for row in rows}:
-                _join(connection, workload, [row.id for row in rows if row.workload == workload])
+                truth_rows.join(connection, workload, [row.id for row in rows if row.workload == workload])
 
     def write_truths(self, workload: str, items: Sequence[Truth]) -> FeedbackCounts:
         """Add truths in one transaction; see the module's text for what they mean."""
-        if not items:
-            return FeedbackCounts(0, 0, 0)
-        now = self._clock()
-        rows = [vars(item) | {"workload": workload, "received_at": now} for item in items]
-        firsts = {row["id"]: row for row in reversed(rows)}
+        return self.write_truth_calls(workload, [items])[0]
+
+    def write_truth_calls(self, workload: str, calls: Sequence[Sequence[Truth]]) -> list[FeedbackCounts]:
+        """`write_truths` of each call in turn, all in one transaction: all are written, or none is."""
         with db.writing(self._engine) as connection:
-            there = _truth_values(connection, workload, list(firsts))
-            new = [row for id_, row in firsts.items() if id_ not in there]
-            standing = there | {row["id"]: row["value"] for row in new}
-            repeated = [
-                row | {"conflicts": row["value"] != standing[row["id"]]}
-                for row in rows
-                if row["id"] in there or row is not firsts[row["id"]]
-            ]
-            if new:
-                connection.execute(insert(truths), new)
-            if repeated:
-                connection.execute(insert(repeated_truths), repeated)
-            joined = _join(connection, workload, [row["id"] for row in new])
-        return FeedbackCounts(accepted=joined, duplicate=len(repeated), unmatched=len(new) - joined)
+            return truth_rows.write(connection, workload, calls, self._clock())
 
     def exchange_samples(
         self,
@@ -142,7 +128,7 @@ class Store:
                 truths.c.received_at,
             )
             .join_from(joins, truths, and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id))
-            .join(predictions, _MATCH)
+            .join(predictions, truth_rows.MATCH)
             .where(joins.c.workload == workload, joins.c.seq > after)
             .order_by(joins.c.seq)
             .limit(limit)
@@ -236,34 +222,6 @@ class Store:
         )
         with db.reading(self._engine) as connection:
             return [Act(**row._mapping) for row in connection.execute(query)]
-
-
-def _truth_values(connection: Connection, workload: str, ids: Sequence[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for part in _parts(ids):
-        query = select(truths.c.id, truths.c.value).where(
-            truths.c.workload == workload, truths.c.id.in_(part)
-        )
-        found |= {row.id: row.value for row in connection.execute(query)}
-    return found
-
-
-def _join(connection: Connection, workload: str, ids: Sequence[str]) -> int:
-    """Complete the pairs among `ids` that have both halves now; how many are new."""
-    joined = 0
-    for part in _parts(ids):
-        pairs = (
-            select(truths.c.workload, truths.c.id)
-            .join(predictions, _MATCH)
-            .where(truths.c.workload == workload, truths.c.id.in_(part))
-        )
-        statement = insert_new(connection, joins).from_select(["workload", "id"], pairs).returning(joins.c.id)
-        joined += len(connection.execute(statement).all())
-    return joined
-
-
-def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[i : i + _IDS_PER_STATEMENT] for i in range(0, len(ids), _IDS_PER_STATEMENT))
 
 
 def _prediction(row: Row[Any]) -> PredictionRow:

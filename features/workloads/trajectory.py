@@ -32,6 +32,9 @@ _LOWEST_M, _LEAST = -500.0, 0.0
 _FIT_STEPS = 5
 # Added to speeds that errors are measured by, so that a vehicle at rest has a scale.
 _REST_MPS = 3.0
+# Speed and track that are so far from what the positions say, over the speed, are stale or made up: even in a
+# turn their mean over the same 20 s is close.
+_AGREEING = 0.3
 # What is learnt is linear up to a tenth of the way and grows with its logarithm beyond, so that the few who
 # turn back do not outweigh those who go on. A model that says more than `_MOST` is held there.
 _LINEAR_SHARE = 0.1
@@ -52,7 +55,7 @@ _OF_WINDOWS = (
     "altitude_known",
     "east_mps",  # of the reference velocity
     "north_mps",
-    "speed_known",
+    "speed_known",  # and not contradicted by the positions
     "log_speed",
     "fit_along",  # velocity of the last 40 s of positions less the reference, over the speed
     "fit_left",
@@ -94,7 +97,7 @@ class TrajectoryWorkload:
         """(n, 7, 8) -> (n, 4, 44): steps 20 s apart, the last one at the end."""
         raw = np.asarray(raw, dtype=np.float64)
         local = local_m(raw[:, -1:, _PLACE], raw[:, :, _PLACE])
-        reported, known = _reported(raw)
+        reported, known = _reported(raw, local)
         motion = _motion(local, reported, known)
         lag = rotated(local - motion.reference[:, None] * _times(raw)[:, None], motion.course[:, None])
         said = rotated(reported - motion.reference[:, None], motion.course[:, None])
@@ -149,7 +152,8 @@ class TrajectoryWorkload:
     def baselines(self, features: FloatArray) -> Mapping[str, FloatArray]:
         """`constant_velocity`: that of the last 40 s of positions, by least squares, along a great circle.
 
-        `reported_velocity`: the reported ground speed and track where there are any. Both keep the altitude.
+        `reported_velocity`: the reported ground speed and track where there are any and the positions do not
+        contradict them, else that of the last 20 s of positions. Both keep the altitude.
         """
         last = features[:, -1]
         anchors = last[:, [_FEATURES.index(name) for name in self.anchor_names]]
@@ -167,16 +171,23 @@ def _times(raw: FloatArray) -> FloatArray:
     return np.arange(1 - raw.shape[1], 1) * STEP_S
 
 
-def _reported(raw: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Velocity that was sent (n, steps, 2), and whether there was any."""
+def _reported(raw: FloatArray, local: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Velocity that was sent (n, steps, 2), and whether there was any (n, steps).
+
+    None of a window counts if the last three contradict the positions (n, steps, 2).
+    """
     known = (raw[:, :, _SPEED] >= _LEAST) & (raw[:, :, _TRACK] >= _LEAST)
     track = np.radians(raw[:, :, _TRACK])
     velocity = raw[:, :, _SPEED, None] * np.stack([np.sin(track), np.cos(track)], axis=2)
+    of_positions = _slope(local[:, -3:])
+    off = np.linalg.norm(velocity[:, -3:].mean(axis=1) - of_positions, axis=1)
+    scale = np.linalg.norm(of_positions, axis=1) + _REST_MPS
+    known &= ((off <= _AGREEING * scale) | ~known[:, -3:].all(axis=1))[:, None]
     return np.where(known[:, :, None], velocity, 0.0), known
 
 
 def _motion(local: FloatArray, reported: FloatArray, known: NDArray[np.bool_]) -> _Motion:
-    """The last reported velocity is the reference; without one, that of the last 20 s of positions."""
+    """The last reported velocity is the reference; if none counts, that of the last 20 s of positions."""
     of_positions = _slope(local[:, -3:])
     reference = np.where(known[:, -1:], reported[:, -1], of_positions)
     speed = np.hypot(reference[:, 0], reference[:, 1])

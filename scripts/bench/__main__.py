@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -22,6 +20,7 @@ from rich.progress import (
 )
 
 from scripts.bench.contender import CONTENDERS
+from scripts.bench.interrupted import interruptible
 from scripts.bench.machine import machine, versions
 from scripts.bench.models import ESTIMATORS, make_models
 from scripts.bench.page import Circumstances, measured_part, page_with, tables
@@ -35,7 +34,6 @@ ROUNDS = 3
 QUICK_CONNECTIONS = (16,)
 _QUICK_S = 3
 _DURATION_S = 10
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def bench(
@@ -47,8 +45,6 @@ def bench(
 ) -> None:
     """Measure raysonde beside other servers. A whole run writes docs/benchmarks.md, any other var/bench/."""
     console = Console()
-    for number in _STOPPING:
-        signal.signal(number, _interrupt_once)
     folder = Settings.from_environment().var / "bench"
     try:
         names = _chosen("CONTENDERS", contenders, [contender.name for contender in CONTENDERS])
@@ -65,23 +61,13 @@ def bench(
     except (WrkMissing, ValueError, FileNotFoundError) as error:
         console.print(f"[bold red]cannot measure:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    try:
+    with interruptible(console):
         results = _run(console, plan)
-    except KeyboardInterrupt as error:
-        console.print("Cut off; nothing is left running, and nothing was written.")
-        raise typer.Exit(130) from error
     is_whole = not (quick or contenders or arms)
     page = PAGE if is_whole else folder / PAGE.name
     _write(page, plan, results, versions(plan.others, wrk), _command(contenders, arms, duration_s, quick))
     _show(console, plan, results, page)
     raise typer.Exit(1 if results.failed else 0)
-
-
-def _interrupt_once(number: int, frame: FrameType | None) -> None:
-    """An end in good order, which `make` must not cut short when it passes on what the terminal sent us."""
-    for stopping in _STOPPING:
-        signal.signal(stopping, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _chosen(variable: str, text: str, known: Sequence[str]) -> list[str]:

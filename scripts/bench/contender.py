@@ -132,7 +132,8 @@ def _raysonde(profile: str) -> Contender:
 
     return Contender(
         name=f"raysonde-{profile}",
-        about=f"`raysonde up --profile {profile}`, one replica of each part; journal and monitoring on; ONNX",
+        about=f"`raysonde up --profile {profile}`, one router replica, one or two of the scaler and of "
+        "the arm as the load asks for; journal and monitoring on; ONNX",
         package="ray",
         launch=launch,
         path=f"/{raysonde.WORKLOAD}/predict",

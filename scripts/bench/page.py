@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from scripts.bench.contender import Contender
 from scripts.bench.measure import Failed, Measured
+from scripts.marked_page import Marks, replace_part
 from scripts.tables import TextTable
 
-BEGIN = "<!-- measured by make bench: begin -->"
-END = "<!-- measured by make bench: end -->"
+MARKS = Marks.of("make bench")
 _TITLE = "# Benchmarks"
 _SUMMARY_CONNECTIONS = 64
 _METHOD = """\
@@ -80,12 +80,7 @@ def page_with(before: str, part: str) -> str:
     Args:
         before: the page as it is, empty if there is none.
     """
-    whole = f"{BEGIN}\n\n{part}\n\n{END}"
-    head, begin, rest = before.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if begin and end:
-        return f"{head}{whole}{tail}"
-    return f"{before.rstrip() or _TITLE}\n\n{whole}\n"
+    return replace_part(before, part, MARKS, _TITLE)
 
 
 def _summary(measured: Sequence[Measured], arms: Sequence[str]) -> TextTable:

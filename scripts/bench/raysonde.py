@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,17 +20,25 @@ _DASHBOARD_PORT = 8365
 
 def lay_out(folder: Path, arm: str, bundle: Path) -> None:
     """Write a workload that routes everything to `arm`, and a registry whose champion is `bundle`."""
+    lay_out_arms(folder, [bundle], {"weights": {arm: 1.0}, "fallback": [arm]})
+
+
+def lay_out_arms(folder: Path, bundles: Sequence[Path], routing: Mapping[str, Any]) -> None:
+    """Write a workload with this routing, and a registry whose champions are the bundles."""
     sections = load_sections(WORKLOADS, WORKLOAD)
-    sections["routing"] = {"weights": {arm: 1.0}, "fallback": [arm]}
+    sections["routing"] = dict(routing)
     workloads = folder / "workloads"
     workloads.mkdir(parents=True)
     (workloads / f"{WORKLOAD}.yaml").write_text(yaml.safe_dump(sections, sort_keys=False))
-    _register(_settings(folder), bundle)
+    _register(_settings(folder), bundles)
 
 
-def command(python: Path, folder: Path, port: int, profile: str) -> list[str]:
-    """`raysonde up`, as a user would start it."""
-    ports = ("--port", str(port), "--dashboard-port", str(free_port(_DASHBOARD_PORT)))
+def command(
+    python: Path, folder: Path, port: int, profile: str, dashboard_port: int | None = None
+) -> list[str]:
+    """`raysonde up`, as a user would start it; Ray's dashboard at a free port unless told."""
+    dashboard_port = dashboard_port or free_port(_DASHBOARD_PORT)
+    ports = ("--port", str(port), "--dashboard-port", str(dashboard_port))
     what = ("--workloads-dir", str(folder / "workloads"), "--workloads", WORKLOAD, "--profile", profile)
     return [str(python), "-m", "scripts", "up", *ports, *what]
 
@@ -48,12 +58,13 @@ def _settings(folder: Path) -> Settings:
     )
 
 
-def _register(settings: Settings, bundle: Path) -> None:
+def _register(settings: Settings, bundles: Sequence[Path]) -> None:
     # MLflow takes seconds to import
     from training.registry import Registry
 
     registry = Registry(settings)
-    run = registry.client.create_run(registry.experiment(WORKLOAD))
-    version = registry.register(bundle, run.info.run_id)
-    registry.client.set_terminated(run.info.run_id)
-    registry.set_champion(version)
+    for bundle in bundles:
+        run = registry.client.create_run(registry.experiment(WORKLOAD))
+        version = registry.register(bundle, run.info.run_id)
+        registry.client.set_terminated(run.info.run_id)
+        registry.set_champion(version)

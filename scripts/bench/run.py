@@ -92,7 +92,7 @@ def _measure(plan: Plan, contender: Contender, arm: str, done: int, show: Show) 
             run_wrk(server.target, connections, min(_WARM_UP_S, plan.duration_s), site.folder / "warm-up.lua")
             rounds = []
             for _ in range(plan.rounds):
-                rounds.append(_round(server, connections, plan.duration_s, site.folder / "load.lua"))
+                rounds.append(one_round(server, connections, plan.duration_s, site.folder / "load.lua"))
                 done += 1
                 show(f"{what}: {connections} connections", done)
             measured.append(medians(contender.name, arm, connections, rounds))
@@ -100,7 +100,8 @@ def _measure(plan: Plan, contender: Contender, arm: str, done: int, show: Show) 
     return measured
 
 
-def _round(server: Server, connections: int, duration_s: int, script: Path) -> Round:
+def one_round(server: Server, connections: int, duration_s: int, script: Path) -> Round:
+    """A round of load, and what it took of the machine."""
     before = server.tree.cpu_times()
     load = run_wrk(server.target, connections, duration_s, script)
     spent_s = cpu_spent_s(before, server.tree.cpu_times())

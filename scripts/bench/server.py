@@ -90,7 +90,8 @@ class Server:
         deadline_s = time.monotonic() + _START_S
         address = f"http://127.0.0.1:{self._site.port}{self.target.path}"
         with httpx.Client(headers=dict(self.target.headers), timeout=10) as client:
-            while not _answers(client, address, self.target.bodies[0]):
+            # several: each replica of what is replicated has to be ready
+            while not all(_answers(client, address, body) for body in self.target.bodies[:_CHECKED_ROWS]):
                 if self._child.poll() is not None:
                     raise CannotServe(f"it ended with {self._child.returncode}: {self._last_line()}")
                 if time.monotonic() > deadline_s:
@@ -102,7 +103,11 @@ class Server:
         for body, expected in list(zip(self.target.bodies, self._asked.expected, strict=True))[
             :_CHECKED_ROWS
         ]:
-            said = self._contender.answer(client.post(address, content=body).raise_for_status().json())
+            try:
+                answer = client.post(address, content=body).raise_for_status()
+            except httpx.HTTPError as error:
+                raise CannotServe(f"it answered before, and then: {error}") from error
+            said = self._contender.answer(answer.json())
             if not abs(said - expected) <= _TOLERANCE:
                 raise CannotServe(f"it is another model: got {said:g}, expected {expected:g}")
 

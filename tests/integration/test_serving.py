@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -65,7 +66,7 @@ def test_truth_is_durable_before_the_answer_and_joined(system: RunningSystem) ->
     (body,) = bodies(flight=9)[:1]
     with system.client() as client:
         early = client.post("/feedback", json={"id": "early-bird", "truth": {"apogee_m": 1000.0}})
-        assert early.json() == {"accepted": 0, "duplicate": 0, "unmatched": 1}
+        assert early.json() == {"accepted": 0, "duplicate": 0, "unmatched": 1, "conflicting": 0}
         client.post("/predict", json=body | {"id": "early-bird"})
         id_ = client.post("/predict", json=body).json()["id"]
         sent = client.post("/feedback", json={"id": id_, "truth": {"apogee_m": 1000.0}})
@@ -77,6 +78,26 @@ def test_truth_is_durable_before_the_answer_and_joined(system: RunningSystem) ->
     assert {row[0] for row in found} == {id_, "early-bird"}
     assert database.execute("SELECT conflicts FROM repeated_truths WHERE id = ?", (id_,)).fetchone() == (1,)
     database.close()
+
+
+def test_a_known_input_is_answered_from_the_cache_and_journalled_so(system: RunningSystem) -> None:
+    (body,) = bodies(flight=11)[:1]
+    with system.client() as client:
+        policy = client.get("/traffic").json()["policy"]
+        try:
+            client.put("/traffic", json=policy | {"cache": {"max_entries": 10}}).raise_for_status()
+            answers = [client.post("/predict", json=body).json() for _ in range(2)]
+            arm = client.get("/info").json()["arms"][answers[0]["arm"]]
+        finally:
+            client.put("/traffic", json=policy).raise_for_status()
+        # a truth is written after the predictions that were answered before it
+        client.post("/feedback", json={"id": answers[1]["id"], "truth": {"apogee_m": 1000.0}})
+    ids = [answer.pop("id") for answer in answers]
+    assert answers[0] == answers[1]
+    assert (arm["cache_hits"], arm["cache_misses"]) == (1, 1)
+    with closing(sqlite3.connect(system.settings.var / "store.db")) as database:
+        found = dict(database.execute("SELECT id, cached FROM predictions WHERE id IN (?, ?)", ids))
+    assert [found[id_] for id_ in ids] == [0, 1]
 
 
 def test_the_key(system: RunningSystem) -> None:

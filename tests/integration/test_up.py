@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pandas as pd
 import pytest
+from psutil import CONN_LISTEN
 
 from scripts.first_models import RegistryUnreadable, lacks_models
 from scripts.preflight import is_free
@@ -145,6 +146,21 @@ def test_a_second_start_says_which_port_is_taken(environment: dict[str, str], st
     assert refused.returncode == 1
     assert f"cannot start: port {started.port} (HTTP) is taken by" in refused.stdout
     assert f"the system runs already (process {started.process.pid}, port {started.port})" in refused.stdout
+
+
+def test_haproxy_listens_for_this_machine_only(environment: dict[str, str], started: Started) -> None:
+    state = RunState.read(Path(environment["RAYSONDE_VAR"]))
+    assert state is not None
+    ends = [
+        socket.laddr
+        for process in of_run(state.run_id)
+        if process.name() == "haproxy"
+        for socket in process.net_connections("tcp")
+        if socket.status == CONN_LISTEN
+    ]
+    assert {ip for ip, _ in ends} == {"127.0.0.1"}
+    assert len({port for _, port in ends}) == 3
+    assert started.port in {port for _, port in ends}
 
 
 def test_ctrl_c_leaves_no_process_and_no_port(environment: dict[str, str], started: Started) -> None:

@@ -4,11 +4,13 @@ from typing import Any
 
 import httpx
 import jsonschema
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployments.api import build_api
+from deployments.service import Service
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
@@ -169,7 +171,8 @@ async def test_truth_is_counted_and_joined(client: httpx.AsyncClient, system: Lo
     before = system.store.counts("apogee").joined
     items = [{"id": id_, "truth": {"apogee_m": 1280.0}} for id_ in (*ids, ids[0], "not-yet")]
     answer = await client.post("/feedback", json={"items": items})
-    assert (answer.status_code, answer.json()) == (202, {"accepted": 3, "duplicate": 1, "unmatched": 1})
+    counts = {"accepted": 3, "duplicate": 1, "unmatched": 1, "conflicting": 0}
+    assert (answer.status_code, answer.json()) == (202, counts)
     assert system.store.counts("apogee").joined == before + 3
     late = await client.post("/predict", json=body_of() | {"id": "not-yet"})
     assert late.status_code == 200
@@ -228,6 +231,17 @@ async def test_health_waits_for_every_arm(system: LocalSystem, tmp_path: Path) -
         await fresh.service.poll()
         assert (await client.get("/healthz")).json() == {"status": "ready", "waiting_for": []}
     fresh.store.close()
+
+
+async def test_a_replica_that_starts_late_answers_before_its_first_poll(system: LocalSystem) -> None:
+    late = Service(CONTRACT, ARMS, system.downstream, system.store, system.cache)
+    assert late.table is None
+    late.adopt()
+    assert late.table is not None
+    assert late.waiting_for == ARMS
+    answer = await late.predict(orjson.dumps(body_of()), "mlp")
+    assert (answer.arm, answer.version) == ("mlp", system.versions["mlp"])
+    await late.close()
 
 
 async def test_the_documented_example_is_answered_as_documented(client: httpx.AsyncClient) -> None:

@@ -20,7 +20,7 @@ from scripts.bench import wrk
 from scripts.bench.contender import CONTENDERS, Contender, Launch, Site
 from scripts.bench.measure import Failed, Measured, Round, medians
 from scripts.bench.models import FOLDER, Asked
-from scripts.bench.page import BEGIN, END, Circumstances, measured_part, page_with, tables
+from scripts.bench.page import MARKS, Circumstances, measured_part, page_with, tables
 from scripts.bench.run import Plan, run
 from scripts.bench.server import CannotServe, Server
 from scripts.bench.table import NAMES, friedman, instances, make_source
@@ -130,11 +130,12 @@ def test_a_page_keeps_what_people_wrote_around_the_measured_part() -> None:
     assert "- mlflow, linear: it ended with 1" in part
     assert "- **naive**:" in part
     new = page_with("", part)
-    assert new.startswith(f"# Benchmarks\n\n{BEGIN}\n")
+    assert new.startswith(f"# Benchmarks\n\n{MARKS.begin}\n")
     edited = new.replace("# Benchmarks", "# Benchmarks\n\nOurs.") + "\nWhat bounds it.\n"
     again = page_with(edited, "another part")
-    assert again == f"# Benchmarks\n\nOurs.\n\n{BEGIN}\n\nanother part\n\n{END}\n\nWhat bounds it.\n"
-    assert page_with("# Mine\n", "p") == f"# Mine\n\n{BEGIN}\n\np\n\n{END}\n"
+    begin, end = MARKS.begin, MARKS.end
+    assert again == f"# Benchmarks\n\nOurs.\n\n{begin}\n\nanother part\n\n{end}\n\nWhat bounds it.\n"
+    assert page_with("# Mine\n", "p") == f"# Mine\n\n{begin}\n\np\n\n{end}\n"
 
 
 def test_friedman_as_published() -> None:

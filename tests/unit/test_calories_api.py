@@ -87,7 +87,7 @@ async def test_truth_joins_by_the_number_or_its_text(client: httpx.AsyncClient, 
         await client.post("/predict", json=WORKOUT | {"id": number})
     items = [{"id": 31, "truth": {"Calories": 26.0}}, {"id": "32", "truth": {"Calories": 28.0}}]
     answer = await client.post("/feedback", json={"items": items})
-    assert answer.json() == {"accepted": 2, "duplicate": 0, "unmatched": 0}
+    assert answer.json() == {"accepted": 2, "duplicate": 0, "unmatched": 0, "conflicting": 0}
     joined = {one.prediction.id: one for one in system.store.joined("calories")}
     assert joined["31"].truth == {"Calories": 26.0}
     assert json.loads(joined["32"].prediction.payload) == WORKOUT | {"id": 32}

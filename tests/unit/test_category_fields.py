@@ -17,7 +17,8 @@ from toy.parts import toy_contract
 from deployments.documents import prediction_schema
 from deployments.errors import InvalidFields
 from deployments.feedback import FeedbackParser
-from deployments.instances import Instance, InstanceParser, instance_json_schema
+from deployments.instance_model import instance_json_schema
+from deployments.instances import Instance, InstanceParser
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from training.dataset import matrix_of
@@ -152,7 +153,7 @@ def test_a_batch_takes_numbers_and_sees_their_text_twice() -> None:
     (one,) = parser.parse_batch(json.dumps({"instances": rows[:1]}).encode())
     assert json.loads(one.payload) == rows[0]
     with pytest.raises(FieldError, match=r"instances\[1\].id: got '1', expected an id that no other"):
-        parser.parse_batch(json.dumps({"instances": rows}).encode())
+        list(parser.parse_batch(json.dumps({"instances": rows}).encode()))
 
 
 def test_truth_is_sent_under_a_number_too() -> None:

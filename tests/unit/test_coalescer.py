@@ -50,6 +50,58 @@ async def test_an_idle_key_sends_at_once_and_the_rest_goes_together() -> None:
     assert await asyncio.gather(*first, *rest) == [2, 4, 6, 8]
 
 
+async def test_keys_gather_while_others_are_busy_until_one_of_them_is_answered() -> None:
+    down = Downstream()
+    coalescer = Coalescer(down, busy_calls=2, gather_s=60)
+    tasks = [*submit(coalescer, 1, key="a"), *submit(coalescer, 2, key="b")]
+    await settle()
+    for row, key in ((3, "c"), (4, "d"), (5, "c")):
+        tasks += submit(coalescer, row, key=key)
+        await settle()
+    assert down.calls == [("a", [1]), ("b", [2])]
+    down.gates[1].set_result(None)
+    await settle()
+    assert down.calls[2:] == [("c", [3, 5])]
+    down.gates[0].set_result(None)
+    await settle()
+    assert down.calls[3:] == [("d", [4])]
+    for gate in down.gates[2:]:
+        gate.set_result(None)
+    assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
+
+
+async def test_keys_that_gather_take_turns() -> None:
+    down = Downstream()
+    coalescer = Coalescer(down, max_in_flight=1, busy_calls=1, gather_s=60)
+    tasks = submit(coalescer, 1, key="a")
+    await settle()
+    tasks += submit(coalescer, 2, key="b")
+    await settle()
+    tasks += submit(coalescer, 3, key="a")
+    for number in range(3):
+        await settle()
+        assert len(down.calls) == number + 1
+        down.gates[number].set_result(None)
+    await asyncio.gather(*tasks)
+    assert down.calls == [("a", [1]), ("b", [2]), ("a", [3])]
+    assert coalescer._lanes == {}
+
+
+async def test_keys_that_do_not_answer_hold_up_no_other_for_long() -> None:
+    down = Downstream()
+    coalescer = Coalescer(down, busy_calls=2, gather_s=0.001)
+    stuck = [*submit(coalescer, 1, key="a"), *submit(coalescer, 2, key="b")]
+    await settle()
+    last = submit(coalescer, 3, 4, key="c")
+    async with asyncio.timeout(10):
+        while len(down.calls) < 3:
+            await asyncio.sleep(0.001)
+    assert down.calls[2] == ("c", [3, 4])
+    for gate in down.gates:
+        gate.set_result(None)
+    assert await asyncio.gather(*stuck, *last) == [2, 4, 6, 8]
+
+
 async def test_what_comes_in_one_turn_of_the_loop_is_one_call() -> None:
     down = Downstream()
     coalescer = Coalescer(down, max_in_flight=4)
@@ -123,13 +175,58 @@ async def test_a_full_queue_refuses_and_says_when_to_come_again() -> None:
     await settle()
     tasks += submit(coalescer, 2, 3)
     await settle()
-    with pytest.raises(Overloaded, match="2 requests wait for 'mlp' already") as caught:
+    with pytest.raises(Overloaded, match="2 requests wait already") as caught:
         await coalescer.submit("mlp", 4)
     assert caught.value.retry_after_s == 3
     down.gates[0].set_result(None)
     await settle()
     down.gates[1].set_result(None)
     assert await asyncio.gather(*tasks) == [2, 4, 6]
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+async def test_what_has_waited_too_long_is_refused_when_others_are_answered() -> None:
+    down, clock = Downstream(), Clock()
+    coalescer = Coalescer(down, max_in_flight=1, retry_after_s=3, clock=clock)
+    first = submit(coalescer, 1)
+    await settle()
+    old = asyncio.create_task(coalescer.submit("mlp", 2, patience_s=1))
+    await settle()
+    clock.now_s = 0.5
+    young = asyncio.create_task(coalescer.submit("mlp", 3, patience_s=1))
+    await settle()
+    clock.now_s = 1.2
+    down.gates[0].set_result(None)
+    await settle()
+    with pytest.raises(Overloaded, match="more requests come") as caught:
+        await old
+    assert caught.value.retry_after_s == 3
+    assert down.calls[1:] == [("mlp", [3])]
+    down.gates[1].set_result(None)
+    assert await asyncio.gather(*first, young) == [2, 6]
+
+
+async def test_nothing_is_refused_for_waiting_while_nothing_is_answered() -> None:
+    down, clock = Downstream(), Clock()
+    coalescer = Coalescer(down, max_in_flight=1, clock=clock)
+    first = submit(coalescer, 1)
+    await settle()
+    waiting = asyncio.create_task(coalescer.submit("mlp", 2, patience_s=1))
+    await settle()
+    clock.now_s = 5
+    down.gates[0].set_exception(ConnectionError("gone"))
+    await settle()
+    assert down.calls[1:] == [("mlp", [2])]
+    down.gates[1].set_result(None)
+    assert await waiting == 4
+    with pytest.raises(ConnectionError):
+        await first[0]
 
 
 async def test_a_downstream_that_answers_the_wrong_number_of_rows_fails() -> None:

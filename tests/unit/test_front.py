@@ -1,5 +1,6 @@
 """The front answers what FastAPI answers, message by message."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ import orjson
 import pytest
 from starlette.types import ASGIApp, Message
 
+from deployments import predictor, service
 from deployments.api import build_api
 from deployments.bodies import MAX_INSTANCE_BYTES
 from deployments.front import Front
@@ -60,7 +62,9 @@ async def heard(app: ASGIApp, request: Request) -> Heard:
     result = Heard()
 
     async def receive() -> Message:
-        return next(incoming)
+        for message in incoming:
+            return message
+        return await asyncio.Future()  # a client that listens
 
     async def send(message: Message) -> None:
         result.messages.append(message)
@@ -74,6 +78,11 @@ async def heard(app: ASGIApp, request: Request) -> Heard:
 
 def batch(*instances: Any) -> tuple[bytes]:
     return (orjson.dumps({"instances": instances}),)
+
+
+def truth(*values: float) -> tuple[bytes]:
+    items = [{"id": "mine", "truth": {"apogee_m": value}} for value in values]
+    return (orjson.dumps({"items": items}),)
 
 
 def arm(*names: bytes) -> list[tuple[bytes, bytes]]:
@@ -102,6 +111,10 @@ REQUESTS = {
     "declared too long": (413, Request(headers=[(b"content-length", b"99999999")])),
     "odd length": (200, Request(headers=[(b"content-length", b"-1")])),
     "gone": (500, Request(parts=(BODY[:100],), leaves=True)),
+    "truth": (202, Request("/feedback", truth(1280.0))),
+    "conflicting truth": (202, Request("/feedback", truth(1280.0, 1290.0))),
+    "impossible truth": (422, Request("/feedback", truth(-1.0), root_path="/apogee")),
+    "truth without json": (400, Request("/feedback", (b"{",))),
     "other method": (405, Request(method="GET")),
     "slash": (307, Request("/predict/")),
     "no such path": (404, Request("/nothing")),
@@ -120,6 +133,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
 @pytest.fixture
 async def fastapi(system: LocalSystem) -> ASGIApp:
     await system.service.poll()
+    await system.service.take_truths(*truth(1280.0))  # so that each of two equal requests repeats it
     system.downstream.down.clear()
     return build_api(system.service)
 
@@ -157,13 +171,71 @@ async def test_a_fault_is_answered_logged_and_handed_on_alike(
     assert [record.getMessage() for record in caplog.records if record.exc_info] == ["fault at /predict"] * 2
 
 
+async def test_a_batch_is_answered_part_by_part_in_order(
+    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "BATCH_ROWS", 2)
+    many = batch(*(INSTANCE | {"id": str(number)} for number in range(5)))
+    answer = await heard(system.app, Request("/batch_predict", many))
+    assert answer == await heard(fastapi, Request("/batch_predict", many))
+    bodies = [message["body"] for message in answer.messages[1:]]
+    assert [part.count(b'"id"') for part in bodies] == [2, 2, 1, 0, 0]
+    assert [one["id"] for one in orjson.loads(b"".join(bodies))["predictions"]] == list("01234")
+    await system.service.close()
+
+
+async def test_a_batch_that_fails_after_its_first_part_is_cut_short(
+    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del fastapi  # has the table read
+    monkeypatch.setattr(predictor, "BATCH_ROWS", 1)
+    many = batch(*(INSTANCE | {"id": str(number)} for number in range(5)))
+    ask, calls = system.downstream.__call__, 0
+
+    async def ask_twice(*call: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        system.downstream.down = set(ARMS) if calls > 2 else set()
+        return await ask(*call)
+
+    monkeypatch.setattr(system.service._blender, "_downstream", ask_twice)
+    answer = await heard(system.app, Request("/batch_predict", many))
+    assert answer.messages[0]["status"] == 200
+    assert b"".join(message["body"] for message in answer.messages[1:]).count(b'"id"') == 2
+    assert answer.messages[-1]["more_body"]
+    assert answer.fault is not None
+    assert "no arm answered" in answer.fault
+    await system.service.close()
+
+
+async def test_others_have_their_turns_while_a_batch_is_read(
+    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del fastapi
+    monkeypatch.setattr(service, "_TURN_S", 0.0)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    wrong = batch(*(INSTANCE | {"id": str(number)} for number in range(20)), {})
+    answer = await heard(system.app, Request("/batch_predict", wrong))
+    counting.cancel()
+    assert answer.messages[0]["status"] == 422
+    assert turns >= 20
+
+
 @pytest.mark.usefixtures("fastapi")
 async def test_the_hot_routes_do_not_reach_fastapi(system: LocalSystem) -> None:
     async def nowhere(*_: Any) -> None:
         raise AssertionError("passed on")
 
     front = Front(nowhere, system.service)
-    for name in ("good", "mounted", "batch", "no json"):
+    for name in ("good", "mounted", "batch", "no json", "conflicting truth"):
         answer = await heard(front, REQUESTS[name][1])
         assert answer.fault is None
     assert (await heard(front, Request("/info", method="GET"))).fault == "AssertionError('passed on')"

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.errors import InvalidFields, MalformedJson, TooLarge
-from deployments.instances import MAX_INSTANCES, Instance, InstanceParser, instance_json_schema, stack
+from deployments.instance_model import MAX_INSTANCES, instance_json_schema
+from deployments.instances import Instance, InstanceParser, stack
 from features.config import load_contract
 from features.contract import Contract
 from features.errors import FieldError, SchemaVersionError
@@ -181,7 +182,8 @@ def rider(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_batch_keeps_its_order_and_stacks() -> None:
-    found = InstanceParser(FIRE).parse_batch(batch(rider(Age=30), rider(id="x", Age=31), rider(Age=32)))
+    sent = batch(rider(Age=30), rider(id="x", Age=31), rider(Age=32))
+    found = list(InstanceParser(FIRE).parse_batch(sent))
     assert stack(found)[:, 0].tolist() == [30, 31, 32]
     assert json.loads(found[1].payload) == rider(id="x")
     assert len({instance.id for instance in found}) == 3
@@ -206,21 +208,21 @@ def test_a_batch_keeps_its_order_and_stacks() -> None:
 )
 def test_what_is_wrong_in_a_batch_is_named(content: bytes, message: str) -> None:
     with pytest.raises((FieldError, InvalidFields)) as caught:
-        InstanceParser(FIRE).parse_batch(content)
+        list(InstanceParser(FIRE).parse_batch(content))
     assert message in str(caught.value)
 
 
 def test_a_window_that_cannot_be_cut_is_named_in_its_batch() -> None:
     short = {"flight_id": "B", "samples": samples()[:5]}
     with pytest.raises(FieldError, match=r"^instances\[1\]\.samples: got '0\.200 s"):
-        InstanceParser(APOGEE).parse_batch(batch(json.loads(body()), short))
+        list(InstanceParser(APOGEE).parse_batch(batch(json.loads(body()), short)))
 
 
 def test_a_batch_that_is_too_long() -> None:
     parser = InstanceParser(FIRE)
-    assert len(parser.parse_batch(batch(*[rider()] * MAX_INSTANCES))) == MAX_INSTANCES
+    assert len(list(parser.parse_batch(batch(*[rider()] * MAX_INSTANCES)))) == MAX_INSTANCES
     with pytest.raises(TooLarge, match="got 10001, expected at most 10000"):
-        parser.parse_batch(batch(*[rider()] * (MAX_INSTANCES + 1)))
+        list(parser.parse_batch(batch(*[rider()] * (MAX_INSTANCES + 1))))
 
 
 @given(
@@ -235,7 +237,8 @@ def test_a_batch_that_is_too_long() -> None:
     )
 )
 def test_any_json_is_an_instance_or_an_error_of_ours(content: Any) -> None:
-    for read in (InstanceParser(APOGEE).parse_instance, InstanceParser(APOGEE).parse_batch):
+    parser = InstanceParser(APOGEE)
+    for read in (parser.parse_instance, lambda sent: list(parser.parse_batch(sent))):
         with pytest.raises((FieldError, InvalidFields, SchemaVersionError)):
             read(json.dumps(content).encode())
 

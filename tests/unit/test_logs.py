@@ -64,8 +64,8 @@ def test_configuring_twice_does_not_double_the_lines(stream: io.StringIO) -> Non
 
 async def test_answers_are_logged_together_and_are_a_line_each(stream: io.StringIO) -> None:
     log = RequestLog(logging.getLogger("raysonde_test"), interval_s=0.01)
-    log.add(answer("01J", datetime(2026, 1, 1, 12, 0, 0, 250_000, tzinfo=UTC)))
-    log.add(answer("01K", datetime(2026, 1, 1, 12, 0, 1, tzinfo=UTC)))
+    log.add([answer("01J", datetime(2026, 1, 1, 12, 0, 0, 250_000, tzinfo=UTC))])
+    log.add([answer("01K", datetime(2026, 1, 1, 12, 0, 1, tzinfo=UTC))])
     assert stream.getvalue() == ""
     async with asyncio.timeout(10):
         while not stream.getvalue():
@@ -89,7 +89,7 @@ async def test_answers_are_logged_together_and_are_a_line_each(stream: io.String
 async def test_what_waits_is_logged_once_at_the_end(stream: io.StringIO) -> None:
     log = RequestLog(logging.getLogger("raysonde_test"))
     log.flush()
-    log.add(answer("01J", datetime(2026, 1, 1, tzinfo=UTC)))
+    log.add([answer("01J", datetime(2026, 1, 1, tzinfo=UTC))])
     log.flush()
     log.flush()
     assert len(stream.getvalue().splitlines()) == 1

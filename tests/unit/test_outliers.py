@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from deployments.outlier_counts import CountsExport, OutlierCounts
+from deployments.counts_export import CountsExport
+from deployments.outlier_counts import OutlierCounts
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract, make_parts
 from tests.support.serving import POLICY, LocalSystem
@@ -192,7 +193,7 @@ class Metric:
 
 def test_counters_are_told_what_is_new() -> None:
     counts, predictions, outliers = OutlierCounts(), Metric(), Metric()
-    export = CountsExport("toy", counts, predictions, outliers)
+    export = CountsExport("toy", [(counts.predictions, predictions), (counts.outliers, outliers)])
     export.export()
     for score in (0.2, 1.0, None):
         counts.add("mlp", score)

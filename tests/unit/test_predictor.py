@@ -1,15 +1,17 @@
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.answers import Row
+from deployments.answered import Answered
+from deployments.answers import Prediction, Row
 from deployments.breaker import BreakerSettings
 from deployments.errors import NoArmAvailable, Overloaded
 from deployments.instances import Instance
-from deployments.predictor import Answered, DownstreamError, Predictor
+from deployments.predictor import DownstreamError, Predictor
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from features.errors import FieldError
 
@@ -53,6 +55,14 @@ class Arms:
         return [Row({"area_m2": float(one[0, 0])}, {"area_m2": [0.0, 1.0]}, 0.9) for one in raw]
 
 
+def rows_asked(arms: Arms) -> int:
+    return sum(rows for _, _, rows in arms.calls)
+
+
+async def whole(predictor: Predictor, instances: Sequence[Instance]) -> list[Prediction]:
+    return [answer async for part in predictor.predict_batch(instances) for answer in part]
+
+
 class Clock:
     now_s = 0.0
 
@@ -77,7 +87,7 @@ def journal() -> list[Answered]:
 
 @pytest.fixture
 def predictor(arms: Arms, clock: Clock, journal: list[Answered]) -> Predictor:
-    predictor = Predictor("apogee", arms, journal.append, clock)
+    predictor = Predictor("apogee", arms, journal.extend, clock)
     predictor.use(table())
     return predictor
 
@@ -170,7 +180,7 @@ async def test_a_request_under_way_ends_on_the_table_it_began_with(predictor: Pr
 
 async def test_a_batch_keeps_its_order_and_is_routed_one_by_one(predictor: Predictor, arms: Arms) -> None:
     predictor.use(table(2, weights={"mlp": 1.0, "linear": 1.0}))
-    answers = await predictor.predict_batch([instance(n, f"flight-{n}") for n in range(2500)])
+    answers = await whole(predictor, [instance(n, f"flight-{n}") for n in range(2500)])
     assert [answer.row.prediction["area_m2"] for answer in answers] == [float(n) for n in range(2500)]
     assert {answer.arm for answer in answers} == {"mlp", "linear"}
     assert max(rows for _, _, rows in arms.calls) <= 1000
@@ -180,8 +190,37 @@ async def test_a_batch_keeps_its_order_and_is_routed_one_by_one(predictor: Predi
 
 async def test_a_batch_falls_back_as_one_instance_does(predictor: Predictor, arms: Arms) -> None:
     arms.broken = {"mlp"}
-    answers = await predictor.predict_batch([instance(n) for n in range(3)])
+    answers = await whole(predictor, [instance(n) for n in range(3)])
     assert {(answer.arm, answer.fallback) for answer in answers} == {("linear", True)}
+
+
+async def test_parts_of_a_batch_are_asked_for_ahead_and_journalled_when_handed_out(
+    predictor: Predictor, arms: Arms, journal: list[Answered]
+) -> None:
+    async with aclosing(predictor.predict_batch([instance(n) for n in range(3500)])) as answers:
+        assert [answer.id for answer in await anext(answers)] == [str(n) for n in range(250)]
+        assert (rows_asked(arms), len(journal)) == (2000, 250)
+        for _ in range(4):
+            await anext(answers)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert (rows_asked(arms), len(journal)) == (3000, 1250)
+    # whoever reads no further gets no more, and nothing more is journalled
+    assert (rows_asked(arms), len(journal)) == (3000, 1250)
+
+
+async def test_a_batch_that_fails_on_its_way_ends_there(
+    predictor: Predictor, arms: Arms, journal: list[Answered], caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = predictor.predict_batch([instance(n) for n in range(4000)])
+    await anext(answers)
+    arms.broken = set(ARMS)
+    for _ in range(7):  # the second part was asked for with the first
+        await anext(answers)
+    with pytest.raises(NoArmAvailable):
+        await anext(answers)
+    assert len(journal) == 2000
+    assert "never retrieved" not in caplog.text
 
 
 async def test_overload_is_told_and_does_not_spread_to_other_arms(clock: Clock) -> None:

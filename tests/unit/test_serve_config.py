@@ -10,6 +10,7 @@ import yaml
 
 from deployments.routing import RoutingPolicy
 from features.config import load_sections
+from scripts.serve_settings import AUTOSCALING, with_applications
 from training.settings import REPOSITORY
 
 WORKLOADS = REPOSITORY / "configs" / "workloads"
@@ -41,6 +42,12 @@ def test_one_steward_looks_after_all_of_them() -> None:
     assert stewards == ["root"]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_scaler_and_arms_scale_as_those_of_a_users_own_workload(name: str) -> None:
+    by_load = [d for d in APPLICATIONS[name]["deployments"] if d["name"] != "Router"]
+    assert [d["autoscaling_config"] for d in by_load] == [AUTOSCALING] * len(by_load)
+
+
 def test_all_replicas_together_leave_a_core_of_two() -> None:
     claimed = 0.0
     for app in APPLICATIONS.values():
@@ -56,3 +63,12 @@ def test_all_replicas_together_leave_a_core_of_two() -> None:
 def test_nothing_in_serving_names_a_workload(path: Any) -> None:
     words = set(re.findall(r"[a-z]+", path.read_text().lower()))
     assert not words & set(NAMES)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "of one's own"])
+def test_a_router_takes_what_it_answers_in_time_and_refuses_the_rest(name: str) -> None:
+    text = with_applications((REPOSITORY / "serve_config.yaml").read_text(), {"of one's own": ["linear"]})
+    applications = {app["name"]: app for app in yaml.safe_load(text)["applications"]}
+    (router,) = (one for one in applications[name]["deployments"] if one["name"] == "Router")
+    assert (router["max_ongoing_requests"], router["max_queued_requests"]) == (512, 512)
+    assert router["backpressure_config"] == {"retry_after_s": 1}

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -9,15 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from records import row
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import psycopg2
 from sqlalchemy.schema import CreateTable
 
 from deployments.errors import Conflict
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.store import FeedbackCounts, Store, StoreCounts, StoreUnavailable, Truth
-from deployments.store.engine import reading
-from deployments.store.schema import metadata
+from deployments.store import FeedbackCounts, PredictionRow, Store, StoreCounts, StoreUnavailable, Truth
+from deployments.store.engine import reading, writing
+from deployments.store.prediction_insert import _insert
+from deployments.store.schema import metadata, predictions
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
@@ -99,7 +102,7 @@ def test_a_pair_completed_late_comes_after_the_cursor(store: Store) -> None:
 def test_the_first_truth_stands_and_later_ones_are_kept_apart(store: Store) -> None:
     store.write_predictions([row(1)])
     counts = store.write_truths("apogee", [truth(1, 1.0), truth(1, 2.0)])
-    assert counts == FeedbackCounts(accepted=1, duplicate=1, unmatched=0)
+    assert counts == FeedbackCounts(accepted=1, duplicate=1, unmatched=0, conflicting=1)
     assert store.write_truths("apogee", [truth(1, 1.0)]) == FeedbackCounts(0, 1, 0)
     assert [one.truth for one in store.joined("apogee")] == [{"apogee_m": 1.0}]
     assert store.counts("apogee") == StoreCounts(1, 1, 1, 0, repeated=2, conflicting=1)
@@ -150,6 +153,46 @@ def test_any_order_of_predictions_and_truths_ends_in_the_same_pairs(
         seen += [(int(one.prediction.id), one.truth["apogee_m"]) for one in new]
     assert sorted(seen) == sorted((n, v) for n, v in first.items() if n in known)
     store.close()
+
+
+@given(st.lists(st.lists(Event, max_size=4), max_size=8), st.lists(st.booleans(), min_size=8, max_size=8))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_calls_that_are_written_together_count_as_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[list[tuple[str, int, float]]], cuts: list[bool]
+) -> None:
+    one_by_one, together = (
+        Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/s.db", lambda: NOW) for _ in range(2)
+    )
+    expected: list[FeedbackCounts] = []
+    found: list[FeedbackCounts] = []
+    gathered: list[list[Truth]] = []
+    for store in (one_by_one, together):
+        store.create_tables()
+        store.write_predictions([row(number) for number in (0, 2, 4)])
+    for call, cut in zip(calls, cuts, strict=False):
+        truths = [truth(number, value) for _, number, value in call]
+        expected.append(one_by_one.write_truths("apogee", truths))
+        gathered.append(truths)
+        if cut:
+            found += together.write_truth_calls("apogee", gathered)
+            gathered = []
+    found += together.write_truth_calls("apogee", gathered)
+    assert found == expected
+    assert pairs_in(together) == pairs_in(one_by_one)
+    assert together.counts("apogee") == one_by_one.counts("apogee")
+    for store in (one_by_one, together):
+        store.close()
+
+
+def pairs_in(store: Store) -> dict[str, object]:
+    return {one.prediction.id: one.truth for one in store.joined("apogee")}
+
+
+def test_a_truth_is_compared_as_it_was_written(store: Store) -> None:
+    again = Truth("1", {"path": ({"time_s": 60, "latitude": 1.0},)})
+    counts = store.write_truth_calls("apogee", [[again], [again]])
+    counts += store.write_truth_calls("apogee", [[again]])
+    assert [(one.duplicate, one.conflicting) for one in counts] == [(0, 0), (1, 0), (1, 0)]
 
 
 def test_routing_is_there_once_a_policy_is(store: Store) -> None:
@@ -216,6 +259,25 @@ def test_sqlite_is_durable_at_each_commit(store: Store) -> None:
 def test_a_database_that_is_away_is_told_from_a_wrong_statement(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="unable to open database file"):
         Store(f"sqlite:///{tmp_path}/no/such/folder/s.db").counts("apogee")
+
+
+def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
+    """The short way into the table writes the very values that the long one does."""
+    rows = [replace(row(n), members={"mlp": {"share": 1}} if n % 2 else None) for n in range(4)]
+    store.write_predictions(rows)
+    columns = ", ".join(name for name in PredictionRow.__dataclass_fields__ if name != "id")
+    with writing(store._engine) as connection:
+        short = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
+        connection.execute(insert(predictions), [vars(one) | {"id": f"{one.id} again"} for one in rows])
+        both = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
+    assert both == [*short, *short]
+
+
+def test_the_insert_of_postgresql_goes_by_name_and_asks_for_nothing_back() -> None:
+    made = _insert(psycopg2.dialect())  # whose driver is not needed for this
+    assert made.statement.endswith("ON CONFLICT DO NOTHING")
+    (parameters,) = made.parameters([row(1)])
+    assert (parameters["id"], parameters["prediction"]) == ("1", '{"apogee_m": 1.0}')
 
 
 def test_the_tables_are_valid_for_postgresql() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 from toy.parts import toy_contract, toy_parts, toy_raw
 
+from deployments.store import FeedbackCounts, Truth
 from scripts.client import Connection, Prediction, WorkloadClient
 from scripts.recordings import Case, Recording, cases_of
 from scripts.replay_player import Failure
@@ -79,6 +80,20 @@ async def test_every_request_is_answered_and_its_truth_comes_later(system: Local
     assert player.streamed.feedback.accepted == 45
     # the last request is due in the third burst, and its truth 30 s later
     assert clock.now_s - 50 == pytest.approx(10 + 4 / 20 + 30, abs=0.2)
+
+
+async def test_truths_go_one_by_one_if_asked(system: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    write = system.service.truths.write
+
+    async def counted(truths: Sequence[Truth]) -> FeedbackCounts:
+        calls.append(len(truths))
+        return await write(truths)
+
+    monkeypatch.setattr(system.service.truths, "write", counted)
+    player, _ = await stream(system, Schedule(Steady(500), 1, 30), 30, single_truths=True)
+    assert calls == [1] * 30
+    assert player.streamed.feedback.accepted == len(truths(system)) == 30
 
 
 async def test_cases_are_played_again_when_they_are_used_up(system: LocalSystem) -> None:

@@ -84,6 +84,28 @@ def test_what_is_reported_is_the_reference_and_what_is_not_is_neutral() -> None:
         assert (feature(silent, name) == 0).all(), name
 
 
+@pytest.mark.parametrize(("speed_mps", "track_deg"), [(200.0, 180.0), (120.0, 90.0), (200.0, 50.0)])
+def test_what_contradicts_the_positions_counts_as_not_reported(speed_mps: float, track_deg: float) -> None:
+    track = straight((47.0, 8.0), 90.0, 200.0, altitude_m=9000.0)
+    silent = WORKLOAD.features(window_of(track))
+    heard = WORKLOAD.features(window_of(track.assign(groundspeed_mps=speed_mps, track_deg=track_deg)))
+    np.testing.assert_array_equal(heard, silent)
+
+
+@pytest.mark.parametrize("degrees_a_second", [-3.0, -1.0, 1.0, 3.0])
+def test_what_is_reported_in_a_turn_counts(degrees_a_second: float) -> None:
+    times = np.arange(70) * 10.0
+    bearing = np.radians(degrees_a_second * times)
+    radius_m = 150.0 / np.radians(degrees_a_second)
+    track = straight((0.0, 0.0), 0.0, 0.0, altitude_m=0.0).assign(
+        latitude=radius_m * np.sin(bearing) / 111_195,
+        longitude=radius_m * (1 - np.cos(bearing)) / 111_195,
+        groundspeed_mps=150.0,
+        track_deg=np.degrees(bearing) % 360,
+    )
+    assert (feature(WORKLOAD.features(window_of(track)), "speed_known") == 1).all()
+
+
 def test_a_turn_to_the_left_is_seen_and_learnt_as_one() -> None:
     times = np.arange(70) * 10.0
     bearing = np.radians(90 - times)  # 1 degree a second to the left

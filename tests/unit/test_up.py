@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import runpy
 import stat
+import subprocess
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -13,11 +17,14 @@ import pytest
 import yaml
 from rich.console import Console
 
+from deployments.errors import Unavailable
+from deployments.problems import Problem, problem_of
 from scripts.plan import Plan
 from scripts.processes import RUN_ID_VARIABLE
 from scripts.run_state import RunState
 from scripts.serve_settings import (
     Profile,
+    ProxyPorts,
     child_environment,
     read_or_create_ray_token,
     render,
@@ -65,7 +72,7 @@ def test_the_config_of_the_repository_serves_known_workloads_only() -> None:
 def test_the_environment_of_a_child(tmp_path: Path, profile: Profile, behind_haproxy: bool) -> None:
     base = {"PATH": "/bin", "RAY_ADDRESS": "10.0.0.1:6379"}
     environment = child_environment(
-        base, run_id="r1", profile=profile, var=tmp_path, metrics_port=1, stats_port=2
+        base, run_id="r1", profile=profile, var=tmp_path, ports=ProxyPorts(metrics=1, stats=2, fallback=3)
     )
     assert "RAY_ADDRESS" not in environment  # it would join that cluster
     assert environment[RUN_ID_VARIABLE] == "r1"
@@ -73,6 +80,40 @@ def test_the_environment_of_a_child(tmp_path: Path, profile: Profile, behind_hap
     assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
     assert (environment["RAY_AUTH_MODE"], environment["PATH"]) == ("token", "/bin")
     assert ("RAY_SERVE_ENABLE_HA_PROXY" in environment) is behind_haproxy
+    assert environment.get("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT") == ("3" if behind_haproxy else None)
+
+
+def test_the_config_of_haproxy_is_corrected(tmp_path: Path) -> None:
+    """With the template of the Serve that is installed: a later one may say it in other words."""
+    ray = find_spec("ray")
+    assert ray is not None
+    assert ray.origin is not None
+    templates = runpy.run_path(str(Path(ray.origin).parent / "serve" / "_private" / "haproxy_templates.py"))
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(templates["HAPROXY_CONFIG_TEMPLATE"])
+    ports = ProxyPorts(metrics=1, stats=2, fallback=3)
+    base = dict(os.environ) | {"RAY_SERVE_HAPROXY_BINARY_PATH": "/bin/echo"}
+    environment = child_environment(base, run_id="r1", profile=Profile.FAST, var=tmp_path, ports=ports)
+    command = [environment["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(config), "-sf", "12"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == command[1:]
+    text = config.read_text()
+    assert set(re.findall(r"(?m)^ *bind (.*?):", text)) == {
+        "127.0.0.1",
+        *("{{ config.frontend_host }}", "{{ config.grpc_frontend_host }}"),
+    }
+    assert re.findall(r"stats socket .* mode (\d+)", text) == ["600"]
+    assert text.count("defaults\n    timeout queue 2s\n") == 1
+    servers = re.findall(r"(?m)^ *server .* check.*$", text)
+    assert [line.endswith(" maxconn 128") for line in servers] == [" backup" not in line for line in servers]
+    (page,) = re.findall(r"errorfile 503 (.+)", text)
+    head, body = Path(page).read_bytes().split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert f"Content-Length: {len(body)}".encode() in head.splitlines()
+    assert b"Retry-After: 1" in head.splitlines()
+    problem = Problem.model_validate_json(body)
+    ours = problem_of(Unavailable("as said"))
+    assert (problem.type, problem.title, problem.status) == (ours.type, ours.title, ours.status)
 
 
 def test_rays_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Truths and their joins, within a transaction. Writers take turns, so reading first loses no update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, and_, insert, select
+
+from deployments.store.records import FeedbackCounts, Truth
+from deployments.store.schema import joins, predictions, repeated_truths, truths
+from deployments.store.upsert import insert_new
+
+_IDS_PER_STATEMENT = 5000  # SQLite takes 32,766 parameters
+MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == truths.c.id)
+
+
+def write(
+    connection: Connection, workload: str, calls: Sequence[Sequence[Truth]], now: datetime
+) -> list[FeedbackCounts]:
+    """Add the truths of several calls; the counts of each are those of the calls made one after another."""
+    standing = _values(connection, workload, list({item.id for call in calls for item in call}))
+    new: list[dict[str, Any]] = []
+    repeated: list[dict[str, Any]] = []
+    firsts: list[list[str]] = []
+    conflicts: list[int] = []
+    for call in calls:
+        firsts_before, repeated_before = len(new), len(repeated)
+        for item in call:
+            row = vars(item) | {"workload": workload, "received_at": now}
+            if item.id in standing:
+                repeated.append(row | {"conflicts": _as_read(item.value) != standing[item.id]})
+            else:
+                standing[item.id] = _as_read(item.value)
+                new.append(row)
+        firsts.append([row["id"] for row in new[firsts_before:]])
+        conflicts.append(sum(row["conflicts"] for row in repeated[repeated_before:]))
+    if new:
+        connection.execute(insert(truths), new)
+    if repeated:
+        connection.execute(insert(repeated_truths), repeated)
+    joined = join(connection, workload, [row["id"] for row in new])
+    return [
+        _counts(len(call), own, len(joined.intersection(own)), conflicting)
+        for call, own, conflicting in zip(calls, firsts, conflicts, strict=True)
+    ]
+
+
+def join(connection: Connection, workload: str, ids: Sequence[str]) -> set[str]:
+    """Complete the pairs among `ids` that have both halves now; those that are new."""
+    joined: set[str] = set()
+    for part in _parts(ids):
+        pairs = (
+            select(truths.c.workload, truths.c.id)
+            .join(predictions, MATCH)
+            .where(truths.c.workload == workload, truths.c.id.in_(part))
+        )
+        statement = (
+            insert_new(connection.dialect, joins).from_select(["workload", "id"], pairs).returning(joins.c.id)
+        )
+        joined.update(connection.scalars(statement))
+    return joined
+
+
+def _counts(items: int, firsts: Sequence[str], joined: int, conflicting: int) -> FeedbackCounts:
+    return FeedbackCounts(joined, items - len(firsts), len(firsts) - joined, conflicting)
+
+
+def _as_read(value: Any) -> Any:
+    """The value as it will be read back, to be compared with those that were."""
+    return orjson.loads(orjson.dumps(value))
+
+
+def _values(connection: Connection, workload: str, ids: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in _parts(ids):
+        query = select(truths.c.id, truths.c.value).where(
+            truths.c.workload == workload, truths.c.id.in_(part)
+        )
+        found |= {row.id: row.value for row in connection.execute(query)}
+    return found
+
+
+def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[i : i + _IDS_PER_STATEMENT] for i in range(0, len(ids), _IDS_PER_STATEMENT))

@@ -1,0 +1,162 @@
+"""The Monitor's side of the store: the journal to read, and what it found to write and to show."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, delete, insert, select
+
+from deployments.store import engine as db
+from deployments.store import watched
+from deployments.store.schema import drift_events, drift_reports, monitor_pages, refusals
+from deployments.store.watched import Cursors, WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
+
+
+@dataclass(frozen=True)
+class DriftEvent:
+    """A detector changed its state.
+
+    Attributes:
+        at: time of the records that it was seen in.
+        workload, kind, subject: which detector: `input`, `quality`, `concept` or `calibration`, and the arm
+            that it is about; empty where it is about all.
+        state: `hot` or `cool`, from now on.
+        reason: in words.
+        evidence: the numbers that it was decided by.
+        seq: the cursor to read on from; 0 of one that is not written yet.
+    """
+
+    at: datetime
+    workload: str
+    kind: str
+    subject: str
+    state: str
+    reason: str
+    evidence: dict[str, Any]
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class WatchedPage:
+    """What the Monitor last saw.
+
+    Attributes:
+        at: when.
+        page: what `GET /monitor` shows.
+        cursors: how far the journal was read for it.
+        state: what the Monitor goes on with after a restart, beside what it reads again.
+    """
+
+    at: datetime
+    page: dict[str, Any]
+    cursors: Cursors
+    state: dict[str, Any]
+
+
+class WatchStore:
+    """A part of `Store`.
+
+    Every method raises StoreUnavailable when the database cannot be reached or stays locked.
+
+    Args:
+        engine: of the store.
+        clock: UTC time of what is written, where the caller does not tell it.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def predictions(self, workload: str, after: int, limit: int = 1000) -> list[WatchedPrediction]:
+        """Answers written after the cursor, oldest first."""
+        with db.reading(self._engine) as connection:
+            return watched.read_predictions(connection, workload, after, limit)
+
+    def truths(self, workload: str, after: int, limit: int = 1000) -> list[WatchedTruth]:
+        """Answers with their truths, completed after the cursor, in that order."""
+        with db.reading(self._engine) as connection:
+            return watched.read_truths(connection, workload, after, limit)
+
+    def repeats(self, workload: str, after: int, limit: int = 1000) -> list[WatchedRepeat]:
+        """Truths after the first of their id, received after the cursor."""
+        with db.reading(self._engine) as connection:
+            return watched.read_repeats(connection, workload, after, limit)
+
+    def refusals(self, workload: str, after: int, limit: int = 1000) -> list[WatchedRefusals]:
+        """Counts of refused requests, written after the cursor."""
+        with db.reading(self._engine) as connection:
+            return watched.read_refusals(connection, workload, after, limit)
+
+    def add_refusals(self, workload: str, requests: int) -> None:
+        """So many requests were refused since the caller said so last."""
+        row = {"workload": workload, "at": self._clock(), "requests": requests}
+        with db.writing(self._engine) as connection:
+            connection.execute(insert(refusals), row)
+
+    def latest_payloads(self, workload: str, since: datetime, limit: int) -> list[str]:
+        """The instances of the last answers that were given since then, newest first."""
+        with db.reading(self._engine) as connection:
+            return watched.latest_payloads(connection, workload, since, limit)
+
+    def cursors_at(self, workload: str, since: datetime) -> Cursors:
+        """Where to read on from to see all that was written since then."""
+        with db.reading(self._engine) as connection:
+            return watched.cursors_at(connection, workload, since)
+
+    def events(self, workload: str, after: int = 0, limit: int = 1000) -> list[DriftEvent]:
+        """Changes of state after the cursor, oldest first."""
+        query = (
+            select(drift_events)
+            .where(drift_events.c.workload == workload, drift_events.c.seq > after)
+            .order_by(drift_events.c.seq)
+            .limit(limit)
+        )
+        with db.reading(self._engine) as connection:
+            return [DriftEvent(**row._mapping) for row in connection.execute(query)]
+
+    def last_events(self, workload: str) -> dict[tuple[str, str], DriftEvent]:
+        """The last change of each detector, by kind and subject."""
+        found: dict[tuple[str, str], DriftEvent] = {}
+        after = 0
+        while events := self.events(workload, after):
+            found |= {(event.kind, event.subject): event for event in events}
+            after = events[-1].seq
+        return found
+
+    def page(self, workload: str) -> WatchedPage | None:
+        """What was last seen; None before anything was."""
+        query = select(monitor_pages).where(monitor_pages.c.workload == workload)
+        with db.reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else WatchedPage(row.at, row.page, Cursors(**row.cursors), row.state)
+
+    def report(self, workload: str) -> tuple[datetime, str] | None:
+        """The last HTML report, with its time; None before there was one."""
+        query = select(drift_reports).where(drift_reports.c.workload == workload)
+        with db.reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (row.at, zlib.decompress(row.html_zlib).decode())
+
+    def write(self, workload: str, seen: WatchedPage, events: Sequence[DriftEvent] = ()) -> None:
+        """Write what was seen and the events of it, together or not at all.
+
+        So a Monitor that is killed tells no event twice, and leaves none out.
+        """
+        row = {"workload": workload} | asdict(seen)
+        new = [{name: value for name, value in asdict(event).items() if name != "seq"} for event in events]
+        with db.writing(self._engine) as connection:
+            if new:
+                connection.execute(insert(drift_events), new)
+            connection.execute(delete(monitor_pages).where(monitor_pages.c.workload == workload))
+            connection.execute(insert(monitor_pages), row)
+
+    def write_report(self, workload: str, at: datetime, html: str) -> None:
+        """Replace the HTML report."""
+        row = {"workload": workload, "at": at, "html_zlib": zlib.compress(html.encode())}
+        with db.writing(self._engine) as connection:
+            connection.execute(delete(drift_reports).where(drift_reports.c.workload == workload))
+            connection.execute(insert(drift_reports), row)

@@ -1,0 +1,187 @@
+"""Reading the journal for the Monitor: by cursors, each row with the little that watching takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Select, and_, select
+
+from deployments.store.schema import joins, predictions, refusals, repeated_truths, truths
+
+
+@dataclass(frozen=True)
+class WatchedPrediction:
+    """An answer. `seq` is the cursor to read on from; the rest is as in `PredictionRow`."""
+
+    seq: int
+    entity: str
+    arm: str
+    model_version: str
+    bundle: str
+    fallback: bool
+    created_at: datetime
+    prediction: dict[str, Any]
+    filled: dict[str, int]
+    payload: str
+    outlier_score: float | None
+
+
+@dataclass(frozen=True)
+class WatchedTruth:
+    """An answer with its truth, of which there is one an answer. `seq` is the cursor to read on from.
+
+    Attributes:
+        created_at: of the answer.
+        received_at: of the truth; before `created_at` where the truth was there first.
+    """
+
+    seq: int
+    arm: str
+    bundle: str
+    created_at: datetime
+    received_at: datetime
+    prediction: dict[str, Any]
+    interval: dict[str, Any]
+    coverage: float
+    truth: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class WatchedRepeat:
+    """A truth after the first of its id. `seq` is the cursor to read on from."""
+
+    seq: int
+    received_at: datetime
+    conflicts: bool
+
+
+@dataclass(frozen=True)
+class WatchedRefusals:
+    """Requests that were refused until then. `seq` is the cursor to read on from."""
+
+    seq: int
+    at: datetime
+    requests: int
+
+
+@dataclass(frozen=True)
+class Cursors:
+    """How far each table was read: everything up to these numbers, and nothing beyond."""
+
+    predictions: int = 0
+    joins: int = 0
+    repeats: int = 0
+    refusals: int = 0
+
+
+def read_predictions(
+    connection: Connection, workload: str, after: int, limit: int
+) -> list[WatchedPrediction]:
+    """Answers written after the cursor, oldest first."""
+    columns = [predictions.c[name] for name in WatchedPrediction.__dataclass_fields__]
+    query = (
+        select(*columns)
+        .where(predictions.c.workload == workload, predictions.c.seq > after)
+        .order_by(predictions.c.seq)
+        .limit(limit)
+    )
+    return [WatchedPrediction(*row) for row in connection.execute(query)]
+
+
+def read_truths(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedTruth]:
+    """Pairs completed after the cursor, in that order."""
+    named = predictions.c
+    query = (
+        select(
+            joins.c.seq,
+            named.arm,
+            named.bundle,
+            named.created_at,
+            truths.c.received_at,
+            named.prediction,
+            named.interval,
+            named.coverage,
+            truths.c.value,
+        )
+        .join_from(joins, truths, and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id))
+        .join(predictions, and_(named.workload == joins.c.workload, named.id == joins.c.id))
+        .where(joins.c.workload == workload, joins.c.seq > after)
+        .order_by(joins.c.seq)
+        .limit(limit)
+    )
+    return [WatchedTruth(*row) for row in connection.execute(query)]
+
+
+def read_repeats(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedRepeat]:
+    """Repeated truths received after the cursor, in that order."""
+    named = repeated_truths.c
+    query = (
+        select(named.seq, named.received_at, named.conflicts)
+        .where(named.workload == workload, named.seq > after)
+        .order_by(named.seq)
+        .limit(limit)
+    )
+    return [WatchedRepeat(*row) for row in connection.execute(query)]
+
+
+def read_refusals(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedRefusals]:
+    """Refusals counted after the cursor, in that order."""
+    named = refusals.c
+    query = (
+        select(named.seq, named.at, named.requests)
+        .where(named.workload == workload, named.seq > after)
+        .order_by(named.seq)
+        .limit(limit)
+    )
+    return [WatchedRefusals(*row) for row in connection.execute(query)]
+
+
+def latest_payloads(connection: Connection, workload: str, since: datetime, limit: int) -> list[str]:
+    """Payloads of the last answers, newest first, those before `since` left out."""
+    query = (
+        select(predictions.c.payload, predictions.c.created_at)
+        .where(predictions.c.workload == workload)
+        .order_by(predictions.c.seq.desc())
+        .limit(limit)
+    )
+    return [row.payload for row in connection.execute(query) if row.created_at >= since]
+
+
+def cursors_at(connection: Connection, workload: str, since: datetime) -> Cursors:
+    """Where to read on from to see all that was written since then, and a little before.
+
+    Rows are written within seconds of their time, or in one piece after the store was away, so their order is
+    nearly that of their times. It is found by halving: times have no index.
+    """
+    answers = select(predictions.c.seq, predictions.c.created_at).where(predictions.c.workload == workload)
+    pairs = (
+        select(joins.c.seq, truths.c.received_at)
+        .join_from(joins, truths, and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id))
+        .where(joins.c.workload == workload)
+    )
+    repeats = select(repeated_truths.c.seq, repeated_truths.c.received_at).where(
+        repeated_truths.c.workload == workload
+    )
+    refused = select(refusals.c.seq, refusals.c.at).where(refusals.c.workload == workload)
+    return Cursors(
+        _last_before(connection, answers, predictions.c.seq, since),
+        _last_before(connection, pairs, joins.c.seq, since),
+        _last_before(connection, repeats, repeated_truths.c.seq, since),
+        _last_before(connection, refused, refusals.c.seq, since),
+    )
+
+
+def _last_before(connection: Connection, rows: Select[Any], seq: Column[int], since: datetime) -> int:
+    """The last `seq` of rows (seq, time), ordered by both, that is before the time; 0 when none is."""
+    newest = connection.execute(rows.order_by(seq.desc()).limit(1)).first()
+    low, high = 0, 0 if newest is None else newest[0]
+    while low < high:
+        middle = (low + high) // 2
+        found = connection.execute(rows.where(seq > middle).order_by(seq).limit(1)).first()
+        if found is not None and found[1] < since:
+            low = found[0]
+        else:
+            high = middle
+    return low

@@ -1,0 +1,52 @@
+"""Whether the regions of an arm hold as many truths as they say. Pure.
+
+A test of a share against a band: what deviates by less than the tolerance is let pass, however sure it is,
+since no calibration is exact on new data; on top come standard errors of the binomial distribution.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.watching.hysteresis import Finding
+from deployments.watching.measures import COMMON
+from deployments.watching.settings import CalibrationSettings
+
+FloatArray = NDArray[np.float64]
+
+
+def look(settings: CalibrationSettings, measured: FloatArray, window_s: float) -> Finding:
+    """The coverage of a window.
+
+    Args:
+        settings: what is too much.
+        measured: sums of `Measures`, of one arm over the window.
+        window_s: its length.
+    """
+    truths, regions, inside, nominal, _ = measured[: len(COMMON)].tolist()
+    if truths < settings.min_truths or not regions:
+        return Finding(None, f"{truths:.0f} truths", {"truths": int(truths)})
+    coverage, expected = inside / regions, nominal / regions
+    # the regions of one path stand or fall together, so truths count and not regions
+    score = float(score_of(settings, coverage, expected, truths))
+    evidence = {
+        "window_s": window_s,
+        "truths": int(truths),
+        "coverage": round(coverage, 4),
+        "nominal": round(expected, 4),
+    }
+    return Finding(
+        score, f"regions hold {coverage:.1%} of {truths:.0f} truths, nominal are {expected:.1%}", evidence
+    )
+
+
+def score_of(
+    settings: CalibrationSettings,
+    coverage: FloatArray | float,
+    nominal: float,
+    truths: FloatArray | float,
+) -> FloatArray:
+    """The deviation over what is let pass."""
+    error = np.sqrt(nominal * (1 - nominal) / np.asarray(truths))
+    return np.asarray(np.abs(coverage - nominal) / (settings.tolerance + settings.z * error))

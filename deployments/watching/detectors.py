@@ -1,0 +1,81 @@
+"""All detectors of a workload, their states, and the events that they give. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from deployments.store.watch_store import DriftEvent
+from deployments.watching.hysteresis import Finding, Hysteresis, State
+from deployments.watching.page import DetectorState
+from deployments.watching.settings import HysteresisSettings
+
+Key = tuple[str, str]
+
+
+class States:
+    """The state of each detector, by kind and subject.
+
+    Args:
+        workload: its name.
+        settings: of the changes.
+        last: the last event of each, where a Monitor before this one has left it.
+    """
+
+    def __init__(
+        self, workload: str, settings: HysteresisSettings, last: Mapping[Key, DriftEvent] | None = None
+    ) -> None:
+        self._workload = workload
+        self._settings = settings
+        self._last = dict(last or {})
+        self._hysteresis: dict[Key, Hysteresis] = {}
+        self._findings: dict[Key, Finding] = {}
+
+    def is_hot(self, kind: str, subject: str = "") -> bool:
+        """Whether it is now."""
+        return self._of((kind, subject)).state == "hot"
+
+    def look(self, key: Key, finding: Finding, now: datetime) -> DriftEvent | None:
+        """Take what a detector sees; an event if its state has changed."""
+        self._findings[key] = finding
+        state = self._of(key).update(finding.score)
+        if state is None:
+            return None
+        evidence = dict(finding.evidence) | {"score": finding.score}
+        event = DriftEvent(now, self._workload, *key, state, finding.reason, evidence)
+        self._last[key] = event
+        return event
+
+    def shown(self) -> list[DetectorState]:
+        """All that have been looked at, for the page."""
+        found = []
+        for key in sorted(self._findings):
+            finding, last = self._findings[key], self._last.get(key)
+            state: State = self._of(key).state
+            warming = finding.score is None and state == "cool"
+            found.append(
+                DetectorState(
+                    kind=key[0],
+                    subject=key[1],
+                    state="warming" if warming else state,
+                    since=last.at if last else None,
+                    score=finding.score,
+                    reason=last.reason if last else "",
+                    evidence=finding.evidence,
+                )
+            )
+        return found
+
+    def _of(self, key: Key) -> Hysteresis:
+        if key not in self._hysteresis:
+            last = self._last.get(key)
+            state: State = "hot" if last is not None and last.state == "hot" else "cool"
+            self._hysteresis[key] = Hysteresis(self._settings, state)
+        return self._hysteresis[key]
+
+
+def highest(findings: Iterable[Finding]) -> Finding:
+    """Of several looks, the one with the highest score; the last if none has one."""
+    found = list(findings)
+    scored = [(one.score, number) for number, one in enumerate(found) if one.score is not None]
+    return found[max(scored)[1]] if scored else found[-1]

@@ -1,0 +1,123 @@
+"""The `monitoring` section of a workload's YAML file. Every member has a default, so none needs it."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deployments.watching.buckets import TIERS
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HysteresisSettings(_Settings):
+    """When a detector changes its state. A score of 1 is what each calls too much."""
+
+    leave: float = Field(default=0.7, gt=0, lt=1, description="a score below it counts towards cool")
+    confirm: int = Field(default=2, ge=1, description="looks in a row at 1 or above until it is hot")
+    settle: int = Field(default=6, ge=1, description="looks in a row below `leave` until it is cool again")
+
+
+class InputSettings(_Settings):
+    """Drift of the features."""
+
+    against: Literal["reference", "before"] = Field(
+        default="reference",
+        description="what the window is measured from: the reference of the bundle, or, where the data "
+        "change with the seasons by nature, the live data of the day before it",
+    )
+    threshold: float = Field(
+        default=0.2,
+        gt=0,
+        description="Wasserstein distance of one feature, in standard deviations of the reference, that is "
+        "too much however many rows there are; few rows need more",
+    )
+    min_rows: int = Field(default=200, ge=10, description="fewer rows in the window tell nothing")
+    ignore: tuple[str, ...] = Field(
+        default=(), description="features that move without harm, such as the season"
+    )
+    rows_per_entity: float | None = Field(
+        default=None,
+        gt=0,
+        description="rows of one entity resemble each other: all of its rows in the window count as so many; "
+        "null where each counts for itself",
+    )
+    most_rows_per_s: float = Field(
+        default=50.0, gt=0, description="rows looked at; later ones are passed over"
+    )
+
+
+class QualitySettings(_Settings):
+    """Change of the shares of rows with missing and filled fields, against the day before the window."""
+
+    change: float = Field(default=0.1, gt=0, lt=1, description="a change by less is none, however sure")
+    z: float = Field(default=5.0, gt=0, description="standard errors on top of it")
+    min_rows: int = Field(default=200, ge=10, description="needed in the window, and before it")
+
+
+class ConceptSettings(_Settings):
+    """Rise of the loss of an arm, by ADWIN and Page-Hinkley over means of batches of truths."""
+
+    batch: int = Field(default=20, ge=1, description="truths whose mean loss is one step of the detectors")
+    warmup_batches: int = Field(default=50, ge=10, description="that tell what is normal for a bundle")
+    slack: float = Field(
+        default=0.5, gt=0, description="rise in standard deviations of batch means that is let pass"
+    )
+    least_rise: float = Field(
+        default=0.1, ge=0, description="rise as a share of the normal loss that is let pass"
+    )
+    threshold: float = Field(
+        default=25.0, gt=0, description="Page-Hinkley: sum of what is above, in the same unit as `slack`"
+    )
+    delta: float = Field(default=1e-9, gt=0, lt=1, description="ADWIN: confidence")
+    settle_batches: int = Field(default=15, ge=2, description="whose mean tells whether it is over")
+
+
+class CalibrationSettings(_Settings):
+    """Coverage of the regions of an arm, against the nominal one."""
+
+    tolerance: float = Field(default=0.05, gt=0, lt=1, description="a deviation that is let pass")
+    z: float = Field(default=4.0, gt=0, description="standard errors on top of it")
+    min_truths: int = Field(default=200, ge=10, description="fewer in the window tell nothing")
+
+
+class MonitoringSettings(_Settings):
+    """How a workload is watched."""
+
+    windows_s: tuple[float, ...] = Field(
+        default=(300.0, 3600.0, 86_400.0),
+        min_length=1,
+        description="rolling windows that are shown",
+    )
+    looks_s: tuple[float, ...] = Field(
+        default=(60.0, 300.0),
+        min_length=1,
+        description="windows that the detectors look at, the one with the highest score counts",
+    )
+    check_period_s: float = Field(default=5.0, gt=0, description="between two looks of the detectors")
+    late_after_s: float = Field(default=3600.0, gt=0, description="a truth that takes longer is late")
+    report_period_s: float = Field(
+        default=600.0, gt=0, description="between two reports while nothing happens"
+    )
+    level_step: float = Field(
+        default=0.01, gt=0, lt=1, description="how far a truth moves the adaptive level of the regions"
+    )
+    hysteresis: HysteresisSettings = HysteresisSettings()
+    input: InputSettings = InputSettings()
+    quality: QualitySettings = QualitySettings()
+    concept: ConceptSettings = ConceptSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+
+    @model_validator(mode="after")
+    def _kept(self) -> Self:
+        for name, longest_s in (("windows_s", TIERS[-1].span_s), ("looks_s", TIERS[0].span_s)):
+            windows_s: tuple[float, ...] = getattr(self, name)
+            for window_s in windows_s:
+                if not 0 < window_s <= longest_s:
+                    raise ValueError(f"{name}: got {window_s:g}, expected seconds in (0, {longest_s:g}]")
+            if len(set(windows_s)) < len(windows_s):
+                raise ValueError(f"{name}: got {list(windows_s)}, expected each once")
+        return self

@@ -1,0 +1,227 @@
+"""One workload as it is watched: rows of the journal in, a page and events out. Pure but for its parser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.instances import InstanceParser
+from deployments.store.watch_store import DriftEvent
+from deployments.store.watched import WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
+from deployments.watching import calibration
+from deployments.watching.arms import ArmMemory, ArmWatch, Served
+from deployments.watching.detectors import Key, States, highest
+from deployments.watching.hysteresis import Finding
+from deployments.watching.input_drift import InputWindow, ReferenceBins
+from deployments.watching.measures import measures_of
+from deployments.watching.page import MonitorPage, Window
+from deployments.watching.quality import QualityWindow
+from deployments.watching.rolling import RollingMetrics
+from deployments.watching.settings import MonitoringSettings
+from features.contract import Contract
+from features.errors import InvalidInput
+from features.workload import load_workload
+from training.tasks.base import Row
+from training.tasks.factory import task_of
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WatchMemory:
+    """What a Monitor that starts anew goes on with, beside the journal and the last events."""
+
+    arms: dict[str, ArmMemory] = field(default_factory=dict)
+    quality_reference: dict[str, float] | None = None
+    input_reference: list[float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For the store."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, members: Mapping[str, Any]) -> WatchMemory:
+        """Inverse of `to_json`."""
+        arms = {arm: ArmMemory(**one) for arm, one in members.get("arms", {}).items()}
+        return cls(arms, members.get("quality_reference"), members.get("input_reference"))
+
+
+class Watch:
+    """A workload under one contract.
+
+    Args:
+        contract: of the workload.
+        settings: its section `monitoring`.
+        last: the last event of each detector.
+        memory: of the Monitor before this one.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        settings: MonitoringSettings,
+        last: Mapping[Key, DriftEvent] | None = None,
+        memory: WatchMemory | None = None,
+    ) -> None:
+        memory = memory or WatchMemory()
+        self.contract = contract
+        self.settings = settings
+        self._workload = load_workload(contract)
+        self._task = task_of(contract, self._workload)
+        self._parser = InstanceParser(contract)
+        self._longest_s = max(settings.looks_s)
+        self._rolling = RollingMetrics(
+            contract.target, measures_of(contract.target, self._task), settings.late_after_s
+        )
+        self._quality = QualityWindow(contract, settings.quality, self._longest_s)
+        self._quality.reference = memory.quality_reference
+        self._input: InputWindow | None = None
+        self._arms: dict[str, ArmWatch] = {}
+        self._memory = memory
+        self._states = States(contract.workload, settings.hysteresis, last)
+
+    def serve(self, served: Mapping[str, Served]) -> None:
+        """What the arms serve now; what was learnt of other bundles is forgotten."""
+        for arm, one in served.items():
+            known = self._arms.get(arm)
+            if known is None or known.served.bundle != one.bundle:
+                memory = self._memory.arms.get(arm)
+                self._arms[arm] = ArmWatch(one, self._task, self.settings, memory)
+        self._arms = {arm: one for arm, one in self._arms.items() if arm in served}
+
+    def compare_with(self, reference: FloatArray) -> None:
+        """Look at live features against these, (n, [steps,] features), from now on."""
+        names = tuple(self._workload.feature_names)
+        bins = ReferenceBins(names, reference, self.settings.input.ignore)
+        self._input = InputWindow(bins, self.settings.input, self._longest_s)
+        held, self._memory = self._memory.input_reference, replace(self._memory, input_reference=None)
+        if held is not None and len(held) == bins.width:
+            self._input.reference = np.array(held)
+
+    def predicted(self, rows: Sequence[WatchedPrediction], now: datetime) -> None:
+        """Take answers; of the instances of the last while, the features too."""
+        for row in rows:
+            self._rolling.predicted(row)
+            self._quality.add(row.created_at.timestamp(), row.filled)
+        if self._input is not None:
+            since_s = now.timestamp() - self._input.span_s
+            recent = [row for row in rows if row.created_at.timestamp() >= since_s]
+            self._look_into(self._input, recent)
+
+    def judged(self, rows: Iterable[WatchedTruth], learnt_up_to: int = 0) -> None:
+        """Take pairs; what was learnt from those up to that cursor is known already."""
+        name = self.contract.target.name
+        for row in rows:
+            answer = Row(row.prediction, row.interval, row.coverage)
+            # a journal may reach back to a contract with another target
+            with suppress(KeyError, ValueError, TypeError, IndexError):
+                truth = self.contract.target.of_json(row.truth[name])
+                if self._rolling.judged(row, answer, truth) is None or row.seq <= learnt_up_to:
+                    continue
+                arm = self._arms.get(row.arm)
+                if arm is not None and arm.served.bundle == row.bundle:
+                    arm.judged(answer, truth)
+
+    def repeated(self, rows: Iterable[WatchedRepeat]) -> None:
+        """Take truths after the first of their id."""
+        for row in rows:
+            self._rolling.repeated(row)
+
+    def refused(self, rows: Iterable[WatchedRefusals]) -> None:
+        """Take counts of refused requests."""
+        for row in rows:
+            self._quality.refused(row.at.timestamp(), row.requests)
+
+    def look(self, now: datetime) -> list[DriftEvent]:
+        """Let every detector look; the changes of state."""
+        events = [
+            event
+            for key, finding in self._findings(now).items()
+            if (event := self._states.look(key, finding, now)) is not None
+        ]
+        for event in events:
+            window = {"quality": self._quality, "input": self._input}.get(event.kind)
+            if window is None:
+                continue
+            if event.state == "hot":
+                window.hold(now.timestamp())
+            else:
+                window.release()
+        return events
+
+    def page(self, now: datetime, up_to_date: bool) -> MonitorPage:
+        """What is shown."""
+        windows = {
+            f"{window_s:g}_s": Window(
+                window_s=window_s,
+                arms={arm: self._rolling.window(arm, now, window_s) for arm in self._rolling.arms},
+                truths=self._rolling.truth_counts(now, window_s),
+            )
+            for window_s in self.settings.windows_s
+        }
+        levels = {arm: one.level for arm, one in sorted(self._arms.items()) if one.level is not None}
+        return MonitorPage(
+            workload=self.contract.workload,
+            at=now,
+            up_to_date=up_to_date,
+            windows=windows,
+            drift=self._states.shown(),
+            levels=levels,
+        )
+
+    def memory(self) -> WatchMemory:
+        """What is to be kept for a Monitor after this one."""
+        arms = {arm: one.memory() for arm, one in self._arms.items()}
+        held = self._input.reference if self._input is not None else None
+        return WatchMemory(
+            self._memory.arms | arms, self._quality.reference, None if held is None else held.tolist()
+        )
+
+    def features_of(self, payloads: Iterable[str]) -> FloatArray | None:
+        """Of instances as they were sent, (n, [steps,] features); None if there are none of this contract."""
+        raw = [found for one in payloads if (found := self._raw(one)) is not None]
+        return self._workload.features(np.stack(raw)) if raw else None
+
+    def _findings(self, now: datetime) -> dict[Key, Finding]:
+        looks_s, now_s = self.settings.looks_s, now.timestamp()
+        found: dict[Key, Finding] = {
+            ("quality", ""): highest(self._quality.look(now_s, window_s) for window_s in looks_s)
+        }
+        if self._input is not None:
+            window = self._input
+            found["input", ""] = highest(window.look(now_s, window_s) for window_s in looks_s)
+        for arm in self._rolling.arms:
+            found["calibration", arm] = highest(
+                calibration.look(
+                    self.settings.calibration, self._rolling.measured(arm, now, window_s), window_s
+                )
+                for window_s in looks_s
+            )
+        for arm, watched in self._arms.items():
+            found["concept", arm] = watched.drift.look()
+        return found
+
+    def _look_into(self, window: InputWindow, rows: Iterable[WatchedPrediction]) -> None:
+        """The features of rows, bucket by bucket."""
+        parts: dict[int, list[WatchedPrediction]] = {}
+        for row in rows:
+            at_s = row.created_at.timestamp()
+            if window.takes(at_s):
+                parts.setdefault(window.bucket(at_s), []).append(row)
+        for part in parts.values():
+            features = self.features_of(row.payload for row in part)
+            if features is not None:
+                entities = {row.entity for row in part}
+                window.add(part[0].created_at.timestamp(), entities, features)
+
+    def _raw(self, payload: str) -> FloatArray | None:
+        # a journal may reach back to another contract
+        with suppress(InvalidInput, ValueError):
+            return self._parser.parse_instance(payload.encode()).raw
+        return None

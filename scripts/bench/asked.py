@@ -1,0 +1,54 @@
+"""What `scripts.bench.throughput` asks, made of the example of a contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from features.contract import Contract
+from features.windows import cut_window
+from scripts.client import Connection
+
+WINDOW_FIELDS = 4
+_BODIES = 4
+_ENTITIES = 16
+
+
+def headers_of(place: Connection) -> dict[str, str]:
+    """Of every request."""
+    key = {"Authorization": f"Bearer {place.key}"} if place.key else {}
+    return {"Content-Type": "application/json", **key}
+
+
+def bodies_of(example: Mapping[str, Any], rows: int) -> list[bytes]:
+    """A few batches of so many rows. They carry no ids, so that each row is a new one to the journal."""
+    rng = np.random.default_rng(0)
+    row = {name: value for name, value in example.items() if name != "id"}
+    return [
+        orjson.dumps({"instances": [_varied(row, rng.uniform(0.9, 1.0)) for _ in range(rows)]})
+        for _ in range(_BODIES)
+    ]
+
+
+def window_instances(contract: Contract) -> list[dict[str, Any]]:
+    """The example with a sample at each step of its window, each with the first `WINDOW_FIELDS` fields.
+
+    A few, which differ in the entity, so that all arms get their share.
+    """
+    example, names = contract.example, contract.field_names
+    rows = [[sample.get(name, np.nan) for name in names] for sample in example["samples"]]
+    steps = cut_window(contract, np.array(rows, dtype=np.float64)).values[:, :WINDOW_FIELDS]
+    samples = [dict(zip(names, row, strict=False)) for row in steps.round(3).tolist()]
+    entity = contract.entity_names[0]
+    return [{**example, entity: f"entity-{number}", "samples": samples} for number in range(_ENTITIES)]
+
+
+def _varied(row: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Numbers a little smaller than those of the example, which are well within their ranges."""
+    return {
+        name: round(value * factor, 1) if isinstance(value, float | int) else value
+        for name, value in row.items()
+    }

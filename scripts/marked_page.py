@@ -1,0 +1,34 @@
+"""A page that people and commands write together: a command's part lies between two marks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The two lines around a part; HTML comments, which no reader sees."""
+
+    begin: str
+    end: str
+
+    @classmethod
+    def of(cls, command: str) -> Marks:
+        """Those of what a command writes."""
+        return cls(f"<!-- measured by {command}: begin -->", f"<!-- measured by {command}: end -->")
+
+
+def replace_part(before: str, part: str, marks: Marks, title: str) -> str:
+    """The page with this part in place of the one that it had; what else is on it stays.
+
+    Args:
+        before: the page as it is, empty if there is none.
+        part: Markdown.
+        title: heading of a page that is empty.
+    """
+    whole = f"{marks.begin}\n\n{part}\n\n{marks.end}"
+    head, begin, rest = before.partition(marks.begin)
+    _, end, tail = rest.partition(marks.end)
+    if begin and end:
+        return f"{head}{whole}{tail}"
+    return f"{before.rstrip() or title}\n\n{whole}\n"

@@ -1,0 +1,61 @@
+"""The Monitor of a running system: what it shows, and that its death takes nothing along."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import httpx
+import pytest
+
+from deployments.store import Store
+from scripts.processes import of_run
+from scripts.run_state import RunState
+from tests.integration.test_serving import bodies
+from tests.support.system import RunningSystem, wait_until
+
+pytestmark = pytest.mark.integration
+
+
+def judge(client: httpx.Client, flight: int) -> int:
+    """Predictions of a flight, each with its truth; how many."""
+    answers = client.post("/batch_predict", json={"instances": bodies(flight)}).json()["predictions"]
+    items = [{"id": answer["id"], "truth": {"apogee_m": 1000.0}} for answer in answers]
+    assert client.post("/feedback", json={"items": items}).status_code == 202
+    return len(items)
+
+
+def day(client: httpx.Client) -> dict[str, int]:
+    """Answers and truths of the last day as the Monitor has them, of all arms."""
+    answer = client.get("/monitor")
+    if answer.status_code != 200:
+        return {}
+    page: dict[str, Any] = answer.json()
+    arms = page["windows"]["86400_s"]["arms"].values()
+    return {name: sum(arm[name] for arm in arms) for name in ("predictions", "truths")}
+
+
+def monitor_pids(system: RunningSystem) -> list[int]:
+    state = RunState.read(system.settings.var)
+    assert state is not None
+    return [process.pid for process in of_run(state.run_id) if "root:Monitor" in " ".join(process.cmdline())]
+
+
+def stored(system: RunningSystem) -> dict[str, int]:
+    """The same as the journal has them, all of which is of today."""
+    counts = Store(system.settings.store_url).counts("apogee")
+    return {"predictions": counts.predictions, "truths": counts.joined}
+
+
+def test_a_killed_monitor_reads_what_it_has_missed(system: RunningSystem) -> None:
+    with system.client() as client:
+        assert judge(client, flight=11) > 0
+        wait_until(lambda: day(client) == stored(system), 60, "the Monitor has seen all that is stored")
+        (pid,) = monitor_pids(system)
+        os.kill(pid, signal.SIGKILL)
+        before = stored(system)
+        more = judge(client, flight=12)  # nobody watches, and nobody waits
+        expected = {name: count + more for name, count in before.items()}
+        wait_until(lambda: day(client) == expected, 90, f"a new Monitor has seen {expected}")
+        assert pid not in monitor_pids(system)

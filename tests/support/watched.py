@@ -1,0 +1,137 @@
+"""A journal that fills as if a workload were served, at a time that tests set, and its Monitor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from deployments.store import PredictionRow, Store, Truth
+from deployments.store.watch_store import DriftEvent
+from deployments.watching.rounds import Rounds
+from tests.support.serving import LocalSystem
+from tests.support.tables import calories_parts
+from training.inference import load_model
+from training.settings import REPOSITORY
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ARM = "mlp"
+
+
+class Clock:
+    """A time that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class WatchedScene:
+    """The workload of a table, one arm of which gets all the traffic: rows of the bundle's own reference."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock()
+        self._folder = folder
+        self.system = LocalSystem(folder, calories_parts)
+        self.workload = self.system.contract.workload
+        self.store = Store(f"sqlite:///{folder}/store.db", self.clock)
+        self.watched = self.store.watching
+        version = self.system.versions[ARM]
+        self._model = load_model(self.system.cache.fetch(version.bundle, version.source))
+        self._reference = self.system.parts[ARM].reference.raw
+        self._rng = np.random.default_rng(0)
+        self._answered = 0
+
+    def monitor(self) -> Rounds:
+        """A Monitor that starts now."""
+        return Rounds(
+            self.workload,
+            REPOSITORY / "configs" / "workloads",
+            Store(f"sqlite:///{self._folder}/store.db", self.clock),
+            self._folder / "cache",
+            self.clock,
+        )
+
+    def traffic(self, seconds: float, *, heavier_kg: float = 0.0, error: float = 1.0) -> None:
+        """Twenty answers a second and their truths; with heavier people, or errors so many times as large."""
+        count = round(20 * seconds)
+        raw = self._reference[self._rng.integers(0, len(self._reference), count)].copy()
+        raw[:, 3] = np.clip(raw[:, 3] + heavier_kg, 25, 250)
+        times = [self.clock.now + timedelta(seconds=number / 20) for number in range(count)]
+        rows = self._rows(raw, times)
+        self.clock.forward(seconds)
+        self.store.write_predictions(rows)
+        half = 0.5 * np.array([row.interval["Calories"][1] - row.interval["Calories"][0] for row in rows])
+        # nine of ten standard normals are within 1.645
+        noise = error * self._rng.normal(size=count) * half / 1.645
+        said = np.array([row.prediction["Calories"] for row in rows])
+        values = np.clip(said + noise, 0, 5000).tolist()
+        truths = [Truth(row.id, {"Calories": value}) for row, value in zip(rows, values, strict=True)]
+        self.store.write_truths(self.workload, truths)
+
+    def watch(
+        self, monitor: Rounds, seconds: float, *, heavier_kg: float = 0.0, error: float = 1.0
+    ) -> list[DriftEvent]:
+        """Traffic for so long, with a look of the Monitor every 5 s; the events."""
+        events = []
+        for _ in range(round(seconds / 5)):
+            self.traffic(5, heavier_kg=heavier_kg, error=error)
+            events += monitor.round()
+        return events
+
+    def close(self) -> None:
+        """Close the databases."""
+        self.store.close()
+        self.system.store.close()
+
+    def _rows(self, raw: NDArray[np.float64], times: list[datetime]) -> list[PredictionRow]:
+        contract, version = self.system.contract, self.system.versions[ARM]
+        predicted = self._model.predict(raw)
+        answers = self._model.arm.task.rows(predicted, self._model.arm.coverage)
+        blank = PredictionRow(
+            workload=self.workload,
+            id="",
+            entity="",
+            arm=ARM,
+            model_version=version.model_version,
+            bundle=version.bundle,
+            schema_version=contract.schema_version,
+            named=False,
+            fallback=False,
+            attempts=(ARM,),
+            created_at=self.clock.now,
+            latency_s=0.01,
+            prediction={},
+            interval={},
+            coverage=0.9,
+            payload="",
+            outlier_score=0.5,
+        )
+        rows = []
+        for values, answer, at in zip(raw.tolist(), answers, times, strict=True):
+            self._answered += 1
+            instance = {
+                spec.name: spec.categories[int(value)] if spec.categories else value
+                for spec, value in zip(contract.fields, values, strict=True)
+            }
+            rows.append(
+                replace(
+                    blank,
+                    id=str(self._answered),
+                    entity=str(self._answered),
+                    created_at=at,
+                    prediction=answer.prediction,
+                    interval=answer.region,
+                    payload=orjson.dumps(instance).decode(),
+                )
+            )
+        return rows

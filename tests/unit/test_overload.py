@@ -1,0 +1,141 @@
+"""More requests than an arm can answer: each gets its answer or a 503 that says when to come again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from deployments.answers import Prediction
+from deployments.errors import Overloaded
+from deployments.instances import Instance
+from deployments.predictor import Predictor
+from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.service import Service
+from tests.support.flights import fly, instance_of
+from tests.support.models import apogee_contract
+from tests.support.serving import ARMS, POLICY, LocalDownstream, LocalSystem
+from training.tasks.base import Row
+
+REQUESTS = 2000
+DEADLINE_S = 60.0
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Gated:
+    """Answers a call when it is let to; an arm that is stuck never is."""
+
+    def __init__(self) -> None:
+        self.gates: list[asyncio.Event] = []
+        self.asked: Counter[str] = Counter()
+        self.stuck: set[str] = set()
+
+    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+        self.asked[arm] += len(raw)
+        gate = asyncio.Event()
+        if arm not in self.stuck:
+            self.gates.append(gate)
+        await gate.wait()
+        return [Row({"area_m2": float(one[0])}, {}, 0.9) for one in raw]
+
+    def answer(self) -> None:
+        gates, self.gates = self.gates, []
+        for gate in gates:
+            gate.set()
+
+
+def table(deadline_s: float = DEADLINE_S) -> RoutingTable:
+    policy = RoutingPolicy(weights={"mlp": 1.0}, fallback=("mlp", "linear"), deadline_s=deadline_s)
+    arms = {arm: ArmVersion(model_version="1", bundle=arm, source="") for arm in ("mlp", "linear")}
+    return RoutingTable(revision=1, policy=policy, arms=arms)
+
+
+def instance(number: int) -> Instance:
+    return Instance(str(number), "A12", np.array([float(number)]), b"{}")
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_others() -> None:
+    arms, clock = Gated(), Clock()
+    predictor = Predictor("toy", arms, lambda _: None, clock)
+    predictor.use(table())
+    tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(REQUESTS)]
+    await settle()
+    while arms.gates:
+        clock.now_s += 20.0  # a call; after the second the rest has waited more than half its deadline
+        arms.answer()
+        await settle()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert clock.now_s <= DEADLINE_S
+    kinds = Counter(type(answer) for answer in answers)
+    assert kinds == {Prediction: 1024, Overloaded: REQUESTS - 1024}
+    given = [one.row.prediction["area_m2"] for one in answers if isinstance(one, Prediction)]
+    assert given == [float(number) for number in range(1024)]
+    assert predictor.breaker("mlp").state == "closed"
+    assert arms.asked == {"mlp": 1024}
+
+
+async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> None:
+    arms = Gated()
+    arms.stuck = {"mlp"}
+    predictor = Predictor("toy", arms, lambda _: None)
+    predictor.use(table(deadline_s=0.3))
+    tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(10)]
+    while not all(task.done() for task in tasks):
+        arms.answer()
+        await asyncio.sleep(0)
+    assert {(task.result().arm, task.result().fallback) for task in tasks} == {("linear", True)}
+    assert predictor.breaker("mlp").state == "open"
+
+
+class SlowDownstream(LocalDownstream):
+    """A call takes longer than a request may wait for its turn, and less than its deadline."""
+
+    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+        await asyncio.sleep(0.4)
+        return await super().__call__(arm, version, raw)
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[LocalSystem]:
+    system = LocalSystem(tmp_path)
+    slow = SlowDownstream(system.cache)
+    system.service = Service(system.contract, ARMS, slow, system.store, system.cache)
+    yield system
+    system.store.close()
+
+
+async def test_over_http_each_is_answered_200_or_503_with_retry_after(system: LocalSystem) -> None:
+    policy = POLICY.model_copy(update={"deadline_s": 0.6})
+    system.store.put_policy("apogee", policy)
+    samples, _ = fly(5)
+    body = instance_of(apogee_contract(), samples[105:160], "A12")
+
+    async def post(client: httpx.AsyncClient, number: int) -> tuple[int, Any, dict[str, Any]]:
+        await asyncio.sleep(0.002 * number)
+        answer = await client.post("/predict", json=body)
+        return answer.status_code, answer.headers.get("retry-after"), answer.json()
+
+    async with system.http() as client, asyncio.timeout(30):
+        answers = await asyncio.gather(*(post(client, number) for number in range(40)))
+    refused = [one for one in answers if one[0] != 200]
+    assert {status for status, _, _ in answers} == {200, 503}
+    assert {retry for _, retry, _ in refused} == {"1"}
+    assert {one["type"] for _, _, one in refused} == {"urn:problem-type:raysonde:unavailable"}

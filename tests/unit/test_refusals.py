@@ -1,0 +1,73 @@
+"""Requests that are refused are counted for the Monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deployments.refusals import Refusals
+from deployments.store import StoreUnavailable
+from tests.support.watched import WatchedScene
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[WatchedScene]:
+    scene = WatchedScene(tmp_path)
+    yield scene
+    scene.close()
+
+
+async def test_refused_predictions_are_counted_and_nothing_else_is(scene: WatchedScene) -> None:
+    refusals = Refusals(scene.system.app, scene.workload, scene.watched)
+    await refusals.flush()
+    assert scene.watched.refusals(scene.workload, 0) == []
+    await scene.system.service.poll()
+    example = scene.system.contract.example
+    transport = httpx.ASGITransport(refusals)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        statuses = [
+            (await client.post("/predict", json=example)).status_code,
+            (await client.post("/predict", json=example | {"Age": -1})).status_code,
+            (await client.post("/predict", content=b"{")).status_code,
+            (await client.post("/batch_predict", json={"instances": [{}]})).status_code,
+            (await client.post("/feedback", json={})).status_code,
+            (await client.get("/predict")).status_code,
+        ]
+    assert statuses == [200, 422, 400, 422, 422, 405]
+    await refusals.flush()
+    await refusals.flush()
+    (row,) = scene.watched.refusals(scene.workload, 0)
+    assert row.requests == 3
+    assert scene.watched.refusals(scene.workload, row.seq) == []
+    await scene.system.service.close()
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.is_away = True
+        self.taken: list[int] = []
+
+    def add_refusals(self, workload: str, requests: int) -> None:
+        if self.is_away:
+            raise StoreUnavailable("away")
+        self.taken.append(requests)
+
+
+async def test_counts_wait_for_a_store_that_is_away() -> None:
+    async def refuse(scope: object, receive: object, send: object) -> None:
+        await send({"type": "http.response.start", "status": 422})  # type: ignore[operator]
+
+    async def send(message: object) -> None: ...
+
+    sink = Sink()
+    refusals = Refusals(refuse, "w", sink)
+    scope = {"type": "http", "method": "POST", "path": "/w/predict"}
+    for _ in range(2):
+        await refusals(scope, None, send)  # type: ignore[arg-type]
+        await refusals.flush()
+    sink.is_away = False
+    await refusals.flush()
+    assert sink.taken == [2]

@@ -1,0 +1,89 @@
+"""The short way from JSON to samples: whatever it reads, the model reads alike."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployments.instances import InstanceParser
+from deployments.sample_reader import SampleReader
+from features.config import BUILT_IN, load_contract
+
+CONTRACT = load_contract(BUILT_IN, "apogee")
+READER = SampleReader(CONTRACT)
+SAMPLES = [{"time_s": 1, "altitude_m": 2.5}, {"altitude_m": 3, "time_s": 1.25}]
+NAMES = st.sampled_from([*CONTRACT.field_names[:4], "nobody"])
+VALUES = st.one_of(
+    st.sampled_from([1, 2.5, -60, 3600, 100_000, -500.0, 10**400, True, None, "1", math.nan, math.inf, []]),
+    st.floats(),
+)
+
+
+def model_says(samples: Any) -> Any:
+    """What comes out with the short way closed."""
+    parser = InstanceParser(CONTRACT)
+    parser._samples = None
+    found = parser.model.model_validate_json(json.dumps({"flight_id": "A", "samples": samples}))
+    return parser._sent(found, b"").samples
+
+
+def test_values_go_where_their_names_say_and_what_was_not_sent_is_nan() -> None:
+    read = READER.read(SAMPLES)
+    assert read is not None
+    assert read.shape == (2, len(CONTRACT.fields))
+    assert read[:, :2].tolist() == [[1.0, 2.5], [1.25, 3.0]]
+    assert np.isnan(read[:, 2:]).all()
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        None,
+        [],
+        SAMPLES[:1],
+        [*SAMPLES, {"time_s": 2}],
+        [*SAMPLES, {"time_s": 2, "altitude_m": 3, "pitch_deg": 1}],
+        [*SAMPLES, {"time_s": 2, "altitude": 3}],
+        [*SAMPLES, {"time_s": 2, "altitude_m": "3"}],
+        [*SAMPLES, {"time_s": 2, "altitude_m": True}],
+        [*SAMPLES, {"time_s": 2, "altitude_m": None}],
+        [*SAMPLES, {"time_s": 2, "altitude_m": math.nan}],
+        [*SAMPLES, {"time_s": 2, "altitude_m": 100_001}],
+        [*SAMPLES, {"time_s": 2, "altitude_m": 10**400}],
+        [*SAMPLES, [2, 3]],
+        ["ab", "cd"],
+        [{}, {}],
+    ],
+)
+def test_all_else_is_left_to_the_model(samples: Any) -> None:
+    assert READER.read(samples) is None
+
+
+@given(st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=4), st.booleans())
+def test_what_is_read_is_what_the_model_makes_of_it(samples: list[dict[str, Any]], same: bool) -> None:
+    if same and samples:
+        samples = [dict.fromkeys(samples[0], 1.5) | samples[0] for _ in samples]
+    read = READER.read(json.loads(json.dumps(samples)))
+    if read is not None:
+        np.testing.assert_array_equal(read, model_says(samples))
+
+
+def test_both_ways_give_the_same_instance() -> None:
+    body = json.dumps(CONTRACT.example).encode()
+    short = InstanceParser(CONTRACT, lambda: "id")
+    long = InstanceParser(CONTRACT, lambda: "id")
+    long._samples = None
+    one, other = short.parse_instance(body), long.parse_instance(body)
+    np.testing.assert_array_equal(one.raw, other.raw)
+    assert (one.id, one.entity, one.payload, one.filled) == (
+        other.id,
+        other.entity,
+        other.payload,
+        other.filled,
+    )

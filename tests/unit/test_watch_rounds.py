@@ -1,0 +1,168 @@
+"""A Monitor over a real store and real bundles: what it tells, and what it knows after it was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployments.routing import ArmVersion
+from deployments.store import StoreUnavailable
+from deployments.watching.page import MonitorPage
+from tests.support.tables import calories_parts
+from tests.support.watched import ARM, WatchedScene
+from training.bundle import write_bundle
+from training.errors import BundleError
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[WatchedScene]:
+    scene = WatchedScene(tmp_path)
+    yield scene
+    scene.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take seconds, and have a test of their own."""
+    monkeypatch.setattr("deployments.watching.rounds.Rounds._report", lambda *_: None)
+
+
+def page(scene: WatchedScene) -> MonitorPage:
+    seen = scene.watched.page(scene.workload)
+    assert seen is not None
+    return MonitorPage.model_validate(seen.page)
+
+
+def test_calm_traffic_is_told_and_gives_no_event(scene: WatchedScene) -> None:
+    assert scene.watch(scene.monitor(), 180) == []
+    found = page(scene)
+    arm = found.windows["300_s"].arms[ARM]
+    assert (arm.predictions, arm.truths, found.up_to_date) == (3600, 3600, True)
+    assert arm.metrics["coverage"] == pytest.approx(0.9, abs=0.02)
+    assert set(arm.metrics) == {"mae", "rmse", "rmsle", "coverage", "nominal_coverage", "mean_width"}
+    states = {(one.kind, one.subject): one.state for one in found.drift}
+    assert states["input", ""] == states["concept", ARM] == states["calibration", ARM] == "cool"
+    assert states["quality", ""] == "warming"  # no field of this table may be missing
+    assert found.levels[ARM].level == pytest.approx(0.9, abs=0.05)
+    assert found.levels[ARM].truths == 3600
+
+
+def test_heavier_people_are_an_event_that_ends_with_them(scene: WatchedScene) -> None:
+    monitor = scene.monitor()
+    assert scene.watch(monitor, 90) == []
+    (hot,) = scene.watch(monitor, 60, heavier_kg=20.0)
+    assert (hot.kind, hot.subject, hot.state) == ("input", "", "hot")
+    assert "weight_kg" in hot.evidence["distances"]
+    assert hot.at <= scene.clock.now - timedelta(seconds=30)
+    (cool,) = scene.watch(monitor, 360)
+    assert (cool.kind, cool.state) == ("input", "cool")
+    assert [event.state for event in scene.watched.events(scene.workload)] == ["hot", "cool"]
+
+
+def test_larger_errors_are_drift_of_concept_and_calibration(scene: WatchedScene) -> None:
+    monitor = scene.monitor()
+    assert scene.watch(monitor, 120) == []
+    events = scene.watch(monitor, 60, error=2.5)
+    assert {(event.kind, event.subject, event.state) for event in events} == {
+        ("concept", ARM, "hot"),
+        ("calibration", ARM, "hot"),
+    }
+    assert max(event.at for event in events) <= scene.clock.now - timedelta(seconds=30)
+    assert page(scene).levels[ARM].level > 0.95
+
+
+@pytest.mark.parametrize("killed_after_s", [20, 100, 130])
+def test_a_monitor_that_is_killed_goes_on_as_if_it_had_not_been(
+    scene: WatchedScene, tmp_path: Path, killed_after_s: int
+) -> None:
+    """Killed while it learns, while all is calm, and in the middle of a drift, whose event it has told."""
+    monitor, events = scene.monitor(), []
+    for second in range(0, 200, 5):
+        if second == killed_after_s:
+            scene.traffic(10, error=3.0 if second > 100 else 1.0)  # nobody looks
+            monitor = scene.monitor()
+        events += scene.watch(monitor, 5, error=3.0 if second >= 110 else 1.0)
+    stored = scene.watched.events(scene.workload)
+    assert sorted((event.kind, event.state) for event in stored) == [
+        ("calibration", "hot"),
+        ("concept", "hot"),
+    ]
+    before = page(scene)
+    scene.monitor().round()
+    after = page(scene)
+    assert after.windows == before.windows
+    assert after.levels == before.levels
+    assert [(one.kind, one.state, one.since) for one in after.drift] == [
+        (one.kind, one.state, one.since) for one in before.drift
+    ]
+
+
+def test_a_new_version_of_an_arm_begins_anew(scene: WatchedScene, tmp_path: Path) -> None:
+    monitor = scene.monitor()
+    scene.watch(monitor, 60)
+    bundle = write_bundle(calories_parts(ARM, 5), tmp_path / "new")
+    version = ArmVersion(model_version="2", bundle=bundle, source=str(tmp_path / "new"))
+    scene.store.put_arm(scene.workload, ARM, version)
+    scene.watch(monitor, 10)  # the truths are of the old bundle
+    assert page(scene).levels[ARM].truths == 0
+
+
+def test_it_waits_for_a_routing_table_and_refuses_a_bundle_that_is_not_there(
+    scene: WatchedScene, tmp_path: Path
+) -> None:
+    monitor = scene.monitor()
+    scene.traffic(5)
+    gone = ArmVersion(model_version="2", bundle="sha256:00", source=str(tmp_path / "nowhere"))
+    scene.store.put_arms(scene.workload, dict.fromkeys(scene.system.versions))
+    assert monitor.round() == []
+    assert scene.watched.page(scene.workload) is None
+    scene.store.put_arm(scene.workload, ARM, gone)
+    with pytest.raises((OSError, BundleError)):
+        monitor.round()
+    scene.store.put_arms(scene.workload, scene.system.versions)
+    monitor.round()
+    assert page(scene).windows["300_s"].arms[ARM].predictions == 100
+
+
+def test_an_event_that_could_not_be_written_is_told_later(
+    scene: WatchedScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = scene.monitor()
+    scene.watch(monitor, 60)
+
+    def away(*_: Any) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("deployments.store.watch_store.WatchStore.write", away)
+        for _ in range(10):
+            scene.traffic(5, heavier_kg=20.0)
+            with pytest.raises(StoreUnavailable):
+                monitor.round()
+    (told,) = scene.watch(monitor, 5, heavier_kg=20.0)
+    assert (told.kind, told.state) == ("input", "hot")
+    assert told.at < scene.clock.now - timedelta(seconds=10)
+    assert [event.kind for event in scene.watched.events(scene.workload)] == ["input"]
+
+
+def test_rows_that_were_taken_in_part_are_not_counted_twice(
+    scene: WatchedScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = scene.monitor()
+    scene.watch(monitor, 10)
+    scene.traffic(5)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a fault")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("deployments.watching.watch.Watch.judged", fail)
+        with pytest.raises(RuntimeError, match="a fault"):
+            monitor.round()
+    scene.watch(monitor, 5)
+    arm = page(scene).windows["300_s"].arms[ARM]
+    assert (arm.predictions, arm.truths) == (400, 400)

@@ -1,0 +1,73 @@
+"""`GET /monitor` and `GET /drift/report`, from what a Monitor has written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from deployments.api import build_api
+from deployments.watching.input_drift import ReferenceBins
+from deployments.watching.report import make_report
+from deployments.watching.report_process import ReportFailed, report_html
+from tests.support.watched import ARM, WatchedScene
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[WatchedScene]:
+    scene = WatchedScene(tmp_path)
+    yield scene
+    scene.close()
+
+
+async def get(scene: WatchedScene, path: str) -> httpx.Response:
+    transport = httpx.ASGITransport(build_api(scene.system.service, scene.watched))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.get(path)
+
+
+async def test_what_the_monitor_has_seen_is_shown(scene: WatchedScene) -> None:
+    for path in ("/monitor", "/drift/report"):
+        answer = await get(scene, path)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    scene.traffic(15)
+    scene.monitor().round()
+    found = (await get(scene, "/monitor")).json()
+    assert found["at"] == scene.clock.now.isoformat().replace("+00:00", "Z")
+    arm = found["windows"]["300_s"]["arms"][ARM]
+    assert (arm["predictions"], arm["truths"], arm["truth_share"]) == (300, 300, 1.0)
+    assert arm["histogram"][0].keys() == {"from", "to", "count"}
+    report = await get(scene, "/drift/report")
+    assert report.headers["content-type"] == "text/html; charset=utf-8"
+    assert report.headers["last-modified"] == "Sun, 01 Mar 2026 12:00:15 GMT"
+    assert "weight_kg" in report.text
+
+
+async def test_the_routes_are_documented(scene: WatchedScene) -> None:
+    paths = (await get(scene, "/openapi.json")).json()["paths"]
+    schema = paths["/monitor"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/MonitorPage"}
+    assert "text/html" in paths["/drift/report"]["get"]["responses"]["200"]["content"]
+
+
+def test_the_report_and_the_detector_agree() -> None:
+    rng = np.random.default_rng(0)
+    reference = rng.normal(size=(1000, 3, 2))
+    live = rng.normal(size=(300, 3, 2)) + np.array([0.0, 0.6])
+    names = ("still", "moving")
+    report = make_report(names, reference, live, threshold=0.2)
+    bins = ReferenceBins(names, reference)
+    distances = dict(zip(names, bins.distances(bins.counts(live)).tolist(), strict=True))
+    assert report.distances == pytest.approx(distances, abs=0.03)
+    assert report.drifted_share == 0.5
+    assert "moving" in report.html
+    assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["']?https?:""", report.html)
+
+
+def test_a_report_that_cannot_be_made_says_why() -> None:
+    with pytest.raises(ReportFailed, match="Error"):
+        report_html(("one", "other"), np.zeros((5, 1)), np.zeros((5, 1)), 0.2)
