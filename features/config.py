@@ -1,4 +1,4 @@
-"""The YAML file of a workload: sections `contract`, `training` and `routing`; `monitoring` and `retraining` if it needs any.
+"""The YAML file of a workload: sections `contract`, `training`, `routing`; `monitoring`, `retraining` if need be.
 
 Files are looked for in a user's own directory first, then among those that come with the project.
 """
