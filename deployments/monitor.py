@@ -21,6 +21,7 @@ from training.settings import Settings
 log = logging.getLogger(__name__)
 
 ROUND_PERIOD_S = 1.0
+FAULT_PERIOD_S = 10.0
 # Reading up after a restart, and reports, shall not slow what answers.
 _NICENESS = 10
 
@@ -59,4 +60,5 @@ async def _watch(rounds: Rounds) -> None:
         except Exception:
             # a bundle that cannot be read, or a fault of ours: the journal waits, the next round tries again
             log.exception("not watched now", extra=labels)
+            await asyncio.sleep(FAULT_PERIOD_S)
         await asyncio.sleep(ROUND_PERIOD_S)

@@ -1,4 +1,4 @@
-"""The YAML file of a workload: sections `contract`, `training` and `routing`.
+"""The YAML file of a workload: `contract`, `training`, `routing`, and if need be `monitoring`, `retraining`.
 
 Files are looked for in a user's own directory first, then among those that come with the project.
 """

@@ -24,7 +24,6 @@ from deployments.retraining.values import ArmResult, Retraining
 from deployments.store import Store
 from features.config import load_contract
 from training.bundle import Bundle
-from training.calm import be_calm
 from training.errors import BundleError
 from training.gate import Verdict
 from training.journal.dataset import NothingJournalled
@@ -42,7 +41,6 @@ _BUSY_PAUSE_S = 5.0
 
 def main(retraining_id: str, job: str, cluster: str) -> None:
     """Train on the Ray cluster at this address, and write the verdicts."""
-    be_calm()
     settings = Settings.from_environment()
     configure_log_file(settings.logs, "retraining")
     store = Store(settings.store_url)

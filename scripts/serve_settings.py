@@ -152,6 +152,8 @@ def child_environment(
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),
         "RAY_COLOR_PREFIX": "0",
+        # Ray gives its workers nearly the lowest priority, so that a training beside them would get as much
+        "RAY_worker_niceness": "0",
         # the calls under way are looked at fifty times in a look-back, not five, and told sooner
         "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.02",
         "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",

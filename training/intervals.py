@@ -18,6 +18,8 @@ _LEVELS = np.concatenate([np.arange(0.05, 0.95, 0.05), np.arange(0.95, 0.996, 0.
 _SMALLEST_SCALE = 1e-9
 # Near the usual coverage, so that the band fits where the shape of the errors changes along the variable.
 _SCALE_LEVEL = 0.8
+# The scale is fitted on the rows that the quantile is taken of: with fewer in a bin bands get too narrow.
+_ROWS_PER_BIN = 40
 
 
 class IntervalCalibration(Calibration):
@@ -58,8 +60,9 @@ def calibrate(
     """Fit the scale and the quantiles on held-out residuals (encoded units), each (n,).
 
     The scale at a knot is a quantile of the absolute residuals of the rows around it, a bin holding an equal
-    share of the rows. Rows of one entity resemble each other: with their `group`, each entity counts alike,
-    and the finite-sample correction is that of the number of entities, not of rows.
+    share of the rows, 40 or more: of 188 rows 12 bins give bands that hold 88 % where 90 % are asked. Rows of
+    one entity resemble each other: with their `group`, each entity counts alike, and the finite-sample
+    correction is that of the number of entities, not of rows.
 
     Raises:
         ValueError: no rows, lengths that differ, or a coverage outside (0, 1).
@@ -67,7 +70,7 @@ def calibrate(
     _check(variable, residual, coverage)
     weight, _ = _weights(len(variable), group)
     size = np.abs(residual)
-    knots, scales = _scale(variable, size, weight, bins)
+    knots, scales = _scale(variable, size, weight, max(min(bins, len(variable) // _ROWS_PER_BIN), 1))
     levels, scores = conformal_quantiles(size / np.interp(variable, knots, scales), coverage, group)
     return IntervalCalibration(
         coverage=coverage,

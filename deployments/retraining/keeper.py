@@ -13,13 +13,17 @@ from typing import Protocol
 from deployments.errors import Conflict
 from deployments.retraining import states
 from deployments.retraining.states import Facts, JobState
-from deployments.retraining.values import Retraining
+from deployments.retraining.values import Request, Retraining
 from deployments.store import Store
 from features.contract import Contract
 from training.journal.query import JournalQuery
 from training.retraining_config import RetrainingConfig
 
 log = logging.getLogger(__name__)
+
+# A feed that breaks is no reason to learn from it.
+_TEACHING = ("input", "concept", "calibration")
+_PAST_EVENTS_IN = 1000
 
 
 class JobsAway(RuntimeError):
@@ -60,8 +64,10 @@ class RetrainingKeeper:
         self._config = config
         self._rows = store.retrainings
         self._journal = store.journal(contract.target.name)
+        self._events = store.watching
         self._jobs = jobs
         self._clock = clock
+        self._heard: int | None = None
 
     def look_after(self) -> None:
         """One round.
@@ -70,6 +76,7 @@ class RetrainingKeeper:
             JobsAway: a job cannot be started or asked about now; the row tells where to go on.
             StoreUnavailable: as for the store.
         """
+        self._hear()
         past = self._rows.latest(self._workload, limit=self._config.jobs_per_day + 1)
         try:
             if not past or not past[0].is_open:
@@ -82,6 +89,20 @@ class RetrainingKeeper:
                 self._observe(past[0])
         except Conflict as moved:
             log.info("%s", moved, extra={"workload": self._workload})
+
+    def _hear(self) -> None:
+        """Ask for every drift that the Monitor told of since the last one that asked."""
+        if self._heard is None:
+            past = self._rows.latest(self._workload, _PAST_EVENTS_IN)
+            self._heard = max((one.event or 0 for row in past for one in row.requests), default=0)
+        for event in self._events.events(self._workload, self._heard):
+            if event.state == "hot" and event.kind in _TEACHING:
+                note = f"{event.kind}: {event.reason}"
+                asked = Request(
+                    reason="drift", at=self._clock(), by="monitor", note=note, since=event.at, event=event.seq
+                )
+                self._rows.ask(self._workload, asked)
+            self._heard = event.seq
 
     def _routine(self, last: Retraining | None) -> None:
         late = states.follow_up(last) if last else None

@@ -26,6 +26,7 @@ class Request(_Value):
     since: AwareDatetime | None = Field(
         default=None, description="when the world changed: predictions made earlier are not learnt from"
     )
+    event: int | None = Field(default=None, description="cursor of the drift event that asks")
 
 
 class Attempt(_Value):

@@ -58,6 +58,7 @@ class Rounds:
         self._lead: Bundle | None = None
         self._cursors = Cursors()
         self._learnt_up_to = 0
+        self._untold: list[DriftEvent] = []
         self._looked_at: datetime | None = None
         self._reported_at: datetime | None = None
         self._reported_cursor = 0
@@ -79,8 +80,9 @@ class Rounds:
             return []
         self._looked_at = now
         # a look at half of what there is would see a drift of its own
-        events = watch.look(now) if up_to_date else []
-        self._write(watch, now, up_to_date, events)
+        self._untold += watch.look(now) if up_to_date else []
+        self._write(watch, now, up_to_date, self._untold)
+        events, self._untold = self._untold, []
         for event in events:
             log.warning("drift %s: %s", event.state, event.reason, extra=_labels(event))
         if up_to_date:
@@ -134,10 +136,14 @@ class Rounds:
             pairs = self._watched.truths(self.workload, at.joins, PAGE_ROWS)
             again = self._watched.repeats(self.workload, at.repeats, PAGE_ROWS)
             refused = self._watched.refusals(self.workload, at.refusals, PAGE_ROWS)
-            watch.predicted(rows, now)
-            watch.judged(pairs, self._learnt_up_to)
-            watch.repeated(again)
-            watch.refused(refused)
+            try:
+                watch.predicted(rows, now)
+                watch.judged(pairs, self._learnt_up_to)
+                watch.repeated(again)
+                watch.refused(refused)
+            except Exception:
+                self._watch = None  # it has taken a part of these rows: the next round begins anew
+                raise
             self._cursors = Cursors(
                 rows[-1].seq if rows else at.predictions,
                 pairs[-1].seq if pairs else at.joins,

@@ -66,7 +66,7 @@ def test_truth_is_durable_before_the_answer_and_joined(system: RunningSystem) ->
     (body,) = bodies(flight=9)[:1]
     with system.client() as client:
         early = client.post("/feedback", json={"id": "early-bird", "truth": {"apogee_m": 1000.0}})
-        assert early.json() == {"accepted": 0, "duplicate": 0, "unmatched": 1}
+        assert early.json() == {"accepted": 0, "duplicate": 0, "unmatched": 1, "conflicting": 0}
         client.post("/predict", json=body | {"id": "early-bird"})
         id_ = client.post("/predict", json=body).json()["id"]
         sent = client.post("/feedback", json={"id": id_, "truth": {"apogee_m": 1000.0}})

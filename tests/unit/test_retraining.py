@@ -21,6 +21,8 @@ from deployments.retraining.keeper import JobsAway, RetrainingKeeper
 from deployments.retraining.states import Facts, JobState
 from deployments.retraining.values import ArmResult, Reason, Request, Retraining
 from deployments.store import Store, Truth
+from deployments.store.watch_store import DriftEvent, WatchedPage
+from deployments.store.watched import Cursors
 from training.retraining_config import RetrainingConfig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -314,6 +316,29 @@ def test_stable_data_are_learnt_from_too(scene: Scene) -> None:
     assert scene.last.state == "running"
     assert scene.last.requests[0].reason == "schedule"
     assert scene.last.requests[0].note == "24 h since 2026-03-01 12:00 UTC"
+
+
+def test_drift_that_the_monitor_tells_of_asks_once(scene: Scene) -> None:
+    def tell(kind: str, state: str) -> None:
+        event = DriftEvent(scene.now, "toy", kind, "", state, "it is warmer", {})
+        page = WatchedPage(scene.now, {}, Cursors(), {})
+        scene.store.watching.write("toy", page, [event])
+
+    scene.truths(50)
+    tell("quality", "hot")
+    tell("input", "cool")
+    scene.keeper.look_after()
+    assert scene.store.retrainings.latest("toy") == []
+    scene.now += timedelta(minutes=1)
+    tell("concept", "hot")
+    for _ in range(2):
+        scene.keeper.look_after()
+        scene.new_keeper().look_after()
+    (request,) = scene.last.requests
+    assert (request.reason, request.by, request.note) == ("drift", "monitor", "concept: it is warmer")
+    assert request.since == scene.now
+    # what was true before it is not learnt from
+    assert scene.last.waits_for == "new truths: there are 0, and 10 are needed"
 
 
 class Killed(BaseException):

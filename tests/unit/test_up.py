@@ -79,6 +79,7 @@ def test_the_environment_of_a_child(tmp_path: Path, profile: Profile, behind_hap
     assert environment["RAYSONDE_PROFILE"] == profile.value
     assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
     assert (environment["RAY_AUTH_MODE"], environment["PATH"]) == ("token", "/bin")
+    assert environment["RAY_worker_niceness"] == "0"
     assert ("RAY_SERVE_ENABLE_HA_PROXY" in environment) is behind_haproxy
     assert environment.get("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT") == ("3" if behind_haproxy else None)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deployments.routing import ArmVersion
+from deployments.store import StoreUnavailable
 from deployments.watching.page import MonitorPage
 from tests.support.tables import calories_parts
 from tests.support.watched import ARM, WatchedScene
@@ -124,3 +126,43 @@ def test_it_waits_for_a_routing_table_and_refuses_a_bundle_that_is_not_there(
     scene.store.put_arms(scene.workload, scene.system.versions)
     monitor.round()
     assert page(scene).windows["300_s"].arms[ARM].predictions == 100
+
+
+def test_an_event_that_could_not_be_written_is_told_later(
+    scene: WatchedScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = scene.monitor()
+    scene.watch(monitor, 60)
+
+    def away(*_: Any) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("deployments.store.watch_store.WatchStore.write", away)
+        for _ in range(10):
+            scene.traffic(5, heavier_kg=20.0)
+            with pytest.raises(StoreUnavailable):
+                monitor.round()
+    (told,) = scene.watch(monitor, 5, heavier_kg=20.0)
+    assert (told.kind, told.state) == ("input", "hot")
+    assert told.at < scene.clock.now - timedelta(seconds=10)
+    assert [event.kind for event in scene.watched.events(scene.workload)] == ["input"]
+
+
+def test_rows_that_were_taken_in_part_are_not_counted_twice(
+    scene: WatchedScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = scene.monitor()
+    scene.watch(monitor, 10)
+    scene.traffic(5)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a fault")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("deployments.watching.watch.Watch.judged", fail)
+        with pytest.raises(RuntimeError, match="a fault"):
+            monitor.round()
+    scene.watch(monitor, 5)
+    arm = page(scene).windows["300_s"].arms[ARM]
+    assert (arm.predictions, arm.truths) == (400, 400)
