@@ -46,12 +46,14 @@ class Refused(ApiError):
     Attributes:
         status: HTTP status.
         detail: the reason, from the problem document if there is one.
+        retry_after_s: pause after which an answer may be had; None where asking again does not help.
     """
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, retry_after_s: float | None = None) -> None:
         super().__init__(f"{status}: {detail}")
         self.status = status
         self.detail = detail
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ class WorkloadClient:
             raise NotRunning(str(self._http.base_url), str(error) or type(error).__name__) from error
         if response.is_success:
             return orjson.loads(response.content)
-        raise Refused(response.status_code, _reason(response))
+        raise Refused(response.status_code, _reason(response), _retry_after_s(response))
 
 
 def _reason(response: httpx.Response) -> str:
@@ -196,6 +198,12 @@ def _reason(response: httpx.Response) -> str:
     if isinstance(problem, dict) and problem.get("detail"):
         return str(problem["detail"])
     return response.text.strip()[:200] or response.reason_phrase
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    """Of the header, which may also hold a date; the system sends seconds."""
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdecimal() else None
 
 
 def _parts(items: Sequence[Any], size: int) -> list[Sequence[Any]]:

@@ -15,6 +15,9 @@ from scripts.client import ApiError, FeedbackCounts, Prediction, Refused, Worklo
 from scripts.instances import instance_of
 from scripts.recordings import Case, Recording, steps_of
 
+# A recording played as fast as possible may ask more than a small machine answers in time.
+_PAUSES = 3
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -55,9 +58,15 @@ class Failure:
 
 @dataclass
 class Played:
-    """All that came of a replay; `truth_failures` says why truths of a recording were not taken."""
+    """All that came of a replay.
+
+    Attributes:
+        asked_again: requests that were sent again because the system was busy.
+        truth_failures: why truths of a recording were not taken.
+    """
 
     arms: tuple[str, ...]
+    asked_again: int = 0
     answers: list[Answer] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     feedback: FeedbackCounts = field(default_factory=FeedbackCounts)
@@ -154,12 +163,25 @@ class Player:
             asking.create_task(self._ask(case, arm))
 
     async def _ask(self, case: Case, arm: str) -> None:
-        begun_s = self._clock()
         try:
-            prediction = await self._client.predict(instance_of(self._contract, str(ULID()), case), arm)
+            self.played.answers.append(await self._answer(case, arm))
         except ApiError as error:
             self.played.failures.append(Failure.of(case, arm, error))
-        else:
-            self.played.answers.append(Answer(case, arm, prediction, self._clock() - begun_s))
         finally:
             self._slots.release()
+
+    async def _answer(self, case: Case, arm: str) -> Answer:
+        """Ask, and again after the pause that a busy system asks for; the latency is that of the answer."""
+        instance = instance_of(self._contract, str(ULID()), case)
+        pauses_left = _PAUSES
+        while True:
+            begun_s = self._clock()
+            try:
+                prediction = await self._client.predict(instance, arm)
+                return Answer(case, arm, prediction, self._clock() - begun_s)
+            except Refused as refused:
+                if refused.retry_after_s is None or not pauses_left:
+                    raise
+                pauses_left -= 1
+                self.played.asked_again += 1
+                await self._sleep(refused.retry_after_s)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from toy.parts import toy_contract, toy_parts, toy_raw
 
 from features.contract import Contract
 from features.windows import windows_of
+from scripts.client import WorkloadClient
 from scripts.evaluation import evaluate
 from scripts.marks import FRACTIONS, TimedPrediction, best_arm, coverage_of, marks_of, median_ape_percent
 from scripts.recordings import Recording
@@ -141,6 +143,32 @@ async def test_a_broken_arm_leaves_the_others_alone(apogee: Contract, system: Lo
     played = await play(system, [climb(apogee, 20)])
     assert {a.arm for a in played.answers} == {"linear", "random_forest"}
     assert {(f.arm, f.status, f.refused) for f in played.failures} == {("mlp", 503, False)}
+
+
+@pytest.mark.parametrize(("busy_times", "answered"), [(3, 1), (4, 0)])
+async def test_a_busy_system_is_asked_again_after_its_pause(busy_times: int, answered: int) -> None:
+    asked: list[str] = []
+    pauses: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/feedback"):
+            return httpx.Response(202, json={"accepted": answered, "duplicate": 0, "unmatched": 0})
+        asked.append(orjson.loads(request.content)["id"])
+        if len(asked) <= busy_times:
+            return httpx.Response(503, headers={"Retry-After": "2"}, json={"detail": "too much at once"})
+        said = {"id": asked[-1], "prediction": {"area_m2": 1.0}, "interval": {"area_m2": [0, 2]}}
+        rest = {"coverage": 0.9, "arm": "mlp", "model_version": "1", "bundle": "b", "fallback": False}
+        return httpx.Response(200, json=said | rest)
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    contract = toy_contract()
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://system") as http:
+        client = WorkloadClient(http, contract.workload, contract.target)
+        played = await Player(contract, client, ["mlp"], sleep=sleep).play(rectangles(2)[:1])
+    assert (len(played.answers), len(played.failures)) == (answered, 1 - answered)
+    assert (pauses, played.asked_again, len(set(asked))) == ([2.0] * 3, 3, 1)
 
 
 async def test_speed_divides_the_time_between_samples(apogee: Contract, system: LocalSystem) -> None:
