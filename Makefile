@@ -55,8 +55,10 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Unit tests by file on two cores; the others start systems that have the machine to themselves.
 test: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest tests/unit -n 2 --dist loadfile
+	$(BIN)/pytest tests/integration
 
 bench: $(STAMP) $(BENCH_STAMP)
 	@$(BIN)/python -m scripts.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \

@@ -22,7 +22,7 @@ print(*[f"{name} {version(name)}" for name in sys.argv[1:]], sep=", ")
 def machine() -> str:
     """Processor, cores, memory and system, in one line."""
     memory_gb = psutil.virtual_memory().total / 1e9
-    system = f"{platform.system()} {platform.release()}"
+    system = f"{platform.system()} {platform.release().partition('-')[0]}"
     return f"{_processor()}, {psutil.cpu_count()} cores, {memory_gb:.0f} GB, {system}"
 
 
