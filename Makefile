@@ -55,10 +55,8 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Unit tests by file on two cores; the others start systems that have the machine to themselves.
 test: $(STAMP)
-	$(BIN)/pytest tests/unit -n 2 --dist loadfile
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest
 
 bench: $(STAMP) $(BENCH_STAMP)
 	@$(BIN)/python -m scripts.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \
