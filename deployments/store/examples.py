@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, and_, func, select
+from sqlalchemy import Connection, Engine, Select, func, select
 
+from deployments.store.cursor import PREDICTION_OF_PAIR, of_pairs
 from deployments.store.engine import reading
 from deployments.store.schema import joins, predictions, truths
 from training.journal.query import Example, JournalQuery
-
-_PREDICTION = and_(predictions.c.workload == joins.c.workload, predictions.c.id == joins.c.id)
-_TRUTH = and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id)
 
 
 class StoreJournal:
@@ -58,7 +56,7 @@ class StoreJournal:
         """When the prediction of the first pair was made; None before there is one."""
         first = (
             select(predictions.c.created_at)
-            .join_from(joins, predictions, _PREDICTION)
+            .join_from(joins, predictions, PREDICTION_OF_PAIR)
             .where(joins.c.workload == workload)
             .order_by(joins.c.seq)
             .limit(1)
@@ -73,14 +71,10 @@ def _last(connection: Connection, workload: str) -> int:
 
 def _chosen(statement: Select[Any], query: JournalQuery, after: int) -> Select[Any]:
     """Joined and narrowed to the query."""
-    chosen = (
-        statement.join_from(joins, truths, _TRUTH)
-        .join(predictions, _PREDICTION)
-        .where(
-            joins.c.workload == query.workload,
-            joins.c.seq > after,
-            joins.c.seq <= query.until,
-            predictions.c.schema_version == query.schema_version,
-        )
+    chosen = of_pairs(statement).where(
+        joins.c.workload == query.workload,
+        joins.c.seq > after,
+        joins.c.seq <= query.until,
+        predictions.c.schema_version == query.schema_version,
     )
     return chosen if query.since is None else chosen.where(predictions.c.created_at >= query.since)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, select
 
+from deployments.store.cursor import after_cursor, of_pairs
 from deployments.store.records import JudgedRow
 from deployments.store.schema import joins, predictions, truths
 
@@ -11,22 +12,16 @@ from deployments.store.schema import joins, predictions, truths
 def read(connection: Connection, workload: str, after: int, limit: int) -> list[JudgedRow]:
     """Pairs of prediction and truth completed after the cursor, in that order."""
     named = predictions.c
-    query = (
-        select(
-            joins.c.seq,
-            named.bundle,
-            named.prediction,
-            named.interval,
-            named.coverage,
-            named.members,
-            truths.c.value.label("truth"),
-        )
-        .join_from(joins, truths, and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id))
-        .join(predictions, and_(named.workload == joins.c.workload, named.id == joins.c.id))
-        .where(joins.c.workload == workload, joins.c.seq > after)
-        .order_by(joins.c.seq)
-        .limit(limit)
+    columns = (
+        joins.c.seq,
+        named.bundle,
+        named.prediction,
+        named.interval,
+        named.coverage,
+        named.members,
+        truths.c.value.label("truth"),
     )
+    query = after_cursor(of_pairs(select(*columns)), joins, workload, after, limit)
     return [JudgedRow(**row._mapping) for row in connection.execute(query)]
 
 

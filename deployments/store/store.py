@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select
+from sqlalchemy import Row, func, select
 
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.samples import Samples
@@ -20,6 +20,7 @@ from deployments.store import engine as db
 from deployments.store import histories, routes
 from deployments.store import judged as judging
 from deployments.store import truths as truth_rows
+from deployments.store.cursor import after_cursor, of_pairs
 from deployments.store.examples import StoreJournal
 from deployments.store.prediction_insert import insert_predictions
 from deployments.store.records import (
@@ -108,31 +109,20 @@ class Store:
         self, workload: str, after: int = 0, limit: int = 1000
     ) -> list[tuple[int, PredictionRow]]:
         """Predictions written after the cursor, oldest first, each with its cursor."""
-        query = (
-            select(predictions)
-            .where(predictions.c.workload == workload, predictions.c.seq > after)
-            .order_by(predictions.c.seq)
-            .limit(limit)
-        )
+        query = after_cursor(select(predictions), predictions, workload, after, limit)
         with db.reading(self._engine) as connection:
             return [(row.seq, _prediction(row)) for row in connection.execute(query)]
 
     def joined(self, workload: str, after: int = 0, limit: int = 1000) -> list[JoinedRow]:
         """Pairs completed after the cursor, in the order in which they were completed."""
-        query = (
-            select(
-                joins.c.seq.label("join_seq"),
-                predictions,
-                truths.c.value,
-                truths.c.observed_at,
-                truths.c.received_at,
-            )
-            .join_from(joins, truths, and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id))
-            .join(predictions, truth_rows.MATCH)
-            .where(joins.c.workload == workload, joins.c.seq > after)
-            .order_by(joins.c.seq)
-            .limit(limit)
+        columns = (
+            joins.c.seq.label("join_seq"),
+            predictions,
+            truths.c.value,
+            truths.c.observed_at,
+            truths.c.received_at,
         )
+        query = after_cursor(of_pairs(select(*columns)), joins, workload, after, limit)
         with db.reading(self._engine) as connection:
             return [
                 JoinedRow(row.join_seq, _prediction(row), row.value, row.observed_at, row.received_at)
@@ -214,12 +204,7 @@ class Store:
 
     def acts(self, workload: str, after: int = 0, limit: int = 1000) -> list[Act]:
         """Acts recorded after the cursor, oldest first."""
-        query = (
-            select(acts)
-            .where(acts.c.workload == workload, acts.c.seq > after)
-            .order_by(acts.c.seq)
-            .limit(limit)
-        )
+        query = after_cursor(select(acts), acts, workload, after, limit)
         with db.reading(self._engine) as connection:
             return [Act(**row._mapping) for row in connection.execute(query)]
 

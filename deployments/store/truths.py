@@ -14,7 +14,7 @@ from deployments.store.schema import joins, predictions, repeated_truths, truths
 from deployments.store.upsert import insert_new
 
 _IDS_PER_STATEMENT = 5000  # SQLite takes 32,766 parameters
-MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == truths.c.id)
+_MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == truths.c.id)
 
 
 def write(
@@ -54,7 +54,7 @@ def join(connection: Connection, workload: str, ids: Sequence[str]) -> set[str]:
     for part in _parts(ids):
         pairs = (
             select(truths.c.workload, truths.c.id)
-            .join(predictions, MATCH)
+            .join(predictions, _MATCH)
             .where(truths.c.workload == workload, truths.c.id.in_(part))
         )
         statement = (

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, delete, insert, select
 
 from deployments.store import engine as db
 from deployments.store import watched
+from deployments.store.cursor import after_cursor
 from deployments.store.schema import drift_events, drift_reports, monitor_pages, refusals
 from deployments.store.watched import Cursors, WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
 
@@ -109,12 +110,7 @@ class WatchStore:
 
     def events(self, workload: str, after: int = 0, limit: int = 1000) -> list[DriftEvent]:
         """Changes of state after the cursor, oldest first."""
-        query = (
-            select(drift_events)
-            .where(drift_events.c.workload == workload, drift_events.c.seq > after)
-            .order_by(drift_events.c.seq)
-            .limit(limit)
-        )
+        query = after_cursor(select(drift_events), drift_events, workload, after, limit)
         with db.reading(self._engine) as connection:
             return [DriftEvent(**row._mapping) for row in connection.execute(query)]
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, and_, select
+from sqlalchemy import Column, Connection, Select, select
 
+from deployments.store.cursor import TRUTH_OF_PAIR, after_cursor, of_pairs
 from deployments.store.schema import joins, predictions, refusals, repeated_truths, truths
 
 
@@ -81,60 +82,41 @@ def read_predictions(
 ) -> list[WatchedPrediction]:
     """Answers written after the cursor, oldest first."""
     columns = [predictions.c[name] for name in WatchedPrediction.__dataclass_fields__]
-    query = (
-        select(*columns)
-        .where(predictions.c.workload == workload, predictions.c.seq > after)
-        .order_by(predictions.c.seq)
-        .limit(limit)
-    )
+    query = after_cursor(select(*columns), predictions, workload, after, limit)
     return [WatchedPrediction(*row) for row in connection.execute(query)]
 
 
 def read_truths(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedTruth]:
     """Pairs completed after the cursor, in that order."""
     named = predictions.c
-    query = (
-        select(
-            joins.c.seq,
-            named.arm,
-            named.bundle,
-            named.created_at,
-            truths.c.received_at,
-            named.prediction,
-            named.interval,
-            named.coverage,
-            truths.c.value,
-        )
-        .join_from(joins, truths, and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id))
-        .join(predictions, and_(named.workload == joins.c.workload, named.id == joins.c.id))
-        .where(joins.c.workload == workload, joins.c.seq > after)
-        .order_by(joins.c.seq)
-        .limit(limit)
+    columns = (
+        joins.c.seq,
+        named.arm,
+        named.bundle,
+        named.created_at,
+        truths.c.received_at,
+        named.prediction,
+        named.interval,
+        named.coverage,
+        truths.c.value,
     )
+    query = after_cursor(of_pairs(select(*columns)), joins, workload, after, limit)
     return [WatchedTruth(*row) for row in connection.execute(query)]
 
 
 def read_repeats(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedRepeat]:
     """Repeated truths received after the cursor, in that order."""
     named = repeated_truths.c
-    query = (
-        select(named.seq, named.received_at, named.conflicts)
-        .where(named.workload == workload, named.seq > after)
-        .order_by(named.seq)
-        .limit(limit)
-    )
+    query = select(named.seq, named.received_at, named.conflicts)
+    query = after_cursor(query, repeated_truths, workload, after, limit)
     return [WatchedRepeat(*row) for row in connection.execute(query)]
 
 
 def read_refusals(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedRefusals]:
     """Refusals counted after the cursor, in that order."""
     named = refusals.c
-    query = (
-        select(named.seq, named.at, named.requests)
-        .where(named.workload == workload, named.seq > after)
-        .order_by(named.seq)
-        .limit(limit)
-    )
+    query = select(named.seq, named.at, named.requests)
+    query = after_cursor(query, refusals, workload, after, limit)
     return [WatchedRefusals(*row) for row in connection.execute(query)]
 
 
@@ -158,7 +140,7 @@ def cursors_at(connection: Connection, workload: str, since: datetime) -> Cursor
     answers = select(predictions.c.seq, predictions.c.created_at).where(predictions.c.workload == workload)
     pairs = (
         select(joins.c.seq, truths.c.received_at)
-        .join_from(joins, truths, and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id))
+        .join_from(joins, truths, TRUTH_OF_PAIR)
         .where(joins.c.workload == workload)
     )
     repeats = select(repeated_truths.c.seq, repeated_truths.c.received_at).where(

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-from ulid import ULID
-
 from deployments.store import PredictionRow, Store, Truth
+from scripts.bench.journal_rows import TARGET, prediction_row
 from scripts.bench.raysonde import WORKLOAD, lay_out_arms
 from scripts.bench.table import NAMES, friedman, instances
 from training.bundle import BundleParts, read_bundle, write_bundle
 
 _ROWS_AT_ONCE = 2000
 _SEED = 1
-_TARGET = "y"
 
 
 @dataclass(frozen=True)
@@ -91,27 +88,6 @@ def fill_journal(path: Path, rows: int) -> None:
 def _rows(count: int, seed: int) -> Iterator[tuple[PredictionRow, Truth]]:
     drawn = instances(count, seed)
     for x, y in zip(drawn.tolist(), friedman(drawn).tolist(), strict=True):
-        row = _prediction(x, y)
-        yield row, Truth(row.id, {_TARGET: y})
-
-
-def _prediction(x: Sequence[float], y: float) -> PredictionRow:
-    return PredictionRow(
-        workload=WORKLOAD,
-        id=str(ULID()),
-        entity="r1",
-        arm="arm_1",
-        model_version="1",
-        bundle="sha256:" + "0" * 64,
-        schema_version="1.0",
-        named=False,
-        fallback=False,
-        attempts=("arm_1",),
-        created_at=datetime.now(UTC),
-        latency_s=0.01,
-        prediction={_TARGET: y + 0.5},
-        interval={_TARGET: [y - 1.5, y + 2.5]},
-        coverage=0.9,
-        payload=json.dumps({"row": "r1", **dict(zip(NAMES, x, strict=True))}),
-        outlier_score=0.5,
-    )
+        payload = json.dumps({"row": "r1", **dict(zip(NAMES, x, strict=True))})
+        row = prediction_row("arm_1", y + 0.5, payload)
+        yield row, Truth(row.id, {TARGET: y})

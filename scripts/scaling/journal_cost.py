@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from ulid import ULID
-
-from deployments.store import PredictionRow, Store
-from scripts.bench.models import WORKLOAD
+from deployments.store import Store
+from scripts.bench.journal_rows import prediction_row
 
 _ROWS = 10_000
 _BATCH = 500  # as `JournalWriter` writes under load
@@ -33,7 +30,7 @@ def journal_cost(folder: Path, payload: str) -> JournalCost:
     path = folder / "journal-cost.db"
     store = Store(f"sqlite:///{path}")
     store.create_tables()
-    rows = [_row(payload) for _ in range(_ROWS)]
+    rows = [prediction_row("mlp", 14.2, payload) for _ in range(_ROWS)]
     begun_s = time.process_time()
     for start in range(0, _ROWS, _BATCH):
         store.write_predictions(rows[start : start + _BATCH])
@@ -41,25 +38,3 @@ def journal_cost(folder: Path, payload: str) -> JournalCost:
     store.close()
     used = sum(one.stat().st_size for one in folder.glob(f"{path.name}*"))
     return JournalCost(1000 * spent_s / _ROWS, used / _ROWS)
-
-
-def _row(payload: str) -> PredictionRow:
-    return PredictionRow(
-        workload=WORKLOAD,
-        id=str(ULID()),
-        entity="r1",
-        arm="mlp",
-        model_version="1",
-        bundle="sha256:" + "0" * 64,
-        schema_version="1.0",
-        named=False,
-        fallback=False,
-        attempts=("mlp",),
-        created_at=datetime.now(UTC),
-        latency_s=0.01,
-        prediction={"y": 14.2},
-        interval={"y": [12.1, 16.3]},
-        coverage=0.9,
-        payload=payload,
-        outlier_score=0.5,
-    )

@@ -1,0 +1,33 @@
+"""Reading the journal: what follows a cursor, and the two halves of a pair."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from sqlalchemy import Select, Table, and_
+
+from deployments.store.schema import joins, predictions, truths
+
+Q = TypeVar("Q", bound=Select)  # type: ignore[type-arg]  # whatever columns it has
+
+TRUTH_OF_PAIR = and_(truths.c.workload == joins.c.workload, truths.c.id == joins.c.id)
+PREDICTION_OF_PAIR = and_(predictions.c.workload == joins.c.workload, predictions.c.id == joins.c.id)
+
+
+def after_cursor(query: Q, table: Table, workload: str, after: int, limit: int) -> Q:
+    """The rows of a workload that were written after the cursor, oldest first.
+
+    Args:
+        query: over `table`.
+        table: has the columns `workload` and `seq`.
+        after: a `seq`.
+        limit: most rows.
+    """
+    columns = table.c
+    mine = query.where(columns.workload == workload, columns.seq > after)
+    return mine.order_by(columns.seq).limit(limit)
+
+
+def of_pairs(query: Q) -> Q:
+    """With the truth and the prediction of each row of `joins`."""
+    return query.join_from(joins, truths, TRUTH_OF_PAIR).join(predictions, PREDICTION_OF_PAIR)
