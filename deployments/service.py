@@ -23,13 +23,14 @@ from deployments.feedback import FeedbackParser
 from deployments.history import MAX_ENTITIES, History
 from deployments.instances import Instance, InstanceParser
 from deployments.judge import Judge
+from deployments.levels import Levels
 from deployments.model_cache import BundleCache
 from deployments.outlier_counts import OutlierCounts
 from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
-from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable
+from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
 from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
@@ -57,6 +58,7 @@ class Service:
         store: journal and routing table.
         cache: bundles, for what `info` tells and for proving that an arm answers.
         now: UTC time.
+        levels: at which the downstream has regions made, followed with the table; nominal unless given.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Service:
         store: Store,
         cache: BundleCache,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        levels: Levels | None = None,
     ) -> None:
         self.contract = contract
         self.arms = tuple(arms)
@@ -85,7 +88,8 @@ class Service:
         self.counts = OutlierCounts()
         self._blender = Blender(downstream, task, self.errors)
         self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
-        self._predictor = Predictor(contract.workload, self._blender, self._record)
+        self.levels = levels or Levels()
+        self._predictor = Predictor(contract.workload, self._blender, self._record, levels=self.levels)
         self._cards: dict[ArmVersion, Card] = {}
         self.example_answer: dict[str, Any] | None = None
 
@@ -181,6 +185,7 @@ class Service:
         """
         try:
             table = self._store.routing(self.contract.workload)
+            self.levels.refresh()
         except (StoreUnavailable, OSError) as error:
             log.warning("routing table not read: %s", error, extra={"workload": self.contract.workload})
             return
@@ -188,13 +193,14 @@ class Service:
             self._predictor.use(table)
 
     async def poll(self) -> None:
-        """Read the routing table once and use it; versions not met before are asked their golden inputs.
+        """Read the routing table and the levels once and use them.
 
-        Truths are read for the sake of ensembles alone.
+        Versions not met before are asked their golden inputs. Truths are read for ensembles alone.
         """
         table = await asyncio.to_thread(self._store.routing, self.contract.workload)
         if table is None:
             return
+        await asyncio.to_thread(self.levels.refresh)
         if self.table is None or table.revision > self.table.revision:
             self._predictor.use(table)
         for arm, version in table.arms.items():
@@ -265,34 +271,8 @@ class Service:
 
     def _record(self, answers: Sequence[Answered]) -> None:
         now = self._now()
-        rows = [self._row(answered, now) for answered in answers]
+        rows = [answered.journalled(self.contract, now) for answered in answers]
         self._journal.add(rows)
         self._request_log.add(rows)
         for row in rows:
             self.counts.add(row.arm, row.outlier_score)
-
-    def _row(self, answered: Answered, now: datetime) -> PredictionRow:
-        prediction, instance, decision = answered.prediction, answered.instance, answered.decision
-        tried = decision.attempts
-        return PredictionRow(
-            workload=self.contract.workload,
-            id=instance.id,
-            entity=instance.entity,
-            arm=prediction.arm,
-            model_version=prediction.version.model_version,
-            bundle=prediction.version.bundle,
-            schema_version=self.contract.schema_version,
-            named=decision.named,
-            fallback=prediction.fallback,
-            attempts=tried[: tried.index(prediction.arm) + 1],
-            created_at=now,
-            latency_s=answered.latency_s,
-            prediction=prediction.row.prediction,
-            interval=prediction.row.region,
-            coverage=prediction.row.coverage,
-            filled=instance.filled,
-            payload=instance.payload.decode(),
-            members=prediction.members,
-            outlier_score=prediction.row.outlier_score,
-            cached=answered.cached,
-        )
