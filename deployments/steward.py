@@ -1,4 +1,4 @@
-"""The Steward: one for many workloads. Keeps retrainings and promotions going, and brings champions into service.
+"""The Steward: one for many workloads. Retrains, proves new versions, and brings champions into service.
 
 It finds the applications by their names, so that they may start after it, stop and come back. Each workload
 has a watch of its own: one that is broken holds up no other.
@@ -91,9 +91,7 @@ async def _watch(workload: str, settings: Settings, store: Store, registry: Shar
         await asyncio.sleep(WATCH_PERIOD_S)
 
 
-def _promotions(
-    workload: str, settings: Settings, store: Store, versions: Registered
-) -> PromotionKeeper:
+def _promotions(workload: str, settings: Settings, store: Store, versions: Registered) -> PromotionKeeper:
     sections = load_sections(settings.workloads, workload)
     contract = Contract.model_validate(sections["contract"])
     config = PromotionConfig.model_validate(sections.get("promotion") or {})

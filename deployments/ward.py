@@ -62,7 +62,7 @@ class Ward:
     Args:
         workload: its name.
         replicas: its application.
-        champions: the version with the alias `champion` by arm, of a workload; called in a thread.
+        champions: reads the version with the alias `champion` of each arm; called in a thread.
         store: where the routing table is.
         cache: folder of the bundle cache of this node.
         shadows: the version of each arm that is to get copies of its requests.
@@ -75,7 +75,7 @@ class Ward:
         self,
         workload: str,
         replicas: Replicas,
-        champions: Callable[[str], Mapping[str, ArmVersion]],
+        champions: Callable[[], Mapping[str, ArmVersion]],
         store: Store,
         cache: Path,
         shadows: Callable[[], Mapping[str, ArmVersion]] = dict,
@@ -96,7 +96,7 @@ class Ward:
         """
         # first, so that nothing is read, and MLflow not imported, while the replicas start
         served = await self._replicas.served()
-        champions = await asyncio.to_thread(self._champions, self.workload)
+        champions = await asyncio.to_thread(self._champions)
         table = await asyncio.to_thread(self._store.routing, self.workload)
         cache = BundleCache(self._cache, served.contract)
         for swap in plan_swaps(table.arms if table else {}, champions, served.arms, self.refused):

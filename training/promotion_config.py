@@ -20,7 +20,7 @@ class LooksConfig(BaseModel):
 
     def truths_at(self, number: int) -> int:
         """How many truths look `number` (from 0) takes."""
-        return self.first_truths * 2**number
+        return self.first_truths << number
 
 
 class PromotionConfig(BaseModel):

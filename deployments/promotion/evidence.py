@@ -1,4 +1,4 @@
-"""What a candidacy is decided by: two versions that answered the same requests, and what turned out true. Pure."""
+"""What a candidacy is decided by: two versions that answered the same requests, and the truths. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.gate import Judged, Verdict, judge, judge_promoted
 from training.promotion_config import LooksConfig
 from training.retraining_config import GateConfig
 from training.row_losses import row_losses, rows_inside
-from training.tasks.base import Predicted, Row, Task
+from training.tasks.base import Row, Task, predicted_of
 
 FloatArray = NDArray[np.float64]
 
@@ -54,26 +54,25 @@ class Evidence:
 
     def _judged(self, pairs: Sequence[ShadowPair]) -> tuple[Judged, Judged, float]:
         """Of the shadow, of what served, and the nominal coverage."""
-        truths: list[FloatArray] = []
-        shadow: list[dict[str, FloatArray]] = []
-        served: list[dict[str, FloatArray]] = []
-        for pair in pairs:
-            # a journal may hold truths of another contract
-            with suppress(KeyError, ValueError, TypeError, IndexError):
-                truth = self._target.of_json(pair.truth[self._target.name])
-                if not np.isnan(truth).all():
-                    both = (self._task.of_row(pair.shadow), self._task.of_row(pair.served))
-                    truths.append(truth)
-                    shadow.append(both[0])
-                    served.append(both[1])
-        if not truths:
-            return Judged(np.empty(0), np.empty(0)), Judged(np.empty(0), np.empty(0)), 0.0
-        known = np.stack(truths)
-        nominal = max(pairs[-1].shadow.coverage, pairs[-1].served.coverage)
-        return self._of(known, shadow), self._of(known, served), nominal
+        read = [(truth, pair) for pair in pairs if (truth := self._truth(pair)) is not None]
+        if not read:
+            nothing = Judged(np.empty(0), np.empty(0))
+            return nothing, nothing, 0.0
+        truths = np.stack([truth for truth, _ in read])
+        shadow, served = [pair.shadow for _, pair in read], [pair.served for _, pair in read]
+        nominal = max(shadow[-1].coverage, served[-1].coverage)
+        return self._of(truths, shadow), self._of(truths, served), nominal
 
-    def _of(self, truth: FloatArray, said: Sequence[dict[str, FloatArray]]) -> Judged:
-        predicted = Predicted({name: np.stack([one[name] for one in said]) for name in said[0]})
+    def _truth(self, pair: ShadowPair) -> FloatArray | None:
+        """None where nothing of it is known; a journal may hold truths of another contract."""
+        with suppress(KeyError, ValueError, TypeError, IndexError):
+            truth = self._target.of_json(pair.truth[self._target.name])
+            return None if np.isnan(truth).all() else truth
+        return None
+
+    def _of(self, truths: FloatArray, said: Sequence[Row]) -> Judged:
+        predicted = predicted_of(self._task, said)
         return Judged(
-            loss=row_losses(self._target, truth, predicted), inside=rows_inside(self._target, truth, predicted)
+            loss=row_losses(self._target, truths, predicted),
+            inside=rows_inside(self._target, truths, predicted),
         )

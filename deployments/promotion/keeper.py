@@ -1,7 +1,7 @@
-"""One workload's candidacies in the Steward's care: it begins them, compares versions, and promotes or takes back.
+"""One workload's candidacies in the Steward's care: versions are compared, promoted and taken back.
 
-Every step is a row before it is an act. The keeper only decides, and moves the registry's `champion`; the Ward
-brings versions to the replicas: the champion of an arm, and the one that is to get copies of its requests.
+Every step is a row before it is an act. The keeper only decides, and moves the registry's `champion`. The
+Ward brings versions to the replicas: the champion of an arm, and the one that gets copies of its requests.
 """
 
 from __future__ import annotations
@@ -99,14 +99,12 @@ class PromotionKeeper:
     def _begin(self, busy: set[str], table: RoutingTable) -> None:
         """A candidacy of every challenger that has had none; the alias of others is old."""
         for arm, challenger in self._versions.challengers.items():
-            champion = self._versions.champions.get(arm)
+            champion, its_version = self._versions.champions.get(arm), challenger.model_version
+            if _same(challenger, champion) or self._rows.was_judged(self._workload, arm, its_version):
+                self._versions.drop_challenger(arm, its_version)
+                continue
             if arm in busy or not _same(champion, table.arms.get(arm)):
                 continue  # while the champion is on its way, nobody can be compared with it
-            if _same(challenger, champion) or self._rows.was_judged(
-                self._workload, arm, challenger.model_version
-            ):
-                self._versions.drop_challenger(arm, challenger.model_version)
-                continue
             begun = self._rows.begin(self._workload, arm, challenger, champion)
             log.info("candidacy begun", extra=_labels(begun))
 
@@ -181,9 +179,7 @@ class PromotionKeeper:
             if truths >= wanted:
                 pairs = self._answers.pairs(*which, limit=wanted)
                 compare = (
-                    self._evidence.of_challenger
-                    if seen.state == "shadowing"
-                    else self._evidence.of_promoted
+                    self._evidence.of_challenger if seen.state == "shadowing" else self._evidence.of_promoted
                 )
                 verdict = compare(states.looks_of(self._config, seen), pairs)
                 return self._change(

@@ -42,9 +42,9 @@ class Look(_Value):
 class Candidacy(_Value):
     """What becomes of one version that may take the place of an arm's champion.
 
-    asked: somebody wants it promoted, and it is not found yet. shadowing: it gets copies of the arm's requests.
-    promoting: it is about to take the place. probation: it serves, and the version before gets the copies.
-    rolling_back: the version before is about to come back. kept: it stays. rejected: it never served.
+    asked: somebody wants it promoted, and it is not found yet. shadowing: it gets copies of what the arm
+    answers. promoting: it is about to take the place. probation: it serves, and the version before gets the
+    copies. rolling_back: the version before is about to come back. kept: it stays. rejected: it never served.
     rolled_back: the version before serves again. superseded: somebody else has moved the arm.
     """
 

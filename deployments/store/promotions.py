@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Engine, String, select
 from deployments.errors import Conflict
 from deployments.promotion import states
 from deployments.promotion.values import Candidacy
-from deployments.routing import ArmVersion
+from deployments.routing import ArmVersion, RoutingTable
 from deployments.store.engine import reading, writing
 from deployments.store.routes import record_act
 from deployments.store.step_rows import StepRows, new_ulid, step_table
@@ -48,9 +48,7 @@ class Promotions(StepRows[Candidacy]):
             found = [Candidacy.model_validate(content) for content in connection.scalars(query)]
         return any(not one.by_hand for one in found)
 
-    def begin(
-        self, workload: str, arm: str, candidate: ArmVersion, champion: ArmVersion | None
-    ) -> Candidacy:
+    def begin(self, workload: str, arm: str, candidate: ArmVersion, champion: ArmVersion | None) -> Candidacy:
         """That of a version which has passed the gate.
 
         Raises:
@@ -60,15 +58,35 @@ class Promotions(StepRows[Candidacy]):
             states.begin(self._new_id(), workload, arm, candidate, champion, self._clock()), "steward"
         )
 
-    def ask(self, workload: str, arm: str, model_version: str, by: str, note: str) -> Candidacy:
+    def promote(self, workload: str, arm: str, model_version: str, by: str, note: str) -> Candidacy:
         """That of a version which a person wants to serve.
 
         Raises:
-            Conflict: one of the arm is under way.
+            Conflict: another version of the arm is under way.
         """
+        for there in self.open(workload):
+            if (there.arm, there.model_version, there.state) == (arm, model_version, "shadowing"):
+                return self.change(there, lambda row: states.promote(row, by, self._clock()), by)
         return self._begin(
             states.ask(self._new_id(), workload, arm, model_version, by, note, self._clock()), by
         )
+
+    def roll_back(self, workload: str, arm: str, table: RoutingTable, by: str, note: str) -> Candidacy:
+        """Have the version before serve again, as a person wants it.
+
+        Args:
+            table: says which that was.
+
+        Raises:
+            Conflict: there was none, or a candidacy is under way that nobody can take back.
+        """
+        for there in self.open(workload):
+            if there.arm == arm and there.predecessor and there.state in ("promoting", "probation"):
+                return self.change(there, lambda row: states.roll_back(row, by, self._clock()), by)
+        before = table.previous.get(arm)
+        if before is None:
+            raise Conflict(f"{arm} has had no version before that it could go back to")
+        return self.promote(workload, arm, before.model_version, by, note)
 
     def change(
         self, seen: Candidacy, act: Callable[[Candidacy], Candidacy], actor: str = "steward"

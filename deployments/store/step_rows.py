@@ -1,4 +1,4 @@
-"""Rows that move step by step: a retraining, a candidacy. The value is one JSON column, beside what is asked for."""
+"""Rows that move step by step: a retraining, a candidacy. The value is one JSON column."""
 
 from __future__ import annotations
 

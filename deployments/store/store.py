@@ -23,6 +23,7 @@ from deployments.store import truths as truth_rows
 from deployments.store.cursor import after_cursor, of_pairs
 from deployments.store.examples import StoreJournal
 from deployments.store.prediction_insert import insert_predictions
+from deployments.store.promotions import Promotions
 from deployments.store.records import (
     Act,
     FeedbackCounts,
@@ -59,6 +60,7 @@ class Store:
         self.retrainings = Retrainings(self._engine, clock)
         self.watching = WatchStore(self._engine, clock)
         self.shadows = ShadowStore(self._engine)
+        self.promotions = Promotions(self._engine, clock)
 
     def create_tables(self) -> None:
         """Make what is not there."""
