@@ -135,6 +135,11 @@ class RoutingTable(BaseModel):
         }
         return {**self.arms, **blends}
 
+    @property
+    def warm(self) -> tuple[tuple[str, ArmVersion], ...]:
+        """What replicas have loaded, each with its arm; those that answer come last."""
+        return (*self.previous.items(), *self.shadows.items(), *self.arms.items())
+
 
 @dataclass(frozen=True)
 class Decision:
