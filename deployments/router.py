@@ -138,6 +138,9 @@ async def _export(service: Service) -> None:
         "outliers": (service.counts.outliers, "Of them, those farther out than all of the reference."),
         "cache_hits": (service.cache.hits, "Answers that the cache had."),
         "cache_misses": (service.cache.misses, "Answers that it was asked for and did not have."),
+        "shadow_answers": (service.shadowing.answers, "Answers that the shadow of an arm was asked for too."),
+        "shadow_dropped": (service.shadowing.dropped, "Answers that it was not asked for, or failed at."),
+        "shadow_failures": (service.shadowing.failures, "Calls of a shadow that failed."),
     }
     pairs = [(counted, Counter(f"raysonde_{name}", text, tags)) for name, (counted, text) in told.items()]
     truths = Counter("raysonde_truths", "Truths taken, by what became of them.", ("workload", "outcome"))
