@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
 from deployments.answers import Blended, Prediction, Said
 from deployments.instances import Instance
 from deployments.routing import Decision, RoutingTable
-from deployments.store.records import PredictionRow
-from features.contract import Contract
 
 
 @dataclass(frozen=True)
@@ -30,34 +27,6 @@ class Answered:
     decision: Decision
     latency_s: float
     cached: bool | None = None
-
-    def journalled(self, contract: Contract, now: datetime) -> PredictionRow:
-        """It as a row of the journal, of that time."""
-        prediction, instance, decision = self.prediction, self.instance, self.decision
-        row, tried = prediction.row, decision.attempts
-        return PredictionRow(
-            workload=contract.workload,
-            id=instance.id,
-            entity=instance.entity,
-            arm=prediction.arm,
-            model_version=prediction.version.model_version,
-            bundle=prediction.version.bundle,
-            schema_version=contract.schema_version,
-            named=decision.named,
-            fallback=prediction.fallback,
-            attempts=tried[: tried.index(prediction.arm) + 1],
-            created_at=now,
-            latency_s=self.latency_s,
-            prediction=row.prediction,
-            interval=row.region,
-            coverage=row.coverage,
-            filled=instance.filled,
-            payload=instance.payload.decode(),
-            members=prediction.members,
-            outlier_score=row.outlier_score,
-            cached=self.cached,
-            level=row.level,
-        )
 
 
 class Unsaid(NamedTuple):

@@ -22,6 +22,7 @@ from deployments.errors import Unavailable
 from deployments.feedback import FeedbackParser
 from deployments.history import MAX_ENTITIES, History
 from deployments.instances import Instance, InstanceParser
+from deployments.journal_row import journal_row
 from deployments.judge import Judge
 from deployments.levels import Levels
 from deployments.model_cache import BundleCache
@@ -30,6 +31,7 @@ from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
+from deployments.shadowing import Shadowing
 from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
 from deployments.truth_writer import TruthWriter
 from features.contract import Contract
@@ -79,7 +81,8 @@ class Service:
         self.store = self._store = store
         self._cache = cache
         self._now = now
-        self._journal = JournalWriter(store)
+        self._journal = JournalWriter(store.write_predictions)
+        self._shadow_journal = JournalWriter(store.shadows.write, "shadow answer", flush_interval_s=1.0)
         self.truths = TruthWriter(contract.workload, store, self._journal.flush_those)
         self._request_log = RequestLog(log)
         self._history = self._make_history()
@@ -90,6 +93,9 @@ class Service:
         self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
         self.levels = levels or Levels()
         self._predictor = Predictor(contract.workload, self._blender, self._record, levels=self.levels)
+        self.shadowing = Shadowing(
+            contract.workload, downstream, self._shadow_journal.add, self._predictor.is_busy
+        )
         self._cards: dict[ArmVersion, Card] = {}
         self.example_answer: dict[str, Any] | None = None
 
@@ -190,7 +196,7 @@ class Service:
             log.warning("routing table not read: %s", error, extra={"workload": self.contract.workload})
             return
         if table is not None:
-            self._predictor.use(table)
+            self._use(table)
 
     async def poll(self) -> None:
         """Read the routing table and the levels once and use them.
@@ -202,7 +208,7 @@ class Service:
             return
         await asyncio.to_thread(self.levels.refresh)
         if self.table is None or table.revision > self.table.revision:
-            self._predictor.use(table)
+            self._use(table)
         for arm, version in table.arms.items():
             if version not in self._cards:
                 await self._prove(arm, version)
@@ -221,8 +227,14 @@ class Service:
     async def close(self) -> None:
         """Write what waits."""
         self._request_log.flush()
+        await self.shadowing.close()
         await self.truths.close()
         await self._journal.close()
+        await self._shadow_journal.close(timeout_s=1.0)
+
+    def _use(self, table: RoutingTable) -> None:
+        self._predictor.use(table)
+        self.shadowing.use(table)
 
     def _make_history(self) -> History | None:
         window = self.contract.window
@@ -271,8 +283,9 @@ class Service:
 
     def _record(self, answers: Sequence[Answered]) -> None:
         now = self._now()
-        rows = [answered.journalled(self.contract, now) for answered in answers]
+        rows = [journal_row(self.contract, answered, now) for answered in answers]
         self._journal.add(rows)
         self._request_log.add(rows)
         for row in rows:
             self.counts.add(row.arm, row.outlier_score)
+        self.shadowing.copy(answers, now)
