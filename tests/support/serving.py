@@ -35,10 +35,10 @@ POLICY = RoutingPolicy(weights={"mlp": 3, "linear": 1, "random_forest": 1}, fall
 class LocalDownstream:
     """Scaler and arm by plain calls; `down` names arms that do not answer."""
 
-    def __init__(self, cache: BundleCache, levels: Levels) -> None:
+    def __init__(self, cache: BundleCache, levels: Levels | None = None) -> None:
         self.down: set[str] = set()
         self._cache = cache
-        self._levels = levels
+        self._levels = levels or Levels()
 
     async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
         if arm in self.down:
