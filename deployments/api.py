@@ -7,23 +7,23 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Request, Response
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from deployments import documents as docs
 from deployments import problems
 from deployments.bodies import MAX_INSTANCE_BYTES, json_response, read_body
-from deployments.errors import InvalidFields, MalformedJson, Unavailable
+from deployments.errors import Unavailable
 from deployments.info import Info, info_of
 from deployments.instance_model import instance_json_schema
-from deployments.invalid import path_text
+from deployments.invalid import read_model
 from deployments.predictions import Predictions
+from deployments.promotion_routes import add_promotions
 from deployments.retrain_routes import add_retraining
 from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable
 from deployments.service import Service
 from deployments.store.watch_store import WatchStore
 from deployments.truth_route import Truths
 from deployments.watched_api import add_watched
-from features.errors import FieldError
 
 ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
 
@@ -72,6 +72,7 @@ def build_api(
     if watched is not None:
         add_watched(app, watched, contract.workload)
     add_retraining(app, service.store, contract.workload)
+    add_promotions(app, service)
     write_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -189,15 +190,5 @@ def _add_traffic(app: FastAPI, service: Service) -> None:
         responses=docs.problem_answers(400, 401, 409, 422, 503),
     )
     async def put_traffic(request: Request, if_match: Annotated[int | None, Header()] = None) -> RoutingTable:
-        return await service.put_policy(_policy(await read_body(request, MAX_INSTANCE_BYTES)), if_match)
-
-
-def _policy(body: bytes) -> RoutingPolicy:
-    try:
-        return RoutingPolicy.model_validate_json(body)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-    if found[0]["type"] == "json_invalid":
-        raise MalformedJson(f"The body is not JSON: {found[0]['ctx']['error']}")
-    errors = tuple(FieldError(path_text(one["loc"]) or "policy", one["input"], one["msg"]) for one in found)
-    raise errors[0] if len(errors) == 1 else InvalidFields(errors)
+        body = await read_body(request, MAX_INSTANCE_BYTES)
+        return await service.put_policy(read_model(RoutingPolicy, body, "policy"), if_match)
