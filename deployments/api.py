@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Request, Response
@@ -40,15 +41,21 @@ class Health(BaseModel):
     """Whether requests are answered."""
 
     status: str = Field(description="ready or starting")
-    waiting_for: tuple[str, ...] = Field(description="arms that do not answer yet")
+    waiting_for: tuple[str, ...] = Field(description="arms that do not answer every replica yet")
 
 
-def build_api(service: Service, watched: WatchStore | None = None) -> FastAPI:
+WaitingFor = Callable[[], Awaitable[tuple[str, ...]]]
+
+
+def build_api(
+    service: Service, watched: WatchStore | None = None, waiting_for: WaitingFor | None = None
+) -> FastAPI:
     """The application of a workload.
 
     Args:
         service: answers requests.
         watched: where the Monitor writes what it sees; without it there are no routes for that.
+        waiting_for: arms that any of the router replicas waits for; None: `service` is the only one.
     """
     contract = service.contract
     app = FastAPIOffline(
@@ -60,7 +67,7 @@ def build_api(service: Service, watched: WatchStore | None = None) -> FastAPI:
     problems.install(app)
     _add_predictions(app, service)
     _add_feedback(app, service)
-    _add_reading(app, service)
+    _add_reading(app, service, waiting_for)
     _add_traffic(app, service)
     if watched is not None:
         add_watched(app, watched, contract.workload)
@@ -151,10 +158,10 @@ def _add_feedback(app: FastAPI, service: Service) -> None:
         return await truths.feedback(request)
 
 
-def _add_reading(app: FastAPI, service: Service) -> None:
+def _add_reading(app: FastAPI, service: Service, waiting_for: WaitingFor | None) -> None:
     @app.get("/healthz", summary="Whether requests are answered", responses=docs.problem_answers(503))
     async def healthz(response: Response) -> Health:
-        waiting = service.waiting_for
+        waiting = await waiting_for() if waiting_for else service.waiting_for
         response.status_code = 503 if waiting else 200
         return Health(status="starting" if waiting else "ready", waiting_for=waiting)
 

@@ -22,6 +22,7 @@ from deployments.front import Front
 from deployments.logs import configure_log_file
 from deployments.memory import search_less_for_garbage
 from deployments.model_cache import BundleCache
+from deployments.peers import Peers
 from deployments.predictor import DownstreamError
 from deployments.refusals import Refusals
 from deployments.routing import ArmVersion
@@ -86,6 +87,7 @@ class Router:
             store,
             BundleCache(options.cache, contract),
         )
+        self._peers = Peers("Router", contract.workload, "waiting_here")
         self.service.adopt()
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(self.service))
@@ -93,14 +95,19 @@ class Router:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        front = Front(build_api(self.service, self._watched), self.service)
+        front = Front(build_api(self.service, self._watched, self.waiting_for), self.service)
         refusals = Refusals(front, self.service.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         search_less_for_garbage()
         return KeyGuard(refusals, self._api_key, open_on_loopback=self._open_on_loopback)
 
     async def waiting_for(self) -> tuple[str, ...]:
-        """Arms that do not answer yet, for the root application."""
+        """Arms that do not answer every replica yet, for the root application."""
+        waiting = await self._peers.arms() | set(self.service.waiting_for)
+        return tuple(arm for arm in self.service.arms if arm in waiting)
+
+    async def waiting_here(self) -> tuple[str, ...]:
+        """Arms that do not answer this replica yet, for the others."""
         return self.service.waiting_for
 
     async def served(self) -> Served:

@@ -21,6 +21,10 @@ from training.promotion_config import PromotionConfig
 
 log = logging.getLogger(__name__)
 
+# Of the time that counting pairs takes, so many times as long passes until they are counted again: copies
+# whose truth is late are walked past each time.
+_REST = 20
+
 
 class Versions(Protocol):
     """The registry of one workload; see `deployments.registered`."""
@@ -75,6 +79,7 @@ class PromotionKeeper:
         self._answers = store.shadows
         self._versions = versions
         self._clock = clock
+        self._rests_until: dict[str, datetime] = {}
 
     def look_after(self, table: RoutingTable, refused: Mapping[str, str]) -> None:
         """One round.
@@ -168,24 +173,24 @@ class PromotionKeeper:
 
     def _compared(self, seen: Candidacy) -> Candidacy:
         """Looked at, when there are truths enough for the next look."""
-        assert seen.candidate is not None, "it was found"
         shadow = seen.shadow
         served = seen.predecessor if seen.state == "shadowing" else seen.candidate
+        assert shadow is not None, "a candidacy that is compared has two versions"
+        assert served is not None, "a candidacy that is compared has two versions"
+        began = self._clock()
+        if began < self._rests_until.get(seen.id, began):
+            return seen
+        which = (self._workload, seen.arm, shadow.bundle, served.bundle, seen.state_since)
         wanted = states.truths_wanted(self._config, seen)
-        truths = 0
-        if shadow is not None and served is not None and wanted is not None:
-            which = (self._workload, seen.arm, shadow.bundle, served.bundle, seen.state_since)
-            truths = self._answers.count(*which, limit=wanted)
-            if truths >= wanted:
-                pairs = self._answers.pairs(*which, limit=wanted)
-                compare = (
-                    self._evidence.of_challenger if seen.state == "shadowing" else self._evidence.of_promoted
-                )
-                verdict = compare(states.looks_of(self._config, seen), pairs)
-                return self._change(
-                    seen, lambda row: states.look(self._config, row, verdict, truths, self._clock())
-                )
-        return self._change(seen, lambda row: states.time_is_up(self._config, row, truths, self._clock()))
+        truths = 0 if wanted is None else self._answers.count(*which, limit=wanted)
+        self._rests_until[seen.id] = self._clock() + _REST * (self._clock() - began)
+        if wanted is None or truths < wanted:
+            return self._change(seen, lambda row: states.time_is_up(self._config, row, truths, self._clock()))
+        pairs = self._answers.pairs(*which, limit=wanted)
+        of = self._evidence
+        compare = of.of_challenger if seen.state == "shadowing" else of.of_promoted
+        verdict = compare(states.looks_of(self._config, seen), pairs)
+        return self._change(seen, lambda row: states.look(self._config, row, verdict, truths, self._clock()))
 
     def _change(self, seen: Candidacy, act: Callable[[Candidacy], Candidacy]) -> Candidacy:
         return seen if act(seen) == seen else self._rows.change(seen, act)

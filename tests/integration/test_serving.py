@@ -120,7 +120,7 @@ def test_a_shadow_is_asked_what_its_arm_has_answered(system: RunningSystem) -> N
             answers = [client.post("/predict", json=body).json() for body in sent]
             answers += client.post("/batch_predict", json={"instances": sent}).json()["predictions"]
             truths = [{"id": answer["id"], "truth": {"apogee_m": 1000.0}} for answer in answers]
-            client.post("/feedback", json=truths).raise_for_status()
+            client.post("/feedback", json={"items": truths}).raise_for_status()
             arm = {"Raysonde-Arm": "random_forest"}
             expected = [client.post("/predict", json=body, headers=arm).json() for body in sent]
             pairs = partial(store.shadows.pairs, "apogee", "mlp", shadow.bundle, served.bundle, BEGIN)

@@ -108,9 +108,10 @@ async def test_a_replica_that_starts_late_loads_shadows_and_the_versions_before(
     system: LocalSystem, candidate: ArmVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deployments.versioned.configure_log_file", lambda *_: None)
-    before, gone = system.versions["mlp"], ArmVersion(model_version="9", bundle="sha256:99", source="gone")
+    before, shadow = system.versions["mlp"], system.versions["linear"]
+    gone = ArmVersion(model_version="9", bundle="sha256:99", source="gone")
     system.store.put_arm("apogee", "mlp", candidate)
-    system.store.put_shadows("apogee", {"mlp": before, "linear": candidate, "random_forest": gone})
+    system.store.put_shadows("apogee", {"mlp": shadow, "linear": candidate, "random_forest": gone})
     options = ReplicaOptions(system.contract, tmp_path / "cache", tmp_path, f"sqlite:///{tmp_path}/store.db")
     loaded: list[str] = []
 
@@ -119,7 +120,7 @@ async def test_a_replica_that_starts_late_loads_shadows_and_the_versions_before(
         return bundle.content_hash
 
     VersionedReplica(options, start, arm="mlp")
-    assert loaded == [before.bundle, candidate.bundle]
+    assert loaded == [before.bundle, shadow.bundle, candidate.bundle]
     loaded.clear()
     VersionedReplica(options, start)
     assert set(loaded) == {version.bundle for version in (*system.versions.values(), candidate)}

@@ -145,6 +145,8 @@ def test_the_version_before_is_kept_for_each_arm(store: Store) -> None:
     assert previous(store) == {"mlp": version(1)}
     store.put_arms("apogee", {"mlp": version(1), "linear": None})
     assert previous(store) == {"mlp": version(2), "linear": version(1)}
+    store.put_arm("apogee", "mlp", version(3))
+    assert previous(store) == {"mlp": version(1), "linear": version(1)}
 
 
 def previous(store: Store) -> dict[str, ArmVersion]:
