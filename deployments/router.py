@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,11 @@ from deployments.arm import PredictedBatch
 from deployments.auth import KeyGuard
 from deployments.counts_export import CountsExport
 from deployments.front import Front
+from deployments.levels import Levels
 from deployments.logs import configure_log_file
 from deployments.memory import search_less_for_garbage
 from deployments.model_cache import BundleCache
+from deployments.peers import Peers
 from deployments.predictor import DownstreamError
 from deployments.refusals import Refusals
 from deployments.routing import ArmVersion
@@ -40,23 +43,28 @@ EXPORT_PERIOD_S = 1.0
 
 @dataclass(frozen=True)
 class ServeDownstream:
-    """`Downstream` over Serve handles; the matrix goes from scaler to arm without passing the Router."""
+    """`Downstream` over Serve handles; the matrix goes from scaler to arm without passing the Router.
+
+    All rows of a call get regions of the level that is in force when it is sent.
+    """
 
     task: Task
     scaler: DeploymentHandle
     arms: dict[str, DeploymentHandle]
+    levels: Levels
 
     async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
         """See `Downstream`."""
+        level = self.levels.of(arm, version.bundle)
         try:
             scaled = self.scaler.transform.remote(version, raw)
-            answer: PredictedBatch = await self.arms[arm].predict.remote(version, scaled)
+            answer: PredictedBatch = await self.arms[arm].predict.remote(version, scaled, level)
         except Exception as error:
             # Ray raises what the callee raised, mixed with types of its own: all mean that this call failed
             raise DownstreamError(f"{arm} {version.model_version}: {_last_line(error)}") from error
         if answer.bundle != version.bundle:
             raise DownstreamError(f"{arm}: asked for {version.bundle}, answered by {answer.bundle}")
-        return Row.scored(self.task.rows(answer.predicted, answer.coverage), answer.outlier_score)
+        return Row.scored(self.task.rows(answer.predicted, answer.coverage), answer.outlier_score, level)
 
 
 @serve.ingress()
@@ -79,13 +87,16 @@ class Router:
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
         self._watched = store.watching
+        levels = Levels(partial(store.watching.levels, contract.workload))
         self.service = Service(
             contract,
             tuple(arms),
-            ServeDownstream(task_of(contract, load_workload(contract)), scaler, arms),
+            ServeDownstream(task_of(contract, load_workload(contract)), scaler, arms, levels),
             store,
             BundleCache(options.cache, contract),
+            levels=levels,
         )
+        self._peers = Peers("Router", contract.workload, "waiting_here")
         self.service.adopt()
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(self.service))
@@ -93,14 +104,19 @@ class Router:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        front = Front(build_api(self.service, self._watched), self.service)
+        front = Front(build_api(self.service, self._watched, self.waiting_for), self.service)
         refusals = Refusals(front, self.service.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         search_less_for_garbage()
         return KeyGuard(refusals, self._api_key, open_on_loopback=self._open_on_loopback)
 
     async def waiting_for(self) -> tuple[str, ...]:
-        """Arms that do not answer yet, for the root application."""
+        """Arms that do not answer every replica yet, for the root application."""
+        waiting = await self._peers.arms() | set(self.service.waiting_for)
+        return tuple(arm for arm in self.service.arms if arm in waiting)
+
+    async def waiting_here(self) -> tuple[str, ...]:
+        """Arms that do not answer this replica yet, for the others."""
         return self.service.waiting_for
 
     async def served(self) -> Served:
@@ -131,6 +147,9 @@ async def _export(service: Service) -> None:
         "outliers": (service.counts.outliers, "Of them, those farther out than all of the reference."),
         "cache_hits": (service.cache.hits, "Answers that the cache had."),
         "cache_misses": (service.cache.misses, "Answers that it was asked for and did not have."),
+        "shadow_answers": (service.shadowing.answers, "Answers that the shadow of an arm was asked for too."),
+        "shadow_dropped": (service.shadowing.dropped, "Answers that it was not asked for, or failed at."),
+        "shadow_failures": (service.shadowing.failures, "Calls of a shadow that failed."),
     }
     pairs = [(counted, Counter(f"raysonde_{name}", text, tags)) for name, (counted, text) in told.items()]
     truths = Counter("raysonde_truths", "Truths taken, by what became of them.", ("workload", "outcome"))

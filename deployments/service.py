@@ -22,14 +22,17 @@ from deployments.errors import Unavailable
 from deployments.feedback import FeedbackParser
 from deployments.history import MAX_ENTITIES, History
 from deployments.instances import Instance, InstanceParser
+from deployments.journal_row import journal_row
 from deployments.judge import Judge
+from deployments.levels import Levels
 from deployments.model_cache import BundleCache
 from deployments.outlier_counts import OutlierCounts
 from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
-from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable
+from deployments.shadowing import Shadowing
+from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
 from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
@@ -57,6 +60,7 @@ class Service:
         store: journal and routing table.
         cache: bundles, for what `info` tells and for proving that an arm answers.
         now: UTC time.
+        levels: at which the downstream has regions made, followed with the table; nominal unless given.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Service:
         store: Store,
         cache: BundleCache,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        levels: Levels | None = None,
     ) -> None:
         self.contract = contract
         self.arms = tuple(arms)
@@ -76,7 +81,8 @@ class Service:
         self.store = self._store = store
         self._cache = cache
         self._now = now
-        self._journal = JournalWriter(store)
+        self._journal = JournalWriter(store.write_predictions)
+        self._shadow_journal = JournalWriter(store.shadows.write, "shadow answer", flush_interval_s=1.0)
         self.truths = TruthWriter(contract.workload, store, self._journal.flush_those)
         self._request_log = RequestLog(log)
         self._history = self._make_history()
@@ -85,7 +91,11 @@ class Service:
         self.counts = OutlierCounts()
         self._blender = Blender(downstream, task, self.errors)
         self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
-        self._predictor = Predictor(contract.workload, self._blender, self._record)
+        self.levels = levels or Levels()
+        self._predictor = Predictor(contract.workload, self._blender, self._record, levels=self.levels)
+        self.shadowing = Shadowing(
+            contract.workload, downstream, self._shadow_journal.add, self._predictor.is_busy
+        )
         self._cards: dict[ArmVersion, Card] = {}
         self.example_answer: dict[str, Any] | None = None
 
@@ -181,22 +191,24 @@ class Service:
         """
         try:
             table = self._store.routing(self.contract.workload)
+            self.levels.refresh()
         except (StoreUnavailable, OSError) as error:
             log.warning("routing table not read: %s", error, extra={"workload": self.contract.workload})
             return
         if table is not None:
-            self._predictor.use(table)
+            self._use(table)
 
     async def poll(self) -> None:
-        """Read the routing table once and use it; versions not met before are asked their golden inputs.
+        """Read the routing table and the levels once and use them.
 
-        Truths are read for the sake of ensembles alone.
+        Versions not met before are asked their golden inputs. Truths are read for ensembles alone.
         """
         table = await asyncio.to_thread(self._store.routing, self.contract.workload)
         if table is None:
             return
+        await asyncio.to_thread(self.levels.refresh)
         if self.table is None or table.revision > self.table.revision:
-            self._predictor.use(table)
+            self._use(table)
         for arm, version in table.arms.items():
             if version not in self._cards:
                 await self._prove(arm, version)
@@ -215,8 +227,14 @@ class Service:
     async def close(self) -> None:
         """Write what waits."""
         self._request_log.flush()
+        await self.shadowing.close()
         await self.truths.close()
         await self._journal.close()
+        await self._shadow_journal.close(timeout_s=1.0)
+
+    def _use(self, table: RoutingTable) -> None:
+        self._predictor.use(table)
+        self.shadowing.use(table)
 
     def _make_history(self) -> History | None:
         window = self.contract.window
@@ -265,34 +283,9 @@ class Service:
 
     def _record(self, answers: Sequence[Answered]) -> None:
         now = self._now()
-        rows = [self._row(answered, now) for answered in answers]
+        rows = [journal_row(self.contract, answered, now) for answered in answers]
         self._journal.add(rows)
         self._request_log.add(rows)
         for row in rows:
             self.counts.add(row.arm, row.outlier_score)
-
-    def _row(self, answered: Answered, now: datetime) -> PredictionRow:
-        prediction, instance, decision = answered.prediction, answered.instance, answered.decision
-        tried = decision.attempts
-        return PredictionRow(
-            workload=self.contract.workload,
-            id=instance.id,
-            entity=instance.entity,
-            arm=prediction.arm,
-            model_version=prediction.version.model_version,
-            bundle=prediction.version.bundle,
-            schema_version=self.contract.schema_version,
-            named=decision.named,
-            fallback=prediction.fallback,
-            attempts=tried[: tried.index(prediction.arm) + 1],
-            created_at=now,
-            latency_s=answered.latency_s,
-            prediction=prediction.row.prediction,
-            interval=prediction.row.region,
-            coverage=prediction.row.coverage,
-            filled=instance.filled,
-            payload=instance.payload.decode(),
-            members=prediction.members,
-            outlier_score=prediction.row.outlier_score,
-            cached=answered.cached,
-        )
+        self.shadowing.copy(answers, now)

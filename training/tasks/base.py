@@ -49,17 +49,19 @@ class Row(NamedTuple):
         region: the member that says how sure it is, named by `Target.region`; empty where there is none.
         coverage: nominal share of truths inside regions like this one.
         outlier_score: how far out the instance lies, see `training.outliers`; None where nobody looked.
+        level: at which the region was made, so that it holds `coverage`; None where that is the same.
     """
 
     prediction: dict[str, Any]
     region: dict[str, Any]
     coverage: float
     outlier_score: float | None = None
+    level: float | None = None
 
     @staticmethod
-    def scored(rows: Sequence[Row], scores: FloatArray) -> list[Row]:
-        """The rows with the score of each."""
-        return [Row(*row[:3], score) for row, score in zip(rows, scores.tolist(), strict=True)]
+    def scored(rows: Sequence[Row], scores: FloatArray, level: float | None = None) -> list[Row]:
+        """The rows with the score of each, and the level of all."""
+        return [Row(*row[:3], score, level) for row, score in zip(rows, scores.tolist(), strict=True)]
 
 
 class Task(Protocol):
@@ -128,3 +130,9 @@ class Task(Protocol):
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
         """The mean of what several models predict, by weights that sum to 1."""
         ...
+
+
+def predicted_of(task: Task, rows: Sequence[Row]) -> Predicted:
+    """Answers as the arrays that they were made of; inverse of `Task.rows`, at least one row."""
+    arrays = [task.of_row(row) for row in rows]
+    return Predicted({name: np.stack([one[name] for one in arrays]) for name in arrays[0]})
