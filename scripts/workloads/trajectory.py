@@ -49,8 +49,8 @@ def cross_validated(contract: Contract, records: pd.DataFrame, cards: Mapping[st
             tuple(header),
             tuple(rows),
             "Families with the parameters of their champions, fitted on the other aircraft of the file: what "
-            "`raysonde train trajectory --data FILE` makes. They learn the routes of the area, which the "
-            "champions that learnt from made-up vehicles cannot know.",
+            "`raysonde train trajectory --data FILE` makes. Those that look at places learn the routes of "
+            "the area, which champions that learnt from made-up vehicles cannot know.",
         ),
         TextTable(f"The same over the errors of `{_BASELINE}`", tuple(header), tuple(ratios)),
     ]
