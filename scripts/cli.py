@@ -19,6 +19,7 @@ COMMANDS = {
     "models": "scripts.models:models",
     "score": "scripts.score:score",
     "replay": "scripts.replay:replay",
+    "demo": "scripts.demo.command:app",
     "results": "scripts.results:results",
 }
 
@@ -32,9 +33,14 @@ class _LazyCommands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
         if cmd_name not in COMMANDS:
             return None
-        module, function = COMMANDS[cmd_name].split(":")
+        module, name = COMMANDS[cmd_name].split(":")
+        found = getattr(import_module(module), name)
+        if isinstance(found, typer.Typer):
+            group = typer.main.get_group(found)
+            group.name = cmd_name
+            return cast(TyperCommand, group)
         single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-        single.command(name=cmd_name)(getattr(import_module(module), function))
+        single.command(name=cmd_name)(found)
         return cast(TyperCommand, typer.main.get_command(single))
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from deployments.promotion.values import Candidacy
 from deployments.retraining.values import Retraining
+from deployments.watching.page import MonitorPage
 from features.targets import AnyTarget
 from training.settings import Settings
 from training.tasks.base import Row
@@ -170,6 +171,10 @@ class WorkloadClient:
         answer = await self._call("POST", "/retrain", orjson.dumps({"note": note}))
         return Retraining.model_validate(answer)
 
+    async def retrainings(self) -> list[Retraining]:
+        """The last ones, newest first."""
+        return [Retraining.model_validate(one) for one in await self._call("GET", "/retrainings")]
+
     async def retraining(self, retraining_id: str) -> Retraining:
         """What has become of it."""
         return Retraining.model_validate(await self._call("GET", f"/retrainings/{retraining_id}"))
@@ -191,6 +196,10 @@ class WorkloadClient:
     async def promotions(self) -> list[Candidacy]:
         """The last ones, newest first."""
         return [Candidacy.model_validate(one) for one in await self._call("GET", "/promotions")]
+
+    async def monitor(self) -> MonitorPage:
+        """What the Monitor last saw."""
+        return MonitorPage.model_validate(await self._call("GET", "/monitor"))
 
     async def _call(
         self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None

@@ -1,8 +1,10 @@
-"""Whether a workload has a model for each of its arms, asked in the cheapest way that is sure."""
+"""Whether a workload has a model for each of its arms, asked in a cheap way that is sure; first training."""
 
 from __future__ import annotations
 
 import sqlite3
+import sys
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +12,14 @@ from pathlib import Path
 from deployments.routing import RoutingPolicy
 from deployments.store import Store
 from features.config import load_sections
+from scripts.interruption import Interruption
+from scripts.plan import Plan
+from scripts.supervisor import Supervisor
 from training.settings import Settings
+
+
+class NotTrained(RuntimeError):
+    """The training ended by itself, before its end."""
 
 
 class RegistryUnreadable(RuntimeError):
@@ -29,6 +38,23 @@ def lacks_models(settings: Settings, workload: str) -> bool:
     routing = load_sections(settings.workloads, workload)["routing"]
     arms = RoutingPolicy.model_validate(routing).arms
     return not _was_served(settings, workload, arms) and not _has_champions(settings, workload, arms)
+
+
+def train_first(plan: Plan, workloads: Sequence[str], interruption: Interruption) -> None:
+    """Train by the command that a user would give, with its progress on our terminal, or until asked to stop.
+
+    Raises:
+        NotTrained: what is missing; the command has said why.
+    """
+    command = [sys.executable, "-m", "scripts", "train", *workloads]
+    trainer = Supervisor(command, plan.environment(), None, plan.run_id, ())
+    try:
+        trainer.start()
+        code = trainer.wait(interruption)
+    finally:
+        trainer.stop(interruption)
+    if code and not interruption.asked:
+        raise NotTrained("training failed: the lines above say why; the same command goes on from there")
 
 
 def _was_served(settings: Settings, workload: str, arms: AbstractSet[str]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import typer
@@ -26,6 +28,24 @@ def serve(console: Console, plan: Plan, begun_s: float, interruption: Interrupti
     Raises:
         typer.Exit: the child ended by itself, or something is left of it.
     """
+    with running(console, plan, begun_s, interruption) as supervisor:
+        if not interruption.asked:
+            key = read_or_create_key(plan.settings.api_key_file, os.environ)
+            show_ready(console, plan, key, write_examples(plan), time.monotonic() - begun_s)
+        supervisor.watch(
+            lambda line: console.print(escape(line), style="yellow", highlight=False), interruption
+        )
+
+
+@contextmanager
+def running(console: Console, plan: Plan, begun_s: float, interruption: Interruption) -> Iterator[Supervisor]:
+    """A system that is ready when the context begins, unless somebody asked to stop, and gone at its end.
+
+    A `ChildDied` that is raised within ends it as one during the start does.
+
+    Raises:
+        typer.Exit: the child ended by itself, or something is left of it.
+    """
     supervisor = _supervisor(plan)
     key = read_or_create_key(plan.settings.api_key_file, os.environ)
     token = read_or_create_ray_token(plan.settings.var)
@@ -36,11 +56,7 @@ def serve(console: Console, plan: Plan, begun_s: float, interruption: Interrupti
             probe = StageProbe(plan.api_url, key, plan.dashboard_url, token, plan.workloads, client)
             with StageDisplay(console, begun_s) as display:
                 supervisor.wait_until_ready(probe.look, display.show, interruption)
-            if not interruption.asked:
-                show_ready(console, plan, key, write_examples(plan), time.monotonic() - begun_s)
-        supervisor.watch(
-            lambda line: console.print(escape(line), style="yellow", highlight=False), interruption
-        )
+        yield supervisor
     except ChildDied as death:
         failure = str(death)
     finally:

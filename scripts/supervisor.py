@@ -100,7 +100,7 @@ class Supervisor:
             ChildDied: it will not be ready.
         """
         while not stop.wait(_POLL_S):
-            self._check()
+            self.check()
             stage = look()
             if stage.failure:
                 raise ChildDied(stage.failure)
@@ -115,10 +115,21 @@ class Supervisor:
             ChildDied: the child ended by itself.
         """
         while not stop.wait(1.0):
-            self._check()
+            self.check()
             for line in self._new_lines():
                 if _NOTABLE.search(line) and not _NOT_NOTABLE.search(line):
                     tell(line)
+
+    def check(self) -> None:
+        """See that the child is alive.
+
+        Raises:
+            ChildDied: it ended by itself.
+        """
+        assert self._child is not None, "start comes first"
+        code = self._child.poll()
+        if code is not None:
+            raise ChildDied(f"the serving process ended by itself with exit code {code}")
 
     def stop(self, interruption: Interruption) -> Leftovers:
         """Ask the child to end in good order, wait, then end whatever is left."""
@@ -155,12 +166,6 @@ class Supervisor:
             stderr=errors,
             start_new_session=True,
         )
-
-    def _check(self) -> None:
-        assert self._child is not None, "start comes first"
-        code = self._child.poll()
-        if code is not None:
-            raise ChildDied(f"the serving process ended by itself with exit code {code}")
 
     def _alive(self, seen: Sequence[psutil.Process]) -> list[psutil.Process]:
         session = self._child.pid if self._child else None

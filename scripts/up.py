@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +15,13 @@ from ulid import ULID
 from deployments.routing import RoutingPolicy
 from features.config import known_workloads, load_sections, own_workloads
 from scripts import preflight, serve_settings
-from scripts.first_models import RegistryUnreadable, lacks_models
+from scripts.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
 from scripts.interruption import Interruption
 from scripts.own_workloads import WorkloadsDirOption, require_modules, settings_with
 from scripts.plan import Plan
 from scripts.run_state import RunState
 from scripts.serve_settings import Profile
 from scripts.serving import serve
-from scripts.supervisor import Supervisor
 from training.settings import REPOSITORY, Settings
 
 
@@ -122,15 +120,10 @@ def _needs_training(console: Console, settings: Settings, workload: str) -> bool
 
 
 def _train(console: Console, plan: Plan, workloads: Sequence[str], interruption: Interruption) -> None:
-    """Train by the command that a user would give, with its progress on our terminal."""
-    names = ", ".join(workloads)
-    console.print(f"The registry has no models for [bold]{names}[/] yet: training the first ones.")
-    command = [sys.executable, "-m", "scripts", "train", *workloads]
-    trainer = Supervisor(command, plan.environment(), None, plan.run_id, ())
+    console.print(
+        f"The registry has no models for [bold]{', '.join(workloads)}[/] yet: training the first ones."
+    )
     try:
-        trainer.start()
-        code = trainer.wait(interruption)
-    finally:
-        trainer.stop(interruption)
-    if code and not interruption.asked:
-        _refuse(console, ["training failed: the lines above say why, `make up` goes on from there"])
+        train_first(plan, workloads, interruption)
+    except NotTrained as error:
+        _refuse(console, [str(error)])

@@ -1,0 +1,81 @@
+"""How fast the demonstration goes: traffic, the heat wave in it, and when its error counts as healed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from features.contract import Contract
+from scripts.recordings import Case, cases_of, recordings_of
+from training.sources.base import no_progress, serial_map
+from training.sources.heatwave import HeatWave, HeatWaveSource
+
+_HOUR_S = 3600.0
+# of a window, so many hours go by before a station's first request
+_HOURS_BEFORE = 4
+
+
+@dataclass(frozen=True)
+class HealRule:
+    """When the error is high, and when it is back.
+
+    Attributes:
+        truths: whose root mean square error is looked at, the newest.
+        factor: more than the calm level by this factor is high.
+    """
+
+    truths: int = 200
+    factor: float = 1.3
+
+
+@dataclass(frozen=True)
+class HealPlan:
+    """A run of the demonstration, in seconds since its first request.
+
+    Attributes:
+        rate_per_s: requests a second.
+        calm_s: before the heat wave begins.
+        stations: that send them, each an hour of weather a time. Stations have the same hours, so fewer of
+            them show more days to a model that has to prove itself on few truths.
+        truth_delay_s: from a request to its truth, which is an hour of weather.
+        looks_s: windows that the detectors of drift look at.
+        warmup_batches: of truths that tell what is normal for an arm.
+        linger_s: how long it goes on when all is well again.
+        rule: see `HealRule`.
+    """
+
+    rate_per_s: float = 20.0
+    calm_s: float = 75.0
+    stations: int = 3
+    truth_delay_s: float = 1.5
+    looks_s: tuple[float, ...] = (30.0, 60.0)
+    warmup_batches: int = 24
+    linger_s: float = 40.0
+    rule: HealRule = HealRule()
+
+    @property
+    def hours_per_s(self) -> float:
+        """Of weather, in a second of the demonstration."""
+        return self.rate_per_s / self.stations
+
+    def wave(self, seed: int, duration_s: float) -> HeatWave:
+        """Weather for so long."""
+        calm_hours = _HOURS_BEFORE + round(self.calm_s * self.hours_per_s)
+        hours = _HOURS_BEFORE + 2 + round(duration_s * self.hours_per_s)
+        return HeatWave(calm_hours=calm_hours, hours=hours, stations=self.stations, seed=seed)
+
+
+USUAL = HealPlan()
+SHORT = HealPlan(rate_per_s=40.0, calm_s=35.0, looks_s=(10.0, 20.0), warmup_batches=12, linger_s=0.0)
+
+
+def cases_of_wave(contract: Contract, wave: HeatWave) -> list[Case]:
+    """What stations ask, in the order of time, with what turned out to be true."""
+    records = HeatWaveSource(contract, wave).records(serial_map, no_progress)
+    cases = [case for recording in recordings_of(contract, records) for case in cases_of(contract, recording)]
+    return sorted((case for case in cases if case.known), key=lambda case: case.end_s)
+
+
+def calm_cases(wave: HeatWave, cases: list[Case]) -> int:
+    """How many of them are from before the wave."""
+    begin_s = wave.start.timestamp() + _HOUR_S * wave.calm_hours
+    return sum(case.end_s < begin_s for case in cases)

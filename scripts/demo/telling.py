@@ -1,0 +1,84 @@
+"""The story as lines in a terminal: elapsed time, what, and the numbers that matter."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from scripts.demo.facts import Event
+from scripts.demo.story import STEPS, Story
+
+_TITLES = {
+    "wave": "[bold yellow]heat wave[/]",
+    "high": "[bold yellow]error up[/]",
+    "hot": "[bold red]drift[/]",
+    "cool": "[green]no drift[/]",
+    "asked": "[bold]retraining[/]",
+    "job": "[bold]job[/]",
+    "passed": "[green]gate: passed[/]",
+    "archived": "[yellow]gate: archived[/]",
+    "done": "[bold]job done[/]",
+    "failed": "[bold red]job failed[/]",
+    "shadowing": "[cyan]shadow[/]",
+    "better": "[cyan]shadow[/]",
+    "promoting": "[cyan]promotion[/]",
+    "probation": "[bold green]promoted[/]",
+    "kept": "[green]kept[/]",
+    "healed": "[bold green]healed[/]",
+}
+
+
+class Telling:
+    """To be used as a context; in a terminal the last line tells how things are now."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status = Status("", console=console) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self._status:
+            self._status.stop()
+
+    def event(self, event: Event) -> None:
+        """One line."""
+        subject = f"{event.subject}: " if event.kind in ("hot", "cool") else ""
+        self.line(event.at_s, _TITLES.get(event.kind, event.kind), f"{subject}{event.text}")
+
+    def line(self, at_s: float, title: str, text: str) -> None:
+        """One line; the title is markup."""
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(justify="right", style="dim", width=8)
+        grid.add_column(width=15, no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(f"{at_s:6.1f} s", title, escape(text))
+        self._console.print(grid, highlight=False)
+
+    def state(self, at_s: float, answers: int, error: float | None, unit: str) -> None:
+        """How things are."""
+        if self._status:
+            told = "" if error is None else f", error of the newest {error:.2f} {unit}"
+            self._status.update(f"{at_s:6.0f} s  {answers:,} answers{told}")
+
+
+def steps_table(story: Story) -> Table:
+    """When each step of the proof was taken."""
+    table = Table(title="The loop", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("step")
+    table.add_column("at, s", justify="right")
+    table.add_column("after the wave began, s", justify="right")
+    wave_s = story.first("wave") or 0.0
+    for kind, words in STEPS.items():
+        at_s = story.first(kind)
+        cells = ("-", "-") if at_s is None else (f"{at_s:.0f}", f"{at_s - wave_s:.0f}")
+        table.add_row(words, *cells)
+    return table
