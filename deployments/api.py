@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Request, Response
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from deployments import documents as docs
 from deployments import problems
 from deployments.bodies import MAX_INSTANCE_BYTES, json_response, read_body
-from deployments.errors import InvalidFields, MalformedJson, Unavailable
+from deployments.errors import Unavailable
 from deployments.info import Info, info_of
 from deployments.instance_model import instance_json_schema
-from deployments.invalid import path_text
+from deployments.invalid import read_model
 from deployments.predictions import Predictions
+from deployments.promotion_routes import add_promotions
 from deployments.retrain_routes import add_retraining
 from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable
 from deployments.service import Service
 from deployments.store.watch_store import WatchStore
 from deployments.truth_route import Truths
 from deployments.watched_api import add_watched
-from features.errors import FieldError
 
 ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
 
@@ -40,15 +41,21 @@ class Health(BaseModel):
     """Whether requests are answered."""
 
     status: str = Field(description="ready or starting")
-    waiting_for: tuple[str, ...] = Field(description="arms that do not answer yet")
+    waiting_for: tuple[str, ...] = Field(description="arms that do not answer every replica yet")
 
 
-def build_api(service: Service, watched: WatchStore | None = None) -> FastAPI:
+WaitingFor = Callable[[], Awaitable[tuple[str, ...]]]
+
+
+def build_api(
+    service: Service, watched: WatchStore | None = None, waiting_for: WaitingFor | None = None
+) -> FastAPI:
     """The application of a workload.
 
     Args:
         service: answers requests.
         watched: where the Monitor writes what it sees; without it there are no routes for that.
+        waiting_for: arms that any of the router replicas waits for; None: `service` is the only one.
     """
     contract = service.contract
     app = FastAPIOffline(
@@ -60,11 +67,12 @@ def build_api(service: Service, watched: WatchStore | None = None) -> FastAPI:
     problems.install(app)
     _add_predictions(app, service)
     _add_feedback(app, service)
-    _add_reading(app, service)
+    _add_reading(app, service, waiting_for)
     _add_traffic(app, service)
     if watched is not None:
         add_watched(app, watched, contract.workload)
     add_retraining(app, service.store, contract.workload)
+    add_promotions(app, service)
     write_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -150,10 +158,10 @@ def _add_feedback(app: FastAPI, service: Service) -> None:
         return await truths.feedback(request)
 
 
-def _add_reading(app: FastAPI, service: Service) -> None:
+def _add_reading(app: FastAPI, service: Service, waiting_for: WaitingFor | None) -> None:
     @app.get("/healthz", summary="Whether requests are answered", responses=docs.problem_answers(503))
     async def healthz(response: Response) -> Health:
-        waiting = service.waiting_for
+        waiting = await waiting_for() if waiting_for else service.waiting_for
         response.status_code = 503 if waiting else 200
         return Health(status="starting" if waiting else "ready", waiting_for=waiting)
 
@@ -182,15 +190,5 @@ def _add_traffic(app: FastAPI, service: Service) -> None:
         responses=docs.problem_answers(400, 401, 409, 422, 503),
     )
     async def put_traffic(request: Request, if_match: Annotated[int | None, Header()] = None) -> RoutingTable:
-        return await service.put_policy(_policy(await read_body(request, MAX_INSTANCE_BYTES)), if_match)
-
-
-def _policy(body: bytes) -> RoutingPolicy:
-    try:
-        return RoutingPolicy.model_validate_json(body)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-    if found[0]["type"] == "json_invalid":
-        raise MalformedJson(f"The body is not JSON: {found[0]['ctx']['error']}")
-    errors = tuple(FieldError(path_text(one["loc"]) or "policy", one["input"], one["msg"]) for one in found)
-    raise errors[0] if len(errors) == 1 else InvalidFields(errors)
+        body = await read_body(request, MAX_INSTANCE_BYTES)
+        return await service.put_policy(read_model(RoutingPolicy, body, "policy"), if_match)

@@ -13,7 +13,7 @@ from deployments.answers import Blended, Said
 from deployments.predictor import Downstream
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion
-from training.tasks.base import Predicted, Row, Task
+from training.tasks.base import Row, Task, predicted_of
 
 FloatArray = NDArray[np.float64]
 
@@ -53,17 +53,13 @@ class Blender:
         only as far as its members agree.
         """
         shares = self.shares(version)
-        parts = [self._predicted(rows) for rows in said]
+        parts = [predicted_of(self._task, rows) for rows in said]
         blend = self._task.blend(parts, np.array(list(shares.values())))
         rows = self._task.rows(blend, min(rows[0].coverage for rows in said))
         return [
             Blended(row._replace(outlier_score=_farthest(by_member)), _journalled(version, shares, by_member))
             for row, *by_member in zip(rows, *said, strict=True)
         ]
-
-    def _predicted(self, rows: Sequence[Row]) -> Predicted:
-        arrays = [self._task.of_row(row) for row in rows]
-        return Predicted({name: np.stack([one[name] for one in arrays]) for name in arrays[0]})
 
 
 def _farthest(rows: Sequence[Row]) -> float | None:

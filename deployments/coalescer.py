@@ -8,9 +8,11 @@ Keys share turns: what several have to send at a moment goes at the same moment,
 joined. While `busy_turns` turns have had no answer yet, keys gather rows for the next; for no longer than
 `gather_s`, so that one that answers slowly holds up no other; one that did lately is not waited for at all.
 
-When more comes than is answered, rows grow old in the queue. Each time a call was answered those whose
-patience is over are refused at once: they would hardly be answered in time, and be computed in vain. Of a key
-that answers nothing no row is refused; it waits until its caller takes it for failed.
+When more comes than is answered, rows grow old in the queue while others that came before them are sent. Each
+time a call was answered, those whose patience is over are refused at once: they would hardly be answered in
+time, and be computed in vain. A row that nothing was sent before has not waited for others but for a key that
+did not answer, perhaps since a replica of it had died: it goes with the next call if there is one, and waits
+until its caller takes the key for failed if there is none.
 """
 
 from __future__ import annotations
@@ -34,13 +36,15 @@ T = TypeVar("T")
 class _Waiting(Generic[R]):
     row: R
     until_s: float
+    calls_before: int
 
 
 class _Lane(Generic[R, T]):
-    """What one key has under way; `waiting` keeps the order of arrival."""
+    """What one key has under way, and the calls sent so far; `waiting` keeps the order of arrival."""
 
     def __init__(self) -> None:
         self.waiting: dict[asyncio.Future[T], _Waiting[R]] = {}
+        self.calls = 0
         self.in_flight = 0
         self.is_lined_up = False
         self.is_slow = False
@@ -104,7 +108,7 @@ class Coalescer(Generic[K, R, T]):
         Args:
             key: what it is asked of.
             row: what is asked.
-            patience_s: how long it may wait to be sent while rows before it are answered.
+            patience_s: how long it may wait to be sent while rows that came before it are.
 
         Raises:
             Overloaded: `max_waiting` rows wait for the key already, or this one has for too long.
@@ -114,7 +118,7 @@ class Coalescer(Generic[K, R, T]):
         if len(lane.waiting) >= self._max_waiting:
             raise Overloaded(f"{len(lane.waiting)} requests wait already", self._retry_after_s)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        lane.waiting[future] = _Waiting(row, self._clock() + patience_s)
+        lane.waiting[future] = _Waiting(row, self._clock() + patience_s, lane.calls)
         if not lane.is_lined_up and lane.in_flight < self._max_in_flight:
             self._line_up(key, lane)
         try:
@@ -155,6 +159,7 @@ class Coalescer(Generic[K, R, T]):
 
     def _send(self, key: K, lane: _Lane[R, T], turn: _Turn) -> None:
         while lane.in_flight < self._max_in_flight and (batch := self._take(lane)):
+            lane.calls += 1
             lane.in_flight += 1
             turn.is_waited_for |= not lane.is_slow
             task = asyncio.create_task(self._run(key, lane, batch, turn))
@@ -172,7 +177,7 @@ class Coalescer(Generic[K, R, T]):
         now_s = self._clock()
         while lane.waiting:
             future, oldest = next(iter(lane.waiting.items()))
-            if oldest.until_s >= now_s:
+            if oldest.until_s >= now_s or oldest.calls_before == lane.calls:
                 return
             del lane.waiting[future]
             if not future.done():

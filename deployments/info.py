@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from deployments.routing import ArmVersion, RoutingTable
 from deployments.service import Service
+
+
+class VersionInfo(BaseModel):
+    """A version beside the one that an arm serves."""
+
+    model_version: str
+    bundle: str
 
 
 class ArmInfo(BaseModel):
@@ -25,6 +33,8 @@ class ArmInfo(BaseModel):
     outliers: int = Field(description="of them, about instances outside of all of the reference")
     cache_hits: int = Field(description="answers that the cache had; 0 while the policy has none")
     cache_misses: int = Field(description="answers that it was asked for and did not have")
+    shadow: VersionInfo | None = Field(description="the version that is asked what the arm has answered")
+    previous: VersionInfo | None = Field(description="the version before, kept warm")
 
 
 class MemberInfo(BaseModel):
@@ -61,7 +71,18 @@ class Info(BaseModel):
 def info_of(service: Service) -> Info:
     """What this router replica serves now."""
     contract = service.contract
-    arms = {
+    return Info(
+        workload=contract.workload,
+        description=contract.description,
+        schema_version=contract.schema_version,
+        revision=service.table.revision if service.table else None,
+        arms=_arms(service, service.table) if service.table else {},
+        ensembles=_ensembles(service),
+    )
+
+
+def _arms(service: Service, table: RoutingTable) -> dict[str, ArmInfo]:
+    return {
         arm: ArmInfo(
             model_version=version.model_version,
             bundle=version.bundle,
@@ -78,17 +99,17 @@ def info_of(service: Service) -> Info:
             outliers=service.counts.outliers[arm],
             cache_hits=service.cache.hits[arm],
             cache_misses=service.cache.misses[arm],
+            shadow=_beside(table.shadows.get(arm)),
+            previous=_beside(table.previous.get(arm)),
         )
         for arm, (version, card) in service.cards().items()
     }
-    return Info(
-        workload=contract.workload,
-        description=contract.description,
-        schema_version=contract.schema_version,
-        revision=service.table.revision if service.table else None,
-        arms=arms,
-        ensembles=_ensembles(service),
-    )
+
+
+def _beside(version: ArmVersion | None) -> VersionInfo | None:
+    if version is None:
+        return None
+    return VersionInfo(model_version=version.model_version, bundle=version.bundle)
 
 
 def _ensembles(service: Service) -> dict[str, EnsembleInfo]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from deployments.errors import InvalidFields, MalformedJson
 from deployments.ids import id_text
 from features.contract import Contract
 from features.errors import FieldError, SchemaVersionError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def translate(contract: Contract, error: ValidationError, *, batch: bool = False) -> Exception:
@@ -26,6 +28,28 @@ def translate(contract: Contract, error: ValidationError, *, batch: bool = False
             return SchemaVersionError(str(one["input"]), contract.schema_version)
     errors = tuple(_field_error(contract, one, batch) for one in found)
     return errors[0] if len(errors) == 1 else InvalidFields(errors)
+
+
+def read_model(kind: type[Model], body: bytes, called: str = "body") -> Model:
+    """What a JSON body holds.
+
+    Args:
+        kind: what is expected.
+        body: as it came.
+        called: what the whole is called in an error.
+
+    Raises:
+        MalformedJson: it is no JSON.
+        FieldError, InvalidFields: it is not what is expected.
+    """
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    if found[0]["type"] == "json_invalid":
+        raise MalformedJson(f"The body is not JSON: {found[0]['ctx']['error']}")
+    errors = tuple(FieldError(path_text(one["loc"]) or called, one["input"], one["msg"]) for one in found)
+    raise errors[0] if len(errors) == 1 else InvalidFields(errors)
 
 
 def _field_error(contract: Contract, one: Any, batch: bool) -> FieldError:

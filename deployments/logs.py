@@ -67,6 +67,11 @@ def configure_log_file(folder: Path, name: str, logger: str = "deployments") -> 
     _configure(RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS), logger, logging.INFO)
 
 
+def is_worth_a_line(times: int) -> bool:
+    """Whether to log what has happened so many times: at 1, 2, 4, 8 ..., so that it does not fill the log."""
+    return times & (times - 1) == 0
+
+
 def _configure(handler: logging.Handler, logger: str, level: int) -> None:
     handler.setFormatter(JsonFormatter())
     target = logging.getLogger(logger)

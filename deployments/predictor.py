@@ -109,6 +109,11 @@ class Predictor:
             breaker = self._breakers[arm] = CircuitBreaker(self.table.policy.breaker, self._clock)
         return breaker
 
+    def is_busy(self, arm: str) -> bool:
+        """Whether requests wait for their turn to be asked of the arm."""
+        version = self.table.arms.get(arm) if self.table else None
+        return version is not None and self._coalescer.waiting((arm, version)) > 0
+
     async def predict(self, instance: Instance, requested_arm: str | None = None) -> Prediction:
         """Answer one instance; concurrent ones share downstream calls.
 

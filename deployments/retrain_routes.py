@@ -6,16 +6,15 @@ import asyncio
 from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments import documents as docs
 from deployments.bodies import MAX_INSTANCE_BYTES, read_body
-from deployments.errors import MalformedJson, NotFound
-from deployments.invalid import path_text
+from deployments.errors import NotFound
+from deployments.invalid import read_model
 from deployments.retraining.values import Request as RetrainingRequest
 from deployments.retraining.values import Retraining
 from deployments.store import Store
-from features.errors import FieldError
 
 _EXAMPLE = {"note": "the new sensor has been in use since Monday"}
 
@@ -40,7 +39,7 @@ def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
         responses=docs.problem_answers(400, 401, 422, 503),
     )
     async def retrain(request: Request, response: Response) -> Retraining:
-        wish = _wish(await read_body(request, MAX_INSTANCE_BYTES))
+        wish = read_model(RetrainingWish, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")
         asked = RetrainingRequest(reason="by hand", at=datetime.now(UTC), by="api", note=wish.note)
         retraining = await asyncio.to_thread(rows.ask, workload, asked)
         response.headers["Location"] = f"/{workload}/retrainings/{retraining.id}"
@@ -62,13 +61,3 @@ def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
         if found.workload != workload:
             raise NotFound(f"no retraining {retraining_id!r} of {workload}")
         return found
-
-
-def _wish(body: bytes) -> RetrainingWish:
-    try:
-        return RetrainingWish.model_validate_json(body or b"{}")
-    except ValidationError as error:
-        found = error.errors(include_url=False)[0]
-    if found["type"] == "json_invalid":
-        raise MalformedJson(f"The body is not JSON: {found['ctx']['error']}")
-    raise FieldError(path_text(found["loc"]) or "body", found["input"], found["msg"])

@@ -18,6 +18,7 @@ from deployments.front import Front
 from deployments.logs import configure_log_file
 from deployments.memory import search_less_for_garbage
 from deployments.model_cache import BundleCache
+from deployments.peers import Peers
 from deployments.refusals import Refusals
 from deployments.service import Service
 from deployments.store import Store
@@ -58,6 +59,7 @@ class Router:
             store,
             BundleCache(options.cache, contract),
         )
+        self._peers = Peers("Router", contract.workload, "waiting_here")
         self.service.adopt()
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(self.service))
@@ -65,14 +67,19 @@ class Router:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        front = Front(build_api(self.service, self._watched), self.service)
+        front = Front(build_api(self.service, self._watched, self.waiting_for), self.service)
         refusals = Refusals(front, self.service.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         search_less_for_garbage()
         return KeyGuard(refusals, self._api_key, open_on_loopback=self._open_on_loopback)
 
     async def waiting_for(self) -> tuple[str, ...]:
-        """Arms that do not answer yet, for the root application."""
+        """Arms that do not answer every replica yet, for the root application."""
+        waiting = await self._peers.arms() | set(self.service.waiting_for)
+        return tuple(arm for arm in self.service.arms if arm in waiting)
+
+    async def waiting_here(self) -> tuple[str, ...]:
+        """Arms that do not answer this replica yet, for the others."""
         return self.service.waiting_for
 
     async def served(self) -> Served:
@@ -103,6 +110,9 @@ async def _export(service: Service) -> None:
         "outliers": (service.counts.outliers, "Of them, those farther out than all of the reference."),
         "cache_hits": (service.cache.hits, "Answers that the cache had."),
         "cache_misses": (service.cache.misses, "Answers that it was asked for and did not have."),
+        "shadow_answers": (service.shadowing.answers, "Answers that the shadow of an arm was asked for too."),
+        "shadow_dropped": (service.shadowing.dropped, "Answers that it was not asked for, or failed at."),
+        "shadow_failures": (service.shadowing.failures, "Calls of a shadow that failed."),
     }
     pairs = [(counted, Counter(f"raysonde_{name}", text, tags)) for name, (counted, text) in told.items()]
     truths = Counter("raysonde_truths", "Truths taken, by what became of them.", ("workload", "outcome"))

@@ -1,20 +1,11 @@
-"""Which arm answers a request, and which ones are tried after it. Pure: the same on every replica.
-
-The choice is a weighted rendezvous: each arm draws an exponential time at the rate of its weight from a
-stable hash of (workload, key, arm), and the smallest wins. An arm wins with probability weight / sum of
-weights. When one weight changes, or an arm comes or goes, keys move only to or from that arm. For any
-change of shares at distance d (total variation) at most 2d / (1 + d) of the keys move, and no choice
-without a memory moves fewer in the worst case (Bavarian et al. 2020, "Optimality of correlated sampling
-strategies"; the draw is due to Efraimidis and Spirakis 2006).
-"""
+"""Which arm answers a request, and which ones are tried after it. Pure: the same on every replica."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b, sha256
-from math import log
+from hashlib import sha256
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,6 +14,7 @@ from deployments.answer_cache import CacheSettings
 from deployments.breaker import BreakerSettings
 from deployments.ensembles import EnsembleSettings
 from deployments.errors import NoArmAvailable
+from deployments.rendezvous import pick
 from features.errors import FieldError
 
 ARM_HEADER = "Raysonde-Arm"
@@ -126,6 +118,12 @@ class RoutingTable(BaseModel):
     revision: int = Field(ge=0, description="grows by one with every change")
     policy: RoutingPolicy = Field(description="how requests are spread")
     arms: dict[str, ArmVersion] = Field(description="the version that each arm serves")
+    shadows: dict[str, ArmVersion] = Field(
+        default_factory=dict, description="by arm, the version that gets a copy of what the arm answers"
+    )
+    previous: dict[str, ArmVersion] = Field(
+        default_factory=dict, description="by arm, the version before, kept warm for a roll-back"
+    )
 
     @cached_property
     def versions(self) -> dict[str, ArmVersion]:
@@ -136,6 +134,11 @@ class RoutingTable(BaseModel):
             if self.arms.keys() >= set(ensemble.arms)
         }
         return {**self.arms, **blends}
+
+    @property
+    def warm(self) -> tuple[tuple[str, ArmVersion], ...]:
+        """What replicas have loaded, each with its arm; those that answer come last."""
+        return (*self.previous.items(), *self.shadows.items(), *self.arms.items())
 
 
 @dataclass(frozen=True)
@@ -246,29 +249,6 @@ class Choices:
         if closed[0] != arm:
             reason = f"the breaker of {arm} is open"
         return Decision(arm, closed, False, reason)
-
-
-def pick(weights: Mapping[str, float], workload: str, key: str) -> str:
-    """The arm that wins the weighted rendezvous for `key`; weights above 0."""
-    if len(weights) == 1:
-        return next(iter(weights))
-    head = _prefixed(workload) + _prefixed(key)
-    draws = [(-log(_unit(head + _prefixed(arm))) / weight, arm) for arm, weight in weights.items()]
-    return min(draws)[1]
-
-
-def unit_hash(*parts: str) -> float:
-    """A stable number in (0, 1): the first 52 bits of BLAKE2b over the length-prefixed parts."""
-    return _unit("".join(map(_prefixed, parts)))
-
-
-def _prefixed(part: str) -> str:
-    return f"{len(part)}:{part}"
-
-
-def _unit(text: str) -> float:
-    digest = blake2b(text.encode(), digest_size=8).digest()
-    return ((int.from_bytes(digest, "big") >> 12) + 0.5) / 2**52
 
 
 def check_arms(policy: RoutingPolicy, known_arms: Collection[str]) -> None:

@@ -22,6 +22,7 @@ from deployments.errors import Unavailable
 from deployments.feedback import FeedbackParser
 from deployments.history import MAX_ENTITIES, History
 from deployments.instances import Instance, InstanceParser
+from deployments.journal_row import journal_row
 from deployments.judge import Judge
 from deployments.model_cache import BundleCache
 from deployments.outlier_counts import OutlierCounts
@@ -29,7 +30,8 @@ from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
-from deployments.store import FeedbackCounts, JournalWriter, PredictionRow, Store, StoreUnavailable
+from deployments.shadowing import Shadowing
+from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
 from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
@@ -76,7 +78,8 @@ class Service:
         self.store = self._store = store
         self._cache = cache
         self._now = now
-        self._journal = JournalWriter(store)
+        self._journal = JournalWriter(store.write_predictions)
+        self._shadow_journal = JournalWriter(store.shadows.write, "shadow answer", flush_interval_s=1.0)
         self.truths = TruthWriter(contract.workload, store, self._journal.flush_those)
         self._request_log = RequestLog(log)
         self._history = self._make_history()
@@ -86,6 +89,9 @@ class Service:
         self._blender = Blender(downstream, task, self.errors)
         self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
         self._predictor = Predictor(contract.workload, self._blender, self._record)
+        self.shadowing = Shadowing(
+            contract.workload, downstream, self._shadow_journal.add, self._predictor.is_busy
+        )
         self._cards: dict[ArmVersion, Card] = {}
         self.example_answer: dict[str, Any] | None = None
 
@@ -185,7 +191,7 @@ class Service:
             log.warning("routing table not read: %s", error, extra={"workload": self.contract.workload})
             return
         if table is not None:
-            self._predictor.use(table)
+            self._use(table)
 
     async def poll(self) -> None:
         """Read the routing table once and use it; versions not met before are asked their golden inputs.
@@ -196,7 +202,7 @@ class Service:
         if table is None:
             return
         if self.table is None or table.revision > self.table.revision:
-            self._predictor.use(table)
+            self._use(table)
         for arm, version in table.arms.items():
             if version not in self._cards:
                 await self._prove(arm, version)
@@ -215,8 +221,14 @@ class Service:
     async def close(self) -> None:
         """Write what waits."""
         self._request_log.flush()
+        await self.shadowing.close()
         await self.truths.close()
         await self._journal.close()
+        await self._shadow_journal.close(timeout_s=1.0)
+
+    def _use(self, table: RoutingTable) -> None:
+        self._predictor.use(table)
+        self.shadowing.use(table)
 
     def _make_history(self) -> History | None:
         window = self.contract.window
@@ -265,34 +277,9 @@ class Service:
 
     def _record(self, answers: Sequence[Answered]) -> None:
         now = self._now()
-        rows = [self._row(answered, now) for answered in answers]
+        rows = [journal_row(self.contract, answered, now) for answered in answers]
         self._journal.add(rows)
         self._request_log.add(rows)
         for row in rows:
             self.counts.add(row.arm, row.outlier_score)
-
-    def _row(self, answered: Answered, now: datetime) -> PredictionRow:
-        prediction, instance, decision = answered.prediction, answered.instance, answered.decision
-        tried = decision.attempts
-        return PredictionRow(
-            workload=self.contract.workload,
-            id=instance.id,
-            entity=instance.entity,
-            arm=prediction.arm,
-            model_version=prediction.version.model_version,
-            bundle=prediction.version.bundle,
-            schema_version=self.contract.schema_version,
-            named=decision.named,
-            fallback=prediction.fallback,
-            attempts=tried[: tried.index(prediction.arm) + 1],
-            created_at=now,
-            latency_s=answered.latency_s,
-            prediction=prediction.row.prediction,
-            interval=prediction.row.region,
-            coverage=prediction.row.coverage,
-            filled=instance.filled,
-            payload=instance.payload.decode(),
-            members=prediction.members,
-            outlier_score=prediction.row.outlier_score,
-            cached=answered.cached,
-        )
+        self.shadowing.copy(answers, now)

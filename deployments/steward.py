@@ -1,4 +1,4 @@
-"""The Steward: one for many workloads. Brings new champions into service, and keeps retrainings going.
+"""The Steward: one for many workloads. Retrains, proves new versions, and brings champions into service.
 
 It finds the applications by their names, so that they may start after it, stop and come back. Each workload
 has a watch of its own: one that is broken holds up no other.
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from ray import serve
 from ray.exceptions import RayError
@@ -19,6 +17,9 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.logs import configure_log_file
+from deployments.promotion.evidence import Evidence
+from deployments.promotion.keeper import PromotionKeeper
+from deployments.registered import Registered, SharedRegistry
 from deployments.retraining.keeper import JobsAway, RetrainingKeeper
 from deployments.retraining.ray_jobs import RayJobs
 from deployments.routing import ArmVersion
@@ -26,12 +27,12 @@ from deployments.store import Store
 from deployments.ward import ApplicationAway, Served, Ward
 from features.config import load_sections
 from features.contract import Contract
+from features.workload import load_workload
 from training.errors import BundleError
+from training.promotion_config import PromotionConfig
 from training.retraining_config import RetrainingConfig
 from training.settings import Settings
-
-if TYPE_CHECKING:
-    from training.registry import Registry
+from training.tasks.factory import task_of
 
 log = logging.getLogger(__name__)
 
@@ -43,23 +44,17 @@ LOAD_TIMEOUT_S = 120.0
 class Steward:
     """Keeps the routing tables of `workloads` in step with the registry's `champion` aliases.
 
-    Beside it, it runs their retrainings.
+    It decides which version those are: it runs retrainings, proves their models on live requests, promotes
+    and takes back.
     """
 
     def __init__(self, settings: Settings, workloads: Sequence[str]) -> None:
         configure_log_file(settings.logs, "steward")
-        self._settings = settings
-        self._registry: Registry | None = None
-        self._opening = threading.Lock()
         store = Store(settings.store_url)
-        self._watches = [
-            asyncio.create_task(
-                _watch(Ward(name, ServeReplicas(name), self._champions, store, settings.bundle_cache))
-            )
-            for name in workloads
-        ]
+        registry = SharedRegistry(settings)
         jobs = RayJobs(settings)
-        self._watches += [asyncio.create_task(_keep(name, settings, store, jobs)) for name in workloads]
+        self._watches = [asyncio.create_task(_watch(name, settings, store, registry)) for name in workloads]
+        self._watches += [asyncio.create_task(_retrain(name, settings, store, jobs)) for name in workloads]
 
     def check_health(self) -> None:
         """Serve restarts the Steward when one of its watches has ended."""
@@ -67,40 +62,51 @@ class Steward:
             if watch.done():
                 raise RuntimeError(f"a watch ended: {watch.exception()!r}")
 
-    def _champions(self, workload: str) -> dict[str, ArmVersion]:
-        with self._opening:
-            if self._registry is None:
-                from training.registry import Registry  # MLflow takes seconds to import
 
-                self._registry = Registry(self._settings)
-        return {
-            arm: ArmVersion(model_version=found.version, bundle=found.bundle, source=found.source)
-            for arm, found in self._registry.champions(workload).items()
-        }
+async def _watch(workload: str, settings: Settings, store: Store, registry: SharedRegistry) -> None:
+    """Keep the routing table in step with the registry, and prove its challengers."""
+    versions = Registered(registry, workload)
+    promotions: PromotionKeeper | None = None
 
+    def champions() -> Mapping[str, ArmVersion]:
+        versions.read()
+        return versions.champions
 
-async def _watch(ward: Ward) -> None:
+    def shadows() -> Mapping[str, ArmVersion]:
+        return promotions.shadows if promotions is not None else {}
+
+    ward = Ward(workload, ServeReplicas(workload), champions, store, settings.bundle_cache, shadows)
     while True:
         try:
-            await ward.look_after()
+            table = await ward.look_after()
+            if table is not None:
+                if promotions is None:
+                    promotions = await asyncio.to_thread(_promotions, workload, settings, store, versions)
+                await asyncio.to_thread(promotions.look_after, table, ward.refused)
         except ApplicationAway as away:
-            log.debug("not looked after: %s", away, extra={"workload": ward.workload})
+            log.debug("not looked after: %s", away, extra={"workload": workload})
         except Exception:
             # the registry or the store is away: serving goes on with the table that it has
-            log.exception("registry not read", extra={"workload": ward.workload})
+            log.exception("versions not looked after", extra={"workload": workload})
         await asyncio.sleep(WATCH_PERIOD_S)
 
 
-async def _keep(workload: str, settings: Settings, store: Store, jobs: RayJobs) -> None:
+def _promotions(workload: str, settings: Settings, store: Store, versions: Registered) -> PromotionKeeper:
+    sections = load_sections(settings.workloads, workload)
+    contract = Contract.model_validate(sections["contract"])
+    config = PromotionConfig.model_validate(sections.get("promotion") or {})
+    gate = RetrainingConfig.model_validate(sections.get("retraining") or {}).gate
+    evidence = Evidence(contract.target, task_of(contract, load_workload(contract)), gate)
+    return PromotionKeeper(workload, config, evidence, store, versions, _now)
+
+
+async def _retrain(workload: str, settings: Settings, store: Store, jobs: RayJobs) -> None:
     keeper: RetrainingKeeper | None = None
     told = ""
     while True:
         try:
             if keeper is None:
-                sections = await asyncio.to_thread(load_sections, settings.workloads, workload)
-                contract = Contract.model_validate(sections["contract"])
-                config = RetrainingConfig.model_validate(sections.get("retraining") or {})
-                keeper = RetrainingKeeper(contract, config, store, jobs, lambda: datetime.now(UTC))
+                keeper = await asyncio.to_thread(_retrainings, workload, settings, store, jobs)
             await asyncio.to_thread(keeper.look_after)
         except JobsAway as away:
             if told != (told := str(away)):
@@ -109,6 +115,17 @@ async def _keep(workload: str, settings: Settings, store: Store, jobs: RayJobs) 
             # a workload that cannot be retrained is served all the same
             log.exception("retraining not looked after", extra={"workload": workload})
         await asyncio.sleep(WATCH_PERIOD_S)
+
+
+def _retrainings(workload: str, settings: Settings, store: Store, jobs: RayJobs) -> RetrainingKeeper:
+    sections = load_sections(settings.workloads, workload)
+    contract = Contract.model_validate(sections["contract"])
+    config = RetrainingConfig.model_validate(sections.get("retraining") or {})
+    return RetrainingKeeper(contract, config, store, jobs, _now)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class ServeReplicas:

@@ -59,7 +59,7 @@ class VersionedReplica(Generic[Runtime]):
         cache = BundleCache(options.cache, options.contract)
         self._versions = WarmVersions(cache, start, WARM_VERSIONS if arm is None else WARM_VERSIONS_OF_AN_ARM)
         table = Store(options.store_url).routing(options.contract.workload)
-        for name, version in (table.arms if table else {}).items():
+        for name, version in table.warm if table else ():
             if arm in (None, name):
                 self._try_load(version)
 

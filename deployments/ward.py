@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from deployments.model_cache import BundleCache
-from deployments.routing import ArmVersion
+from deployments.routing import ArmVersion, RoutingTable
 from deployments.store import Store
 from deployments.sync import Swap, plan_swaps
 from features.contract import Contract
@@ -62,57 +62,81 @@ class Ward:
     Args:
         workload: its name.
         replicas: its application.
-        champions: the version with the alias `champion` by arm, of a workload; called in a thread.
+        champions: reads the version with the alias `champion` of each arm; called in a thread.
         store: where the routing table is.
         cache: folder of the bundle cache of this node.
+        shadows: the version of each arm that is to get copies of its requests.
+
+    Attributes:
+        refused: why replicas refuse bundles, by content hash.
     """
 
     def __init__(
         self,
         workload: str,
         replicas: Replicas,
-        champions: Callable[[str], Mapping[str, ArmVersion]],
+        champions: Callable[[], Mapping[str, ArmVersion]],
         store: Store,
         cache: Path,
+        shadows: Callable[[], Mapping[str, ArmVersion]] = dict,
     ) -> None:
+        self.refused: dict[str, str] = {}
         self.workload = workload
         self._replicas = replicas
         self._champions = champions
         self._store = store
         self._cache = cache
-        self._refused: set[str] = set()
+        self._shadows = shadows
 
-    async def look_after(self) -> None:
-        """One round: bring what is not in service yet into it.
+    async def look_after(self) -> RoutingTable | None:
+        """One round: bring what is not in service yet into it. The table after; None where there is none.
 
         Raises:
             ApplicationAway: there is nothing to bring it to.
         """
         # first, so that nothing is read, and MLflow not imported, while the replicas start
         served = await self._replicas.served()
-        champions = await asyncio.to_thread(self._champions, self.workload)
+        champions = await asyncio.to_thread(self._champions)
         table = await asyncio.to_thread(self._store.routing, self.workload)
-        for swap in plan_swaps(table.arms if table else {}, champions, served.arms, self._refused):
-            await self._swap(swap, BundleCache(self._cache, served.contract))
+        cache = BundleCache(self._cache, served.contract)
+        for swap in plan_swaps(table.arms if table else {}, champions, served.arms, self.refused):
+            if await self._loaded(swap, cache):
+                await asyncio.to_thread(
+                    self._store.put_arms, self.workload, {swap.arm: swap.new}, actor="steward"
+                )
+                log.info("arm swapped", extra=self._labels(swap))
+        if table is not None:
+            await self._shadow(table.shadows, served.arms, cache)
+        return await asyncio.to_thread(self._store.routing, self.workload)
 
-    async def _swap(self, swap: Swap, cache: BundleCache) -> None:
+    async def _shadow(
+        self, there: Mapping[str, ArmVersion], arms: Collection[str], cache: BundleCache
+    ) -> None:
+        """Bring the versions that are to get copies to their arms, and end those that are to get none."""
+        wanted = self._shadows()
+        changed: dict[str, ArmVersion | None] = {arm: None for arm in there if arm not in wanted}
+        for swap in plan_swaps(there, wanted, arms, self.refused):
+            if await self._loaded(swap, cache):
+                changed[swap.arm] = swap.new
+        if changed:
+            await asyncio.to_thread(self._store.put_shadows, self.workload, changed, actor="steward")
+
+    async def _loaded(self, swap: Swap, cache: BundleCache) -> bool:
+        """Whether every replica has the new version now, loaded beside the others."""
         try:
             await asyncio.to_thread(cache.fetch, swap.new.bundle, swap.new.source)
             loaded = [await self._replicas.load(part, swap.new) for part in (SCALER, swap.arm)]
         except BundleError as error:
             await self._refuse(swap, str(error).strip().splitlines()[-1])
-            return
+            return False
         except (OSError, ApplicationAway) as error:
             log.warning("swap put off: %s", error, extra=self._labels(swap))
-            return
-        if not all(loaded):
-            return  # no replica is up yet; the next round finds one
-        await asyncio.to_thread(self._store.put_arms, self.workload, {swap.arm: swap.new}, actor="steward")
-        log.info("arm swapped", extra=self._labels(swap) | {"replicas": sum(loaded)})
+            return False
+        return all(loaded)  # 0 where no replica is up yet; the next round finds one
 
     async def _refuse(self, swap: Swap, reason: str) -> None:
         """Leave the arm as it is, and say why once."""
-        self._refused.add(swap.new.bundle)
+        self.refused[swap.new.bundle] = reason
         log.warning("version refused: %s", reason, extra=self._labels(swap))
         detail = {"arm": swap.arm, "reason": reason, **swap.new.model_dump()}
         await asyncio.to_thread(self._store.record_act, self.workload, "version_refused", "steward", detail)

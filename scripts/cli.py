@@ -14,6 +14,8 @@ COMMANDS = {
     "down": "scripts.down:down",
     "train": "scripts.train:train",
     "retrain": "scripts.retrain:retrain",
+    "promote": "scripts.promote:promote",
+    "rollback": "scripts.promote:rollback",
     "models": "scripts.models:models",
     "score": "scripts.score:score",
     "replay": "scripts.replay:replay",

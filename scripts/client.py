@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from deployments.promotion.values import Candidacy
 from deployments.retraining.values import Retraining
 from features.targets import AnyTarget
 from training.settings import Settings
@@ -172,6 +173,24 @@ class WorkloadClient:
     async def retraining(self, retraining_id: str) -> Retraining:
         """What has become of it."""
         return Retraining.model_validate(await self._call("GET", f"/retrainings/{retraining_id}"))
+
+    async def promote(self, arm: str, model_version: str, note: str = "") -> Candidacy:
+        """Have an arm serve this version."""
+        wish = orjson.dumps({"model_version": model_version, "note": note})
+        return Candidacy.model_validate(await self._call("POST", f"/arms/{arm}/promote", wish))
+
+    async def roll_back(self, arm: str, note: str = "") -> Candidacy:
+        """Have an arm serve the version before again."""
+        wish = orjson.dumps({"note": note})
+        return Candidacy.model_validate(await self._call("POST", f"/arms/{arm}/rollback", wish))
+
+    async def promotion(self, candidacy_id: str) -> Candidacy:
+        """What has become of a candidacy."""
+        return Candidacy.model_validate(await self._call("GET", f"/promotions/{candidacy_id}"))
+
+    async def promotions(self) -> list[Candidacy]:
+        """The last ones, newest first."""
+        return [Candidacy.model_validate(one) for one in await self._call("GET", "/promotions")]
 
     async def _call(
         self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from deployments.store import PredictionRow
+from deployments.store import PredictionRow, ShadowRow
 
 
 def row(number: int) -> PredictionRow:
@@ -24,4 +24,20 @@ def row(number: int) -> PredictionRow:
         interval={"apogee_m": [0.5, 1.5]},
         coverage=0.9,
         payload="{}",
+    )
+
+
+def shadow_of(answer: PredictionRow, bundle: str = "sha256:11") -> ShadowRow:
+    """What a shadow said beside this prediction."""
+    return ShadowRow(
+        workload=answer.workload,
+        id=answer.id,
+        arm=answer.arm,
+        model_version="2",
+        bundle=bundle,
+        created_at=answer.created_at,
+        latency_s=0.02,
+        prediction={"apogee_m": 2.0},
+        interval={"apogee_m": [1.5, 2.5]},
+        coverage=0.9,
     )

@@ -23,6 +23,13 @@ from training.retraining_config import FEWEST_BLOCKS, GateConfig
 FloatArray = NDArray[np.float64]
 
 _BLOCK_TIMES = 5
+# What the numbers of a gain are called where the predecessor is the one that would be better.
+_MIRRORED = {
+    "champion_loss": "promoted_loss",
+    "challenger_loss": "predecessor_loss",
+    "gain": "loss_by_promotion",
+    "gain_bound": "loss_by_promotion_bound",
+}
 # Below this many autocorrelation times the level of the test no longer holds.
 _FEWEST_TIMES = 10
 
@@ -34,12 +41,12 @@ class Judged:
     Attributes:
         loss: (n,) see `training.row_losses`.
         inside: (n,) share of the truths of a row that its region holds.
-        latency_s: (m,) of single rows; the two models were timed in turns.
+        latency_s: (m,) of single rows; the two models were timed in turns. None where they were not timed.
     """
 
     loss: FloatArray
     inside: FloatArray
-    latency_s: FloatArray
+    latency_s: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Verdict:
 
 
 def judge(config: GateConfig, challenger: Judged, champion: Judged, nominal: float) -> Verdict:
-    """Compare two models on the same truths.
+    """Whether the challenger is better, on the same truths.
 
     Args:
         config: what is asked.
@@ -92,11 +99,28 @@ def judge(config: GateConfig, challenger: Judged, champion: Judged, nominal: flo
     if count < config.min_truths:
         reason = f"There are {count} held-out truths, and {config.min_truths} are needed to decide."
         return Verdict((Check("truths", False, reason, {"truths": count}),))
+    checks = [
+        _gain(config, challenger.loss, champion.loss),
+        _coverage(config, challenger.inside, champion.inside, nominal),
+    ]
+    if challenger.latency_s is not None and champion.latency_s is not None:
+        checks.append(_latency(config, challenger.latency_s, champion.latency_s))
+    return Verdict(tuple(checks))
+
+
+def judge_promoted(config: GateConfig, promoted: Judged, predecessor: Judged, nominal: float) -> Verdict:
+    """Whether a model that took another's place is not shown to be worse, on the same truths.
+
+    The mirror of `judge`: here the doubt is in favour of the one that serves. Args as there.
+    """
+    other = _gain(config, predecessor.loss, promoted.loss)
+    numbers = {_MIRRORED.get(name, name): value for name, value in other.numbers.items()}
+    means = f"its mean loss is {promoted.loss.mean():.4g}, its predecessor's {predecessor.loss.mean():.4g}"
+    told = f"It is worse: {means}." if other.passed else f"It is not shown to be worse: {means}."
     return Verdict(
         (
-            _gain(config, challenger.loss, champion.loss),
-            _coverage(config, challenger.inside, champion.inside, nominal),
-            _latency(config, challenger.latency_s, champion.latency_s),
+            Check("gain", not other.passed, told, numbers),
+            _coverage(config, promoted.inside, predecessor.inside, nominal),
         )
     )
 

@@ -104,19 +104,38 @@ class Registry:
             self.client.log_metric(version.run_id, name, value)
 
     def champions(self, workload: str) -> dict[str, ModelVersion]:
-        """The version with the alias `champion` of each arm that has one.
+        """The version with the alias `champion` of each arm that has one."""
+        return self.holders(workload)[CHAMPION]
+
+    def holders(self, workload: str) -> dict[str, dict[str, ModelVersion]]:
+        """The versions with the aliases `champion` and `challenger`, by alias and arm.
 
         Cheap enough to be polled. One that cannot be read is left out, and logged once.
         """
-        champions = {}
+        found: dict[str, dict[str, ModelVersion]] = {CHAMPION: {}, CHALLENGER: {}}
         for model in self._models(workload):
-            if CHAMPION not in model.aliases:
-                continue
-            version = self.client.get_model_version_by_alias(model.name, CHAMPION)
-            described = self._describe_or_refuse(version, _aliases_of(model, version))
-            if described:
-                champions[described.arm] = described
-        return champions
+            for alias in found.keys() & model.aliases.keys():
+                version = self.client.get_model_version_by_alias(model.name, alias)
+                described = self._describe_or_refuse(version, _aliases_of(model, version))
+                if described:
+                    found[alias][described.arm] = described
+        return found
+
+    def find(self, workload: str, arm: str, version: str) -> ModelVersion | None:
+        """One version; None if there is none, or it cannot be read."""
+        try:
+            there = self.client.get_model_version(_model_name(workload, arm), version)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return self._describe_or_refuse(there, tuple(sorted(there.aliases)))
+
+    def drop_challenger(self, version: ModelVersion) -> None:
+        """Take the alias `challenger` from this version, if it has it."""
+        there = self.client.get_registered_model(_model_name(version.workload, version.arm))
+        if str(there.aliases.get(CHALLENGER)) == version.version:
+            self.client.delete_registered_model_alias(there.name, CHALLENGER)
 
     def versions(self, workload: str) -> list[ModelVersion]:
         """All versions of all arms, by arm and newest first; unreadable ones are left out, and logged."""
@@ -134,7 +153,7 @@ class Registry:
         return not any(CHAMPION in model.aliases for model in self._models(workload))
 
     def _set_alias(self, version: ModelVersion, alias: str) -> None:
-        name = f"{version.workload}.{version.arm}"
+        name = _model_name(version.workload, version.arm)
         self.client.set_registered_model_alias(name, alias, version.version)
 
     def _models(self, workload: str) -> list[mlflow_registry.RegisteredModel]:
@@ -198,6 +217,10 @@ def _open(uri: str) -> MlflowClient:
         for logger, level in zip(migrations, levels, strict=True):
             logger.setLevel(level)
     return client
+
+
+def _model_name(workload: str, arm: str) -> str:
+    return f"{workload}.{arm}"
 
 
 def _key(version: mlflow_registry.ModelVersion) -> tuple[str, str, int]:

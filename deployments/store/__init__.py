@@ -8,6 +8,8 @@ from deployments.store.records import (
     JoinedRow,
     JudgedRow,
     PredictionRow,
+    ShadowPair,
+    ShadowRow,
     StoreCounts,
     Truth,
 )
@@ -20,6 +22,8 @@ __all__ = [
     "JournalWriter",
     "JudgedRow",
     "PredictionRow",
+    "ShadowPair",
+    "ShadowRow",
     "Store",
     "StoreCounts",
     "StoreUnavailable",

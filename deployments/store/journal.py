@@ -1,4 +1,4 @@
-"""Predictions on their way to the store, behind the answer.
+"""Rows on their way to the store, behind the answer: predictions, and what shadows said beside them.
 
 `add` costs an append a row. A background task writes what has gathered every `flush_interval_s`. A batch that
 cannot be written stays and is tried again, for as long as it takes; rows are idempotent by id, so a batch
@@ -17,27 +17,33 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
+from deployments.logs import is_worth_a_line
 from deployments.store.engine import StoreUnavailable
-from deployments.store.records import PredictionRow
 
 _log = logging.getLogger(__name__)
 
 
-class PredictionSink(Protocol):
-    """Where a journal writes; `Store` is one."""
+class Identified(Protocol):
+    """A row of a journal."""
 
-    def write_predictions(self, rows: Sequence[PredictionRow]) -> None:
-        """Write rows, idempotent by id; StoreUnavailable when they may be written later."""
+    @property
+    def id(self) -> str:
+        """Of the prediction that it is about."""
         ...
 
 
-class JournalWriter:
+R = TypeVar("R", bound=Identified)
+
+
+class JournalWriter(Generic[R]):
     """The journal of one router replica; belongs to one event loop.
 
     Args:
-        store: where rows go; called in a thread.
+        write: writes rows, idempotent by id; called in a thread. It raises StoreUnavailable when they may be
+            written later.
+        kind: what a row is, for the log.
         flush_interval_s: how long a row waits for others.
         max_batch: most rows in one transaction.
         max_buffer: most rows that wait.
@@ -52,7 +58,8 @@ class JournalWriter:
 
     def __init__(
         self,
-        store: PredictionSink,
+        write: Callable[[Sequence[R]], None],
+        kind: str = "prediction",
         *,
         flush_interval_s: float = 0.2,
         max_batch: int = 2000,
@@ -63,14 +70,15 @@ class JournalWriter:
     ) -> None:
         self.written = 0
         self.dropped = 0
-        self._store = store
+        self._write = write
+        self._kind = kind
         self._flush_interval_s = flush_interval_s
         self._max_batch = max_batch
         self._max_buffer = max_buffer
         self._backoff_s = backoff_s
         self._max_backoff_s = max_backoff_s
         self._sleep = sleep
-        self._buffer: deque[PredictionRow] = deque()
+        self._buffer: deque[R] = deque()
         self._left_buffer = 0
         self._suspects = 0
         self._pause_s = backoff_s
@@ -82,7 +90,7 @@ class JournalWriter:
         """Rows that are not in the store yet."""
         return len(self._buffer)
 
-    def add(self, rows: Sequence[PredictionRow]) -> None:
+    def add(self, rows: Sequence[R]) -> None:
         """Take rows. Never blocks and never fails; a full buffer drops what is too much and says so."""
         room = max(self._max_buffer - len(self._buffer), 0)
         for _ in rows[room:]:
@@ -116,7 +124,7 @@ class JournalWriter:
         if lost := len(self._buffer):
             self._buffer.clear()
             self.dropped += lost
-            _log.error("the journal is closed while the store is away: %d predictions are lost", lost)
+            _log.error("the journal is closed while the store is away: %d %ss are lost", lost, self._kind)
 
     async def _write_behind(self) -> None:
         """Every interval write what there is, until there is nothing."""
@@ -134,12 +142,11 @@ class JournalWriter:
             if not batch:
                 return  # another flush wrote them while this one waited for its turn
             try:
-                await asyncio.to_thread(self._store.write_predictions, batch)
+                await asyncio.to_thread(self._write, batch)
                 self.written += len(batch)
             except StoreUnavailable as error:
-                _log.warning(
-                    "%d predictions wait: %s; again in %.1f s", len(self._buffer), error, self._pause_s
-                )
+                waiting, pause_s = len(self._buffer), self._pause_s
+                _log.warning("%d %ss wait: %s; again in %.1f s", waiting, self._kind, error, pause_s)
                 await self._sleep(self._pause_s)
                 self._pause_s = min(2 * self._pause_s, self._max_backoff_s)
                 return
@@ -156,7 +163,5 @@ class JournalWriter:
 
     def _drop(self, why: str) -> None:
         self.dropped += 1
-        if (
-            self.dropped & (self.dropped - 1) == 0
-        ):  # at 1, 2, 4, 8 ...: a full buffer must not fill the log too
-            _log.error("a prediction is not journalled, %d so far: %s", self.dropped, why)
+        if is_worth_a_line(self.dropped):
+            _log.error("a %s is not journalled, %d so far: %s", self._kind, self.dropped, why)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from training.tasks.base import Row
+
 
 @dataclass(frozen=True)
 class PredictionRow:
@@ -134,3 +136,46 @@ class Act:
     kind: str
     actor: str
     detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ShadowRow:
+    """What the shadow of an arm said of an instance that the arm has answered.
+
+    Attributes:
+        workload, id: of the prediction that it is set beside.
+        arm: the arm that answered.
+        model_version, bundle: of the shadow.
+        created_at: UTC time of that prediction, exactly as it is journalled: it tells the answer that was
+            copied from another one under the same id.
+        latency_s: of the call that the shadow answered, with up to a few hundred other instances.
+        prediction, interval, coverage: as those of `PredictionRow`.
+    """
+
+    workload: str
+    id: str
+    arm: str
+    model_version: str
+    bundle: str
+    created_at: datetime
+    latency_s: float
+    prediction: dict[str, Any]
+    interval: dict[str, Any]
+    coverage: float
+
+
+@dataclass(frozen=True)
+class ShadowPair:
+    """What two versions of an arm said of the same instance, and its truth.
+
+    Attributes:
+        created_at: of the prediction that was served.
+        served: what the caller was answered; without an outlier score, as `shadow`.
+        shadow: what the shadow said.
+        truth: target name -> value, as in `Truth`.
+    """
+
+    created_at: datetime
+    served: Row
+    shadow: Row
+    truth: dict[str, Any]

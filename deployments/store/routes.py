@@ -20,7 +20,13 @@ def read(connection: Connection, workload: str) -> RoutingTable | None:
     row = _row(connection, workload)
     if row is None or row.policy is None:
         return None
-    return RoutingTable(revision=row.revision, policy=row.policy, arms=row.arms)
+    return RoutingTable(
+        revision=row.revision,
+        policy=row.policy,
+        arms=row.arms,
+        shadows=row.shadows or {},
+        previous=row.previous or {},
+    )
 
 
 def put_policy(
@@ -66,16 +72,28 @@ def seed_policy(connection: Connection, workload: str, policy: RoutingPolicy, no
 def put_arms(
     connection: Connection, workload: str, arms: Mapping[str, ArmVersion | None], actor: str, now: datetime
 ) -> int:
-    """Set these arms and record the act; the revision after."""
+    """Set these arms, keep what they served as `previous`, and record the act; the revision after."""
     row = _row(connection, workload)
-    before: dict[str, Any] = dict(row.arms) if row else {}
-    wanted = {arm: version.model_dump(mode="json") if version else None for arm, version in arms.items()}
-    changed = {arm: version for arm, version in wanted.items() if before.get(arm) != version}
+    before = _versions(row, "arms")
+    changed = _changes(before, arms)
     if not changed:
         return row.revision if row else 0
-    after = {arm: version for arm, version in (before | changed).items() if version is not None}
-    detail = {"from": {arm: before.get(arm) for arm in changed}, "to": changed}
-    return _change(connection, workload, row, {"arms": after}, "arms", actor, detail, now)
+    replaced = {arm: before[arm] for arm in changed if arm in before}
+    values = {"arms": _applied(before, changed), "previous": _versions(row, "previous") | replaced}
+    return _change(connection, workload, row, values, "arms", actor, _told(before, changed), now)
+
+
+def put_shadows(
+    connection: Connection, workload: str, shadows: Mapping[str, ArmVersion | None], actor: str, now: datetime
+) -> int:
+    """Set the shadows of these arms and record the act; the revision after."""
+    row = _row(connection, workload)
+    before = _versions(row, "shadows")
+    changed = _changes(before, shadows)
+    if not changed:
+        return row.revision if row else 0
+    values = {"shadows": _applied(before, changed)}
+    return _change(connection, workload, row, values, "shadows", actor, _told(before, changed), now)
 
 
 def record_act(
@@ -89,6 +107,25 @@ def record_act(
 
 def _row(connection: Connection, workload: str) -> Row[Any] | None:
     return connection.execute(select(routing).where(routing.c.workload == workload)).one_or_none()
+
+
+def _versions(row: Row[Any] | None, column: str) -> dict[str, Any]:
+    """Versions by arm as JSON; none where a database of an older version has null."""
+    return dict(getattr(row, column) or {}) if row else {}
+
+
+def _changes(before: Mapping[str, Any], wanted: Mapping[str, ArmVersion | None]) -> dict[str, Any]:
+    """What is not yet as wanted, as JSON; None takes out."""
+    versions = {arm: version.model_dump(mode="json") if version else None for arm, version in wanted.items()}
+    return {arm: version for arm, version in versions.items() if before.get(arm) != version}
+
+
+def _applied(before: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    return {arm: version for arm, version in (before | changed).items() if version is not None}
+
+
+def _told(before: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    return {"from": {arm: before.get(arm) for arm in changed}, "to": dict(changed)}
 
 
 def _change(

@@ -55,7 +55,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 metadata = MetaData()
 
 
-def _seq() -> Column[Any]:
+def seq_column() -> Column[Any]:
+    """The cursor of a table."""
     # SQLite counts by itself only for its own INTEGER
     return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
 
@@ -63,7 +64,7 @@ def _seq() -> Column[Any]:
 predictions = Table(
     "predictions",
     metadata,
-    _seq(),
+    seq_column(),
     Column("workload", String(64), nullable=False),
     Column("id", String(64), nullable=False),
     Column("entity", String(260), nullable=False),
@@ -102,7 +103,7 @@ truths = Table(
 repeated_truths = Table(
     "repeated_truths",
     metadata,
-    _seq(),
+    seq_column(),
     Column("workload", String(64), nullable=False),
     Column("id", String(64), nullable=False),
     Column("value", JSON, nullable=False),
@@ -117,7 +118,7 @@ repeated_truths = Table(
 joins = Table(
     "joins",
     metadata,
-    _seq(),
+    seq_column(),
     Column("workload", String(64), nullable=False),
     Column("id", String(64), nullable=False),
     UniqueConstraint("workload", "id"),
@@ -133,6 +134,8 @@ routing = Table(
     Column("policy", JSON(none_as_null=True)),
     Column("arms", JSON, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("shadows", JSON(none_as_null=True)),
+    Column("previous", JSON(none_as_null=True)),
 )
 
 # The last samples of each entity of the workloads that keep them.
@@ -149,7 +152,7 @@ histories = Table(
 acts = Table(
     "acts",
     metadata,
-    _seq(),
+    seq_column(),
     Column("at", UtcDateTime, nullable=False),
     Column("workload", String(64), nullable=False),
     Column("kind", String(64), nullable=False),
@@ -163,7 +166,7 @@ acts = Table(
 drift_events = Table(
     "drift_events",
     metadata,
-    _seq(),
+    seq_column(),
     Column("at", UtcDateTime, nullable=False),
     Column("workload", String(64), nullable=False),
     Column("kind", String(32), nullable=False),
@@ -199,7 +202,7 @@ drift_reports = Table(
 refusals = Table(
     "refusals",
     metadata,
-    _seq(),
+    seq_column(),
     Column("workload", String(64), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("requests", Integer, nullable=False),

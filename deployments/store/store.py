@@ -23,6 +23,7 @@ from deployments.store import truths as truth_rows
 from deployments.store.cursor import after_cursor, of_pairs
 from deployments.store.examples import StoreJournal
 from deployments.store.prediction_insert import insert_predictions
+from deployments.store.promotions import Promotions
 from deployments.store.records import (
     Act,
     FeedbackCounts,
@@ -34,6 +35,7 @@ from deployments.store.records import (
 )
 from deployments.store.retrainings import Retrainings
 from deployments.store.schema import acts, joins, predictions, repeated_truths, truths
+from deployments.store.shadow_store import ShadowStore
 from deployments.store.watch_store import WatchStore
 
 
@@ -57,6 +59,8 @@ class Store:
         self._clock = clock
         self.retrainings = Retrainings(self._engine, clock)
         self.watching = WatchStore(self._engine, clock)
+        self.shadows = ShadowStore(self._engine)
+        self.promotions = Promotions(self._engine, clock)
 
     def create_tables(self) -> None:
         """Make what is not there."""
@@ -188,7 +192,8 @@ class Store:
     def put_arms(self, workload: str, arms: Mapping[str, ArmVersion | None], *, actor: str = "system") -> int:
         """Set the versions of these arms and leave the others; None takes an arm out. The revision after.
 
-        Nothing is written, and the revision stays, when all arms are as they shall be.
+        What they served until then is `RoutingTable.previous` after that. Nothing is written, and the
+        revision stays, when all arms are as they shall be.
         """
         with db.writing(self._engine) as connection:
             return routes.put_arms(connection, workload, arms, actor, self._clock())
@@ -196,6 +201,16 @@ class Store:
     def put_arm(self, workload: str, arm: str, version: ArmVersion, *, actor: str = "system") -> int:
         """`put_arms` for one arm."""
         return self.put_arms(workload, {arm: version}, actor=actor)
+
+    def put_shadows(
+        self, workload: str, shadows: Mapping[str, ArmVersion | None], *, actor: str = "system"
+    ) -> int:
+        """Set the shadows of these arms and leave the others; None takes one out. The revision after.
+
+        Nothing is written, and the revision stays, when all shadows are as they shall be.
+        """
+        with db.writing(self._engine) as connection:
+            return routes.put_shadows(connection, workload, shadows, actor, self._clock())
 
     def record_act(self, workload: str, kind: str, actor: str, detail: Mapping[str, Any]) -> int:
         """Record an administrative act or a decision; its cursor."""

@@ -26,7 +26,7 @@ from training.bundle import read_bundle, write_bundle
 from training.inference import load_model
 from training.registry import ModelVersion, Registry
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 REQUESTS = 10_000
 CONNECTIONS = 32

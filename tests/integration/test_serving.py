@@ -6,6 +6,8 @@ import json
 import re
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,6 +15,8 @@ import numpy as np
 import pytest
 
 from deployments.instances import InstanceParser
+from deployments.routing import ArmVersion
+from deployments.store import Store
 from scripts.processes import of_run
 from scripts.run_state import RunState
 from tests.support.flights import fly, instance_of
@@ -23,6 +27,7 @@ from training.inference import load_model
 
 pytestmark = pytest.mark.integration
 CONTRACT = apogee_contract()
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 LIBRARIES = ("onnxruntime", "pandas", "scipy", "sklearn", "torch")
 
 
@@ -98,6 +103,35 @@ def test_a_known_input_is_answered_from_the_cache_and_journalled_so(system: Runn
     with closing(sqlite3.connect(system.settings.var / "store.db")) as database:
         found = dict(database.execute("SELECT id, cached FROM predictions WHERE id IN (?, ?)", ids))
     assert [found[id_] for id_ in ids] == [0, 1]
+
+
+def test_a_shadow_is_asked_what_its_arm_has_answered(system: RunningSystem) -> None:
+    store = Store(f"sqlite:///{system.settings.var}/store.db")
+    with system.client() as client:
+        table = client.get("/traffic").json()
+        served = ArmVersion.model_validate(table["arms"]["mlp"])
+        # the bundle of another arm, which is not loaded here, stands in for a new version
+        shadow = ArmVersion.model_validate(table["arms"]["random_forest"])
+        store.put_shadows("apogee", {"mlp": shadow})
+        try:
+            client.put("/traffic", json=table["policy"] | {"weights": {"mlp": 1.0}}).raise_for_status()
+            assert client.get("/info").json()["arms"]["mlp"]["shadow"]["bundle"] == shadow.bundle
+            sent = bodies(flight=12)[:3]
+            answers = [client.post("/predict", json=body).json() for body in sent]
+            answers += client.post("/batch_predict", json={"instances": sent}).json()["predictions"]
+            truths = [{"id": answer["id"], "truth": {"apogee_m": 1000.0}} for answer in answers]
+            client.post("/feedback", json={"items": truths}).raise_for_status()
+            arm = {"Raysonde-Arm": "random_forest"}
+            expected = [client.post("/predict", json=body, headers=arm).json() for body in sent]
+            pairs = partial(store.shadows.pairs, "apogee", "mlp", shadow.bundle, served.bundle, BEGIN)
+            wait_until(lambda: len(pairs()) == 6, 20, "pairs of all answers")
+        finally:
+            store.put_shadows("apogee", {"mlp": None})
+            client.put("/traffic", json=table["policy"]).raise_for_status()
+    said = [pair.shadow.prediction["apogee_m"] for pair in pairs()]
+    assert said == [pytest.approx(answer["prediction"]["apogee_m"]) for answer in expected * 2]
+    assert [pair.served.prediction for pair in pairs()] == [answer["prediction"] for answer in answers]
+    store.close()
 
 
 def test_the_key(system: RunningSystem) -> None:

@@ -233,6 +233,21 @@ async def test_health_waits_for_every_arm(system: LocalSystem, tmp_path: Path) -
     fresh.store.close()
 
 
+async def test_health_waits_for_every_replica(system: LocalSystem) -> None:
+    elsewhere = ["mlp"]
+
+    async def waiting_for() -> tuple[str, ...]:
+        return tuple(elsewhere)
+
+    await system.service.poll()
+    transport = httpx.ASGITransport(build_api(system.service, waiting_for=waiting_for))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        waiting = await client.get("/healthz")
+        assert (waiting.status_code, waiting.json()["waiting_for"]) == (503, ["mlp"])
+        elsewhere.clear()
+        assert (await client.get("/healthz")).status_code == 200
+
+
 async def test_a_replica_that_starts_late_answers_before_its_first_poll(system: LocalSystem) -> None:
     late = Service(CONTRACT, ARMS, system.downstream, system.store, system.cache)
     assert late.table is None

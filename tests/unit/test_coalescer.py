@@ -233,25 +233,42 @@ class Clock:
         return self.now_s
 
 
-async def test_what_has_waited_too_long_is_refused_when_others_are_answered() -> None:
+async def test_what_has_waited_too_long_for_others_is_refused() -> None:
     down, clock = Downstream(), Clock()
-    coalescer = Coalescer(down, max_in_flight=1, retry_after_s=3, clock=clock)
-    first = submit(coalescer, 1)
+    coalescer = Coalescer(down, max_in_flight=1, max_batch=1, retry_after_s=3, clock=clock)
+    tasks = submit(coalescer, 1, 2)
     await settle()
-    old = asyncio.create_task(coalescer.submit("mlp", 2, patience_s=1))
+    old = asyncio.create_task(coalescer.submit("mlp", 3, patience_s=1))
     await settle()
     clock.now_s = 0.5
-    young = asyncio.create_task(coalescer.submit("mlp", 3, patience_s=1))
+    young = asyncio.create_task(coalescer.submit("mlp", 4, patience_s=1))
+    await settle()
+    down.gates[0].set_result(None)
     await settle()
     clock.now_s = 1.2
-    down.gates[0].set_result(None)
+    down.gates[1].set_result(None)
     await settle()
     with pytest.raises(Overloaded, match="more requests come") as caught:
         await old
     assert caught.value.retry_after_s == 3
-    assert down.calls[1:] == [("mlp", [3])]
+    assert down.calls == [("mlp", [1]), ("mlp", [2]), ("mlp", [4])]
+    down.gates[2].set_result(None)
+    assert await asyncio.gather(*tasks, young) == [2, 4, 8]
+
+
+async def test_what_waited_for_a_call_that_took_long_goes_with_the_next() -> None:
+    down, clock = Downstream(), Clock()
+    coalescer = Coalescer(down, max_in_flight=1, clock=clock)
+    tasks = submit(coalescer, 1)
+    await settle()
+    tasks += [asyncio.create_task(coalescer.submit("mlp", row, patience_s=1)) for row in (2, 3)]
+    await settle()
+    clock.now_s = 1.2
+    down.gates[0].set_result(None)
+    await settle()
+    assert down.calls[1:] == [("mlp", [2, 3])]
     down.gates[1].set_result(None)
-    assert await asyncio.gather(*first, young) == [2, 6]
+    assert await asyncio.gather(*tasks) == [2, 4, 6]
 
 
 async def test_nothing_is_refused_for_waiting_while_nothing_is_answered() -> None:

@@ -48,7 +48,7 @@ class Pauses:
 
 async def test_rows_gather_for_one_interval_and_go_in_one_batch_from_a_thread() -> None:
     sink, pauses = Sink(), Pauses()
-    journal = JournalWriter(sink, flush_interval_s=0.2, sleep=pauses)
+    journal = JournalWriter(sink.write_predictions, flush_interval_s=0.2, sleep=pauses)
     for number in range(5):
         journal.add([row(number)])
     assert (sink.batches, journal.waiting) == ([], 5)
@@ -61,7 +61,7 @@ async def test_rows_gather_for_one_interval_and_go_in_one_batch_from_a_thread() 
 
 async def test_flush_writes_what_was_added_in_batches() -> None:
     sink = Sink()
-    journal = JournalWriter(sink, max_batch=4)
+    journal = JournalWriter(sink.write_predictions, max_batch=4)
     for number in range(10):
         journal.add([row(number)])
     await journal.flush()
@@ -72,7 +72,7 @@ async def test_flush_writes_what_was_added_in_batches() -> None:
 
 async def test_rows_are_flushed_for_the_sake_of_those_that_wait_alone() -> None:
     sink = Sink()
-    journal = JournalWriter(sink)
+    journal = JournalWriter(sink.write_predictions)
     journal.add([row(1)])
     await journal.flush_those({"2", "3"})
     assert sink.batches == []
@@ -84,7 +84,9 @@ async def test_rows_are_flushed_for_the_sake_of_those_that_wait_alone() -> None:
 
 async def test_a_batch_that_fails_is_written_again_after_growing_pauses() -> None:
     sink, pauses = Sink(away_for=4), Pauses()
-    journal = JournalWriter(sink, flush_interval_s=60, backoff_s=0.1, max_backoff_s=0.5, sleep=pauses)
+    journal = JournalWriter(
+        sink.write_predictions, flush_interval_s=60, backoff_s=0.1, max_backoff_s=0.5, sleep=pauses
+    )
     journal.add([row(1)])
     await journal.flush()
     assert [seconds for seconds in pauses.seconds if seconds < 60] == [0.1, 0.2, 0.4, 0.5]
@@ -95,7 +97,7 @@ async def test_a_batch_that_fails_is_written_again_after_growing_pauses() -> Non
 
 async def test_a_commit_whose_answer_was_lost_does_no_harm() -> None:
     sink = Sink(lost_answers=1)
-    journal = JournalWriter(sink, sleep=Pauses())
+    journal = JournalWriter(sink.write_predictions, sleep=Pauses())
     journal.add([row(1)])
     journal.add([row(2)])
     await journal.flush()
@@ -106,7 +108,7 @@ async def test_a_commit_whose_answer_was_lost_does_no_harm() -> None:
 
 async def test_a_row_that_the_store_cannot_take_goes_alone(caplog: pytest.LogCaptureFixture) -> None:
     sink = Sink(refuses=["3"])
-    journal = JournalWriter(sink, max_batch=4, sleep=Pauses())
+    journal = JournalWriter(sink.write_predictions, max_batch=4, sleep=Pauses())
     for number in range(6):
         journal.add([row(number)])
     await journal.flush()
@@ -121,7 +123,7 @@ async def test_a_full_buffer_drops_the_newest_counts_them_and_keeps_the_log_shor
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sink = Sink()
-    journal = JournalWriter(sink, max_buffer=3)
+    journal = JournalWriter(sink.write_predictions, max_buffer=3)
     for number in range(13):
         journal.add([row(number)])
     assert (journal.waiting, journal.dropped) == (3, 10)
@@ -132,7 +134,7 @@ async def test_a_full_buffer_drops_the_newest_counts_them_and_keeps_the_log_shor
 
 
 async def test_close_gives_up_when_the_store_stays_away(caplog: pytest.LogCaptureFixture) -> None:
-    journal = JournalWriter(Sink(away_for=10**9), sleep=Pauses())
+    journal = JournalWriter(Sink(away_for=10**9).write_predictions, sleep=Pauses())
     journal.add([row(1)])
     await journal.close(timeout_s=0.05)
     assert (journal.waiting, journal.dropped) == (0, 1)
@@ -141,7 +143,7 @@ async def test_close_gives_up_when_the_store_stays_away(caplog: pytest.LogCaptur
 
 async def test_rows_added_while_others_are_written_are_written_next() -> None:
     sink = Sink()
-    journal = JournalWriter(sink, sleep=Pauses())
+    journal = JournalWriter(sink.write_predictions, sleep=Pauses())
 
     async def producer() -> None:
         for number in range(200):
@@ -158,7 +160,7 @@ async def test_rows_added_while_others_are_written_are_written_next() -> None:
 
 async def test_of_many_rows_those_that_fit_are_taken() -> None:
     sink = Sink()
-    journal = JournalWriter(sink, max_buffer=3)
+    journal = JournalWriter(sink.write_predictions, max_buffer=3)
     journal.add([row(number) for number in range(5)])
     assert (journal.waiting, journal.dropped) == (3, 2)
     await journal.close()
@@ -167,7 +169,7 @@ async def test_of_many_rows_those_that_fit_are_taken() -> None:
 
 async def test_whoever_adds_many_waits_until_three_quarters_are_free() -> None:
     sink = Sink()
-    journal = JournalWriter(sink, max_buffer=100, max_batch=10, flush_interval_s=60)
+    journal = JournalWriter(sink.write_predictions, max_buffer=100, max_batch=10, flush_interval_s=60)
     journal.add([row(number) for number in range(60)])
     await journal.make_room()
     assert (journal.waiting, sum(sink.batches)) == (20, 40)
@@ -178,7 +180,7 @@ async def test_whoever_adds_many_waits_until_three_quarters_are_free() -> None:
 
 async def test_nobody_waits_for_a_store_that_is_away() -> None:
     sink = Sink(away_for=10**9)
-    journal = JournalWriter(sink, max_buffer=100, sleep=Pauses())
+    journal = JournalWriter(sink.write_predictions, max_buffer=100, sleep=Pauses())
     journal.add([row(number) for number in range(60)])
     await journal.make_room()
     await journal.make_room()

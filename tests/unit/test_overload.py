@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.answers import Prediction
+from deployments.coalescer import Coalescer
 from deployments.errors import Overloaded
 from deployments.instances import Instance
 from deployments.predictor import Predictor
@@ -106,7 +108,7 @@ async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> 
 
 
 class SlowDownstream(LocalDownstream):
-    """A call takes longer than a request may wait for its turn, and less than its deadline."""
+    """A call takes long, and two requests at once are all that there is."""
 
     async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
         await asyncio.sleep(0.4)
@@ -114,7 +116,8 @@ class SlowDownstream(LocalDownstream):
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[LocalSystem]:
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSystem]:
+    monkeypatch.setattr("deployments.predictor.Coalescer", partial(Coalescer, max_batch=1))
     system = LocalSystem(tmp_path)
     slow = SlowDownstream(system.cache)
     system.service = Service(system.contract, ARMS, slow, system.store, system.cache)
@@ -123,7 +126,7 @@ def system(tmp_path: Path) -> Iterator[LocalSystem]:
 
 
 async def test_over_http_each_is_answered_200_or_503_with_retry_after(system: LocalSystem) -> None:
-    policy = POLICY.model_copy(update={"deadline_s": 0.6})
+    policy = POLICY.model_copy(update={"deadline_s": 2.0})
     system.store.put_policy("apogee", policy)
     samples, _ = fly(5)
     body = instance_of(apogee_contract(), samples[105:160], "A12")
@@ -139,3 +142,4 @@ async def test_over_http_each_is_answered_200_or_503_with_retry_after(system: Lo
     assert {status for status, _, _ in answers} == {200, 503}
     assert {retry for _, retry, _ in refused} == {"1"}
     assert {one["type"] for _, _, one in refused} == {"urn:problem-type:raysonde:unavailable"}
+    assert {one["detail"] for _, _, one in refused} == {"more requests come than can be answered in time"}

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from deployments.errors import NoArmAvailable
-from deployments.routing import Decision, RoutingPolicy, check_arms, choose, pick, unit_hash
+from deployments.rendezvous import pick, unit_hash
+from deployments.routing import Decision, RoutingPolicy, check_arms, choose
 from features.errors import FieldError
 
 ARMS = ("mlp", "random_forest", "linear")

@@ -5,14 +5,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from records import row
+from records import row, shadow_of
 from sqlalchemy import event, text
 
 from deployments.store import Store, Truth
 from deployments.store.engine import reading, writing
 
 ROWS = 3000
-JOURNAL = ("predictions", "truths", "repeated_truths", "joins")
+JOURNAL = ("predictions", "truths", "repeated_truths", "joins", "shadow_answers")
+OF_A_SHADOW = ("apogee", "mlp", "sha256:11", "sha256:00", row(0).created_at)
 
 
 def truths(*numbers: int) -> list[Truth]:
@@ -27,6 +28,9 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "pairs by cursor": lambda store: store.joined("apogee", after=ROWS // 2, limit=10),
     "pairs to be judged": lambda store: store.judged("apogee", after=ROWS // 2, limit=10),
     "the last pairs": lambda store: store.judged_tail("apogee", 100),
+    "shadows written": lambda store: store.shadows.write([shadow_of(row(n)) for n in range(ROWS, ROWS + 9)]),
+    "pairs of a shadow": lambda store: store.shadows.pairs(*OF_A_SHADOW, limit=10),
+    "number of these pairs": lambda store: store.shadows.count(*OF_A_SHADOW, limit=10),
     "acts": lambda store: store.acts("apogee", limit=10),
     "routing": lambda store: store.routing("apogee"),
 }
@@ -38,6 +42,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     store.create_tables()
     store.write_predictions([row(n) for n in range(ROWS)])
     store.write_truths("apogee", truths(*range(0, ROWS, 2)))
+    store.shadows.write([shadow_of(row(n)) for n in range(0, ROWS, 3)])
     if request.param == "with statistics":
         with writing(store._engine) as connection:
             connection.execute(text("ANALYZE"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from records import row
 
-from deployments.routing import RoutingPolicy
+from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import Store, Truth
 from deployments.store.engine import writing
 from deployments.store.schema import acts, metadata
@@ -33,6 +33,18 @@ VALUES ('apogee', '1', 'A12', 'mlp', '1', 'sha256:00', '1.0', 0, 0, '["mlp"]', '
     0.01, '{"apogee_m": 1.0}', '{"apogee_m": [0.5, 1.5]}', 0.9, '{}', '{}')"""
 
 
+# the table as it was before shadows
+_OLD_ROUTING = """
+CREATE TABLE routing (
+    workload VARCHAR(64) NOT NULL, revision INTEGER NOT NULL, policy JSON, arms JSON NOT NULL,
+    updated_at DATETIME NOT NULL, PRIMARY KEY (workload)
+)"""
+
+
+def version(number: int) -> ArmVersion:
+    return ArmVersion(model_version=str(number), bundle=f"sha256:{number}", source=f"models/{number}")
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     made = Store(f"sqlite:///{tmp_path}/store.db")
@@ -52,6 +64,29 @@ def test_a_database_of_an_older_version_gets_the_columns_that_it_lacks(tmp_path:
     new = replace(row(2), members=said)
     store.write_predictions([new])
     assert [one for _, one in store.predictions("apogee")] == [row(1), new]
+
+
+def test_a_routing_table_of_an_older_version_has_no_shadows_and_nothing_before(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute(_OLD_ROUTING)
+        values = ("apogee", 3, POLICY.model_dump_json(), f'{{"mlp": {version(1).model_dump_json()}}}')
+        insert = "INSERT INTO routing VALUES (?, ?, ?, ?, '2026-01-01 00:00:00.000000')"
+        connection.execute(insert, values)
+        connection.commit()
+    store = Store(f"sqlite:///{tmp_path}/store.db")
+    store.create_tables()
+    old = RoutingTable(revision=3, policy=POLICY, arms={"mlp": version(1)})
+    assert store.routing("apogee") == old
+    store.put_shadows("apogee", {"mlp": version(2)})
+    store.put_arm("apogee", "mlp", version(3))
+    assert store.routing("apogee") == RoutingTable(
+        revision=5,
+        policy=POLICY,
+        arms={"mlp": version(3)},
+        shadows={"mlp": version(2)},
+        previous={"mlp": version(1)},
+    )
+    store.close()
 
 
 def test_columns_beyond_the_first_version_are_nullable() -> None:

@@ -52,12 +52,13 @@ class Scene:
             source=str(folder / "new"),
         )
         self.champions = {**self.system.versions, "mlp": self.new}
+        self.shadows: dict[str, ArmVersion] = {}
         self._cache = folder / "cache"
-        self.ward = self.ward_with(lambda name: self.champions)
+        self.ward = self.ward_with(lambda: self.champions)
 
-    def ward_with(self, champions: Callable[[str], dict[str, ArmVersion]]) -> Ward:
+    def ward_with(self, champions: Callable[[], dict[str, ArmVersion]]) -> Ward:
         workload = self.system.contract.workload
-        return Ward(workload, self.replicas, champions, self.system.store, self._cache)
+        return Ward(workload, self.replicas, champions, self.system.store, self._cache, lambda: self.shadows)
 
     def arms(self) -> dict[str, ArmVersion]:
         table = self.system.store.routing(self.system.contract.workload)
@@ -113,8 +114,8 @@ async def test_nothing_is_read_before_the_application_answers(scene: Scene) -> N
     scene.replicas.away = {"Router"}
     read: list[str] = []
 
-    def champions(workload: str) -> dict[str, ArmVersion]:
-        read.append(workload)
+    def champions() -> dict[str, ArmVersion]:
+        read.append("champions")
         return {}
 
     ward = scene.ward_with(champions)
@@ -123,7 +124,7 @@ async def test_nothing_is_read_before_the_application_answers(scene: Scene) -> N
     assert read == []
     scene.replicas.away = set()
     await ward.look_after()
-    assert read == ["apogee"]
+    assert read == ["champions"]
 
 
 async def test_an_arm_that_came_with_a_new_deployment_is_looked_after(scene: Scene) -> None:
@@ -135,12 +136,24 @@ async def test_an_arm_that_came_with_a_new_deployment_is_looked_after(scene: Sce
     assert scene.arms()["mlp"] == scene.new
 
 
-def with_champions(scene: Scene, champions: Callable[[str], dict[str, ArmVersion]]) -> Ward:
-    system = scene.system
-    return Ward(
-        system.contract.workload,
-        scene.replicas,
-        champions,
-        system.store,
-        Path(scene.new.source).parent / "cache",
-    )
+async def test_what_is_to_get_copies_is_loaded_beside_and_then_in_the_table(scene: Scene) -> None:
+    scene.champions = dict(scene.system.versions)
+    scene.shadows = {"mlp": scene.new}
+    table = await scene.ward.look_after()
+    assert table is not None
+    assert (table.arms, table.shadows) == (scene.system.versions, {"mlp": scene.new})
+    assert scene.replicas.loads == [("FeatureScaler", scene.new.bundle), ("mlp", scene.new.bundle)]
+    scene.shadows = {}
+    table = await scene.ward.look_after()
+    assert table is not None
+    assert table.shadows == {}
+
+
+async def test_a_shadow_that_replicas_refuse_gets_no_copies(scene: Scene) -> None:
+    scene.champions = dict(scene.system.versions)
+    scene.shadows = {"mlp": scene.new}
+    scene.replicas.refusing = {"mlp"}
+    table = await scene.ward.look_after()
+    assert table is not None
+    assert table.shadows == {}
+    assert "off by 1 m" in scene.ward.refused[scene.new.bundle]

@@ -128,3 +128,9 @@ class Task(Protocol):
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
         """The mean of what several models predict, by weights that sum to 1."""
         ...
+
+
+def predicted_of(task: Task, rows: Sequence[Row]) -> Predicted:
+    """Answers as the arrays that they were made of; inverse of `Task.rows`, at least one row."""
+    arrays = [task.of_row(row) for row in rows]
+    return Predicted({name: np.stack([one[name] for one in arrays]) for name in arrays[0]})

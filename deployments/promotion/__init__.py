@@ -1,0 +1,1 @@
+"""From a challenger to a champion, and back: the Steward's candidacies."""

@@ -1,0 +1,93 @@
+"""HTTP of candidacies: see what becomes of new versions, promote one, and go back to the one before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments import documents as docs
+from deployments.bodies import MAX_INSTANCE_BYTES, read_body
+from deployments.errors import NotFound, Unavailable
+from deployments.invalid import read_model
+from deployments.promotion.values import Candidacy
+from deployments.service import Service
+
+_ACTOR = "api"
+_Wish = TypeVar("_Wish", bound=BaseModel)
+
+
+class RollbackWish(BaseModel):
+    """The body of `POST /arms/{arm}/rollback`; it may be empty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    note: str = Field(default="", max_length=500, description="why; it is kept")
+
+
+class PromotionWish(RollbackWish):
+    """The body of `POST /arms/{arm}/promote`."""
+
+    model_version: str = Field(min_length=1, max_length=64, description="version of the registered model")
+
+
+def add_promotions(app: FastAPI, service: Service) -> None:
+    """The routes of one workload."""
+    rows, workload = service.store.promotions, service.contract.workload
+
+    @app.get(
+        "/promotions",
+        summary="What became of the last versions that might take an arm's place, newest first",
+        responses=docs.problem_answers(503),
+    )
+    async def promotions() -> list[Candidacy]:
+        return await asyncio.to_thread(rows.latest, workload)
+
+    @app.get(
+        "/promotions/{candidacy_id}",
+        summary="What becomes of one of them",
+        responses=docs.problem_answers(404, 503),
+    )
+    async def promotion(candidacy_id: str) -> Candidacy:
+        found = await asyncio.to_thread(rows.get, candidacy_id)
+        if found.workload != workload:
+            raise NotFound(f"no candidacy {candidacy_id!r} of {workload}")
+        return found
+
+    @app.post(
+        "/arms/{arm}/promote",
+        status_code=202,
+        summary="Have an arm serve this version, within seconds and without further proof",
+        openapi_extra=docs.json_body(PromotionWish.model_json_schema(), {"model_version": "7"}),
+        responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
+    )
+    async def promote(arm: str, request: Request) -> Candidacy:
+        wish = await _wish(request, PromotionWish)
+        _check(service, arm)
+        return await asyncio.to_thread(rows.promote, workload, arm, wish.model_version, _ACTOR, wish.note)
+
+    @app.post(
+        "/arms/{arm}/rollback",
+        status_code=202,
+        summary="Have an arm serve the version before again, which is still loaded",
+        openapi_extra=docs.json_body(RollbackWish.model_json_schema(), {"note": "it answers too high"}),
+        responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
+    )
+    async def rollback(arm: str, request: Request) -> Candidacy:
+        wish = await _wish(request, RollbackWish)
+        _check(service, arm)
+        table = await asyncio.to_thread(service.store.routing, workload)
+        if table is None:
+            raise Unavailable("no routing table yet")
+        return await asyncio.to_thread(rows.roll_back, workload, arm, table, _ACTOR, wish.note)
+
+
+def _check(service: Service, arm: str) -> None:
+    if arm not in service.arms:
+        raise NotFound(f"no arm {arm!r} of {service.contract.workload}: they are {sorted(service.arms)}")
+
+
+async def _wish(request: Request, kind: type[_Wish]) -> _Wish:
+    return read_model(kind, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")

@@ -1,0 +1,125 @@
+"""The rows of candidacies: one a version that may take an arm's place, at most one of an arm open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, Engine, String, select
+
+from deployments.errors import Conflict
+from deployments.promotion import states
+from deployments.promotion.values import Candidacy
+from deployments.routing import ArmVersion, RoutingTable
+from deployments.store.engine import reading, writing
+from deployments.store.routes import record_act
+from deployments.store.step_rows import StepRows, new_ulid, step_table
+
+promotions = step_table(
+    "promotions",
+    Column("arm", String(64), nullable=False),
+    Column("model_version", String(64), nullable=False),
+)
+
+
+class Promotions(StepRows[Candidacy]):
+    """Candidacies of all workloads. Every method raises StoreUnavailable."""
+
+    def __init__(
+        self, engine: Engine, clock: Callable[[], datetime], new_id: Callable[[], str] = new_ulid
+    ) -> None:
+        super().__init__(engine, clock, promotions, Candidacy, "candidacy", new_id)
+
+    def open(self, workload: str) -> list[Candidacy]:
+        """Those under way, oldest first."""
+        with reading(self._engine) as connection:
+            return self._all_open(connection, workload)
+
+    def was_judged(self, workload: str, arm: str, model_version: str) -> bool:
+        """Whether a candidacy of this version has ended that began by itself."""
+        columns = promotions.c
+        query = select(columns.content).where(
+            columns.workload == workload,
+            columns.arm == arm,
+            columns.model_version == model_version,
+            columns.is_open.is_(False),
+        )
+        with reading(self._engine) as connection:
+            found = [Candidacy.model_validate(content) for content in connection.scalars(query)]
+        return any(not one.by_hand for one in found)
+
+    def begin(self, workload: str, arm: str, candidate: ArmVersion, champion: ArmVersion | None) -> Candidacy:
+        """That of a version which has passed the gate.
+
+        Raises:
+            Conflict: one of the arm is under way.
+        """
+        return self._begin(
+            states.begin(self._new_id(), workload, arm, candidate, champion, self._clock()), "steward"
+        )
+
+    def promote(self, workload: str, arm: str, model_version: str, by: str, note: str) -> Candidacy:
+        """That of a version which a person wants to serve.
+
+        Raises:
+            Conflict: another version of the arm is under way.
+        """
+        for there in self.open(workload):
+            if (there.arm, there.model_version, there.state) == (arm, model_version, "shadowing"):
+                return self.change(there, lambda row: states.promote(row, by, self._clock()), by)
+        return self._begin(
+            states.ask(self._new_id(), workload, arm, model_version, by, note, self._clock()), by
+        )
+
+    def roll_back(self, workload: str, arm: str, table: RoutingTable, by: str, note: str) -> Candidacy:
+        """Have the version before serve again, as a person wants it.
+
+        Args:
+            table: says which that was.
+
+        Raises:
+            Conflict: there was none, or a candidacy is under way that nobody can take back.
+        """
+        for there in self.open(workload):
+            if there.arm == arm and there.predecessor and there.state in ("promoting", "probation"):
+                return self.change(there, lambda row: states.roll_back(row, by, self._clock()), by)
+        before = table.previous.get(arm)
+        if before is None:
+            raise Conflict(f"{arm} has had no version before that it could go back to")
+        return self.promote(workload, arm, before.model_version, by, note)
+
+    def change(
+        self, seen: Candidacy, act: Callable[[Candidacy], Candidacy], actor: str = "steward"
+    ) -> Candidacy:
+        """Apply `act` to the row, which has to be where `seen` was: its state and its looks.
+
+        Raises:
+            Conflict: somebody else has moved it on.
+            NotFound: there is no such candidacy.
+        """
+        with writing(self._engine) as connection:
+            there = self._read(connection, seen.id)
+            if (there.state, len(there.looks)) != (seen.state, len(seen.looks)):
+                raise Conflict(f"candidacy {seen.id}: is {there.state} by now, not {seen.state}")
+            changed = act(there)
+            if changed != there:
+                self._replace(connection, changed)
+                if changed.state != there.state:
+                    self._tell(connection, changed, actor)
+        return changed
+
+    def _begin(self, candidacy: Candidacy, actor: str) -> Candidacy:
+        with writing(self._engine) as connection:
+            arm = candidacy.arm
+            for there in self._all_open(connection, candidacy.workload, promotions.c.arm == arm):
+                raise Conflict(f"{arm}: version {there.model_version} is {there.state} now")
+            self._add(connection, candidacy, arm=arm, model_version=candidacy.model_version)
+            self._tell(connection, candidacy, actor)
+        return candidacy
+
+    def _tell(self, connection: Connection, candidacy: Candidacy, actor: str) -> None:
+        """An act of each change of state."""
+        detail = candidacy.model_dump(
+            mode="json", include={"id", "arm", "model_version", "state", "reason", "note"}
+        )
+        record_act(connection, candidacy.workload, "promotion", actor, detail, self._clock())

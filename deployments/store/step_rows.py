@@ -1,0 +1,140 @@
+"""Rows that move step by step: a retraining, a candidacy. The value is one JSON column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from sqlalchemy import JSON, Boolean, Column, Connection, Engine, Index, String, Table, insert, select, update
+from ulid import ULID
+
+from deployments.errors import NotFound
+from deployments.store.engine import reading
+from deployments.store.schema import UtcDateTime, metadata
+
+
+class StepValue(Protocol):
+    """A pydantic model."""
+
+    @property
+    def id(self) -> str:
+        """Sorts by time."""
+
+    @property
+    def workload(self) -> str:
+        """Whose it is."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it began."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is still to be done."""
+
+    @classmethod
+    def model_validate(cls, content: Any) -> Self:
+        """Of its JSON."""
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
+        """As JSON."""
+
+
+V = TypeVar("V", bound=StepValue)
+
+
+def step_table(name: str, *columns: Column[Any]) -> Table:
+    """A table of such rows, with further columns to look for them by."""
+    return Table(
+        name,
+        metadata,
+        Column("id", String(64), primary_key=True),
+        Column("workload", String(64), nullable=False),
+        Column("is_open", Boolean, nullable=False),
+        Column("created_at", UtcDateTime, nullable=False),
+        *columns,
+        Column("content", JSON, nullable=False),
+        Index(f"{name}_by_workload", "workload", "created_at"),
+    )
+
+
+def new_ulid() -> str:
+    """An id that sorts by time."""
+    return str(ULID())
+
+
+class StepRows(Generic[V]):
+    """What all such rows can do. Every method raises StoreUnavailable.
+
+    Args:
+        engine: of the store.
+        clock: UTC time.
+        table: made by `step_table`.
+        kind: of the values.
+        called: what one is called where there is none.
+        new_id: ids sort by time.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Callable[[], datetime],
+        table: Table,
+        kind: type[V],
+        called: str,
+        new_id: Callable[[], str] = new_ulid,
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._table = table
+        self._kind = kind
+        self._called = called
+        self._new_id = new_id
+
+    def get(self, row_id: str) -> V:
+        """One of them.
+
+        Raises:
+            NotFound: there is none.
+        """
+        with reading(self._engine) as connection:
+            return self._read(connection, row_id)
+
+    def latest(self, workload: str, limit: int = 20) -> list[V]:
+        """The newest first."""
+        columns = self._table.c
+        query = (
+            select(columns.content)
+            .where(columns.workload == workload)
+            .order_by(columns.created_at.desc(), columns.id.desc())
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            return [self._kind.model_validate(content) for content in connection.scalars(query)]
+
+    def _all_open(self, connection: Connection, workload: str, *also: Any) -> list[V]:
+        """Those of which anything is still to be done, oldest first; `also` are further conditions."""
+        columns = self._table.c
+        query = select(columns.content).where(columns.workload == workload, columns.is_open, *also)
+        found = connection.scalars(query.order_by(columns.created_at, columns.id))
+        return [self._kind.model_validate(content) for content in found]
+
+    def _read(self, connection: Connection, row_id: str) -> V:
+        columns = self._table.c
+        content = connection.scalar(select(columns.content).where(columns.id == row_id))
+        if content is None:
+            raise NotFound(f"no {self._called} {row_id!r}")
+        return self._kind.model_validate(content)
+
+    def _add(self, connection: Connection, value: V, **columns: Any) -> None:
+        named = {"id": value.id, "workload": value.workload, "created_at": value.created_at}
+        connection.execute(insert(self._table).values(**named, **_content(value), **columns))
+
+    def _replace(self, connection: Connection, value: V) -> None:
+        mine = self._table.c.id == value.id
+        connection.execute(update(self._table).where(mine).values(**_content(value)))
+
+
+def _content(value: StepValue) -> dict[str, Any]:
+    return {"is_open": value.is_open, "content": value.model_dump(mode="json")}

@@ -1,0 +1,89 @@
+"""`raysonde promote WORKLOAD ARM VERSION` and `raysonde rollback WORKLOAD ARM`: move an arm by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from deployments.promotion.values import Candidacy
+from features.config import load_contract
+from scripts.client import ApiError, Connection, WorkloadClient
+from scripts.own_workloads import WorkloadsOption, settings_with
+
+_PERIOD_S = 0.5
+
+_Workload = Annotated[str, typer.Argument(help="Which workload, for example weather.")]
+_Arm = Annotated[str, typer.Argument(help="Which arm, for example gru.")]
+_Note = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
+_Url = Annotated[str | None, typer.Option(help="Address of the system; else RAYSONDE_URL.")]
+
+
+def promote(
+    workload: _Workload,
+    arm: _Arm,
+    version: Annotated[str, typer.Argument(help="Version of the registered model: raysonde models.")],
+    reason: _Note = "",
+    url: _Url = None,
+    workloads: WorkloadsOption = None,
+) -> None:
+    """Have an arm serve a version, without a failed request and without further proof.
+
+    New models prove themselves by themselves; this is for what they cannot know. Examples:
+
+        raysonde models weather
+
+        raysonde promote weather gru 3 --reason "trained for the new thermometers"
+    """
+    _run(workload, url, workloads, lambda client: client.promote(arm, version, reason))
+
+
+def rollback(
+    workload: _Workload, arm: _Arm, reason: _Note = "", url: _Url = None, workloads: WorkloadsOption = None
+) -> None:
+    """Have an arm serve the version before again, which is still loaded. Example:
+
+    raysonde rollback weather gru --reason "it answers too high"
+    """
+    _run(workload, url, workloads, lambda client: client.roll_back(arm, reason))
+
+
+def _run(
+    workload: str,
+    url: str | None,
+    workloads: WorkloadsOption,
+    ask: Callable[[WorkloadClient], Awaitable[Candidacy]],
+) -> None:
+    console = Console()
+    settings = settings_with(workloads)
+    try:
+        contract = load_contract(settings.workloads, workload)
+        connection = Connection.find(settings, url)
+
+        async def follow() -> Candidacy:
+            async with connection.open() as http:
+                client = WorkloadClient(http, workload, contract.target)
+                asked = seen = await ask(client)
+                while seen.is_open and seen.state != "probation":
+                    await asyncio.sleep(_PERIOD_S)
+                    seen = await client.promotion(asked.id)
+                return seen
+
+        ended = asyncio.run(follow())
+    except (ApiError, FileNotFoundError, ValueError) as error:
+        console.print(f"[bold red]nothing moved:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(130) from error
+    failed = ended.state in ("rejected", "superseded")
+    serving = ended.predecessor if ended.state == "rolled_back" else ended.candidate
+    told = (
+        ended.reason if failed or serving is None else f"{ended.arm} serves version {serving.model_version}"
+    )
+    console.print(f"{'[bold red]nothing moved:[/] ' if failed else ''}{escape(told or '')}", highlight=False)
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,417 @@
+"""From a challenger to a champion and back: no order of events, and no kill, leads astray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from records import row, shadow_of
+from toy.parts import toy_contract
+
+from deployments.errors import Conflict
+from deployments.promotion.evidence import Evidence
+from deployments.promotion.keeper import PromotionKeeper
+from deployments.promotion.values import Candidacy
+from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.store import Store, Truth
+from features.workload import load_workload
+from training.promotion_config import LooksConfig, PromotionConfig
+from training.retraining_config import GateConfig
+from training.tasks.factory import task_of
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LOOKS = LooksConfig(first_truths=40, looks=3, at_most_h=24)
+CONFIG = PromotionConfig(shadow=LOOKS, probation=LOOKS)
+
+
+def version(number: int) -> ArmVersion:
+    return ArmVersion(model_version=str(number), bundle=f"sha256:{number}", source=f"/models/{number}")
+
+
+@dataclass
+class Aliases:
+    """A registry in memory: what `deployments.registered` has, without MLflow."""
+
+    known: dict[str, ArmVersion] = field(default_factory=dict)
+    champions: dict[str, ArmVersion] = field(default_factory=dict)
+    challengers: dict[str, ArmVersion] = field(default_factory=dict)
+
+    def find(self, arm: str, model_version: str) -> ArmVersion | None:
+        return self.known.get(model_version)
+
+    def make_champion(self, arm: str, model_version: str) -> None:
+        self.champions = self.champions | {arm: self.known[model_version]}
+
+    def drop_challenger(self, arm: str, model_version: str) -> None:
+        if (there := self.challengers.get(arm)) and there.model_version == model_version:
+            self.challengers = {}
+
+
+class Scene:
+    """The workload `toy` with one arm, whose versions err as they are told to."""
+
+    def __init__(self, folder: Path, config: PromotionConfig = CONFIG) -> None:
+        self.now = NOW
+        self.contract = toy_contract()
+        self.store = Store(f"sqlite:///{folder}/store.db", lambda: self.now)
+        self.store.create_tables()
+        self.store.put_policy("toy", RoutingPolicy(weights={"linear": 1.0}))
+        self.store.put_arm("toy", "linear", version(1))
+        self.registry = Aliases({str(n): version(n) for n in range(1, 6)}, {"linear": version(1)})
+        self.refused: dict[str, str] = {}
+        self._config = config
+        self._answers = 0
+        self.start()
+
+    def start(self) -> None:
+        """The Steward, anew: it knows nothing but what is in the store and the registry."""
+        task = task_of(self.contract, load_workload(self.contract))
+        evidence = Evidence(self.contract.target, task, GateConfig(min_truths=16))
+        self.keeper = PromotionKeeper(
+            "toy", self._config, evidence, self.store, self.registry, lambda: self.now
+        )
+
+    @property
+    def table(self) -> RoutingTable:
+        table = self.store.routing("toy")
+        assert table is not None
+        return table
+
+    def ward(self) -> None:
+        """What the Ward does in a round."""
+        champion = self.registry.champions["linear"]
+        if champion.bundle not in self.refused:
+            self.store.put_arm("toy", "linear", champion)
+        wanted: Mapping[str, ArmVersion | None] = {"linear": self.keeper.shadows.get("linear")}
+        self.store.put_shadows("toy", wanted)
+
+    def round(self, times: int = 1) -> Candidacy | None:
+        """Rounds of the Steward; the newest candidacy after them."""
+        for _ in range(times):
+            self.ward()
+            self.keeper.look_after(self.table, self.refused)
+            self.now += timedelta(seconds=2)
+        return self.newest()
+
+    def newest(self) -> Candidacy | None:
+        return next(iter(self.store.promotions.latest("toy")), None)
+
+    def challenge(self, number: int = 2) -> None:
+        self.registry.challengers = {"linear": version(number)}
+
+    def traffic(self, count: int, errors: Mapping[int, float], seed: int = 0) -> None:
+        """Requests, copies and truths; a version errs by so much, on the mean."""
+        table, noise = self.table, np.random.default_rng(seed + self._answers)
+        served, shadow = table.arms["linear"], table.shadows.get("linear")
+        rows, copies, truths = [], [], []
+        for _ in range(count):
+            self._answers += 1
+            answer = replace(
+                row(self._answers), workload="toy", arm="linear", bundle=served.bundle, created_at=self.now
+            )
+            rows.append(replace(answer, **self._said(served, errors, noise)))
+            if shadow is not None:
+                copies.append(replace(shadow_of(answer, shadow.bundle), **self._said(shadow, errors, noise)))
+            truths.append(Truth(answer.id, {"area_m2": 50.0}))
+        self.store.write_predictions(rows)
+        self.store.shadows.write(copies)
+        self.store.write_truths("toy", truths)
+
+    def _said(
+        self, who: ArmVersion, errors: Mapping[int, float], noise: np.random.Generator
+    ) -> dict[str, dict[str, object]]:
+        value = 50.0 + errors[int(who.model_version)] + noise.normal()
+        return {
+            "prediction": {"area_m2": value},
+            "interval": {"area_m2": [value - 20, value + 20]},
+        }
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def states(scene: Scene) -> list[str]:
+    return [act.detail["state"] for act in scene.store.acts("toy") if act.kind == "promotion"]
+
+
+def test_a_better_challenger_serves_and_stays(scene: Scene) -> None:
+    scene.challenge()
+    begun = scene.round(2)
+    assert begun is not None
+    assert (begun.state, begun.candidate, begun.predecessor) == ("shadowing", version(2), version(1))
+    scene.ward()
+    assert scene.table.shadows == {"linear": version(2)}
+    assert scene.table.arms == {"linear": version(1)}
+
+    scene.traffic(40, {1: 5.0, 2: 0.0})
+    promoting = scene.round()
+    assert promoting is not None
+    assert promoting.state == "promoting"
+    assert promoting.looks[0].numbers["gain"] == pytest.approx(4.2, abs=0.3)
+    on_probation = scene.round(3)
+    assert on_probation is not None
+    assert on_probation.state == "probation"
+    scene.ward()
+    assert scene.table.arms == {"linear": version(2)}
+    assert scene.table.shadows == {"linear": version(1)}
+    assert scene.registry.challengers == {}, "its alias told that it had something to prove"
+
+    for _ in range(4):
+        scene.traffic(40, {1: 5.0, 2: 0.0})
+        scene.round(2)
+    kept = scene.newest()
+    assert kept is not None
+    assert (kept.state, [look.truths for look in kept.looks]) == ("kept", [40, 40, 80, 160])
+    scene.ward()
+    assert scene.table.shadows == {}
+    assert scene.table.previous == {"linear": version(1)}
+    assert states(scene) == ["shadowing", "promoting", "probation", "kept"]
+
+
+def test_one_that_is_no_better_on_live_requests_never_serves(scene: Scene) -> None:
+    scene.challenge()
+    scene.round(2)
+    for _ in range(4):
+        scene.traffic(40, {1: 0.0, 2: 0.0})
+        scene.round(2)
+    rejected = scene.newest()
+    assert rejected is not None
+    assert rejected.state == "rejected"
+    assert len(rejected.looks) == 3
+    assert "not shown to be better" in (rejected.reason or "")
+    scene.round(3)
+    assert scene.registry.challengers == {}
+    assert len(scene.store.promotions.latest("toy")) == 1, "it is not tried again"
+    assert version(2) not in scene.table.arms.values()
+
+
+def test_a_promoted_version_that_turns_out_worse_goes_back(scene: Scene) -> None:
+    scene.challenge()
+    scene.round(2)
+    scene.traffic(40, {1: 5.0, 2: 0.0})
+    scene.round(4)
+    scene.traffic(40, {1: 0.0, 2: 5.0})
+    rolling = scene.round()
+    assert rolling is not None
+    assert rolling.state == "rolling_back"
+    assert "It is worse" in (rolling.reason or "")
+    scene.round(3)
+    assert scene.table.arms == {"linear": version(1)}
+    assert scene.registry.champions == {"linear": version(1)}
+    assert states(scene)[-2:] == ["rolling_back", "rolled_back"]
+
+
+def test_looking_again_and_again_promotes_no_more_equals_than_one_look_would(tmp_path: Path) -> None:
+    """200 challengers that are as good as the champion: alpha is 0.05 over all looks together."""
+    config = PromotionConfig(shadow=LooksConfig(first_truths=40, looks=3))
+    promoted = 0
+    scene = Scene(tmp_path, config)
+    task = task_of(scene.contract, load_workload(scene.contract))
+    gate = GateConfig(min_truths=16, min_gain=0.0)
+    evidence = Evidence(scene.contract.target, task, gate)
+    scene.challenge()
+    scene.round(2)
+    scene.traffic(160, {1: 0.0, 2: 0.0})
+    pairs = scene.store.shadows.pairs("toy", "linear", "sha256:2", "sha256:1", NOW, 160)
+    generator = np.random.default_rng(5)
+    for _ in range(200):
+        order = generator.permutation(160)
+        flipped = generator.random(160) < 0.5
+        drawn = [
+            replace(pairs[i], served=pairs[i].shadow, shadow=pairs[i].served) if flip else pairs[i]
+            for i, flip in zip(order, flipped, strict=True)
+        ]
+        promoted += any(
+            evidence.of_challenger(config.shadow, drawn[: config.shadow.truths_at(look)]).passed
+            for look in range(3)
+        )
+    assert promoted <= 10 + 9  # 0.05 of 200, and three standard deviations of such a count
+
+
+@pytest.mark.parametrize("state", ["shadowing", "promoting"])
+def test_what_replicas_refuse_does_not_stay(scene: Scene, state: str) -> None:
+    scene.challenge()
+    scene.round(2)
+    if state == "promoting":
+        scene.traffic(40, {1: 5.0, 2: 0.0})
+        scene.round()
+    scene.refused = {"sha256:2": "off by 1 m"}
+    scene.round(4)
+    ended = scene.newest()
+    assert ended is not None
+    assert ended.state == ("rejected" if state == "shadowing" else "rolled_back")
+    assert "off by 1 m" in (ended.reason or "")
+    assert scene.table.arms == {"linear": version(1)}
+    assert scene.registry.champions == {"linear": version(1)}
+
+
+def test_time_ends_what_truths_do_not(scene: Scene) -> None:
+    scene.challenge()
+    scene.round(2)
+    scene.traffic(39, {1: 5.0, 2: 0.0})
+    scene.now += timedelta(hours=25)
+    rejected = scene.round()
+    assert rejected is not None
+    assert (rejected.state, rejected.reason) == (
+        "rejected",
+        "It was not shown to be better: 39 truths in 24 h.",
+    )
+
+
+def test_a_person_decides_when_nothing_is_automatic(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, CONFIG.model_copy(update={"automatic": False}))
+    scene.challenge()
+    scene.round(2)
+    scene.traffic(200, {1: 5.0, 2: 0.0})
+    waiting = scene.round(5)
+    assert waiting is not None
+    assert (waiting.state, len(waiting.looks)) == ("shadowing", 3)
+    scene.store.promotions.promote("toy", "linear", "2", "api", "looks good")
+    scene.round(3)
+    assert scene.table.arms == {"linear": version(2)}
+
+
+def test_promote_and_roll_back_by_hand(scene: Scene) -> None:
+    rows = scene.store.promotions
+    rows.promote("toy", "linear", "3", "api", "I know it")
+    kept = scene.round(4)
+    assert kept is not None
+    assert (kept.state, kept.reason) == ("kept", "api wanted it.")
+    assert scene.table.arms == {"linear": version(3)}
+    scene.challenge()
+    scene.round(2)
+    with pytest.raises(Conflict, match="version 2 is shadowing"):
+        rows.roll_back("toy", "linear", scene.table, "api", "")
+    scene.refused = {"sha256:2": "off by 1 m"}
+    scene.round(2)
+    rows.roll_back("toy", "linear", scene.table, "api", "I was wrong")
+    scene.round(4)
+    assert scene.table.arms == {"linear": version(1)}
+    rows.promote("toy", "linear", "9", "api", "")
+    missing = scene.round()
+    assert missing is not None
+    assert (missing.state, missing.reason) == ("rejected", "The registry has no version 9 of linear.")
+
+
+def test_a_promotion_is_taken_back_by_hand_on_its_probation(scene: Scene) -> None:
+    scene.challenge()
+    scene.round(2)
+    scene.traffic(40, {1: 5.0, 2: 0.0})
+    scene.round(4)
+    rolling = scene.store.promotions.roll_back("toy", "linear", scene.table, "api", "it smells")
+    assert rolling.state == "rolling_back"
+    scene.round(3)
+    assert scene.table.arms == {"linear": version(1)}
+
+
+def test_without_a_version_before_there_is_nothing_to_go_back_to(scene: Scene) -> None:
+    with pytest.raises(Conflict, match="linear has had no version before"):
+        scene.store.promotions.roll_back("toy", "linear", scene.table, "api", "")
+
+
+def test_the_first_version_of_an_arm_has_nothing_to_prove(scene: Scene) -> None:
+    scene.store.put_arms("toy", {"linear": None})
+    scene.registry.champions = {}
+    scene.challenge()
+    scene.keeper.look_after(scene.table, {})
+    scene.keeper.look_after(scene.table, {})
+    kept = scene.round(3)
+    assert kept is not None
+    assert kept.state == "kept"
+    assert scene.table.arms == {"linear": version(2)}
+
+
+def test_somebody_else_who_moves_the_champion_ends_it(scene: Scene) -> None:
+    scene.challenge()
+    scene.round(2)
+    scene.registry.champions = {"linear": version(4)}
+    ended = scene.round()
+    assert ended is not None
+    assert (ended.state, ended.reason) == ("superseded", "Somebody else made version 4 the champion.")
+    scene.round()
+    scene.ward()
+    assert (scene.table.arms, scene.table.shadows) == ({"linear": version(4)}, {})
+
+
+def test_a_newer_challenger_takes_the_place_of_one_in_the_shadow(scene: Scene) -> None:
+    scene.challenge(2)
+    scene.round(2)
+    scene.challenge(3)
+    scene.round(2)
+    newest, oldest = scene.store.promotions.latest("toy")
+    assert (oldest.state, newest.state, newest.model_version) == ("superseded", "shadowing", "3")
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Challengers, truths, kills, and people, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = TemporaryDirectory()
+        self.scene = Scene(Path(self._folder.name))
+        self._errors = {number: abs(number - 3) * 2.0 for number in range(1, 6)}
+
+    @rule(number=st.integers(1, 5))
+    def challenge(self, number: int) -> None:
+        self.scene.challenge(number)
+
+    @rule(count=st.sampled_from([5, 45, 160]))
+    def traffic(self, count: int) -> None:
+        self.scene.traffic(count, self._errors)
+
+    @rule()
+    def the_steward_looks(self) -> None:
+        self.scene.keeper.look_after(self.scene.table, self.scene.refused)
+        self.scene.now += timedelta(seconds=2)
+
+    @rule()
+    def the_ward_looks(self) -> None:
+        self.scene.ward()
+
+    @rule()
+    def the_steward_is_killed(self) -> None:
+        self.scene.start()
+
+    @rule(number=st.integers(1, 5))
+    def somebody_moves_the_champion(self, number: int) -> None:
+        self.scene.registry.make_champion("linear", str(number))
+
+    @rule(number=st.integers(1, 6))
+    def somebody_promotes(self, number: int) -> None:
+        try:
+            self.scene.store.promotions.promote("toy", "linear", str(number), "api", "")
+        except Conflict:
+            return
+
+    @invariant()
+    def one_at_a_time(self) -> None:
+        assert len(self.scene.store.promotions.open("toy")) <= 1
+
+    def teardown(self) -> None:
+        """Left alone with truths, all comes to an end, and the arm serves what the registry says."""
+        scene = self.scene
+        for _ in range(12):
+            scene.traffic(160, self._errors)
+            scene.round(4)
+            if not scene.store.promotions.open("toy") and not scene.registry.challengers:
+                break
+        scene.round(2)
+        assert scene.store.promotions.open("toy") == []
+        assert scene.table.arms == scene.registry.champions
+        assert scene.table.shadows == {}
+        scene.store.close()
+        self._folder.cleanup()
+
+
+AnyOrder.TestCase.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+TestAnyOrder = AnyOrder.TestCase

@@ -1,0 +1,78 @@
+"""HTTP of candidacies."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deployments.promotion.values import Candidacy
+from deployments.routing import ArmVersion
+from tests.support.serving import LocalSystem
+
+NEW = ArmVersion(model_version="2", bundle="sha256:2", source="/models/2")
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> LocalSystem:
+    return LocalSystem(tmp_path)
+
+
+@pytest.fixture
+async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
+    async with system.http() as client:
+        yield client
+
+
+async def test_a_version_is_asked_for_and_told_about(client: httpx.AsyncClient) -> None:
+    response = await client.post("/arms/mlp/promote", json={"model_version": "2", "note": "new sensor"})
+    assert response.status_code == 202
+    asked = Candidacy.model_validate(response.json())
+    assert (asked.state, asked.arm, asked.model_version, asked.by) == ("asked", "mlp", "2", "api")
+    assert (await client.get(f"/promotions/{asked.id}")).json() == response.json()
+    assert (await client.get("/promotions")).json() == [response.json()]
+    again = await client.post("/arms/mlp/promote", json={"model_version": "3"})
+    assert again.status_code == 409
+    assert "version 2 is asked now" in again.json()["detail"]
+
+
+async def test_the_version_before_is_asked_for(client: httpx.AsyncClient, system: LocalSystem) -> None:
+    nothing = await client.post("/arms/mlp/rollback")
+    assert nothing.status_code == 409
+    assert "no version before" in nothing.json()["detail"]
+    before = system.versions["mlp"]
+    system.store.put_arm("apogee", "mlp", NEW)
+    response = await client.post("/arms/mlp/rollback", json={"note": "too high"})
+    assert response.status_code == 202
+    assert (response.json()["model_version"], response.json()["note"]) == (before.model_version, "too high")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "detail"),
+    [
+        ("/arms/mlp/promote", b"{", 400, "not JSON"),
+        ("/arms/mlp/promote", b"{}", 422, "model_version"),
+        ("/arms/mlp/promote", b'{"model_version": 3}', 422, "model_version: got 3"),
+        ("/arms/mlp/promote", b'{"model_version": "3", "why": "x"}', 422, "why: got 'x'"),
+        ("/arms/none/promote", b'{"model_version": "3"}', 404, "no arm 'none'"),
+        ("/arms/none/rollback", b"", 404, "no arm 'none'"),
+        ("/arms/mlp/rollback", b'{"note": 3}', 422, "note: got 3"),
+    ],
+)
+async def test_what_cannot_be_is_refused_and_recorded_nowhere(
+    client: httpx.AsyncClient, system: LocalSystem, path: str, body: bytes, status: int, detail: str
+) -> None:
+    response = await client.post(path, content=body)
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
+    assert detail in response.json()["detail"]
+    assert system.store.promotions.latest("apogee") == []
+
+
+async def test_a_candidacy_of_another_workload_is_not_there(
+    client: httpx.AsyncClient, system: LocalSystem
+) -> None:
+    other = system.store.promotions.promote("weather", "gru", "2", "api", "")
+    assert (await client.get(f"/promotions/{other.id}")).status_code == 404
+    assert (await client.get("/promotions/none")).status_code == 404

@@ -1,0 +1,126 @@
+"""Shadows with real bundles and a real store: from the request to the pair, and what late replicas load."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from deployments.routing import ArmVersion
+from deployments.store import ShadowRow, StoreUnavailable
+from deployments.versioned import ReplicaOptions, VersionedReplica
+from tests.support.flights import fly, instance_of
+from tests.support.models import make_parts
+from tests.support.serving import POLICY, LocalSystem
+from training.bundle import Bundle, write_bundle
+
+ALL_TO_MLP = POLICY.model_copy(update={"weights": {"mlp": 1.0}})
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[LocalSystem]:
+    made = LocalSystem(tmp_path)
+    made.store.put_policy("apogee", ALL_TO_MLP)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> ArmVersion:
+    """Another version of mlp."""
+    path = tmp_path / "candidate"
+    return ArmVersion(model_version="2", bundle=write_bundle(make_parts("mlp", 4), path), source=str(path))
+
+
+async def send(client: httpx.AsyncClient, system: LocalSystem, *flights: int) -> list[dict[str, object]]:
+    """Requests and their truths; the answers."""
+    answers = []
+    for flight in flights:
+        samples, _ = fly(flight)
+        body = instance_of(system.contract, samples[:56], f"flight-{flight}")
+        answers.append((await client.post("/predict", json=body)).json())
+        truth = {"id": answers[-1]["id"], "truth": {"apogee_m": 1000.0 + flight}}
+        assert (await client.post("/feedback", json=truth)).status_code == 202
+    return answers
+
+
+def numbers(prediction: Any, region: Any) -> list[float]:
+    return [prediction["apogee_m"], *region["apogee_m"]]
+
+
+async def asked(system: LocalSystem, copies: int) -> None:
+    """So many copies have been answered or dropped."""
+    shadowing = system.service.shadowing
+    async with asyncio.timeout(30):
+        while shadowing.answers.total() + shadowing.dropped.total() < copies:
+            await asyncio.sleep(0.01)
+
+
+async def test_what_a_shadow_says_is_set_beside_what_was_served(
+    system: LocalSystem, candidate: ArmVersion
+) -> None:
+    system.store.put_shadows("apogee", {"mlp": candidate})
+    system.store.put_arm("apogee", "linear", candidate)
+    async with system.http() as client:
+        info = (await client.get("/info")).json()["arms"]
+        answers = await send(client, system, 1, 2, 3)
+        await asked(system, 3)
+    assert info["mlp"]["shadow"] == {"model_version": "2", "bundle": candidate.bundle}
+    assert info["mlp"]["previous"] is None
+    assert info["linear"]["previous"]["bundle"] == system.versions["linear"].bundle
+    (_, first), *_ = system.store.predictions("apogee")
+    served = system.versions["mlp"].bundle
+    pairs = system.store.shadows.pairs("apogee", "mlp", candidate.bundle, served, first.created_at)
+    assert [pair.served.prediction for pair in pairs] == [answer["prediction"] for answer in answers]
+    assert [pair.truth for pair in pairs] == [{"apogee_m": 1000.0 + flight} for flight in (1, 2, 3)]
+    # as the candidate answers when it is the one that is asked
+    system.store.put_arm("apogee", "mlp", candidate)
+    async with system.http() as client:
+        again = await send(client, system, 1, 2, 3)
+        info = (await client.get("/info")).json()["arms"]
+    assert {answer["bundle"] for answer in again} == {candidate.bundle}
+    assert [numbers(pair.shadow.prediction, pair.shadow.region) for pair in pairs] == [
+        pytest.approx(numbers(answer["prediction"], answer["interval"])) for answer in again
+    ]
+    assert all(pair.served != pair.shadow for pair in pairs)
+    assert info["mlp"]["previous"]["bundle"] == served
+
+
+async def test_a_store_that_refuses_what_shadows_say_harms_nobody(
+    system: LocalSystem, candidate: ArmVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(rows: Sequence[ShadowRow]) -> None:
+        raise StoreUnavailable("locked")
+
+    monkeypatch.setattr(system.service._shadow_journal, "_write", away)
+    system.store.put_shadows("apogee", {"mlp": candidate})
+    async with system.http() as client:
+        answers = await send(client, system, 1, 2)
+        await asked(system, 2)
+    assert system.store.counts("apogee").joined == len(answers) == 2
+
+
+async def test_a_replica_that_starts_late_loads_shadows_and_the_versions_before(
+    system: LocalSystem, candidate: ArmVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployments.versioned.configure_log_file", lambda *_: None)
+    before, shadow = system.versions["mlp"], system.versions["linear"]
+    gone = ArmVersion(model_version="9", bundle="sha256:99", source="gone")
+    system.store.put_arm("apogee", "mlp", candidate)
+    system.store.put_shadows("apogee", {"mlp": shadow, "linear": candidate, "random_forest": gone})
+    options = ReplicaOptions(system.contract, tmp_path / "cache", tmp_path, f"sqlite:///{tmp_path}/store.db")
+    loaded: list[str] = []
+
+    def start(bundle: Bundle) -> str:
+        loaded.append(bundle.content_hash)
+        return bundle.content_hash
+
+    VersionedReplica(options, start, arm="mlp")
+    assert loaded == [before.bundle, shadow.bundle, candidate.bundle]
+    loaded.clear()
+    VersionedReplica(options, start)
+    assert set(loaded) == {version.bundle for version in (*system.versions.values(), candidate)}

@@ -1,0 +1,40 @@
+"""The `promotion` section of a workload's YAML file. A workload without one has the defaults."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class LooksConfig(BaseModel):
+    """When two versions that answer the same requests are compared.
+
+    The first look is at `first_truths`, each later one when there are twice as many. Each has an equal part
+    of the gate's `alpha`, so that all of them together mislead as seldom as one would.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first_truths: int = Field(default=100, ge=8, description="truths of requests that both have answered")
+    looks: int = Field(default=4, ge=1, le=12, description="how often they are compared at most")
+    at_most_h: float = Field(default=24.0, gt=0, description="hours after which it ends, however few came")
+
+    def truths_at(self, number: int) -> int:
+        """How many truths look `number` (from 0) takes."""
+        return self.first_truths << number
+
+
+class PromotionConfig(BaseModel):
+    """How a challenger comes into service, and how long it may be taken out again by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    automatic: bool = Field(
+        default=True,
+        description="whether a challenger that proves itself in the shadow takes the champion's place; "
+        "otherwise it waits there for POST /arms/{arm}/promote",
+    )
+    shadow: LooksConfig = Field(default=LooksConfig(), description="the challenger gets copies of requests")
+    probation: LooksConfig = Field(
+        default=LooksConfig(first_truths=200),
+        description="after the promotion the version before gets the copies",
+    )
