@@ -138,7 +138,8 @@ async def test_an_arm_that_does_not_answer_holds_up_no_other(graph: Graph) -> No
         asyncio.create_task(graph.downstream(arm, graph.versions[arm], RAW[:2]))  # type: ignore[arg-type]
         for arm in ("mlp", "linear")
     )
-    await answered
+    async with asyncio.timeout(10):
+        await answered
     assert not stuck.done()
     graph.arms["mlp"].gate.set()
     await stuck
