@@ -19,8 +19,15 @@ class Arm(VersionedReplica[ArmRuntime]):
     def __init__(self, name: str, options: ReplicaOptions) -> None:
         super().__init__(options, start_arm, arm=name)
 
-    async def predict(self, version: ArmVersion, batch: ScaledBatch) -> PredictedBatch:
+    async def predict(
+        self, version: ArmVersion, batch: ScaledBatch, level: float | None = None
+    ) -> PredictedBatch:
         """Scaled rows (n, [steps,] features) -> predictions with their regions.
+
+        Args:
+            version: asked for.
+            batch: of the scaler.
+            level: coverage at which regions are made; the nominal one of the bundle unless given.
 
         Raises:
             MixedVersions: the rows were scaled for another version.
@@ -29,7 +36,7 @@ class Arm(VersionedReplica[ArmRuntime]):
             raise MixedVersions(f"rows scaled for {batch.bundle} reached {version.bundle}")
 
         def compute(arm: ArmRuntime) -> PredictedBatch:
-            predicted = arm.predict(batch.scaled)
+            predicted = arm.predict(batch.scaled, level)
             return PredictedBatch(version.bundle, predicted, arm.coverage, batch.outlier_score)
 
         return await self.run(version, len(batch.scaled.matrix), compute)

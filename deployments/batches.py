@@ -14,11 +14,16 @@ from training.tasks.base import Predicted
 
 @dataclass(frozen=True)
 class RawBatch:
-    """Raw instances (n, *raw_shape), and what is asked about them."""
+    """Raw instances (n, *raw_shape), and of whom what is asked about them.
+
+    Attributes:
+        level: coverage at which regions are made; None for the nominal one of the bundle.
+    """
 
     arm: str
     version: ArmVersion
     raw: NDArray[np.float64]
+    level: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
@@ -15,6 +16,7 @@ from deployments.auth import KeyGuard
 from deployments.counts_export import CountsExport
 from deployments.downstream import ServeDownstream
 from deployments.front import Front
+from deployments.levels import Levels
 from deployments.logs import configure_log_file
 from deployments.memory import search_less_for_garbage
 from deployments.model_cache import BundleCache
@@ -52,12 +54,14 @@ class Router:
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
         self._watched = store.watching
+        levels = Levels(partial(store.watching.levels, contract.workload))
         self.service = Service(
             contract,
             arms,
-            ServeDownstream(task_of(contract, load_workload(contract)), scaler),
+            ServeDownstream(task_of(contract, load_workload(contract)), scaler, levels),
             store,
             BundleCache(options.cache, contract),
+            levels=levels,
         )
         self._peers = Peers("Router", contract.workload, "waiting_here")
         self.service.adopt()

@@ -33,7 +33,8 @@ class FeatureScaler(VersionedReplica[ScalerRuntime]):
         """What the arm says about a batch, or why it says nothing."""
         try:
             scaled = await self._scale(batch)
-            predicted: PredictedBatch = await self._arms[batch.arm].remote(batch.version, scaled)
+            answer = self._arms[batch.arm].remote(batch.version, scaled, batch.level)
+            predicted: PredictedBatch = await answer
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():

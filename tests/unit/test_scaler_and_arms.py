@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,64 +11,20 @@ import pytest
 from deployments.arm import Arm
 from deployments.batches import Failed, PredictedBatch, RawBatch, ScaledBatch
 from deployments.downstream import ServeDownstream
+from deployments.levels import Levels
 from deployments.predictor import DownstreamError
 from deployments.routing import ArmVersion
 from deployments.scaler import FeatureScaler
+from deployments.store.watch_store import ArmLevel
 from deployments.versioned import ReplicaOptions
 from features.workload import load_workload
+from tests.support.handles import FakeHandle
 from tests.support.models import windows
 from tests.support.serving import ARMS, LocalSystem
 from training.inference import Model
 from training.tasks.factory import task_of
 
 RAW = windows()[0][:5]
-
-
-class Fake:
-    """A handle of one replica; what passes is pickled, as Serve does. `gate` and `error`: of its answers."""
-
-    def __init__(self, replica: Any) -> None:
-        self.replica = replica
-        self.methods: list[str] = []
-        self.error: BaseException | None = None
-        self.gate: asyncio.Event | None = None
-
-    def options(
-        self, *, method_name: str, stream: bool, request_serialization: str, response_serialization: str
-    ) -> FakeMethod:
-        assert request_serialization == response_serialization == "pickle"
-        return FakeMethod(self, method_name, stream)
-
-    def remote(self, *arguments: Any) -> Any:
-        raise AssertionError("a replica is not called by itself")
-
-
-class FakeMethod(Fake):
-    def __init__(self, handle: Fake, name: str, streams: bool) -> None:
-        self.handle = handle
-        self.name = name
-        self.streams = streams
-
-    def remote(self, *arguments: Any) -> Any:
-        self.handle.methods.append(self.name)
-        answer = getattr(self.handle.replica, self.name)(*again(arguments))
-        return self._pieces(answer) if self.streams else self._answer(answer)
-
-    async def _answer(self, answer: Any) -> Any:
-        found = await answer
-        if self.handle.gate is not None:
-            await self.handle.gate.wait()
-        if self.handle.error is not None:
-            raise self.handle.error
-        return again(found)
-
-    async def _pieces(self, pieces: Any) -> Any:
-        async for piece in pieces:
-            yield again(piece)
-
-
-def again(value: Any) -> Any:
-    return pickle.loads(pickle.dumps(value))
 
 
 class Graph:
@@ -80,11 +34,12 @@ class Graph:
             system.contract, folder / "cache", folder / "logs", f"sqlite:///{folder}/store.db"
         )
         self.versions = system.versions
-        self.arms = {arm: Fake(Arm(arm, options)) for arm in ARMS}
+        self.arms = {arm: FakeHandle(Arm(arm, options)) for arm in ARMS}
         self.scaler = FeatureScaler(options, self.arms)
-        self.scaler_handle = Fake(self.scaler)
+        self.scaler_handle = FakeHandle(self.scaler)
         task = task_of(system.contract, load_workload(system.contract))
-        self.downstream = ServeDownstream(task, self.scaler_handle)
+        self.levels = Levels(lambda: [ArmLevel("linear", self.versions["linear"].bundle, 0.5)])
+        self.downstream = ServeDownstream(task, self.scaler_handle, self.levels)
         self.models = {arm: Model(parts) for arm, parts in system.parts.items()}
 
     def batch(self, arm: str, rows: int = 2) -> RawBatch:
@@ -117,6 +72,17 @@ async def test_what_is_asked_of_several_arms_at_once_is_one_call_of_the_router(g
         assert [row.prediction["apogee_m"] for row in rows] == pytest.approx(graph.offline(arm).tolist())
     await graph.downstream("mlp", graph.versions["mlp"], RAW[:1])
     assert graph.scaler_handle.methods == ["predict_each", "predict"]
+
+
+async def test_rows_get_regions_the_level_of_their_arm(graph: Graph) -> None:
+    async def width() -> float:
+        (row,) = await graph.downstream("linear", graph.versions["linear"], RAW[:1])
+        low, high = row.region["apogee_m"]
+        return float(high - low)
+
+    nominal = await width()
+    graph.levels.refresh()
+    assert 0 < await width() < nominal
 
 
 async def test_an_arm_that_fails_fails_alone_and_says_why(graph: Graph) -> None:
