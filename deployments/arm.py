@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
-
+from deployments.batches import PredictedBatch, ScaledBatch
 from deployments.routing import ArmVersion
-from deployments.scaler import ScaledBatch
 from deployments.versioned import ReplicaOptions, VersionedReplica
 from training.bundle import Bundle
 from training.inference import ArmRuntime
-from training.tasks.base import Predicted
 
 
 class MixedVersions(RuntimeError):
     """A matrix scaled for one version reached another. Never answered; it would be wrong silently."""
-
-
-@dataclass(frozen=True)
-class PredictedBatch:
-    """Predictions, the version that made them, the nominal coverage of their regions, outlier scores (n,)."""
-
-    bundle: str
-    predicted: Predicted
-    coverage: float
-    outlier_score: NDArray[np.float64]
 
 
 class Arm(VersionedReplica[ArmRuntime]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from deployments.arm import Arm
+from deployments.batches import PredictedBatch, RawBatch
 from deployments.levels import Levels
 from deployments.scaler import FeatureScaler
 from deployments.store import Store, StoreUnavailable
@@ -19,6 +21,7 @@ from deployments.store.watch_store import ArmLevel, WatchedPage
 from deployments.store.watched import Cursors
 from deployments.versioned import ReplicaOptions
 from tests.support.flights import fly, instance_of
+from tests.support.handles import FakeHandle
 from tests.support.models import apogee_contract
 from tests.support.serving import POLICY, LocalSystem
 
@@ -173,9 +176,10 @@ async def test_an_arm_makes_regions_of_the_level_that_it_is_asked_for(
     options = ReplicaOptions(
         system.contract, tmp_path / "cache", tmp_path / "logs", f"sqlite:///{tmp_path}/store.db"
     )
-    arm, scaler, version = Arm("mlp", options), FeatureScaler(options), system.versions["mlp"]
-    scaled = await scaler.transform(version, system.parts["mlp"].golden.raw[:3])
-    answers = [await arm.predict(version, scaled, level) for level in (None, 0.9, WIDE)]
+    scaler = FeatureScaler(options, {"mlp": FakeHandle(Arm("mlp", options))})
+    version, raw = system.versions["mlp"], system.parts["mlp"].golden.raw[:3]
+    asked = [scaler.predict(RawBatch("mlp", version, raw, level)) for level in (None, 0.9, WIDE)]
+    answers = [answer for answer in await asyncio.gather(*asked) if isinstance(answer, PredictedBatch)]
     widths = np.array([answer.predicted["upper"] - answer.predicted["lower"] for answer in answers])
     assert np.array_equal(widths[0], widths[1])
     assert np.all(widths[2] > 1.5 * widths[0])
