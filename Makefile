@@ -59,8 +59,10 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Unit tests by file on two cores; the others start systems that have the machine to themselves.
 test: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest tests/unit -n 2 --dist loadfile
+	$(BIN)/pytest tests/integration
 
 faults: $(STAMP)
 	$(BIN)/pytest tests/faults -m faults $(if $(STAGE),--stage $(STAGE)) $(if $(VICTIM),--victim $(VICTIM))
@@ -91,7 +93,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) cannot make environments: install its venv package (Debian: python3.11-venv)"; exit 1; }
 	@echo "Making the environment in .venv (once, about two minutes) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
+	@# on all cores, where pip takes one; some packages carry files for other versions of Python
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@touch $@
 
 # The contenders pin what we do not. A newer pip: the one that comes with Python 3.11 knows no groups.

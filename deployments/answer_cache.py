@@ -29,9 +29,9 @@ class CacheSettings(BaseModel):
 class AnswerCache:
     """Of one router replica. Off until `use` says otherwise.
 
-    An entry is named by the content hash of the bundle that answered and by all bytes of the matrix that it
-    was asked, fills and earlier samples included; nothing else goes into an answer. So another version never
-    finds it, and the id, entity and arm of a request do not matter.
+    An entry is named by the content hash of the bundle that answered, by the level of its region, and by all
+    bytes of the matrix that it was asked, fills and earlier samples included; nothing else goes into an
+    answer. So another version or level never finds it, and the id, entity and arm of a request do not matter.
 
     Attributes:
         hits: answers that were found, by arm.
@@ -43,7 +43,7 @@ class AnswerCache:
         self.misses: Counter[str] = Counter()
         self._bundles: frozenset[str] = frozenset()
         self._max_entries = 0
-        self._rows: OrderedDict[tuple[str, bytes], Row] = OrderedDict()
+        self._rows: OrderedDict[tuple[str, float | None, bytes], Row] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -63,11 +63,18 @@ class AnswerCache:
         """Whether answers of the bundle are kept."""
         return bundle in self._bundles
 
-    def find(self, arm: str, bundle: str, raw: FloatArray) -> Row | None:
-        """What the bundle said about the matrix, of contract.raw_shape; counted if the bundle is covered."""
+    def find(self, arm: str, bundle: str, raw: FloatArray, level: float | None = None) -> Row | None:
+        """What the bundle said about the matrix, of contract.raw_shape; counted if the bundle is covered.
+
+        Args:
+            arm: that is asked.
+            bundle: that it serves.
+            raw: the matrix.
+            level: at which its regions are made now, as in `Row`.
+        """
         if bundle not in self._bundles:
             return None
-        key = (bundle, raw.tobytes())
+        key = (bundle, level, raw.tobytes())
         row = self._rows.get(key)
         if row is None:
             self.misses[arm] += 1
@@ -80,7 +87,7 @@ class AnswerCache:
         """Remember an answer; not that of a bundle that was taken out of service while it was asked."""
         if bundle not in self._bundles:
             return
-        key = (bundle, raw.tobytes())
+        key = (bundle, row.level, raw.tobytes())
         self._rows[key] = row
         self._rows.move_to_end(key)
         self._shrink()

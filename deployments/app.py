@@ -62,8 +62,8 @@ def build(arguments: AppArguments) -> Application:
     store.seed_policy(contract.workload, policy)
     _require_models(settings, store, contract.workload)
     options = ReplicaOptions(contract, settings.bundle_cache, settings.logs, settings.store_url)
-    scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options)
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
+    scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)
     steward = None
     if arguments.own_steward:
         steward = serve.deployment(Steward).options(name="Steward").bind(settings, [contract.workload])
@@ -75,7 +75,7 @@ def build(arguments: AppArguments) -> Application:
             read_or_create_key(settings.api_key_file, os.environ),
             arguments.open_on_loopback and not behind_proxy(os.environ),
             scaler,
-            arms,
+            tuple(arms),
             steward,
         )
     )

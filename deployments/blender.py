@@ -78,6 +78,7 @@ def _journalled(
             "prediction": row.prediction,
             "interval": row.region,
             "coverage": row.coverage,
+            "level": row.level,
             "outlier_score": row.outlier_score,
         }
         for (arm, member), row in zip(version.members, rows, strict=True)

@@ -4,9 +4,9 @@ An idle key sends at once (with whatever came in the same turn of the event loop
 of a key are under way its rows queue, and go together when one returns. So batches grow with the load and
 nothing waits when there is none.
 
-Many keys would share the load so finely that each row went alone. So while `busy_calls` calls of all keys
-together are under way, keys gather rows and take turns: one that returns is followed by the key that has
-gathered longest. None gathers for longer than `gather_s`, so that one that answers slowly holds up no other.
+Keys share turns: what several have to send at a moment goes at the same moment, so that their calls can be
+joined. While `busy_turns` turns have had no answer yet, keys gather rows for the next; for no longer than
+`gather_s`, so that one that answers slowly holds up no other; one that did lately is not waited for at all.
 
 When more comes than is answered, rows grow old in the queue while others that came before them are sent. Each
 time a call was answered, those whose patience is over are refused at once: they would hardly be answered in
@@ -46,7 +46,15 @@ class _Lane(Generic[R, T]):
         self.waiting: dict[asyncio.Future[T], _Waiting[R]] = {}
         self.calls = 0
         self.in_flight = 0
-        self.send_is_due = False
+        self.is_lined_up = False
+        self.is_slow = False
+
+
+class _Turn:
+    """Calls that were sent at the same moment."""
+
+    def __init__(self, is_waited_for: bool) -> None:
+        self.is_waited_for = is_waited_for
 
 
 class Coalescer(Generic[K, R, T]):
@@ -62,8 +70,8 @@ class Coalescer(Generic[K, R, T]):
         max_batch: most rows in a call.
         max_waiting: most rows that wait for a key, those under way not counted.
         retry_after_s: what `Overloaded` tells a caller to wait.
-        busy_calls: calls of all keys under way from which on keys gather.
-        gather_s: how long they do at most.
+        busy_turns: turns without an answer from which on keys gather.
+        gather_s: how long they do at most, and after which an answer is a slow one.
         clock: monotonic seconds.
     """
 
@@ -75,7 +83,7 @@ class Coalescer(Generic[K, R, T]):
         max_batch: int = 256,
         max_waiting: int = 4096,
         retry_after_s: float = 1.0,
-        busy_calls: int = 4,
+        busy_turns: int = 2,
         gather_s: float = 0.05,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -84,11 +92,13 @@ class Coalescer(Generic[K, R, T]):
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._retry_after_s = retry_after_s
-        self._busy_calls = busy_calls
+        self._busy_turns = busy_turns
         self._gather_s = gather_s
         self._clock = clock
-        self._under_way = 0
-        self._gathering: dict[K, tuple[_Lane[R, T], asyncio.TimerHandle]] = {}
+        self._turns_waited_for = 0
+        self._lined_up: dict[K, _Lane[R, T]] = {}
+        self._turn_is_due = False
+        self._gathering: asyncio.TimerHandle | None = None
         self._lanes: dict[K, _Lane[R, T]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -107,16 +117,10 @@ class Coalescer(Generic[K, R, T]):
         lane = self._lanes.setdefault(key, _Lane())
         if len(lane.waiting) >= self._max_waiting:
             raise Overloaded(f"{len(lane.waiting)} requests wait already", self._retry_after_s)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         lane.waiting[future] = _Waiting(row, self._clock() + patience_s, lane.calls)
-        if not lane.send_is_due and lane.in_flight < self._max_in_flight:
-            # not now: rows that other tasks submit in this turn of the loop shall go along
-            lane.send_is_due = True
-            if self._under_way < self._busy_calls:
-                loop.call_soon(self._send, key, lane)
-            else:
-                self._gather(key, lane)
+        if not lane.is_lined_up and lane.in_flight < self._max_in_flight:
+            self._line_up(key, lane)
         try:
             return await future
         finally:
@@ -127,23 +131,38 @@ class Coalescer(Generic[K, R, T]):
         lane = self._lanes.get(key)
         return len(lane.waiting) if lane else 0
 
-    def _gather(self, key: K, lane: _Lane[R, T]) -> None:
-        lane.send_is_due = True
-        timer = asyncio.get_running_loop().call_later(self._gather_s, self._end_gathering, key)
-        self._gathering[key] = (lane, timer)
+    def _line_up(self, key: K, lane: _Lane[R, T]) -> None:
+        lane.is_lined_up = True
+        self._lined_up[key] = lane
+        if self._turns_waited_for < self._busy_turns:
+            self._take_turn_soon()
+        elif self._gathering is None and not self._turn_is_due:
+            self._gathering = asyncio.get_running_loop().call_later(self._gather_s, self._take_turn)
 
-    def _end_gathering(self, key: K) -> None:
-        lane, timer = self._gathering.pop(key)
-        timer.cancel()
-        self._send(key, lane)
+    def _take_turn_soon(self) -> None:
+        """Not now: rows and keys that other tasks bring in this turn of the loop shall go along."""
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            asyncio.get_running_loop().call_soon(self._take_turn)
 
-    def _send(self, key: K, lane: _Lane[R, T]) -> None:
-        lane.send_is_due = False
+    def _take_turn(self) -> None:
+        self._turn_is_due = False
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        lined_up, self._lined_up = self._lined_up, {}
+        turn = _Turn(is_waited_for=False)
+        for key, lane in lined_up.items():
+            lane.is_lined_up = False
+            self._send(key, lane, turn)
+        self._turns_waited_for += turn.is_waited_for
+
+    def _send(self, key: K, lane: _Lane[R, T], turn: _Turn) -> None:
         while lane.in_flight < self._max_in_flight and (batch := self._take(lane)):
             lane.calls += 1
             lane.in_flight += 1
-            self._under_way += 1
-            task = asyncio.create_task(self._run(key, lane, batch))
+            turn.is_waited_for |= not lane.is_slow
+            task = asyncio.create_task(self._run(key, lane, batch, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         if not lane.in_flight and not lane.waiting:
@@ -166,7 +185,8 @@ class Coalescer(Generic[K, R, T]):
                     Overloaded("more requests come than can be answered in time", self._retry_after_s)
                 )
 
-    async def _run(self, key: K, lane: _Lane[R, T], batch: dict[asyncio.Future[T], R]) -> None:
+    async def _run(self, key: K, lane: _Lane[R, T], batch: dict[asyncio.Future[T], R], turn: _Turn) -> None:
+        began_s = self._clock()
         try:
             results = await self._call(key, list(batch.values()))
             if len(results) != len(batch):
@@ -183,10 +203,16 @@ class Coalescer(Generic[K, R, T]):
             for future in batch:
                 future.cancel()  # without effect on those that have their answer
             lane.in_flight -= 1
-            self._under_way -= 1
-            if lane.waiting and not lane.send_is_due:
-                self._gather(key, lane)
-            elif not lane.send_is_due:
-                self._send(key, lane)
-            while self._gathering and self._under_way < self._busy_calls:
-                self._end_gathering(next(iter(self._gathering)))
+            lane.is_slow = self._clock() - began_s > self._gather_s
+            self._after(key, lane, turn)
+
+    def _after(self, key: K, lane: _Lane[R, T], turn: _Turn) -> None:
+        """What an answer sets off: the next turn, if somebody waits for it."""
+        self._turns_waited_for -= turn.is_waited_for
+        turn.is_waited_for = False
+        if lane.waiting and not lane.is_lined_up:
+            self._line_up(key, lane)
+        elif not lane.in_flight and not lane.waiting:
+            self._lanes.pop(key, None)
+        if self._lined_up and self._turns_waited_for < self._busy_turns:
+            self._take_turn_soon()

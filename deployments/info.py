@@ -29,6 +29,10 @@ class ArmInfo(BaseModel):
     metrics: dict[str, float]
     baselines: dict[str, dict[str, float]]
     breaker: str
+    level: float | None = Field(
+        description="coverage at which regions are made now, so that they hold the nominal one; "
+        "null where it is that"
+    )
     predictions: int = Field(description="answers of this replica of the router since it started")
     outliers: int = Field(description="of them, about instances outside of all of the reference")
     cache_hits: int = Field(description="answers that the cache had; 0 while the policy has none")
@@ -95,6 +99,7 @@ def _arms(service: Service, table: RoutingTable) -> dict[str, ArmInfo]:
             metrics=card.metrics,
             baselines=card.baselines,
             breaker=service.breaker_state(arm),
+            level=service.levels.of(arm, version.bundle),
             predictions=service.counts.predictions[arm],
             outliers=service.counts.outliers[arm],
             cache_hits=service.cache.hits[arm],

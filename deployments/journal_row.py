@@ -34,4 +34,5 @@ def journal_row(contract: Contract, answered: Answered, created_at: datetime) ->
         members=prediction.members,
         outlier_score=prediction.row.outlier_score,
         cached=answered.cached,
+        level=prediction.row.level,
     )

@@ -23,6 +23,7 @@ from deployments.breaker import CircuitBreaker
 from deployments.coalescer import Coalescer
 from deployments.errors import NoArmAvailable, Overloaded
 from deployments.instances import Instance, stack
+from deployments.levels import Levels
 from deployments.routing import ArmVersion, Choices, Decision, RoutingTable
 from training.tasks.base import Row
 
@@ -67,6 +68,7 @@ class Predictor:
         downstream: the scaler and the arms, and the ensembles over them.
         journal: takes the answers; never blocks or raises.
         clock: monotonic seconds, for the breakers and latencies.
+        levels: at which the downstream has regions made; kept answers of other levels are not used.
 
     Attributes:
         table: in use; None before the first.
@@ -81,6 +83,7 @@ class Predictor:
         downstream: Callable[[str, ArmVersion, NDArray[np.float64]], Awaitable[Sequence[Said]]],
         journal: Callable[[Sequence[Answered]], None],
         clock: Callable[[], float] = time.monotonic,
+        levels: Levels | None = None,
     ) -> None:
         self.table: RoutingTable | None = None
         self.cache = AnswerCache()
@@ -88,6 +91,7 @@ class Predictor:
         self._downstream = downstream
         self._journal = journal
         self._clock = clock
+        self._levels = levels or Levels()
         self._breakers: dict[str, CircuitBreaker] = {}
         self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Said] = Coalescer(
             self._call_rows, clock=clock
@@ -245,7 +249,7 @@ class Predictor:
         )
 
     def _known(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> _Asked | None:
-        row = self.cache.find(arm, version.bundle, raw)
+        row = self.cache.find(arm, version.bundle, raw, self._levels.of(arm, version.bundle))
         return None if row is None else _Asked(row, cached=True)
 
     async def _ask_one(self, table: RoutingTable, arm: str, raw: NDArray[np.float64]) -> _Asked:

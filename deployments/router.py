@@ -4,60 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 from ray.util.metrics import Counter
 from starlette.types import ASGIApp
 
 from deployments.api import build_api
-from deployments.arm import PredictedBatch
 from deployments.auth import KeyGuard
 from deployments.counts_export import CountsExport
+from deployments.downstream import ServeDownstream
 from deployments.front import Front
+from deployments.levels import Levels
 from deployments.logs import configure_log_file
 from deployments.memory import search_less_for_garbage
 from deployments.model_cache import BundleCache
 from deployments.peers import Peers
-from deployments.predictor import DownstreamError
 from deployments.refusals import Refusals
-from deployments.routing import ArmVersion
 from deployments.service import Service
 from deployments.store import Store
 from deployments.versioned import ReplicaOptions
 from deployments.ward import Served
 from features.workload import load_workload
-from training.tasks.base import Row, Task
 from training.tasks.factory import task_of
 
 log = logging.getLogger(__name__)
 
 EXPORT_PERIOD_S = 1.0
-
-
-@dataclass(frozen=True)
-class ServeDownstream:
-    """`Downstream` over Serve handles; the matrix goes from scaler to arm without passing the Router."""
-
-    task: Task
-    scaler: DeploymentHandle
-    arms: dict[str, DeploymentHandle]
-
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
-        """See `Downstream`."""
-        try:
-            scaled = self.scaler.transform.remote(version, raw)
-            answer: PredictedBatch = await self.arms[arm].predict.remote(version, scaled)
-        except Exception as error:
-            # Ray raises what the callee raised, mixed with types of its own: all mean that this call failed
-            raise DownstreamError(f"{arm} {version.model_version}: {_last_line(error)}") from error
-        if answer.bundle != version.bundle:
-            raise DownstreamError(f"{arm}: asked for {version.bundle}, answered by {answer.bundle}")
-        return Row.scored(self.task.rows(answer.predicted, answer.coverage), answer.outlier_score)
 
 
 @serve.ingress()
@@ -70,7 +44,7 @@ class Router:
         api_key: str,
         open_on_loopback: bool,
         scaler: DeploymentHandle,
-        arms: dict[str, DeploymentHandle],
+        arms: tuple[str, ...],
         steward: DeploymentHandle | None,
     ) -> None:
         del steward  # bound here, if there is one, so that it is part of the application
@@ -80,12 +54,14 @@ class Router:
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
         self._watched = store.watching
+        levels = Levels(partial(store.watching.levels, contract.workload))
         self.service = Service(
             contract,
-            tuple(arms),
-            ServeDownstream(task_of(contract, load_workload(contract)), scaler, arms),
+            arms,
+            ServeDownstream(task_of(contract, load_workload(contract)), scaler, levels),
             store,
             BundleCache(options.cache, contract),
+            levels=levels,
         )
         self._peers = Peers("Router", contract.workload, "waiting_here")
         self.service.adopt()
@@ -155,8 +131,3 @@ async def _export(service: Service) -> None:
         except Exception:
             log.exception("counts not exported", extra={"workload": service.contract.workload})
         await asyncio.sleep(EXPORT_PERIOD_S)
-
-
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else repr(error)

@@ -1,41 +1,63 @@
-"""The FeatureScaler: raw windows -> features -> scaled matrix, of the version that the call names."""
+"""The FeatureScaler: raw windows -> features -> scaled matrix, of the version asked for; then its arm."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 
-import numpy as np
-from numpy.typing import NDArray
-
-from deployments.routing import ArmVersion
+from deployments.batches import Failed, PredictedBatch, RawBatch, ScaledBatch
+from deployments.handles import Handle, method_of, reason_of
+from deployments.joint_calls import as_they_come
 from deployments.versioned import ReplicaOptions, VersionedReplica
 from training.bundle import Bundle
-from training.inference import Scaled, ScalerRuntime
+from training.inference import ScalerRuntime
 
-
-@dataclass(frozen=True)
-class ScaledBatch:
-    """Scaled rows, the version whose scaler made them, and how far out each lies of its reference (n,)."""
-
-    bundle: str
-    scaled: Scaled
-    outlier_score: NDArray[np.float64]
+# Answers of arms that come within it are one message: on few cores they come one after the other.
+GRACE_S = 0.005
 
 
 class FeatureScaler(VersionedReplica[ScalerRuntime]):
-    """Replicated; holds the scalers of every arm."""
+    """Replicated; holds the scalers of every arm, and has the arms predict what it scaled.
 
-    def __init__(self, options: ReplicaOptions) -> None:
+    Args:
+        options: where the bundles are.
+        arms: by name.
+    """
+
+    def __init__(self, options: ReplicaOptions, arms: Mapping[str, Handle]) -> None:
         super().__init__(options, start_scaler)
+        self._arms = {arm: method_of(handle, "predict") for arm, handle in arms.items()}
 
-    async def transform(self, version: ArmVersion, raw: NDArray[np.float64]) -> ScaledBatch:
-        """(n, *raw_shape) -> scaled matrix (n, features) with its anchors and outlier scores."""
+    async def predict(self, batch: RawBatch) -> PredictedBatch | Failed:
+        """What the arm says about a batch, or why it says nothing."""
+        try:
+            scaled = await self._scale(batch)
+            answer = self._arms[batch.arm].remote(batch.version, scaled, batch.level)
+            predicted: PredictedBatch = await answer
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return Failed("the replica was stopped")
+        except Exception as error:  # noqa: BLE001 - Ray raises what the callee raised, mixed with its own types
+            return Failed(reason_of(error))
+        return predicted
 
+    async def predict_each(
+        self, batches: Sequence[RawBatch]
+    ) -> AsyncGenerator[dict[int, PredictedBatch | Failed]]:
+        """The same for several batches, by place; what an arm says does not wait for one that is slow."""
+        async with aclosing(as_they_come([self.predict(batch) for batch in batches], GRACE_S)) as pieces:
+            async for answers in pieces:
+                yield answers
+
+    async def _scale(self, batch: RawBatch) -> ScaledBatch:
         def compute(scaler: ScalerRuntime) -> ScaledBatch:
-            scaled = scaler.transform(raw)
-            return ScaledBatch(version.bundle, scaled, scaler.outliers.score(scaled.matrix))
+            scaled = scaler.transform(batch.raw)
+            return ScaledBatch(batch.version.bundle, scaled, scaler.outliers.score(scaled.matrix))
 
-        return await self.run(version, len(raw), compute)
+        return await self.run(batch.version, len(batch.raw), compute)
 
 
 def start_scaler(bundle: Bundle) -> ScalerRuntime:

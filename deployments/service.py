@@ -24,6 +24,7 @@ from deployments.history import MAX_ENTITIES, History
 from deployments.instances import Instance, InstanceParser
 from deployments.journal_row import journal_row
 from deployments.judge import Judge
+from deployments.levels import Levels
 from deployments.model_cache import BundleCache
 from deployments.outlier_counts import OutlierCounts
 from deployments.predictor import Downstream, DownstreamError, Predictor
@@ -59,6 +60,7 @@ class Service:
         store: journal and routing table.
         cache: bundles, for what `info` tells and for proving that an arm answers.
         now: UTC time.
+        levels: at which the downstream has regions made, followed with the table; nominal unless given.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Service:
         store: Store,
         cache: BundleCache,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        levels: Levels | None = None,
     ) -> None:
         self.contract = contract
         self.arms = tuple(arms)
@@ -88,7 +91,8 @@ class Service:
         self.counts = OutlierCounts()
         self._blender = Blender(downstream, task, self.errors)
         self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
-        self._predictor = Predictor(contract.workload, self._blender, self._record)
+        self.levels = levels or Levels()
+        self._predictor = Predictor(contract.workload, self._blender, self._record, levels=self.levels)
         self.shadowing = Shadowing(
             contract.workload, downstream, self._shadow_journal.add, self._predictor.is_busy
         )
@@ -187,6 +191,7 @@ class Service:
         """
         try:
             table = self._store.routing(self.contract.workload)
+            self.levels.refresh()
         except (StoreUnavailable, OSError) as error:
             log.warning("routing table not read: %s", error, extra={"workload": self.contract.workload})
             return
@@ -194,13 +199,14 @@ class Service:
             self._use(table)
 
     async def poll(self) -> None:
-        """Read the routing table once and use it; versions not met before are asked their golden inputs.
+        """Read the routing table and the levels once and use them.
 
-        Truths are read for the sake of ensembles alone.
+        Versions not met before are asked their golden inputs. Truths are read for ensembles alone.
         """
         table = await asyncio.to_thread(self._store.routing, self.contract.workload)
         if table is None:
             return
+        await asyncio.to_thread(self.levels.refresh)
         if self.table is None or table.revision > self.table.revision:
             self._use(table)
         for arm, version in table.arms.items():

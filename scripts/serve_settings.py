@@ -20,7 +20,7 @@ OBJECT_STORE_BYTES = 300 * 1024 * 1024
 
 _HAPROXY = REPOSITORY / "scripts" / "haproxy-of-ours"
 
-# of the scaler and the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
+# of the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
 AUTOSCALING: Mapping[str, float] = {
     "min_replicas": 1,
     "max_replicas": 2,
@@ -29,6 +29,8 @@ AUTOSCALING: Mapping[str, float] = {
     "upscale_delay_s": 5,
     "downscale_delay_s": 30,
 }
+# the scaler has a call until its arms have answered
+SCALER_AUTOSCALING: Mapping[str, float] = {**AUTOSCALING, "target_ongoing_requests": 0.8}
 
 
 class Profile(StrEnum):
@@ -101,8 +103,11 @@ def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> di
             "ray_actor_options": {"num_cpus": 0.05},
         }
     ]
-    by_load = {"max_ongoing_requests": 64, "autoscaling_config": dict(AUTOSCALING)}
-    parts += [{"name": name} | by_load | light for name in ("FeatureScaler", *sorted(arms))]
+    calls = {"max_ongoing_requests": 64}
+    by_load = {"FeatureScaler": SCALER_AUTOSCALING} | dict.fromkeys(sorted(arms), AUTOSCALING)
+    parts += [
+        {"name": name} | calls | {"autoscaling_config": dict(how)} | light for name, how in by_load.items()
+    ]
     if own_steward:
         parts.append({"name": "Steward", "num_replicas": 1} | light)
     return {
@@ -172,6 +177,8 @@ def child_environment(
             # a floor of every teardown; HAProxy here learns of a replica's end in well under 1 s
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         }
+    else:
+        environment["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "deployments.serve_errors:middlewares"
     return environment
 
 

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from features.config import load_contract
 from features.contract import Contract
 from training.settings import REPOSITORY
+
+# how long an example takes is a matter of what else the machine does
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 RECORDED_FLIGHTS = REPOSITORY.parent / "shared" / "data" / "apogee" / "flights_native.parquet"
 

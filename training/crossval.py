@@ -25,7 +25,7 @@ from training.tasks.factory import task_of
 
 FloatArray = NDArray[np.float64]
 
-# Of the rows that a model may learn from, those that it stops early by.
+# Of the entities that a model may learn from, those that it stops early by.
 _VALID_SHARE = 0.1
 
 
@@ -68,6 +68,7 @@ def cross_validate(
     folds: int = 5,
     seed: int = 0,
     rows: RowsConfig | None = None,
+    valid_share: float = _VALID_SHARE,
     progress: Progress = no_progress,
 ) -> CrossValidation:
     """Deal the entities of `records` out to `folds` parts and predict each from the others.
@@ -80,6 +81,7 @@ def cross_validate(
         folds: number of parts.
         seed: of the parts and the models.
         rows: what the fits see of the rows; all of them, entities alike, unless it is given.
+        valid_share: of the entities that are learnt from, those that fits stop early by; at least one.
         progress: told of each part that is done.
 
     Raises:
@@ -92,7 +94,9 @@ def cross_validate(
     fold = _deal(dataset.group, folds, seed)
     values: dict[str, FloatArray] = {}
     for number in range(folds):
-        splits = _splits(dataset, fold, number, seed, rows.every)
+        others = np.random.default_rng([seed, number]).permutation(np.unique(dataset.group[fold != number]))
+        valid = others[: max(int(valid_share * len(others)), 1)]
+        splits = _splits(dataset, fold == number, np.isin(dataset.group, valid), rows.every)
         said = dict(_said(contract, workload, splits, params, seed))
         said |= {**workload.baselines(splits.test.features), **fitted_baselines(baselines, workload, splits)}
         for name, value in said.items():
@@ -110,19 +114,14 @@ def _deal(group: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
     return np.asarray(np.random.default_rng(seed).permutation(part)[code])
 
 
-def _splits(dataset: Dataset, fold: NDArray[np.int64], number: int, seed: int, every: int) -> Splits:
-    """The part `number` to test, `every` n-th of the others to learn from; nothing to calibrate."""
-    others = np.unique(dataset.group[fold != number])
-    valid = np.random.default_rng([seed, number]).permutation(others)[
-        : max(int(_VALID_SHARE * len(others)), 1)
-    ]
-    in_valid = np.isin(dataset.group, valid)
+def _splits(dataset: Dataset, in_test: NDArray[np.bool_], in_valid: NDArray[np.bool_], every: int) -> Splits:
+    """`every` n-th of the rows of others to learn from; nothing to calibrate."""
     none = np.array([], dtype=np.int64)
     return Splits(
-        train=dataset.take(np.flatnonzero((fold != number) & ~in_valid)).every(every),
+        train=dataset.take(np.flatnonzero(~in_test & ~in_valid)).every(every),
         valid=dataset.take(np.flatnonzero(in_valid)),
         calibrate=dataset.take(none),
-        test=dataset.take(np.flatnonzero(fold == number)),
+        test=dataset.take(np.flatnonzero(in_test)),
     )
 
 

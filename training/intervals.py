@@ -6,6 +6,10 @@ regression", section 5.2 (locally weighted conformal); the finite-sample quantil
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
@@ -15,6 +19,9 @@ from training.tasks.base import Calibration
 FloatArray = NDArray[np.float64]
 
 _LEVELS = np.concatenate([np.arange(0.05, 0.95, 0.05), np.arange(0.95, 0.996, 0.005)]).round(3)
+# Beyond the last level the tail of the scores is taken to be exponential, as far as this share of misses.
+LEAST_MISS = 1e-6
+_TAIL_FROM = 0.95
 _SMALLEST_SCALE = 1e-9
 # Near the usual coverage, so that the band fits where the shape of the errors changes along the variable.
 _SCALE_LEVEL = 0.8
@@ -46,7 +53,7 @@ class IntervalCalibration(Calibration):
 
     def half_width(self, variable: FloatArray, coverage: float | None = None) -> FloatArray:
         """(n,) -> (n,) half-width of the band at `coverage` (the nominal one by default)."""
-        score = np.interp(self.coverage if coverage is None else coverage, self.levels, self.scores)
+        score = score_at(self.levels, self.scores, self.coverage if coverage is None else coverage)
         return np.asarray(score * np.interp(variable, self.knots, self.scales))
 
 
@@ -79,6 +86,39 @@ def calibrate(
         levels=levels,
         scores=scores,
     )
+
+
+def score_at(levels: Sequence[float], scores: Sequence[float], coverage: float) -> float:
+    """The score of a calibration at a level, also beyond the last that it has.
+
+    Linear between levels; beyond the last one the score grows by as much for each tenth part of misses as it
+    does from 0.95 to the last.
+
+    Args:
+        levels: increasing, in (0, 1).
+        scores: of each, non-decreasing.
+        coverage: in (0, 1).
+    """
+    last, highest = levels[-1], scores[-1]
+    if coverage > last > _TAIL_FROM:
+        at = min(bisect_right(levels, _TAIL_FROM) - 1, len(levels) - 2)
+        slope = (highest - scores[at]) / math.log10((1 - levels[at]) / (1 - last))
+        return highest + slope * math.log10((1 - last) / max(1 - coverage, LEAST_MISS))
+    # numpy would make arrays of both first, which takes longer than all the rest
+    after = bisect_right(levels, coverage)
+    if after in (0, len(levels)):
+        return scores[max(after - 1, 0)]
+    low, high = levels[after - 1], levels[after]
+    return scores[after - 1] + (scores[after] - scores[after - 1]) / (high - low) * (coverage - low)
+
+
+def widening(levels: Sequence[float], scores: Sequence[float], made_at: float, coverage: float) -> float:
+    """By what a half-width that was made at one level is to be multiplied for another.
+
+    It is a score times a scale that does not depend on the level.
+    """
+    base = score_at(levels, scores, made_at)
+    return score_at(levels, scores, coverage) / base if base > 0 else 1.0
 
 
 def conformal_quantiles(

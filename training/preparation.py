@@ -133,6 +133,7 @@ def scaled_split(
         weight=(part.weight / part.weight.mean()).astype(np.float32),
         kind=task.kind,
         groups=task.groups,
+        features=tuple(workload.feature_names),
     )
 
 

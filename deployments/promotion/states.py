@@ -16,11 +16,14 @@ afterwards, again and again until it is so. So a Steward that is killed anywhere
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from deployments.promotion.values import Candidacy, Look, Phase, State
 from deployments.routing import ArmVersion
-from training.gate import Verdict
 from training.promotion_config import LooksConfig, PromotionConfig
+
+if TYPE_CHECKING:
+    from training.gate import Verdict  # brings SciPy, and the store of every replica knows states
 
 # A version that every replica has loaded comes into service within seconds.
 _PROMOTION_TAKES = timedelta(minutes=10)

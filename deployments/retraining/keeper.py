@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # A feed that breaks is no reason to learn from it.
 _TEACHING = ("input", "concept", "calibration")
+# What the Monitor tells of single arms.
+_OF_ARMS = ("concept", "calibration")
 _PAST_EVENTS_IN = 1000
 
 
@@ -68,6 +70,7 @@ class RetrainingKeeper:
         self._jobs = jobs
         self._clock = clock
         self._heard: int | None = None
+        self._looked_back_at = ""
 
     def look_after(self) -> None:
         """One round.
@@ -105,11 +108,19 @@ class RetrainingKeeper:
             self._heard = event.seq
 
     def _routine(self, last: Retraining | None) -> None:
-        late = states.follow_up(last) if last else None
+        late = states.follow_up(last) or self._second_try(last) if last else None
         first = self._journal.first_at(self._workload) if last is None else None
         request = late or states.routine(self._config, last, first, self._clock())
         if request is not None:
             self._rows.ask(self._workload, request)
+
+    def _second_try(self, last: Retraining) -> Request | None:
+        if last.id == self._looked_back_at:
+            return None
+        self._looked_back_at = last.id
+        events = self._events.last_events(self._workload).values()
+        erring = {one.subject for one in events if one.state == "hot" and one.kind in _OF_ARMS}
+        return states.second_try(last, erring, self._clock())
 
     def _start_if_due(self, asked: Retraining, past: list[Retraining]) -> None:
         query = self._query(asked)

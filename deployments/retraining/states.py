@@ -12,6 +12,7 @@ before, which Ray takes once.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -134,6 +135,24 @@ def follow_up(ended: Retraining) -> Request | None:
         return None
     late = [one for one in ended.requests if one.reason == "drift" and one.at > ended.started_at]
     return late[-1] if late else None
+
+
+def second_try(ended: Retraining, erring: Collection[str], now: datetime) -> Request | None:
+    """Once more for a drift of which some arms still err: on few truths, even a much better model may not be
+    shown to be one.
+
+    Args:
+        ended: the latest retraining. One that was a second try itself, without an event of its own, has none.
+        erring: arms that the Monitor sees drifting.
+        now: the time.
+    """
+    if ended.state != "done" or not any(one.event for one in ended.requests):
+        return None
+    arms = sorted(arm for arm, result in ended.arms.items() if not result.passed and arm in erring)
+    if not arms:
+        return None
+    note = f"no better model yet, and still drifting: {', '.join(arms)}"
+    return Request(reason="drift", at=now, by="steward", note=note, since=ended.since)
 
 
 def routine(

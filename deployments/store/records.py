@@ -31,6 +31,8 @@ class PredictionRow:
         members: what the members of an ensemble said, by arm; None where one model answered.
         outlier_score: how far out the instance lies, in [0, 1], see `training.outliers`.
         cached: whether the answer was found in the cache; None where none was looked for.
+        level: at which the region was made, so that it holds `coverage`; None where that is the same, or
+            where the members of an ensemble have one each.
     """
 
     workload: str
@@ -53,6 +55,7 @@ class PredictionRow:
     members: dict[str, Any] | None = None
     outlier_score: float | None = None
     cached: bool | None = None
+    level: float | None = None
 
 
 @dataclass(frozen=True)

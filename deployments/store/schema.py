@@ -85,6 +85,7 @@ predictions = Table(
     Column("members", JSON(none_as_null=True)),
     Column("outlier_score", Float),
     Column("cached", Boolean),
+    Column("level", Float),
     UniqueConstraint("workload", "id"),
     Index("predictions_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,
@@ -188,6 +189,17 @@ monitor_pages = Table(
     Column("page", JSON, nullable=False),
     Column("cursors", JSON, nullable=False),
     Column("state", JSON, nullable=False),
+)
+
+# At which level each arm shall make its regions now, as the Monitor learnt it of that bundle.
+levels = Table(
+    "levels",
+    metadata,
+    Column("workload", String(64), primary_key=True),
+    Column("arm", String(64), primary_key=True),
+    Column("bundle", String(80), nullable=False),
+    Column("level", Float, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
 )
 
 drift_reports = Table(

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, delete, insert, select
 from deployments.store import engine as db
 from deployments.store import watched
 from deployments.store.cursor import after_cursor
-from deployments.store.schema import drift_events, drift_reports, monitor_pages, refusals
+from deployments.store.schema import drift_events, drift_reports, levels, monitor_pages, refusals
 from deployments.store.watched import Cursors, WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
 
 
@@ -42,6 +42,15 @@ class DriftEvent:
 
 
 @dataclass(frozen=True)
+class ArmLevel:
+    """At which level an arm with this bundle shall make its regions."""
+
+    arm: str
+    bundle: str
+    level: float
+
+
+@dataclass(frozen=True)
 class WatchedPage:
     """What the Monitor last saw.
 
@@ -50,12 +59,14 @@ class WatchedPage:
         page: what `GET /monitor` shows.
         cursors: how far the journal was read for it.
         state: what the Monitor goes on with after a restart, beside what it reads again.
+        levels: of the arms that have one; read apart from the rest, by `WatchStore.levels`.
     """
 
     at: datetime
     page: dict[str, Any]
     cursors: Cursors
     state: dict[str, Any]
+    levels: tuple[ArmLevel, ...] = ()
 
 
 class WatchStore:
@@ -130,6 +141,12 @@ class WatchStore:
             row = connection.execute(query).first()
         return None if row is None else WatchedPage(row.at, row.page, Cursors(**row.cursors), row.state)
 
+    def levels(self, workload: str) -> list[ArmLevel]:
+        """The levels that are in force; none before the Monitor has looked."""
+        query = select(levels.c.arm, levels.c.bundle, levels.c.level).where(levels.c.workload == workload)
+        with db.reading(self._engine) as connection:
+            return [ArmLevel(*row) for row in connection.execute(query)]
+
     def report(self, workload: str) -> tuple[datetime, str] | None:
         """The last HTML report, with its time; None before there was one."""
         query = select(drift_reports).where(drift_reports.c.workload == workload)
@@ -138,17 +155,22 @@ class WatchStore:
         return None if row is None else (row.at, zlib.decompress(row.html_zlib).decode())
 
     def write(self, workload: str, seen: WatchedPage, events: Sequence[DriftEvent] = ()) -> None:
-        """Write what was seen and the events of it, together or not at all.
+        """Write what was seen, with its levels, and the events of it, together or not at all.
 
         So a Monitor that is killed tells no event twice, and leaves none out.
         """
         row = {"workload": workload} | asdict(seen)
+        stamp = {"workload": workload, "updated_at": seen.at}
+        new_levels = [stamp | level for level in row.pop("levels")]
         new = [{name: value for name, value in asdict(event).items() if name != "seq"} for event in events]
         with db.writing(self._engine) as connection:
             if new:
                 connection.execute(insert(drift_events), new)
             connection.execute(delete(monitor_pages).where(monitor_pages.c.workload == workload))
             connection.execute(insert(monitor_pages), row)
+            connection.execute(delete(levels).where(levels.c.workload == workload))
+            if new_levels:
+                connection.execute(insert(levels), new_levels)
 
     def write_report(self, workload: str, at: datetime, html: str) -> None:
         """Replace the HTML report."""

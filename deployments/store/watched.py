@@ -36,6 +36,7 @@ class WatchedTruth:
     Attributes:
         created_at: of the answer.
         received_at: of the truth; before `created_at` where the truth was there first.
+        level: as in `PredictionRow`.
     """
 
     seq: int
@@ -47,6 +48,7 @@ class WatchedTruth:
     interval: dict[str, Any]
     coverage: float
     truth: dict[str, Any]
+    level: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def read_predictions(
 def read_truths(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedTruth]:
     """Pairs completed after the cursor, in that order."""
     named = predictions.c
-    columns = (
+    columns: list[Column[Any]] = [
         joins.c.seq,
         named.arm,
         named.bundle,
@@ -99,7 +101,8 @@ def read_truths(connection: Connection, workload: str, after: int, limit: int) -
         named.interval,
         named.coverage,
         truths.c.value,
-    )
+        named.level,
+    ]
     query = after_cursor(of_pairs(select(*columns)), joins, workload, after, limit)
     return [WatchedTruth(*row) for row in connection.execute(query)]
 

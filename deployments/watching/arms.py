@@ -12,14 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.watching import calibration
+from deployments.watching.buckets import TIERS, Buckets
 from deployments.watching.concept import Baseline, LossDrift
 from deployments.watching.held import held_at
+from deployments.watching.hysteresis import Finding
 from deployments.watching.levels import AdaptiveLevel
+from deployments.watching.measures import COMMON
 from deployments.watching.page import LevelState
 from deployments.watching.settings import MonitoringSettings
 from training.tasks.base import Calibration, Row, Task
 
 FloatArray = NDArray[np.float64]
+
+_REGIONS, _INSIDE = COMMON.index("regions"), COMMON.index("inside")
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Served:
 
 @dataclass(frozen=True)
 class ArmMemory:
-    """What a Monitor that starts anew goes on with."""
+    """What a Monitor that starts anew goes on with; `miss` is `AdaptiveLevel.alpha`."""
 
     bundle: str
     baseline: dict[str, Any] | None
@@ -51,14 +57,39 @@ class ArmWatch:
         self.served = served
         self.drift = LossDrift(settings.concept, baseline)
         self._task = task
+        self._settings = settings
+        self._at_nominal = Buckets(len(COMMON), TIERS[:1])
         self._level: AdaptiveLevel | None = None
         if served.calibration is not None:
             nominal = served.calibration.coverage
             self._level = AdaptiveLevel(nominal, settings.level_step, known.miss if known else None)
             self._level.truths = known.truths if known else 0
 
+    def counted(self, at_s: float, answer: Row, truth: FloatArray, measured: FloatArray) -> None:
+        """Count a truth of this bundle, known or new, towards the coverage at the nominal level.
+
+        Served regions hold what they should because their level moves; whether the bundle's own calibration
+        is still right is told by the regions that it would have made. An ensemble is taken as it is served.
+
+        Args:
+            at_s: time of the answer.
+            answer: as it was served.
+            truth: of it.
+            measured: what the pair adds to `Measures`.
+        """
+        sums = measured[: len(COMMON)].copy()
+        if self.served.calibration is not None and answer.level is not None:
+            held = held_at(answer.coverage, self._task, self.served.calibration, answer, truth)
+            sums[_INSIDE] = (held or 0.0) * sums[_REGIONS]
+        self._at_nominal.add(at_s, sums)
+
+    def look(self, now_s: float, window_s: float) -> Finding:
+        """Whether the calibration of the bundle holds over the window that ends now."""
+        sums = self._at_nominal.total(now_s, window_s)
+        return calibration.look(self._settings.calibration, sums, window_s)
+
     def judged(self, answer: Row, truth: FloatArray) -> None:
-        """Take a truth of this bundle."""
+        """Learn from a truth of this bundle."""
         self.drift.add(self._task.error(answer, truth))
         if self._level is None or self.served.calibration is None:
             return
@@ -71,7 +102,7 @@ class ArmWatch:
         baseline = asdict(self.drift.baseline) if self.drift.baseline else None
         level = self._level
         return ArmMemory(
-            self.served.bundle, baseline, level.miss if level else None, level.truths if level else 0
+            self.served.bundle, baseline, level.alpha if level else None, level.truths if level else 0
         )
 
     @property
@@ -80,5 +111,8 @@ class ArmWatch:
         if self._level is None:
             return None
         return LevelState(
-            nominal=self._level.nominal, level=round(self._level.coverage, 6), truths=self._level.truths
+            nominal=self._level.nominal,
+            level=self._level.coverage,
+            served=self._settings.serve_levels,
+            truths=self._level.truths,
         )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.watching.levels import score_at, widening
 from features.sphere import great_circle_m
-from training.intervals import IntervalCalibration
+from training.intervals import IntervalCalibration, widening
 from training.tasks.base import Calibration, Row, Task
 from training.tasks.classification import ClassCalibration
 from training.tasks.path import PathCalibration
+from training.tasks.regression import RegressionTask
 
 FloatArray = NDArray[np.float64]
+
+_STRAIGHT = 1e-6
+_STEEPEST = 700.0  # of what `math.expm1` takes
 
 
 def held_at(
@@ -20,26 +25,57 @@ def held_at(
 ) -> float | None:
     """1 if the region at that level holds the truth, 0 if not; of a path the share of the known horizons.
 
-    None when nothing of the truth is known. A band is widened in the target's unit, where it was made in what
-    the model learns: the same where that is a multiple of the target, and nearly so where a band is narrow.
+    None when nothing of the truth is known.
     """
     if np.isnan(truth).all():
         return None
     said = task.of_row(answer)
+    made_at = answer.coverage if answer.level is None else answer.level
     if isinstance(calibration, PathCalibration):
         error_m = great_circle_m(said["position"][:, :2], truth[:, :2])
         widened = [
-            radius * widening(one.levels, one.scores, answer.coverage, coverage)
+            radius * widening(one.levels, one.scores, made_at, coverage)
             for radius, one in zip(said["radius_m"], calibration.horizons, strict=True)
         ]
         known = np.isfinite(error_m)
         return float((error_m <= np.array(widened))[known].mean()) if known.any() else None
     if isinstance(calibration, ClassCalibration):
         probability = said["probability"]
-        threshold = 1 - score_at(calibration.levels, calibration.scores, coverage)
         # a set holds the most probable class at least
-        return float(probability[int(truth)] >= min(threshold, probability.max()))
+        return float(probability[int(truth)] >= min(calibration.threshold(coverage), probability.max()))
     assert isinstance(calibration, IntervalCalibration)
-    value, lower, upper = (float(said[name]) for name in ("prediction", "lower", "upper"))
-    factor = widening(calibration.levels, calibration.scores, answer.coverage, coverage)
-    return float(value - factor * (value - lower) <= truth <= value + factor * (upper - value))
+    assert isinstance(task, RegressionTask)
+    ends = tuple(float(said[name]) for name in ("lower", "prediction", "upper"))
+    limits = (task.target.minimum, task.target.maximum)
+    lower, upper = widened_band(
+        ends, widening(calibration.levels, calibration.scores, made_at, coverage), limits
+    )
+    return float(lower <= truth <= upper)
+
+
+def widened_band(band: tuple[float, ...], factor: float, limits: tuple[float, float]) -> tuple[float, float]:
+    """Both ends of a band, had it been made so many times as wide where the model learns.
+
+    A model learns a number, or the logarithm of one: its band is as wide below as above there, and the ratio
+    of the two sides in the target's unit tells how much the unit bends. At the limits of the target a band
+    is cut; of one that is, the larger side stands for both.
+
+    Args:
+        band: lower end, prediction, upper end.
+        factor: at least 0.
+        limits: of the target.
+    """
+    lower, value, upper = band
+    below, above = value - lower, upper - value
+    if lower <= limits[0] or upper >= limits[1] or below <= 0 or above <= 0:
+        reach = factor * max(below, above)
+        return value - reach, value + reach
+    bend = math.log(above / below)
+    return value - below * _grown(factor, -bend), value + above * _grown(factor, bend)
+
+
+def _grown(factor: float, bend: float) -> float:
+    """By how much one side of a band grows; `factor` itself where the unit does not bend."""
+    if abs(bend) < _STRAIGHT:
+        return factor
+    return math.expm1(min(factor * bend, _STEEPEST)) / math.expm1(bend)

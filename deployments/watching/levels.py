@@ -3,19 +3,29 @@
 Source: Gibbs and Candes (2021), "Adaptive conformal inference under distribution shift", equation 2:
 ``alpha_{t+1} = alpha_t + gamma (alpha - err_t)``. Whatever the truths do, the mean of ``err_t`` over T of
 them is within ``(max(alpha_1, 1 - alpha_1) + gamma) / (T gamma)`` of alpha (their proposition 4.1).
+
+Two things differ here. There the truth is known before the next region is made. Here it comes later, often
+hundreds of regions later, and ``err_t`` is that of the region as it would be at the present level, not of the
+one that was served: the recursion is then that of the paper over the errors in the order in which they become
+known, and the proposition holds of it. By the misses of what was served the level goes on moving for as long
+as truths take, and with a gamma of 0.01 and 300 truths of delay it swings from end to end.
+
+And there regions are made at ``1 - alpha_t``. Where few miss, one step of ``alpha_t`` is a multiple of what
+misses, and regions would jump between two widths. So below a miss of 0.05 ``alpha_t`` counts its decades. Any
+increasing function will do: the proof takes only that regions at both ends hold all or nothing.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
+import math
 
-import numpy as np
+from training.intervals import LEAST_MISS
 
-# Scores of calibrations end at a level of 0.995. Beyond it their tail is taken to be exponential, as far as
-# this.
-_LEAST_MISS = 1e-6
-_TAIL_FROM = 0.95
+_FINEST = 1e-3
+_BENT_AT = 0.05
+# Smaller steps are calmer, and take longer to where noise has trebled: 500 truths after it has, coverage was
+# within 3 points in the mean of those 500.
+_DECADE = 0.02
 
 
 class AdaptiveLevel:
@@ -23,57 +33,51 @@ class AdaptiveLevel:
 
     >>> level = AdaptiveLevel(nominal=0.9, step=0.01)
     >>> level.update(held=0.0)
-    >>> round(level.coverage, 6)
+    >>> level.coverage
     0.909
 
     Args:
         nominal: share of truths that regions shall hold.
         step: gamma of the paper; larger follows faster and wavers more.
-        miss: alpha_1; that of `nominal` unless told.
+        alpha: alpha_1; that of `nominal` unless told.
     """
 
-    def __init__(self, nominal: float, step: float, miss: float | None = None) -> None:
+    def __init__(self, nominal: float, step: float, alpha: float | None = None) -> None:
         self.nominal = nominal
-        self.miss = 1 - nominal if miss is None else miss
+        self.alpha = _alpha_of(1 - nominal) if alpha is None else alpha
         self.truths = 0
         self._step = step
 
     @property
     def coverage(self) -> float:
-        """The level at which to make regions now, in (0, 1)."""
-        return 1 - min(max(self.miss, _LEAST_MISS), 1 - _LEAST_MISS)
+        """The level at which to make regions now, in (0, 1), `rounded`."""
+        return rounded(1 - min(max(_miss_of(self.alpha), LEAST_MISS), 1 - LEAST_MISS))
 
     def update(self, held: float) -> None:
         """Take a truth: 1 if the region at `coverage` held it, 0 if not, a share for a path's circles."""
         self.truths += 1
-        self.miss += self._step * ((1 - self.nominal) - (1 - held))
+        moved = self.alpha + self._step * ((1 - self.nominal) - (1 - held))
+        # farther than a step beyond the ends only errors lead that no region holds; it would not come back
+        self.alpha = min(max(moved, _alpha_of(LEAST_MISS) - self._step), 1 + self._step)
 
 
-def score_at(levels: Sequence[float], scores: Sequence[float], coverage: float) -> float:
-    """The score of a calibration at a level, also beyond the last that it has.
+def rounded(coverage: float) -> float:
+    """To a thousandth, and finer where fewer miss, so that the share of misses keeps two figures.
 
-    Linear between levels, as `IntervalCalibration.half_width` has it; beyond the last one the score grows by
-    as much for each tenth part of misses as it does from 0.95 to the last.
+    A level that comes back is the same number again, so that answers which are kept by it are found.
 
-    Args:
-        levels: increasing, in (0, 1).
-        scores: of each, non-decreasing.
-        coverage: in (0, 1).
+    >>> rounded(0.91234), rounded(0.9987654)
+    (0.912, 0.9988)
     """
-    last, highest = levels[-1], scores[-1]
-    if coverage <= last or last <= _TAIL_FROM:
-        return float(np.interp(coverage, levels, scores))
-    at = min(bisect_right(levels, _TAIL_FROM) - 1, len(levels) - 2)
-    decades = np.log10((1 - levels[at]) / (1 - last))
-    slope = (highest - scores[at]) / decades
-    return float(highest + slope * np.log10((1 - last) / max(1 - coverage, _LEAST_MISS)))
+    places = max(3, 1 - math.floor(math.log10(1 - coverage)))
+    return max(round(coverage, places), _FINEST)
 
 
-def widening(levels: Sequence[float], scores: Sequence[float], served: float, coverage: float) -> float:
-    """By what a region that was served at one level is to be multiplied for another.
+def _miss_of(alpha: float) -> float:
+    """The share of misses that regions are made for."""
+    return alpha if alpha >= _BENT_AT else float(_BENT_AT * 10 ** ((alpha - _BENT_AT) / _DECADE))
 
-    Half-widths and radii are a score times a scale that does not depend on the level, see
-    `training.intervals`.
-    """
-    base = score_at(levels, scores, served)
-    return score_at(levels, scores, coverage) / base if base > 0 else 1.0
+
+def _alpha_of(miss: float) -> float:
+    """Inverse of `_miss_of`."""
+    return miss if miss >= _BENT_AT else _BENT_AT + _DECADE * math.log10(miss / _BENT_AT)

@@ -81,7 +81,8 @@ class LevelState(_Page):
     """The adaptive level of an arm's regions."""
 
     nominal: float = Field(description="share of truths that regions shall hold")
-    level: float = Field(description="nominal coverage at which they would be made now")
+    level: float = Field(description="coverage at which they have to be made now, so that they do")
+    served: bool = Field(description="whether the arm makes them at it; at the nominal one otherwise")
     truths: int = Field(description="that it has learnt from")
 
 

@@ -158,7 +158,8 @@ class Rounds:
         page = watch.page(now, up_to_date).model_dump(mode="json", by_alias=True)
         # until all is read, a Monitor after this one has to learn from where this one's predecessor ended
         cursors = replace(self._cursors, joins=max(self._cursors.joins, self._learnt_up_to))
-        self._watched.write(self.workload, WatchedPage(now, page, cursors, watch.memory().to_json()), events)
+        seen = WatchedPage(now, page, cursors, watch.memory().to_json(), tuple(watch.levels()))
+        self._watched.write(self.workload, seen, events)
 
     def _report(self, watch: Watch, now: datetime, has_changed: bool) -> None:
         """Have a report made when the input's state has changed, or when the last one is old."""

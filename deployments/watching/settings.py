@@ -106,6 +106,10 @@ class MonitoringSettings(_Settings):
     level_step: float = Field(
         default=0.01, gt=0, lt=1, description="how far a truth moves the adaptive level of the regions"
     )
+    serve_levels: bool = Field(
+        default=True,
+        description="whether arms make their regions at the adaptive level; at the nominal one otherwise",
+    )
     hysteresis: HysteresisSettings = HysteresisSettings()
     input: InputSettings = InputSettings()
     quality: QualitySettings = QualitySettings()

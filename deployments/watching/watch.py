@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.instances import InstanceParser
-from deployments.store.watch_store import DriftEvent
+from deployments.store.watch_store import ArmLevel, DriftEvent
 from deployments.store.watched import WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
-from deployments.watching import calibration
 from deployments.watching.arms import ArmMemory, ArmWatch, Served
 from deployments.watching.detectors import Key, States, highest
 from deployments.watching.hysteresis import Finding
@@ -118,14 +117,16 @@ class Watch:
         """Take pairs; what was learnt from those up to that cursor is known already."""
         name = self.contract.target.name
         for row in rows:
-            answer = Row(row.prediction, row.interval, row.coverage)
+            answer = Row(row.prediction, row.interval, row.coverage, level=row.level)
             # a journal may reach back to a contract with another target
             with suppress(KeyError, ValueError, TypeError, IndexError):
                 truth = self.contract.target.of_json(row.truth[name])
-                if self._rolling.judged(row, answer, truth) is None or row.seq <= learnt_up_to:
-                    continue
+                measured = self._rolling.judged(row, answer, truth)
                 arm = self._arms.get(row.arm)
-                if arm is not None and arm.served.bundle == row.bundle:
+                if measured is None or arm is None or arm.served.bundle != row.bundle:
+                    continue
+                arm.counted(row.created_at.timestamp(), answer, truth, measured)
+                if row.seq > learnt_up_to:
                     arm.judged(answer, truth)
 
     def repeated(self, rows: Iterable[WatchedRepeat]) -> None:
@@ -175,6 +176,16 @@ class Watch:
             levels=levels,
         )
 
+    def levels(self) -> list[ArmLevel]:
+        """At which each arm shall make its regions from now on; none where they stay at the nominal one."""
+        if not self.settings.serve_levels:
+            return []
+        return [
+            ArmLevel(arm, one.served.bundle, one.level.level)
+            for arm, one in sorted(self._arms.items())
+            if one.level is not None
+        ]
+
     def memory(self) -> WatchMemory:
         """What is to be kept for a Monitor after this one."""
         arms = {arm: one.memory() for arm, one in self._arms.items()}
@@ -196,14 +207,8 @@ class Watch:
         if self._input is not None:
             window = self._input
             found["input", ""] = highest(window.look(now_s, window_s) for window_s in looks_s)
-        for arm in self._rolling.arms:
-            found["calibration", arm] = highest(
-                calibration.look(
-                    self.settings.calibration, self._rolling.measured(arm, now, window_s), window_s
-                )
-                for window_s in looks_s
-            )
         for arm, watched in self._arms.items():
+            found["calibration", arm] = highest(watched.look(now_s, window_s) for window_s in looks_s)
             found["concept", arm] = watched.drift.look()
         return found
 

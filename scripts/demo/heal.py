@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from scripts.client import Connection
+from scripts.client import Connection, Prediction
 from scripts.demo.home import Home
 from scripts.demo.plan import SHORT, USUAL, HealPlan
-from scripts.demo.play import Played, Stage, play
+from scripts.demo.play import Played, play
 from scripts.demo.staging import ready, stage_of, system_of
 from scripts.demo.telling import Telling, steps_table
 from scripts.interruption import Interruption
+from scripts.plan import Plan
 from scripts.serve_settings import Profile
+from scripts.supervisor import Supervisor
 from training.settings import Settings
 
 EVENTS = "demo-heal.json"
@@ -27,9 +30,9 @@ EVENTS = "demo-heal.json"
 
 def heal(
     folder: Annotated[Path | None, typer.Option(help="Where it lives and writes; else var/demo.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the weather.")] = 0,
-    at_most: Annotated[float, typer.Option(help="Minutes of traffic after which it has failed.")] = 10.0,
-    short: Annotated[bool, typer.Option(help="Twice the traffic, half the time: for a test.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the weather.", min=0)] = 0,
+    at_most: Annotated[float, typer.Option(help="Minutes of traffic until it has failed.", min=1)] = 10.0,
+    short: Annotated[bool, typer.Option(help="Twice the traffic in half the time, for a test.")] = False,
     fresh: Annotated[bool, typer.Option(help="Train the first models again.")] = False,
     profile: Annotated[Profile, typer.Option(help="As of `raysonde up`.")] = Profile.PLAIN,
 ) -> None:
@@ -49,53 +52,76 @@ def heal(
     plan = SHORT if short else USUAL
     settings = home.move_in(plan)
     with Interruption() as interruption:
-        system = system_of(settings, profile)
-        played = None
-        with ready(console, home, system, interruption, begun_s, fresh=fresh) as supervisor:
-
-            def goes_on() -> bool:
-                supervisor.check()
-                return not interruption.asked
-
-            if goes_on():
-                with console.status("Making the weather"):
-                    stage = stage_of(settings, plan, seed, 60 * at_most, goes_on)
-                played = _play(console, Connection.find(settings, system.api_url), stage)
-        if played is None or (interruption.asked and played.story.healed_s is None):
-            console.print("Cut off.")
-            raise typer.Exit(130)
-    _tell_end(console, home.folder, plan, seed, played)
+        run = _Run(console, plan, seed, 60 * at_most, system_of(settings, profile), interruption)
+        with ready(console, home, run.system, interruption, begun_s, fresh=fresh) as supervisor:
+            played = run.play(supervisor) if supervisor is not None else None
+    if played is None or (interruption.asked and played.story.healed_s is None):
+        console.print("Cut off.")
+        raise typer.Exit(130)
+    run.tell_end(home.folder, played)
 
 
-def _play(console: Console, connection: Connection, stage: Stage) -> Played:
-    """Raises ChildDied when the system ends by itself."""
-    plan = stage.plan
-    with Telling(console) as telling:
-        pace = f"{plan.rate_per_s:g} requests a second, {plan.hours_per_s:.1f} hours of weather"
-        telling.line(0.0, "calm", f"{plan.stations} stations, {pace}; {connection.url}")
-        return asyncio.run(play(connection, stage, telling))
+@dataclass(frozen=True)
+class _Run:
+    """One run of the command.
 
+    Attributes:
+        at_most_s: how long traffic may go on.
+        system: the one of the run.
+    """
 
-def _tell_end(console: Console, folder: Path, plan: HealPlan, seed: int, played: Played) -> None:
-    from scripts.demo.picture import draw  # matplotlib takes a second
+    console: Console
+    plan: HealPlan
+    seed: int
+    at_most_s: float
+    system: Plan
+    interruption: Interruption
 
-    story = played.story
-    picture = draw(folder, story, played.course, plan.rule)
-    failed = sum(not hasattr(one.outcome, "row") for one in played.streamed.sent)
-    told = {
-        "seed": seed,
-        "healed": story.healed_s is not None,
-        "calm_error": story.calm,
-        "requests": len(played.streamed.sent),
-        "failed_requests": failed,
-        "steps_s": story.steps,
-        "events": [asdict(event) for event in story.events],
-    }
-    path = folder / EVENTS
-    path.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    console.print(steps_table(story))
-    console.print(f"{len(played.streamed.sent):,} requests, {failed} of them failed.", highlight=False)
-    console.print(f"Written: {picture}, {path}", highlight=False, soft_wrap=True)
-    if story.healed_s is None:
-        console.print(f"[bold red]not healed:[/] it never came to: {story.missing}", highlight=False)
-        raise typer.Exit(1)
+    def play(self, supervisor: Supervisor) -> Played:
+        """Against the system, which is ready.
+
+        Raises:
+            ChildDied: it ends by itself.
+        """
+
+        def goes_on() -> bool:
+            supervisor.check()
+            return not self.interruption.asked
+
+        plan, system = self.plan, self.system
+        with self.console.status("Making the weather"):
+            stage = stage_of(system.settings, plan, self.seed, self.at_most_s, goes_on)
+        with Telling(self.console) as telling:
+            pace = f"{plan.rate_per_s:g} requests and {plan.hours_per_s:.1f} hours of weather a second"
+            telling.line(0.0, "calm", f"{plan.stations} stations, {pace}; {system.api_url}")
+            return asyncio.run(play(Connection.find(system.settings, system.api_url), stage, telling))
+
+    def tell_end(self, folder: Path, played: Played) -> None:
+        """Write the picture and the events.
+
+        Raises:
+            typer.Exit: it has not healed.
+        """
+        from scripts.demo.picture import draw  # matplotlib takes a second
+
+        story, sent = played.story, played.streamed.sent
+        picture = draw(folder, story, played.course, self.plan.rule)
+        failed = sum(not isinstance(one.outcome, Prediction) for one in sent)
+        told = {
+            "seed": self.seed,
+            "healed": story.healed_s is not None,
+            "calm_error": story.calm,
+            "requests": len(sent),
+            "failed_requests": failed,
+            "steps_s": story.steps,
+            "events": [asdict(event) for event in story.events],
+        }
+        path = folder / EVENTS
+        path.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        self.console.print(steps_table(story))
+        self.console.print(f"{len(sent):,} requests, {failed} of them failed.", highlight=False)
+        self.console.print(f"Written: {picture}, {path}", highlight=False, soft_wrap=True)
+        if story.healed_s is None:
+            why = f"not within {self.at_most_s / 60:g} minutes: {story.missing}. {played.waits_for}"
+            self.console.print(f"[bold red]not healed:[/] {escape(why)}", highlight=False, soft_wrap=True)
+            raise typer.Exit(1)

@@ -39,7 +39,7 @@ class HealPlan:
         truth_delay_s: from a request to its truth, which is an hour of weather.
         looks_s: windows that the detectors of drift look at.
         warmup_batches: of truths that tell what is normal for an arm.
-        linger_s: how long it goes on when all is well again.
+        linger_s: how long it goes on at most when the error is back, until no detector sees drift.
         rule: see `HealRule`.
     """
 
@@ -47,9 +47,9 @@ class HealPlan:
     calm_s: float = 75.0
     stations: int = 3
     truth_delay_s: float = 1.5
-    looks_s: tuple[float, ...] = (30.0, 60.0)
+    looks_s: tuple[float, ...] = (20.0, 40.0)
     warmup_batches: int = 24
-    linger_s: float = 40.0
+    linger_s: float = 80.0
     rule: HealRule = HealRule()
 
     @property
@@ -65,7 +65,7 @@ class HealPlan:
 
 
 USUAL = HealPlan()
-SHORT = HealPlan(rate_per_s=40.0, calm_s=35.0, looks_s=(10.0, 20.0), warmup_batches=12, linger_s=0.0)
+SHORT = HealPlan(rate_per_s=40.0, calm_s=25.0, looks_s=(10.0, 20.0), warmup_batches=12, linger_s=0.0)
 
 
 def cases_of_wave(contract: Contract, wave: HeatWave) -> list[Case]:

@@ -31,80 +31,93 @@ class Stage:
     Attributes:
         plan: how fast.
         cases: in the order of time.
-        calm: how many of them are from before the wave.
+        wave_s: when the wave begins, seconds since the first request.
         wave: the wave, in words.
         at_most_s: how long it may take.
         goes_on: called before each look; False ends it, and so does what it raises.
+        waits: whether it is to go on, `at_most_s` at most, although all is well again.
     """
 
     contract: Contract
     plan: HealPlan
     cases: list[Case]
-    calm: int
+    wave_s: float
     wave: str
     at_most_s: float
     goes_on: Callable[[], bool]
+    waits: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
 class Played:
-    """What came of it."""
+    """What came of it; `waits_for` is what a retraining waits for at the end, if one does."""
 
     story: Story
     course: ErrorCourse
     streamed: Streamed
+    waits_for: str
 
 
 async def play(connection: Connection, stage: Stage, telling: Telling) -> Played:
-    """Until it has healed, or has taken too long. Raises what `goes_on` raises."""
-    plan, unit = stage.plan, stage.contract.target.unit
+    """Until all is well again, or it has taken too long. Raises what `goes_on` raises."""
+    plan = stage.plan
     schedule = Schedule(Steady(plan.rate_per_s), plan.truth_delay_s, len(stage.cases))
     async with connection.open(transport=LeanTransport(_MOST_OPEN)) as http:
         client = WorkloadClient(http, stage.contract.workload, stage.contract.target)
         player = StreamPlayer(stage.contract, client, schedule, most_open=_MOST_OPEN)
-        begun_at, begun_s = datetime.now(UTC), time.monotonic()
-        story = Story(
-            plan.rule,
-            stage.calm / plan.rate_per_s,
-            stage.wave,
-            lambda at: (at - begun_at).total_seconds(),
-            unit,
-        )
-        watcher = _Watcher(client, ErrorCourse(plan.rule.truths), player.streamed, plan.truth_delay_s)
+        watcher = _Watcher(client, stage, player.streamed)
         playing = asyncio.create_task(player.play(stage.cases))
         try:
-            while stage.goes_on():
-                now_s = time.monotonic() - begun_s
-                seen = await watcher.look(now_s)
-                for event in story.look(seen, watcher.course):
-                    telling.event(event)
-                telling.state(now_s, len(player.streamed.sent), watcher.course.now, unit)
-                healed_s = story.healed_s
-                if now_s > stage.at_most_s or (healed_s is not None and now_s > healed_s + plan.linger_s):
-                    break
+            while stage.goes_on() and await watcher.look(telling):
                 await asyncio.sleep(_PERIOD_S)
         finally:
             schedule.stop()
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
-    return Played(story, watcher.course, player.streamed)
+    return Played(watcher.story, watcher.course, player.streamed, watcher.waits_for)
 
 
 class _Watcher:
-    """Looks at the system; what it cannot see at one look it sees at a later one."""
+    """Looks at the system; what it cannot see at one look it sees at a later one.
 
-    def __init__(
-        self, client: WorkloadClient, course: ErrorCourse, streamed: Streamed, truth_delay_s: float
-    ) -> None:
-        self.course = course
+    The first request is sent when it is made.
+    """
+
+    def __init__(self, client: WorkloadClient, stage: Stage, streamed: Streamed) -> None:
         self._client = client
+        self._stage = stage
         self._streamed = streamed
-        self._truth_delay_s = truth_delay_s
+        self._begun_at, self._begun_s = datetime.now(UTC), time.monotonic()
         self._taken = 0
         self._seen = Seen(0.0)
+        self.course = ErrorCourse(stage.plan.rule.truths)
+        self.story = Story(
+            stage.plan.rule,
+            stage.wave_s,
+            stage.wave,
+            lambda at: (at - self._begun_at).total_seconds(),
+            stage.contract.target.unit,
+        )
 
-    async def look(self, now_s: float) -> Seen:
+    @property
+    def waits_for(self) -> str:
+        newest = next(iter(self._seen.retrainings), None)
+        return f"A retraining waits for {newest.waits_for}." if newest and newest.waits_for else ""
+
+    async def look(self, telling: Telling) -> bool:
+        """Tell of what is new; whether it is to go on."""
+        now_s = time.monotonic() - self._begun_s
         self._take_truths(now_s)
+        await self._ask(now_s)
+        for event in self.story.look(self._seen, self.course):
+            telling.event(event)
+        telling.state(now_s, len(self._streamed.sent), self.course.now, self.story.unit)
+        healed_s = self.story.healed_s
+        if healed_s is not None and not self._stage.waits():
+            return bool(self.story.drifting) and now_s < healed_s + self._stage.plan.linger_s
+        return now_s < self._stage.at_most_s
+
+    async def _ask(self, now_s: float) -> None:
         self._seen = replace(self._seen, at_s=now_s)
         try:
             self._seen = replace(self._seen, retrainings=await self._client.retrainings())
@@ -112,13 +125,12 @@ class _Watcher:
             self._seen = replace(self._seen, monitor=await self._client.monitor())
         except ApiError:
             pass  # busy, or the Monitor has not looked yet
-        return self._seen
 
     def _take_truths(self, now_s: float) -> None:
         sent = self._streamed.sent
         while self._taken < len(sent):
             one = sent[self._taken]
-            known_s = max(one.ended_s, one.due_s + self._truth_delay_s)
+            known_s = max(one.ended_s, one.due_s + self._stage.plan.truth_delay_s)
             if known_s > now_s:
                 return
             self._taken += 1

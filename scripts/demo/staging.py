@@ -16,7 +16,7 @@ from scripts.demo.home import Home
 from scripts.demo.own_weather import WORKLOAD
 from scripts.demo.plan import HealPlan, calm_cases, cases_of_wave
 from scripts.demo.play import Stage
-from scripts.first_models import NotTrained, lacks_models, train_first
+from scripts.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
 from scripts.interruption import Interruption
 from scripts.plan import Plan
 from scripts.run_state import RunState
@@ -25,6 +25,7 @@ from scripts.serving import running
 from scripts.supervisor import Supervisor
 from training.settings import REPOSITORY, Settings
 
+# free ports are looked for from here, away from those of a system that the user runs
 _PORT, _DASHBOARD_PORT = 8430, 8431
 
 
@@ -50,32 +51,42 @@ def ready(
     begun_s: float,
     *,
     fresh: bool = False,
-) -> Iterator[Supervisor]:
-    """The system as it is before anything has happened, as `running` has it.
+) -> Iterator[Supervisor | None]:
+    """The system as it is before anything has happened; None when somebody asked to stop before it was ready.
 
     Args:
+        console: told what is made, and what is wrong.
+        home: where it lives.
+        system: of `system_of`.
+        interruption: looked at all the time.
         begun_s: when the user's command began, monotonic clock.
         fresh: whether first models that are there are trained again.
 
     Raises:
-        typer.Exit: it cannot be made, or somebody asked to stop before it was started; and as of `running`.
+        typer.Exit: it cannot be made, or ends by itself, or something is left of it.
     """
-    _refuse(console, _problems(system.settings))
+    _refuse(console, [*preflight.problems((), system.settings.var, 1), *_runs_already(system.settings)])
     RunState.of_this_process(system.run_id, system.ports).write(system.settings.var)
     try:
         _bring_first_models(console, home, system, interruption, fresh=fresh)
         if interruption.asked:
-            raise typer.Exit(130)
+            yield None
+            return
         with running(console, system, begun_s, interruption) as supervisor:
-            yield supervisor
+            yield None if interruption.asked else supervisor
     finally:
         RunState.forget(system.settings.var)
 
 
 def stage_of(
-    settings: Settings, plan: HealPlan, seed: int, at_most_s: float, goes_on: Callable[[], bool]
+    settings: Settings,
+    plan: HealPlan,
+    seed: int,
+    at_most_s: float,
+    goes_on: Callable[[], bool],
+    waits: Callable[[], bool] = lambda: False,
 ) -> Stage:
-    """The heat wave of this seed, to be played."""
+    """The heat wave of this seed, to be played; `goes_on` and `waits` as of `Stage`."""
     contract = load_contract(settings.workloads, WORKLOAD)
     wave = plan.wave(seed, at_most_s)
     cases = cases_of_wave(contract, wave)
@@ -83,18 +94,18 @@ def stage_of(
         contract=contract,
         plan=plan,
         cases=cases,
-        calm=calm_cases(wave, cases),
+        wave_s=calm_cases(wave, cases) / plan.rate_per_s,
         wave=f"{wave.height_k:g} K within {wave.ramp_hours:g} hours",
         at_most_s=at_most_s,
         goes_on=goes_on,
+        waits=waits,
     )
 
 
-def _problems(settings: Settings) -> list[str]:
+def _runs_already(settings: Settings) -> list[str]:
     state = RunState.read(settings.var)
     there = state.supervisor() if state else None
-    running_already = [f"it runs already (process {there.pid}): stop it there with Ctrl-C"] if there else []
-    return [*preflight.problems((), settings.var, 1), *running_already]
+    return [] if there is None else [f"it runs already (process {there.pid}): stop it there with Ctrl-C"]
 
 
 def _refuse(console: Console, problems: list[str]) -> None:
@@ -107,15 +118,19 @@ def _refuse(console: Console, problems: list[str]) -> None:
 def _bring_first_models(
     console: Console, home: Home, system: Plan, interruption: Interruption, *, fresh: bool
 ) -> None:
-    """Raises typer.Exit when they cannot be trained."""
+    """The registry has the first models and no others.
+
+    Raises:
+        typer.Exit: they cannot be trained.
+    """
     if fresh:
         home.forget_first_models()
     home.begin_anew()
-    if lacks_models(system.settings, WORKLOAD):
-        console.print("Training the first models, on a year of calm weather; they are kept for later runs.")
-        try:
+    try:
+        if lacks_models(system.settings, WORKLOAD):
+            console.print("Training the first models, on a year of calm weather; they are kept.")
             train_first(system, [WORKLOAD], interruption)
-        except NotTrained as error:
-            _refuse(console, [str(error)])
+    except (NotTrained, RegistryUnreadable) as error:
+        _refuse(console, [str(error)])
     if not interruption.asked:
         home.keep_first_models()

@@ -70,6 +70,13 @@ class Story:
         return self.first("healed")
 
     @property
+    def drifting(self) -> list[str]:
+        """The detectors that are hot now."""
+        changes = [event for event in self.events if event.kind in ("hot", "cool")]
+        last = {event.subject: event.kind for event in sorted(changes, key=lambda event: event.at_s)}
+        return sorted(subject for subject, kind in last.items() if kind == "hot")
+
+    @property
     def steps(self) -> dict[str, float | None]:
         """When each step was first taken, s."""
         return {kind: self.first(kind) for kind in STEPS}

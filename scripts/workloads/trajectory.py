@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from training.bundle import Card
 
-FOLDS = 5
+FOLDS = 10
 _BASELINE = "constant_velocity"
 
 
@@ -27,11 +27,19 @@ def cross_validated(contract: Contract, records: pd.DataFrame, cards: Mapping[st
 
     params = {card.family: card.params for card in cards.values()}
     training = TrainingConfig.model_validate(load_sections(BUILT_IN, contract.workload)["training"])
-    found = cross_validate(contract, records, params, folds=FOLDS, rows=training.rows)
+    shares = training.shares
+    found = cross_validate(
+        contract,
+        records,
+        params,
+        folds=FOLDS,
+        rows=training.rows,
+        valid_share=shares.valid / (shares.valid + shares.train),
+    )
     scores, shown = found.metrics(), shown_metrics(contract.target)
     header = ["", *(name.replace("_", " ") for name in shown)]
     rows = [(name, *(number(metrics[one]) for one in shown)) for name, metrics in scores.items()]
-    shares = [
+    ratios = [
         (name, *(number(metrics[one] / scores[_BASELINE][one]) for one in shown))
         for name, metrics in scores.items()
     ]
@@ -41,10 +49,10 @@ def cross_validated(contract: Contract, records: pd.DataFrame, cards: Mapping[st
             tuple(header),
             tuple(rows),
             "Families with the parameters of their champions, fitted on the other aircraft of the file: what "
-            "`raysonde train trajectory --data FILE` makes. They learn the routes of the area, which the "
-            "champions that learnt from made-up vehicles cannot know.",
+            "`raysonde train trajectory --data FILE` makes. Those that look at places learn the routes of "
+            "the area, which champions that learnt from made-up vehicles cannot know.",
         ),
-        TextTable(f"The same over the errors of `{_BASELINE}`", tuple(header), tuple(shares)),
+        TextTable(f"The same over the errors of `{_BASELINE}`", tuple(header), tuple(ratios)),
     ]
 
 

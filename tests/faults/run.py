@@ -7,14 +7,13 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from deployments.store import Store
 from scripts.client import Connection
-from scripts.demo.facts import Event
 from scripts.demo.home import Home
 from scripts.demo.own_weather import WORKLOAD
 from scripts.demo.plan import SHORT
@@ -31,8 +30,6 @@ from training.settings import REPOSITORY, Settings
 
 SEED = 5
 _AT_MOST_S = 480.0
-# all of it: the wave ends when the loop has come to its end, see `_has_ended`
-_PLAN = replace(SHORT, linger_s=_AT_MOST_S)
 
 
 @dataclass(frozen=True)
@@ -56,16 +53,6 @@ class Run:
         return Store(self.settings.store_url)
 
 
-class _Ear(Telling):
-    """Hears that it has healed."""
-
-    has_healed = False
-
-    def event(self, event: Event) -> None:
-        self.has_healed = self.has_healed or event.kind == "healed"
-        super().event(event)
-
-
 def heal_under_faults(folder: Path, stage: LoopStage, victims: Sequence[str]) -> Run:
     """One heat wave, on a system of its own with two router replicas.
 
@@ -76,10 +63,11 @@ def heal_under_faults(folder: Path, stage: LoopStage, victims: Sequence[str]) ->
     """
     console, home = Console(width=160), Home(folder)
     with own_environment(), Interruption() as interruption:
-        settings = home.move_in(_PLAN)
+        settings = home.move_in(SHORT)
         text = with_routers((REPOSITORY / "serve_config.yaml").read_text(), ROUTERS)
         system = system_of(settings, Profile.PLAIN, text)
-        with ready(console, home, system, interruption, time.monotonic()) as supervisor, _Ear(console) as ear:
+        with ready(console, home, system, interruption, time.monotonic()) as supervisor:
+            assert supervisor is not None, "somebody asked to stop"
             store = Store(settings.store_url)
             dashboard = Replicas(system.dashboard_url, ray_token_file(settings.var))
             striker = Striker(store, stage, victims, victims_of(store, dashboard))
@@ -87,12 +75,15 @@ def heal_under_faults(folder: Path, stage: LoopStage, victims: Sequence[str]) ->
             def goes_on() -> bool:
                 supervisor.check()
                 striker.begin()
-                is_over = striker.has_all_back and ear.has_healed and _has_ended(store)
-                return not (is_over or interruption.asked)
+                return not interruption.asked
 
-            wave = stage_of(settings, _PLAN, SEED, _AT_MOST_S, goes_on)
+            def waits() -> bool:
+                return not (striker.has_all_back and _has_ended(store))
+
+            wave = stage_of(settings, SHORT, SEED, _AT_MOST_S, goes_on, waits)
             try:
-                played = asyncio.run(play(Connection.find(settings, system.api_url), wave, ear))
+                with Telling(console) as telling:
+                    played = asyncio.run(play(Connection.find(settings, system.api_url), wave, telling))
             finally:
                 striker.end()
     return Run(settings, system.run_id, played, striker.strikes)

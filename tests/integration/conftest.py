@@ -1,15 +1,35 @@
-"""One running system for all tests that only use it."""
+"""Running systems that several files share: one for tests that only use it, one for tests that change it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests.support.system import RunningSystem, running_system
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that share a system at the end: it would take time from the others while it waits."""
+    items.sort(key=_shared)
+
+
+def _shared(item: pytest.Item) -> int:
+    used: Sequence[str] = getattr(item, "fixturenames", ())
+    if item.get_closest_marker("integration") is None or not {"system", "fast_system"} & set(used):
+        return 0
+    return 2 if "system" in used else 1
+
+
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """Behind Serve's own proxy; as it was after each test."""
     with running_system(tmp_path_factory.mktemp("system")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def fast_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """Behind HAProxy, with two routers; tests change versions and policy. The last of test_up.py ends it."""
+    with running_system(tmp_path_factory.mktemp("fast"), "fast", routers=2) as running:
         yield running

@@ -23,7 +23,7 @@ from scripts.serve_settings import ray_token_file
 from tests.support.flights import fly, instance_of
 from tests.support.killing import Replicas
 from tests.support.models import apogee_contract, make_parts, register
-from tests.support.system import RunningSystem, running_system, wait_until
+from tests.support.system import RunningSystem, wait_until
 from training.bundle import read_bundle, write_bundle
 from training.inference import load_model
 from training.registry import ModelVersion, Registry
@@ -34,12 +34,6 @@ REQUESTS = 10_000
 CONNECTIONS = 32
 FLIGHTS = 50
 CONTRACT = apogee_contract()
-
-
-@pytest.fixture(scope="module")
-def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    with running_system(tmp_path_factory.mktemp("changing"), "fast", routers=2) as running:
-        yield running
 
 
 def instances() -> list[dict[str, object]]:
@@ -82,8 +76,8 @@ class Load:
                 self.failures.append(f"{response.status} {answer}")
 
 
-def test_no_request_fails_and_no_answer_mixes_versions(own_system: RunningSystem, tmp_path: Path) -> None:
-    system = own_system
+def test_no_request_fails_and_no_answer_mixes_versions(fast_system: RunningSystem, tmp_path: Path) -> None:
+    system = fast_system
     registry = Registry(system.settings)
     versions = {v.bundle: v for v in system.champions.values()}
 
@@ -125,30 +119,30 @@ def assert_answers_are_of_their_versions(load: Load, versions: dict[str, ModelVe
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
-def test_behind_the_proxy_nothing_is_answered_without_the_key(own_system: RunningSystem) -> None:
+def test_behind_the_proxy_nothing_is_answered_without_the_key(fast_system: RunningSystem) -> None:
     for path in ("/", "/healthz", "/apogee/info", "/apogee/docs", "/apogee/healthz"):
-        assert httpx.get(f"{own_system.url}{path}").status_code == 401, path
+        assert httpx.get(f"{fast_system.url}{path}").status_code == 401, path
     with httpx.Client(follow_redirects=True) as browser:
-        assert 'href="/apogee/docs"' in browser.get(f"{own_system.url}/?key={own_system.key}").text
-        assert browser.get(f"{own_system.url}/apogee/docs").status_code == 200
+        assert 'href="/apogee/docs"' in browser.get(f"{fast_system.url}/?key={fast_system.key}").text
+        assert browser.get(f"{fast_system.url}/apogee/docs").status_code == 200
 
 
-def test_a_version_made_by_hand_in_mlflow_is_picked_up(own_system: RunningSystem, tmp_path: Path) -> None:
+def test_a_version_made_by_hand_in_mlflow_is_picked_up(fast_system: RunningSystem, tmp_path: Path) -> None:
     bundle = write_bundle(make_parts("linear", variant=5), tmp_path / "by-hand")
-    client = MlflowClient(own_system.settings.registry_uri, own_system.settings.registry_uri)
-    run = client.create_run(Registry(own_system.settings).experiment("apogee"))
+    client = MlflowClient(fast_system.settings.registry_uri, fast_system.settings.registry_uri)
+    run = client.create_run(Registry(fast_system.settings).experiment("apogee"))
     client.log_artifacts(run.info.run_id, str(tmp_path / "by-hand"), "bundle")
     source = f"{run.info.artifact_uri}/bundle"
     version = client.create_model_version("apogee.linear", source=source, run_id=run.info.run_id)
     client.set_registered_model_alias("apogee.linear", "champion", version.version)
-    wait_until(lambda: served(own_system, "linear") == bundle, 10, "the version is in service")
+    wait_until(lambda: served(fast_system, "linear") == bundle, 10, "the version is in service")
 
 
 def test_a_tampered_version_is_refused_and_the_old_one_serves_on(
-    own_system: RunningSystem, tmp_path: Path
+    fast_system: RunningSystem, tmp_path: Path
 ) -> None:
-    before = served(own_system, "random_forest")
-    registry = Registry(own_system.settings)
+    before = served(fast_system, "random_forest")
+    registry = Registry(fast_system.settings)
     write_bundle(make_parts("random_forest", variant=9), tmp_path / "good")
     run = registry.client.create_run(registry.experiment("apogee"))
     version = registry.register(tmp_path / "good", run.info.run_id)
@@ -159,15 +153,15 @@ def test_a_tampered_version_is_refused_and_the_old_one_serves_on(
     registry.set_champion(version)
 
     def refused() -> bool:
-        files = own_system.settings.logs.glob("steward.*.jsonl")
+        files = fast_system.settings.logs.glob("steward.*.jsonl")
         return any("version refused" in line for file in files for line in file.read_text().splitlines())
 
     wait_until(refused, 15, "the refusal is logged")
-    assert served(own_system, "random_forest") == before
+    assert served(fast_system, "random_forest") == before
 
 
-def test_a_policy_change_reaches_every_router_replica(own_system: RunningSystem) -> None:
-    with own_system.client() as client:
+def test_a_policy_change_reaches_every_router_replica(fast_system: RunningSystem) -> None:
+    with fast_system.client() as client:
         policy = client.get("/traffic").json()["policy"]
         client.put("/traffic", json=policy | {"weights": {"linear": 1.0}, "fallback": []}).raise_for_status()
         body = instances()[0]

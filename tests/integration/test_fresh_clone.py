@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,8 +54,32 @@ def block_with(start: str) -> str:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("fresh") / "raysonde"
     subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(folder)], check=True)
+    if is_up_to_date(REPOSITORY / ".venv"):
+        lend_packages(REPOSITORY / ".venv", folder)
     yield folder
     shutil.rmtree(folder)  # the environment in it takes gigabytes
+
+
+def is_up_to_date(environment: Path) -> bool:
+    """Whether `make` has made the environment of this checkout, by the rule and the pins of the clone."""
+    stamp = environment / ".installed"
+    pins = [REPOSITORY / name for name in ("pyproject.toml", "constraints.txt")]
+    return stamp.exists() and all(stamp.stat().st_mtime >= path.stat().st_mtime for path in pins)
+
+
+def lend_packages(lender: Path, clone: Path) -> None:
+    """An environment for the clone, with its own command and the packages of another one.
+
+    To install them a second time proves nothing new, and takes minutes and gigabytes.
+    """
+    environment = clone / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    (packages,) = lender.glob("lib/python*/site-packages")
+    home = environment / packages.relative_to(lender)
+    (home / "lent.pth").write_text(f"{packages}\n")
+    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-e", "."]
+    subprocess.run([environment / "bin" / "python", *install], cwd=clone, check=True)
+    (environment / ".installed").touch()
 
 
 @pytest.fixture(scope="module")

@@ -45,10 +45,11 @@ def test_http_equals_offline_for_every_window(system: RunningSystem, arm: str) -
     model = load_model(read_bundle(Path(champion.source), expected_hash=champion.bundle))
     parser = InstanceParser(CONTRACT)
     with system.client() as client:
+        level = client.get("/info").json()["arms"][arm]["level"]
         for body in bodies(flight=7):
             answer = client.post("/predict", json=body, headers={"Raysonde-Arm": arm}).json()
             raw = parser.parse_instance(json.dumps(body).encode()).raw
-            offline = model.predict(raw[np.newaxis])
+            offline = model.predict(raw[np.newaxis], level)
             assert answer["bundle"] == champion.bundle
             assert answer["prediction"]["apogee_m"] == pytest.approx(offline["prediction"][0], rel=1e-5)
             expected = [offline["lower"][0], offline["upper"][0]]

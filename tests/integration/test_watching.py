@@ -59,3 +59,35 @@ def test_a_killed_monitor_reads_what_it_has_missed(system: RunningSystem) -> Non
         expected = {name: count + more for name, count in before.items()}
         wait_until(lambda: day(client) == expected, 90, f"a new Monitor has seen {expected}")
         assert pid not in monitor_pids(system)
+
+
+def levels(client: httpx.Client) -> dict[str, float]:
+    """The level of each arm, as the Monitor has it."""
+    answer = client.get("/monitor")
+    found = answer.json()["levels"] if answer.status_code == 200 else {}
+    return {arm: one["level"] for arm, one in found.items()}
+
+
+def test_truths_that_miss_widen_the_regions_of_the_next_answers(system: RunningSystem) -> None:
+    instances = bodies(flight=13)
+    with system.client() as client:
+        wait_until(lambda: len(levels(client)) > 0, 60, "the Monitor has looked")
+        before = levels(client)
+        arm = min(before, key=lambda one: before[one])  # other tests may have sent truths that miss
+        named = {"Raysonde-Arm": arm}
+
+        def width() -> float:
+            answer = client.post("/predict", json=instances[0], headers=named).json()
+            lower, upper = answer["interval"]["apogee_m"]
+            return float(upper - lower)
+
+        narrow = width()
+        answers = client.post("/batch_predict", json={"instances": instances}, headers=named).json()
+        items = [
+            {"id": one["id"], "truth": {"apogee_m": 5 * one["interval"]["apogee_m"][1]}}
+            for one in answers["predictions"]
+        ]
+        assert client.post("/feedback", json={"items": items}).status_code == 202
+        wait_until(lambda: levels(client)[arm] > before[arm] + 0.02, 60, f"the level of {arm} has risen")
+        wait_until(lambda: width() > 1.05 * narrow, 10, f"{arm} answers with wider regions")
+        assert client.get("/info").json()["arms"][arm]["level"] > before[arm]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from starlette.routing import Mount
 
 from deployments.api import build_api
 from deployments.front import Front
+from deployments.levels import Levels
 from deployments.model_cache import BundleCache
 from deployments.predictor import DownstreamError
 from deployments.routing import ArmVersion, RoutingPolicy
@@ -33,17 +35,19 @@ POLICY = RoutingPolicy(weights={"mlp": 3, "linear": 1, "random_forest": 1}, fall
 class LocalDownstream:
     """Scaler and arm by plain calls; `down` names arms that do not answer."""
 
-    def __init__(self, cache: BundleCache) -> None:
+    def __init__(self, cache: BundleCache, levels: Levels | None = None) -> None:
         self.down: set[str] = set()
         self._cache = cache
+        self._levels = levels or Levels()
 
     async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
         if arm in self.down:
             raise DownstreamError(f"{arm} is down")
         model = load_model(self._cache.fetch(version.bundle, version.source))
         scaled = model.scaler.transform(raw)
-        rows = model.arm.task.rows(model.arm.predict(scaled), model.arm.coverage)
-        return Row.scored(rows, model.scaler.outliers.score(scaled.matrix))
+        level = self._levels.of(arm, version.bundle)
+        rows = model.arm.task.rows(model.arm.predict(scaled, level), model.arm.coverage)
+        return Row.scored(rows, model.scaler.outliers.score(scaled.matrix), level)
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,12 @@ class LocalSystem:
         self.store = Store(f"sqlite:///{folder}/store.db")
         self.store.create_tables()
         self.cache = BundleCache(folder / "cache", self.contract)
-        self.downstream = LocalDownstream(self.cache)
+        levels = Levels(partial(self.store.watching.levels, self.contract.workload))
+        self.downstream = LocalDownstream(self.cache, levels)
         self.versions = {arm: self._version(folder, arm) for arm in ARMS}
         self.store.seed_policy(self.contract.workload, POLICY)
         self.store.put_arms(self.contract.workload, self.versions)
-        self.service = Service(self.contract, ARMS, self.downstream, self.store, self.cache)
+        self.service = Service(self.contract, ARMS, self.downstream, self.store, self.cache, levels=levels)
 
     @property
     def app(self) -> Front:

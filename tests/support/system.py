@@ -35,12 +35,16 @@ class RunningSystem:
         settings: paths of its state.
         key: of the API.
         champions: versions registered before the start.
+        process: `raysonde up`.
+        output: what it prints.
     """
 
     url: str
     dashboard_url: str
     settings: Settings
     champions: dict[str, ModelVersion]
+    process: subprocess.Popen[bytes]
+    output: Path
 
     @property
     def key(self) -> str:
@@ -95,9 +99,10 @@ def running_system(folder: Path, profile: str = "plain", routers: int = 1) -> It
             start_new_session=True,
         )
     url = f"http://127.0.0.1:{port}"
-    system = RunningSystem(url, f"http://127.0.0.1:{dashboard_port}", settings, champions)
+    dashboard_url = f"http://127.0.0.1:{dashboard_port}"
+    system = RunningSystem(url, dashboard_url, settings, champions, process, log)
     try:
-        wait_until(lambda: _is_ready(system, process, log), START_TIMEOUT_S, "the system answers")
+        wait_until(lambda: _is_ready(system), START_TIMEOUT_S, "the system answers")
         yield system
     finally:
         process.send_signal(signal.SIGINT)
@@ -114,8 +119,8 @@ def with_routers(config_text: str, replicas: int) -> str:
     return str(yaml.safe_dump(config))
 
 
-def _is_ready(system: RunningSystem, process: subprocess.Popen[bytes], log: Path) -> bool:
-    assert process.poll() is None, f"`raysonde up` ended: {log.read_text()[-3000:]}"
+def _is_ready(system: RunningSystem) -> bool:
+    assert system.process.poll() is None, f"`raysonde up` ended: {system.output.read_text()[-3000:]}"
     if not system.settings.api_key_file.exists():
         return False
     try:

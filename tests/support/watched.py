@@ -51,11 +51,11 @@ class WatchedScene:
         self._rng = np.random.default_rng(0)
         self._answered = 0
 
-    def monitor(self) -> Rounds:
-        """A Monitor that starts now."""
+    def monitor(self, workloads: Path = REPOSITORY / "configs" / "workloads") -> Rounds:
+        """A Monitor that starts now, by the files of that folder."""
         return Rounds(
             self.workload,
-            REPOSITORY / "configs" / "workloads",
+            workloads,
             Store(f"sqlite:///{self._folder}/store.db", self.clock),
             self._folder / "cache",
             self.clock,

@@ -50,10 +50,12 @@ async def test_an_idle_key_sends_at_once_and_the_rest_goes_together() -> None:
     assert await asyncio.gather(*first, *rest) == [2, 4, 6, 8]
 
 
-async def test_keys_gather_while_others_are_busy_until_one_of_them_is_answered() -> None:
+async def test_keys_gather_while_turns_are_under_way_and_then_go_together() -> None:
     down = Downstream()
-    coalescer = Coalescer(down, busy_calls=2, gather_s=60)
-    tasks = [*submit(coalescer, 1, key="a"), *submit(coalescer, 2, key="b")]
+    coalescer = Coalescer(down, busy_turns=2, gather_s=60)
+    tasks = submit(coalescer, 1, key="a")
+    await settle()
+    tasks += submit(coalescer, 2, key="b")
     await settle()
     for row, key in ((3, "c"), (4, "d"), (5, "c")):
         tasks += submit(coalescer, row, key=key)
@@ -61,35 +63,57 @@ async def test_keys_gather_while_others_are_busy_until_one_of_them_is_answered()
     assert down.calls == [("a", [1]), ("b", [2])]
     down.gates[1].set_result(None)
     await settle()
-    assert down.calls[2:] == [("c", [3, 5])]
+    assert down.calls[2:] == [("c", [3, 5]), ("d", [4])]
+    for gate in down.gates:
+        if not gate.done():
+            gate.set_result(None)
+    assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
+
+
+async def test_a_turn_is_waited_for_until_its_first_answer() -> None:
+    down = Downstream()
+    coalescer = Coalescer(down, busy_turns=1, gather_s=60)
+    tasks = [*submit(coalescer, 1, key="a"), *submit(coalescer, 2, key="b")]
+    await settle()
+    assert down.calls == [("a", [1]), ("b", [2])]
+    tasks += submit(coalescer, 3, key="a")
+    await settle()
+    assert len(down.calls) == 2
     down.gates[0].set_result(None)
     await settle()
-    assert down.calls[3:] == [("d", [4])]
-    for gate in down.gates[2:]:
-        gate.set_result(None)
-    assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
+    assert down.calls[2:] == [("a", [3])]
+    down.gates[1].set_result(None)
+    tasks += submit(coalescer, 4, key="b")
+    await settle()
+    assert len(down.calls) == 3
+    down.gates[2].set_result(None)
+    await settle()
+    down.gates[3].set_result(None)
+    assert await asyncio.gather(*tasks) == [2, 4, 6, 8]
+    assert coalescer._lanes == {}
 
 
 async def test_keys_that_gather_take_turns() -> None:
     down = Downstream()
-    coalescer = Coalescer(down, max_in_flight=1, busy_calls=1, gather_s=60)
+    coalescer = Coalescer(down, max_in_flight=1, busy_turns=1, gather_s=60)
     tasks = submit(coalescer, 1, key="a")
     await settle()
     tasks += submit(coalescer, 2, key="b")
     await settle()
     tasks += submit(coalescer, 3, key="a")
-    for number in range(3):
-        await settle()
-        assert len(down.calls) == number + 1
-        down.gates[number].set_result(None)
-    await asyncio.gather(*tasks)
+    await settle()
+    down.gates[0].set_result(None)
+    await settle()
     assert down.calls == [("a", [1]), ("b", [2]), ("a", [3])]
+    for gate in down.gates[1:]:
+        gate.set_result(None)
+    assert await asyncio.gather(*tasks) == [2, 4, 6]
     assert coalescer._lanes == {}
 
 
 async def test_keys_that_do_not_answer_hold_up_no_other_for_long() -> None:
     down = Downstream()
-    coalescer = Coalescer(down, busy_calls=2, gather_s=0.001)
+    coalescer = Coalescer(down, busy_turns=1, gather_s=0.001)
     stuck = [*submit(coalescer, 1, key="a"), *submit(coalescer, 2, key="b")]
     await settle()
     last = submit(coalescer, 3, 4, key="c")
@@ -100,6 +124,24 @@ async def test_keys_that_do_not_answer_hold_up_no_other_for_long() -> None:
     for gate in down.gates:
         gate.set_result(None)
     assert await asyncio.gather(*stuck, *last) == [2, 4, 6, 8]
+
+
+async def test_a_key_that_answered_slowly_is_not_waited_for() -> None:
+    down, clock = Downstream(), Clock()
+    coalescer = Coalescer(down, max_in_flight=1, busy_turns=1, gather_s=60, clock=clock)
+    tasks = submit(coalescer, 1, key="slow")
+    await settle()
+    tasks += submit(coalescer, 2, key="slow")
+    await settle()
+    clock.now_s = 61
+    down.gates[0].set_result(None)
+    await settle()
+    tasks += submit(coalescer, 3, key="fast")
+    await settle()
+    assert down.calls == [("slow", [1]), ("slow", [2]), ("fast", [3])]
+    for gate in down.gates[1:]:
+        gate.set_result(None)
+    assert await asyncio.gather(*tasks) == [2, 4, 6]
 
 
 async def test_what_comes_in_one_turn_of_the_loop_is_one_call() -> None:

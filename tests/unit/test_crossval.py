@@ -21,9 +21,10 @@ RECORDS = ToySource(things=80, seed=1).records(serial_map, no_progress)
 LINEAR = {"linear": {"alpha": 0.1, "products": True, "huber_delta": 0.5}}
 
 
-def test_every_row_is_predicted_from_the_other_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def dealt(monkeypatch: pytest.MonkeyPatch) -> list[Splits]:
+    """The splits that fits were given so far."""
     seen: list[Splits] = []
-    told: list[tuple[int, int]] = []
     said = crossval._said
 
     def watch(contract: Any, workload: Any, splits: Splits, *rest: Any) -> Iterator[Any]:
@@ -31,31 +32,38 @@ def test_every_row_is_predicted_from_the_other_parts(monkeypatch: pytest.MonkeyP
         return said(contract, workload, splits, *rest)
 
     monkeypatch.setattr(crossval, "_said", watch)
+    return seen
+
+
+def test_every_row_is_predicted_from_the_other_parts(dealt: list[Splits]) -> None:
+    told: list[tuple[int, int]] = []
     found = cross_validate(CONTRACT, RECORDS, LINEAR, folds=4, progress=lambda *done: told.append(done))
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    for splits in seen:
+    for splits in dealt:
         groups = [set(part.group.tolist()) for part in (splits.train, splits.valid, splits.test)]
         assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
         assert [len(group) for group in groups] == [54, 6, 20]
-    assert sum(len(splits.test.target) for splits in seen) == len(RECORDS) == len(found.truth)
+    assert sum(len(splits.test.target) for splits in dealt) == len(RECORDS) == len(found.truth)
     assert np.bincount(found.fold).tolist() == [160, 160, 160, 160]
 
 
-def test_only_what_is_learnt_from_is_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Splits] = []
-    said = crossval._said
-
-    def watch(contract: Any, workload: Any, splits: Splits, *rest: Any) -> Iterator[Any]:
-        seen.append(splits)
-        return said(contract, workload, splits, *rest)
-
-    monkeypatch.setattr(crossval, "_said", watch)
+def test_only_what_is_learnt_from_is_thinned_out(dealt: list[Splits]) -> None:
     rows = RowsConfig(every=4, weigh="rows")
     found = cross_validate(CONTRACT, RECORDS, LINEAR, folds=2, rows=rows)
     assert len(found.truth) == len(RECORDS)
-    for splits in seen:
+    for splits in dealt:
         assert np.unique(np.bincount(splits.train.group)[np.unique(splits.train.group)]).tolist() == [2]
         assert np.unique(np.bincount(splits.valid.group)[np.unique(splits.valid.group)]).tolist() == [8]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, [20, 20, 40]), (0.0, [39, 1, 40])])
+def test_fits_stop_by_as_many_as_they_are_given(
+    share: float, expected: list[int], dealt: list[Splits]
+) -> None:
+    cross_validate(CONTRACT, RECORDS, LINEAR, folds=2, valid_share=share)
+    for splits in dealt:
+        parts = (splits.train, splits.valid, splits.test)
+        assert [len(np.unique(part.group)) for part in parts] == expected
 
 
 def test_predictions_stand_beside_their_truths() -> None:

@@ -150,6 +150,14 @@ def test_each_thing_is_told_once_with_the_time_at_which_it_was() -> None:
     assert ended[2].text == "1 models in 10 s"
 
 
+def test_which_detectors_are_hot() -> None:
+    told, course = story(), ErrorCourse(RULE.truths)
+    told.look(Seen(12.0, page(detector("hot", 11), detector("hot", 10, "input", ""))), course)
+    assert told.drifting == ["concept a", "input"]
+    told.look(Seen(14.0, page(detector("hot", 11), detector("cool", 13, "input", ""))), course)
+    assert told.drifting == ["concept a"]
+
+
 def test_a_detector_that_never_changed_tells_nothing() -> None:
     assert facts_of(Seen(5.0, page(detector("warming", None), detector("cool", None))), elapsed) == []
 
@@ -200,7 +208,7 @@ def test_the_workload_of_the_demonstration_is_weather_with_other_settings(tmp_pa
     check_held(training.search)
     assert training.families == ("gru", "ridge")
     assert RoutingPolicy.model_validate(own["routing"]).weights == {"gru": 0.7, "ridge": 0.3}
-    assert MonitoringSettings.model_validate(own["monitoring"]).looks_s == (30, 60)
+    assert MonitoringSettings.model_validate(own["monitoring"]).looks_s == (20, 40)
     assert RetrainingConfig.model_validate(own["retraining"]).every_h is None
     assert PromotionConfig.model_validate(own["promotion"]).automatic
 

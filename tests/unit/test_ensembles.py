@@ -142,6 +142,7 @@ async def test_the_journal_tells_what_each_member_said(
             "interval": one["interval"],
             "coverage": 0.9,
             "outlier_score": one["outlier_score"],
+            "level": None,
         }
         for one in (mlp, linear)
     }

@@ -121,6 +121,29 @@ def test_drift_that_came_while_it_ran_is_looked_at_again(
 
 
 @pytest.mark.parametrize(
+    ("event", "state", "result", "erring", "expected"),
+    [
+        (7, "done", ARCHIVED, {"linear"}, True),
+        (7, "done", ARCHIVED, {"mlp"}, False),
+        (7, "done", PASSED, {"linear"}, False),
+        (7, "failed", ARCHIVED, {"linear"}, False),
+        (None, "done", ARCHIVED, {"linear"}, False),
+    ],
+)
+def test_a_drift_that_no_model_was_shown_to_mend_is_tried_once_more(
+    event: int | None, state: str, result: ArmResult, erring: set[str], expected: bool
+) -> None:
+    ended = waiting(asked(event=event, since=NOW)).model_copy(
+        update={"state": state, "arms": {"linear": result}}
+    )
+    found = states.second_try(ended, erring, NOW)
+    assert (found is not None) == expected
+    if found is not None:
+        assert (found.reason, found.since, found.event) == ("drift", NOW, None)
+        assert found.note == "no better model yet, and still drifting: linear"
+
+
+@pytest.mark.parametrize(
     ("every_h", "last_h", "first_h", "due"),
     [
         (24, None, None, False),
@@ -339,6 +362,34 @@ def test_drift_that_the_monitor_tells_of_asks_once(scene: Scene) -> None:
     assert request.since == scene.now
     # what was true before it is not learnt from
     assert scene.last.waits_for == "new truths: there are 0, and 10 are needed"
+
+
+def test_a_model_that_was_made_too_early_is_made_again_once(scene: Scene) -> None:
+    """On all truths since the drift, when there are enough new ones and the cooldown is over."""
+    event = DriftEvent(scene.now, "toy", "concept", "linear", "hot", "it is warmer", {})
+    scene.store.watching.write("toy", WatchedPage(scene.now, {}, Cursors(), {}), [event])
+    scene.truths(10)
+    for _ in range(3):
+        scene.keeper.look_after()
+    scene.finish(arms={"linear": ARCHIVED})
+    first = scene.last
+    for _ in range(2):
+        scene.keeper.look_after()
+    assert scene.last.id != first.id
+    assert scene.last.waits_for is not None
+    assert "cooldown" in scene.last.waits_for
+    scene.now += timedelta(minutes=31)
+    scene.truths(10)
+    for _ in range(2):
+        scene.keeper.look_after()
+    assert scene.last.state == "running"
+    assert scene.last.query is not None
+    assert scene.last.query.since == event.at
+    scene.finish(arms={"linear": ARCHIVED})
+    second = scene.last
+    for keeper in (scene.keeper, scene.new_keeper()):
+        keeper.look_after()
+    assert scene.last.id == second.id
 
 
 class Killed(BaseException):

@@ -10,7 +10,7 @@ import yaml
 
 from deployments.routing import RoutingPolicy
 from features.config import load_sections
-from scripts.serve_settings import AUTOSCALING, with_applications
+from scripts.serve_settings import AUTOSCALING, SCALER_AUTOSCALING, with_applications
 from training.settings import REPOSITORY
 
 WORKLOADS = REPOSITORY / "configs" / "workloads"
@@ -44,8 +44,17 @@ def test_one_steward_looks_after_all_of_them() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_scaler_and_arms_scale_as_those_of_a_users_own_workload(name: str) -> None:
-    by_load = [d for d in APPLICATIONS[name]["deployments"] if d["name"] != "Router"]
-    assert [d["autoscaling_config"] for d in by_load] == [AUTOSCALING] * len(by_load)
+    text = with_applications((REPOSITORY / "serve_config.yaml").read_text(), {"own": ["linear"]})
+    (own,) = (app for app in yaml.safe_load(text)["applications"] if app["name"] == "own")
+    expected = {d["name"]: d.get("autoscaling_config") for d in own["deployments"]}
+    by_load = {d["name"]: d.get("autoscaling_config") for d in APPLICATIONS[name]["deployments"]}
+    arms = by_load.keys() - {"Router", "FeatureScaler"}
+    assert by_load == {
+        "Router": None,
+        "FeatureScaler": expected["FeatureScaler"],
+        **dict.fromkeys(arms, expected["linear"]),
+    }
+    assert (expected["linear"], expected["FeatureScaler"]) == (AUTOSCALING, SCALER_AUTOSCALING)
 
 
 def test_all_replicas_together_leave_a_core_of_two() -> None:

@@ -55,9 +55,12 @@ def truth(number: int, value: float = 1.0, observed_at: datetime | None = None) 
 
 
 def test_a_prediction_comes_back_as_it_was(store: Store) -> None:
-    store.write_predictions([row(1)])
-    assert store.predictions("apogee") == [(1, row(1))]
+    at_level = replace(row(2), level=0.999984)
+    store.write_predictions([row(1), at_level])
+    assert store.predictions("apogee") == [(1, row(1)), (2, at_level)]
     assert store.predictions("weather") == []
+    store.write_truths("apogee", [truth(1), truth(2)])
+    assert [one.level for one in store.watching.truths("apogee", 0)] == [None, 0.999984]
 
 
 def test_writing_a_prediction_again_changes_nothing(store: Store) -> None:

@@ -8,6 +8,7 @@ import runpy
 import stat
 import subprocess
 from dataclasses import replace
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -82,6 +83,9 @@ def test_the_environment_of_a_child(tmp_path: Path, profile: Profile, behind_hap
     assert environment["RAY_worker_niceness"] == "0"
     assert ("RAY_SERVE_ENABLE_HA_PROXY" in environment) is behind_haproxy
     assert environment.get("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT") == ("3" if behind_haproxy else None)
+    # HAProxy has its own page for what it refuses
+    module, _, name = environment.get("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "").partition(":")
+    assert (not module) if behind_haproxy else callable(getattr(import_module(module), name))
 
 
 def test_the_config_of_haproxy_is_corrected(tmp_path: Path) -> None:
@@ -105,6 +109,10 @@ def test_the_config_of_haproxy_is_corrected(tmp_path: Path) -> None:
     }
     assert re.findall(r"stats socket .* mode (\d+)", text) == ["600"]
     assert text.count("defaults\n    timeout queue 2s\n") == 1
+    assert re.findall(r"frontend http_frontend\n +bind .*\n +http-request set-header (\S+ \S+)", text) == [
+        "x-request-disconnect-disabled ?1"
+    ]
+    assert text.count("x-request-disconnect-disabled") == 1
     servers = re.findall(r"(?m)^ *server .* check.*$", text)
     assert [line.endswith(" maxconn 128") for line in servers] == [" backup" not in line for line in servers]
     (page,) = re.findall(r"errorfile 503 (.+)", text)

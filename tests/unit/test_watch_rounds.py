@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deployments.routing import ArmVersion
 from deployments.store import StoreUnavailable
 from deployments.watching.page import MonitorPage
+from features.config import load_sections
 from tests.support.tables import calories_parts
 from tests.support.watched import ARM, WatchedScene
 from training.bundle import write_bundle
 from training.errors import BundleError
+from training.settings import REPOSITORY
 
 
 @pytest.fixture
@@ -35,6 +38,11 @@ def page(scene: WatchedScene) -> MonitorPage:
     seen = scene.watched.page(scene.workload)
     assert seen is not None
     return MonitorPage.model_validate(seen.page)
+
+
+def stored_levels(scene: WatchedScene) -> dict[str, tuple[str, float]]:
+    """Bundle and level by arm, as router replicas read them."""
+    return {one.arm: (one.bundle, one.level) for one in scene.watched.levels(scene.workload)}
 
 
 def test_calm_traffic_is_told_and_gives_no_event(scene: WatchedScene) -> None:
@@ -72,7 +80,9 @@ def test_larger_errors_are_drift_of_concept_and_calibration(scene: WatchedScene)
         ("calibration", ARM, "hot"),
     }
     assert max(event.at for event in events) <= scene.clock.now - timedelta(seconds=30)
-    assert page(scene).levels[ARM].level > 0.95
+    level = page(scene).levels[ARM].level
+    assert level > 0.95
+    assert stored_levels(scene)[ARM] == (scene.system.versions[ARM].bundle, level)
 
 
 @pytest.mark.parametrize("killed_after_s", [20, 100, 130])
@@ -91,9 +101,10 @@ def test_a_monitor_that_is_killed_goes_on_as_if_it_had_not_been(
         ("calibration", "hot"),
         ("concept", "hot"),
     ]
-    before = page(scene)
+    before, levels = page(scene), stored_levels(scene)
     scene.monitor().round()
     after = page(scene)
+    assert stored_levels(scene) == levels
     assert after.windows == before.windows
     assert after.levels == before.levels
     assert [(one.kind, one.state, one.since) for one in after.drift] == [
@@ -109,6 +120,23 @@ def test_a_new_version_of_an_arm_begins_anew(scene: WatchedScene, tmp_path: Path
     scene.store.put_arm(scene.workload, ARM, version)
     scene.watch(monitor, 10)  # the truths are of the old bundle
     assert page(scene).levels[ARM].truths == 0
+    assert stored_levels(scene)[ARM] == (bundle, 0.9)
+
+
+def test_a_workload_may_have_its_regions_left_at_the_nominal_level(
+    scene: WatchedScene, tmp_path: Path
+) -> None:
+    scene.watch(scene.monitor(), 5)
+    assert stored_levels(scene)
+    sections = load_sections(REPOSITORY / "configs" / "workloads", scene.workload)
+    sections["monitoring"] = {"serve_levels": False}
+    (tmp_path / "workloads").mkdir()
+    (tmp_path / "workloads" / f"{scene.workload}.yaml").write_text(yaml.safe_dump(sections))
+    scene.watch(scene.monitor(tmp_path / "workloads"), 5, error=3.0)
+    assert stored_levels(scene) == {}
+    found = page(scene).levels[ARM]
+    assert found.level > 0.9
+    assert not found.served
 
 
 def test_it_waits_for_a_routing_table_and_refuses_a_bundle_that_is_not_there(

@@ -29,6 +29,7 @@ class Split:
         weight: (n,) float32, mean 1.
         kind: what the outputs are.
         groups: columns of `y` that are the sides of one distance, in one scale; the others stand alone.
+        features: names of the last axis of `x`, where they are known.
 
     Raises:
         ValueError: `y` is not a table of as many rows as `x`.
@@ -39,6 +40,7 @@ class Split:
     weight: NDArray[np.float32]
     kind: Kind = "numbers"
     groups: tuple[tuple[int, ...], ...] = ()
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.y.ndim != 2 or len(self.y) != len(self.x):

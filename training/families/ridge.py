@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 from training.families.base import Params, Report, Split, expect_numbers
 from training.families.linear import FittedLinear, expand, outputs_by_rows
 from training.losses import loss_of
+from training.unseen import seen
 
 
 class RidgeFamily:
@@ -19,9 +20,10 @@ class RidgeFamily:
     iterative = False
 
     def search_space(self, trial: Any) -> None:
-        """Strength of the ridge, and products or not."""
+        """Strength of the ridge, products or not, and what it may not see."""
         trial.suggest_float("alpha", 1e1, 1e4, log=True)
         trial.suggest_categorical("products", [True, False])
+        trial.suggest_categorical("unseen", [""])
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedLinear:
         """Each output is fitted to the rows in which it is known.
@@ -29,10 +31,12 @@ class RidgeFamily:
         There is nothing random in it: `seed` changes nothing.
 
         Raises:
-            ValueError: the target is not numbers, or an output is known in no row.
+            ValueError: the target is not numbers, an output is known in no row, or there is nothing that
+                `unseen` names.
         """
         expect_numbers(self.name, train)
-        pairs, columns = expand(train.x, bool(params["products"]))
+        # what is always 0 gets the coefficient 0
+        pairs, columns = expand(np.where(seen(params, train), train.x, 0), bool(params["products"]))
         ridge = Ridge(alpha=float(params["alpha"]))
         coefficients = np.empty((train.y.shape[1], columns.shape[1]))
         intercepts = np.empty(train.y.shape[1])

@@ -49,17 +49,19 @@ class Row(NamedTuple):
         region: the member that says how sure it is, named by `Target.region`; empty where there is none.
         coverage: nominal share of truths inside regions like this one.
         outlier_score: how far out the instance lies, see `training.outliers`; None where nobody looked.
+        level: at which the region was made, so that it holds `coverage`; None where that is the same.
     """
 
     prediction: dict[str, Any]
     region: dict[str, Any]
     coverage: float
     outlier_score: float | None = None
+    level: float | None = None
 
     @staticmethod
-    def scored(rows: Sequence[Row], scores: FloatArray) -> list[Row]:
-        """The rows with the score of each."""
-        return [Row(*row[:3], score) for row, score in zip(rows, scores.tolist(), strict=True)]
+    def scored(rows: Sequence[Row], scores: FloatArray, level: float | None = None) -> list[Row]:
+        """The rows with the score of each, and the level of all."""
+        return [Row(*row[:3], score, level) for row, score in zip(rows, scores.tolist(), strict=True)]
 
 
 class Task(Protocol):

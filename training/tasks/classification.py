@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 
 from features.scaling import StandardScaler
 from features.targets import ClassTarget
-from training.intervals import conformal_quantiles
+from training.intervals import conformal_quantiles, score_at
 from training.tasks.base import Calibration, Kind, Predicted, Row
 
 FloatArray = NDArray[np.float64]
@@ -42,8 +42,7 @@ class ClassCalibration(Calibration):
 
     def threshold(self, coverage: float | None) -> float:
         """The least probability of a class in a set."""
-        level = self.coverage if coverage is None else coverage
-        return 1 - float(np.interp(level, self.levels, self.scores))
+        return 1 - score_at(self.levels, self.scores, self.coverage if coverage is None else coverage)
 
 
 class ClassificationTask:

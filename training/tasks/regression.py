@@ -23,7 +23,7 @@ class RegressionTask:
     groups: tuple[tuple[int, ...], ...] = ()
 
     def __init__(self, target: TargetSpec, workload: Workload) -> None:
-        self._target = target
+        self.target = target
         self._transform = transform_of(workload)
         self.output_names: tuple[str, ...] = (target.name,)
 
@@ -73,7 +73,7 @@ class RegressionTask:
 
     def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
         """See `Task.rows`."""
-        name = self._target.name
+        name = self.target.name
         columns = (predicted[key].tolist() for key in ("prediction", "lower", "upper"))
         return [
             Row({name: value}, {name: [lower, upper]}, coverage)
@@ -82,14 +82,14 @@ class RegressionTask:
 
     def of_row(self, row: Row) -> dict[str, FloatArray]:
         """See `Task.of_row`."""
-        name = self._target.name
+        name = self.target.name
         lower, upper = row.region[name]
         values = {"prediction": row.prediction[name], "lower": lower, "upper": upper}
         return {key: np.asarray(value, dtype=np.float64) for key, value in values.items()}
 
     def error(self, row: Row, truth: FloatArray) -> float:
         """The absolute error, in the target's unit."""
-        return abs(float(row.prediction[self._target.name]) - float(truth))
+        return abs(float(row.prediction[self.target.name]) - float(truth))
 
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
         """Values and ends alike."""
@@ -97,7 +97,7 @@ class RegressionTask:
 
     def _decode(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
         value = self._transform.decode_target(encoded, anchors)
-        return np.clip(value, self._target.minimum, self._target.maximum)
+        return np.clip(value, self.target.minimum, self.target.maximum)
 
 
 def _mean(arrays: Sequence[FloatArray], weights: FloatArray) -> FloatArray:

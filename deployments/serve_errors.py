@@ -1,0 +1,64 @@
+"""Gives the errors that Serve's proxy answers itself, as plain text, the form of all others.
+
+The proxy of the plain profile loads `middlewares` (RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH). No error of
+ours is plain text, so what is comes from Serve.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.errors import Unavailable
+from deployments.problems import problem_response
+
+_PLAIN = "text/plain"
+_OVERLOADED = "More requests come than can be answered in time, or nothing answers yet."
+_ERRORS: dict[int, Exception] = {
+    HTTPStatus.NOT_FOUND: HTTPException(HTTPStatus.NOT_FOUND, "There is no application at this path."),
+    HTTPStatus.REQUEST_TIMEOUT: HTTPException(HTTPStatus.REQUEST_TIMEOUT, "The answer took too long."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: RuntimeError("the log has the cause"),
+    HTTPStatus.SERVICE_UNAVAILABLE: Unavailable(_OVERLOADED),
+}
+
+
+class ServeErrors:
+    """ASGI middleware around Serve's proxy."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; a plain error gets another body, and Retry-After if it asks for that."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        error: Exception | None = None
+
+        async def in_our_form(message: Message) -> None:
+            nonlocal error
+            if message["type"] == "http.response.start":
+                error = _error_of(message)
+            if error is None:
+                await send(message)
+            elif message["type"] == "http.response.body" and not message.get("more_body"):
+                await problem_response(error, scope["path"])(scope, receive, send)
+
+        await self._app(scope, receive, in_our_form)
+
+
+def middlewares() -> list[Middleware]:
+    """What Serve puts around its proxy."""
+    return [Middleware(ServeErrors)]
+
+
+def _error_of(start: Message) -> Exception | None:
+    """What the beginning of an answer stands for, if Serve made it; None for all other answers."""
+    error = _ERRORS.get(start["status"])
+    if error is None or not Headers(raw=list(start["headers"])).get("content-type", "").startswith(_PLAIN):
+        return None
+    return error

@@ -1,0 +1,148 @@
+"""What the Router asks of the FeatureScaler, and that of the arms, with handles that are plain calls."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deployments.arm import Arm
+from deployments.batches import Failed, PredictedBatch, RawBatch, ScaledBatch
+from deployments.downstream import ServeDownstream
+from deployments.levels import Levels
+from deployments.predictor import DownstreamError
+from deployments.routing import ArmVersion
+from deployments.scaler import FeatureScaler
+from deployments.store.watch_store import ArmLevel
+from deployments.versioned import ReplicaOptions
+from features.workload import load_workload
+from tests.support.handles import FakeHandle
+from tests.support.models import windows
+from tests.support.serving import ARMS, LocalSystem
+from training.inference import Model
+from training.tasks.factory import task_of
+
+RAW = windows()[0][:5]
+
+
+class Graph:
+    def __init__(self, folder: Path) -> None:
+        system = LocalSystem(folder)
+        options = ReplicaOptions(
+            system.contract, folder / "cache", folder / "logs", f"sqlite:///{folder}/store.db"
+        )
+        self.versions = system.versions
+        self.arms = {arm: FakeHandle(Arm(arm, options)) for arm in ARMS}
+        self.scaler = FeatureScaler(options, self.arms)
+        self.scaler_handle = FakeHandle(self.scaler)
+        task = task_of(system.contract, load_workload(system.contract))
+        self.levels = Levels(lambda: [ArmLevel("linear", self.versions["linear"].bundle, 0.5)])
+        self.downstream = ServeDownstream(task, self.scaler_handle, self.levels)
+        self.models = {arm: Model(parts) for arm, parts in system.parts.items()}
+
+    def batch(self, arm: str, rows: int = 2) -> RawBatch:
+        return RawBatch(arm, self.versions[arm], RAW[:rows])
+
+    def offline(self, arm: str, rows: int = 2) -> np.ndarray:
+        return self.models[arm].predict(RAW[:rows])["prediction"]
+
+
+@pytest.fixture
+def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Graph:
+    # each replica would take the log of this process for its own
+    monkeypatch.setattr("deployments.versioned.configure_log_file", lambda folder, name: None)
+    return Graph(tmp_path)
+
+
+async def test_the_scaler_answers_with_what_the_arm_predicts(graph: Graph) -> None:
+    answer = await graph.scaler.predict(graph.batch("mlp"))
+    assert isinstance(answer, PredictedBatch)
+    assert answer.bundle == graph.versions["mlp"].bundle
+    np.testing.assert_allclose(answer.predicted["prediction"], graph.offline("mlp"))
+    assert answer.outlier_score.shape == (2,)
+
+
+async def test_what_is_asked_of_several_arms_at_once_is_one_call_of_the_router(graph: Graph) -> None:
+    answers = await asyncio.gather(*(graph.downstream(arm, graph.versions[arm], RAW[:2]) for arm in ARMS))
+    assert graph.scaler_handle.methods == ["predict_each"]
+    assert {arm: graph.arms[arm].methods for arm in ARMS} == {arm: ["predict"] for arm in ARMS}
+    for arm, rows in zip(ARMS, answers, strict=True):
+        assert [row.prediction["apogee_m"] for row in rows] == pytest.approx(graph.offline(arm).tolist())
+    await graph.downstream("mlp", graph.versions["mlp"], RAW[:1])
+    assert graph.scaler_handle.methods == ["predict_each", "predict"]
+
+
+async def test_rows_get_regions_the_level_of_their_arm(graph: Graph) -> None:
+    async def width() -> float:
+        (row,) = await graph.downstream("linear", graph.versions["linear"], RAW[:1])
+        low, high = row.region["apogee_m"]
+        return float(high - low)
+
+    nominal = await width()
+    graph.levels.refresh()
+    assert 0 < await width() < nominal
+
+
+async def test_an_arm_that_fails_fails_alone_and_says_why(graph: Graph) -> None:
+    graph.arms["mlp"].error = ValueError("Traceback ...\n  line 1\nthe model is broken")
+    failed, answered = await asyncio.gather(
+        *(graph.downstream(arm, graph.versions[arm], RAW[:2]) for arm in ("mlp", "linear")),
+        return_exceptions=True,
+    )
+    assert isinstance(failed, DownstreamError)
+    assert str(failed) == "mlp 1: the model is broken"
+    assert isinstance(answered, list)
+    with pytest.raises(DownstreamError, match=r"^mlp 1: the model is broken$"):
+        await graph.downstream("mlp", graph.versions["mlp"], RAW[:2])
+
+
+async def test_an_arm_that_does_not_answer_holds_up_no_other(graph: Graph) -> None:
+    graph.arms["mlp"].gate = asyncio.Event()
+    stuck, answered = (
+        asyncio.create_task(graph.downstream(arm, graph.versions[arm], RAW[:2]))  # type: ignore[arg-type]
+        for arm in ("mlp", "linear")
+    )
+    async with asyncio.timeout(10):
+        await answered
+    assert not stuck.done()
+    graph.arms["mlp"].gate.set()
+    await stuck
+
+
+async def test_an_arm_that_is_stopped_under_way_has_failed(graph: Graph) -> None:
+    graph.arms["mlp"].error = asyncio.CancelledError()
+    with pytest.raises(DownstreamError, match=r"^mlp 1: the replica was stopped$"):
+        await graph.downstream("mlp", graph.versions["mlp"], RAW[:2])
+
+
+async def test_who_gives_a_call_up_ends_it_in_the_scaler_too(graph: Graph) -> None:
+    graph.arms["mlp"].gate = asyncio.Event()
+    asked = asyncio.create_task(graph.scaler.predict(graph.batch("mlp")))
+    await asyncio.sleep(0.01)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+
+
+async def test_a_version_that_cannot_be_loaded_fails_its_own_batch_alone(graph: Graph) -> None:
+    gone = ArmVersion(model_version="2", bundle="sha256:" + "0" * 64, source="/nowhere")
+    answers: dict[int, PredictedBatch | Failed] = {}
+    batches = [RawBatch("mlp", gone, RAW[:1]), graph.batch("linear")]
+    async for piece in graph.scaler.predict_each(batches):
+        answers |= piece
+    assert isinstance(answers[0], Failed)
+    assert "/nowhere" in answers[0].reason
+    assert isinstance(answers[1], PredictedBatch)
+
+
+async def test_rows_scaled_for_another_version_are_refused_by_the_arm(graph: Graph) -> None:
+    async def mixed(batch: RawBatch) -> ScaledBatch:
+        scaled = await FeatureScaler._scale(graph.scaler, batch)
+        return ScaledBatch(graph.versions["linear"].bundle, scaled.scaled, scaled.outlier_score)
+
+    graph.scaler._scale = mixed  # type: ignore[method-assign]
+    answer = await graph.scaler.predict(graph.batch("mlp"))
+    assert isinstance(answer, Failed)
+    assert "rows scaled for" in answer.reason
