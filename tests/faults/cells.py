@@ -58,9 +58,9 @@ def _is_hot(now: Situation) -> bool:
 
 
 def _is_training(now: Situation) -> bool:
-    """The job has read what it learns from."""
+    """The job has read what it learns from; the next one may be about to follow it."""
     one = now.retraining
-    return one is not None and one.state == "running" and one.data_hash is not None
+    return one is not None and one.state in ("running", "submitting") and one.data_hash is not None
 
 
 STAGES = (
