@@ -11,6 +11,8 @@ ARMS ?=
 DURATION_S ?=
 ROUNDS ?=
 RATE ?=
+STAGE ?=
+VICTIM ?=
 COMMA := ,
 
 BIN := .venv/bin
@@ -20,7 +22,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test bench bench-growth bench-throughput burst scaling clean
+.PHONY: help up down train check test faults bench bench-growth bench-throughput burst scaling clean
 
 help:
 	@echo "make up       make the environment, train the first models, start everything (Ctrl-C stops it)"
@@ -30,6 +32,8 @@ help:
 	@echo "make train    train again and register new versions: WORKLOADS=apogee"
 	@echo "make check    ruff, mypy --strict, import rules"
 	@echo "make test     the whole test suite"
+	@echo "make faults   kill parts of the loop that heals itself at each of its stages (half an hour)"
+	@echo "              variables: STAGE=calm|hot|job|shadowing|promoting|probation VICTIM=Steward|Monitor|Router|job"
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10"
 	@echo "make bench-growth  the same with more arms and a long journal (12 minutes), into docs/benchmarks-growth.md"
@@ -59,6 +63,9 @@ check: $(STAMP)
 test: $(STAMP)
 	$(BIN)/pytest tests/unit -n 2 --dist loadfile
 	$(BIN)/pytest tests/integration
+
+faults: $(STAMP)
+	$(BIN)/pytest tests/faults -m faults $(if $(STAGE),--stage $(STAGE)) $(if $(VICTIM),--victim $(VICTIM))
 
 bench: $(STAMP) $(BENCH_STAMP)
 	@$(BIN)/python -m scripts.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \

@@ -72,8 +72,8 @@ async def _watch(workload: str, settings: Settings, store: Store, registry: Shar
         versions.read()
         return versions.champions
 
-    def shadows() -> Mapping[str, ArmVersion]:
-        return promotions.shadows if promotions is not None else {}
+    def shadows() -> Mapping[str, ArmVersion] | None:
+        return promotions.shadows if promotions is not None else None
 
     ward = Ward(workload, ServeReplicas(workload), champions, store, settings.bundle_cache, shadows)
     while True:

@@ -65,7 +65,8 @@ class Ward:
         champions: reads the version with the alias `champion` of each arm; called in a thread.
         store: where the routing table is.
         cache: folder of the bundle cache of this node.
-        shadows: the version of each arm that is to get copies of its requests.
+        shadows: the version of each arm that is to get copies of its requests; None while nobody knows,
+            and those that get some go on.
 
     Attributes:
         refused: why replicas refuse bundles, by content hash.
@@ -78,7 +79,7 @@ class Ward:
         champions: Callable[[], Mapping[str, ArmVersion]],
         store: Store,
         cache: Path,
-        shadows: Callable[[], Mapping[str, ArmVersion]] = dict,
+        shadows: Callable[[], Mapping[str, ArmVersion] | None] = dict,
     ) -> None:
         self.refused: dict[str, str] = {}
         self.workload = workload
@@ -114,6 +115,8 @@ class Ward:
     ) -> None:
         """Bring the versions that are to get copies to their arms, and end those that are to get none."""
         wanted = self._shadows()
+        if wanted is None:
+            return
         changed: dict[str, ArmVersion | None] = {arm: None for arm in there if arm not in wanted}
         for swap in plan_swaps(there, wanted, arms, self.refused):
             if await self._loaded(swap, cache):

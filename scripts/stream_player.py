@@ -48,10 +48,16 @@ class Sent:
 
 @dataclass
 class Streamed:
-    """All that came of a stream; `truth_failures` says why truths were not taken."""
+    """All that came of a stream.
+
+    Attributes:
+        truths_taken: ids of those truths that the system said it has.
+        truth_failures: why others were not taken.
+    """
 
     sent: list[Sent] = field(default_factory=list)
     feedback: FeedbackCounts = field(default_factory=FeedbackCounts)
+    truths_taken: list[str] = field(default_factory=list)
     truth_failures: list[str] = field(default_factory=list)
 
 
@@ -157,3 +163,4 @@ class StreamPlayer:
             self.streamed.truth_failures.append(f"{len(truths)} truths: {error}")
         else:
             self.streamed.feedback += counts
+            self.streamed.truths_taken += truths

@@ -59,7 +59,7 @@ class PromotionKeeper:
         clock: UTC time.
 
     Attributes:
-        shadows: the version of each arm that is to get copies of its requests.
+        shadows: the version of each arm that is to get copies of its requests; None before the first round.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class PromotionKeeper:
         versions: Versions,
         clock: Callable[[], datetime],
     ) -> None:
-        self.shadows: Mapping[str, ArmVersion] = {}
+        self.shadows: Mapping[str, ArmVersion] | None = None
         self._workload = workload
         self._config = config
         self._evidence = evidence

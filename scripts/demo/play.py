@@ -35,6 +35,7 @@ class Stage:
         wave: the wave, in words.
         at_most_s: how long it may take.
         goes_on: called before each look; False ends it, and so does what it raises.
+        waits: whether it is to go on, `at_most_s` at most, although all is well again.
     """
 
     contract: Contract
@@ -44,6 +45,7 @@ class Stage:
     wave: str
     at_most_s: float
     goes_on: Callable[[], bool]
+    waits: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class _Watcher:
             telling.event(event)
         telling.state(now_s, len(self._streamed.sent), self.course.now, self.story.unit)
         healed_s = self.story.healed_s
-        if healed_s is not None:
+        if healed_s is not None and not self._stage.waits():
             return bool(self.story.drifting) and now_s < healed_s + self._stage.plan.linger_s
         return now_s < self._stage.at_most_s
 

@@ -19,7 +19,9 @@ import pytest
 from mlflow import MlflowClient
 
 from deployments.instances import InstanceParser
+from scripts.serve_settings import ray_token_file
 from tests.support.flights import fly, instance_of
+from tests.support.killing import Replicas
 from tests.support.models import apogee_contract, make_parts, register
 from tests.support.system import RunningSystem, wait_until
 from training.bundle import read_bundle, write_bundle
@@ -177,12 +179,5 @@ def served(system: RunningSystem, arm: str) -> str:
 
 def replica_pid(system: RunningSystem, deployment: str) -> int:
     """Process id of the deployment's running replica, 0 when there is none."""
-    token = (system.settings.var / "ray-token").read_text().strip()
-    response = httpx.get(
-        f"{system.dashboard_url}/api/serve/applications/",
-        headers={"Authorization": f"Bearer {token}"},
-        timeout=30,
-    )
-    replicas = response.json()["applications"]["apogee"]["deployments"][deployment]["replicas"]
-    running = [replica["pid"] for replica in replicas if replica["state"] == "RUNNING"]
-    return int(running[0]) if running else 0
+    replicas = Replicas(system.dashboard_url, ray_token_file(system.settings.var))
+    return next(iter(replicas.pids("apogee", deployment)), 0)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import orjson
-import psutil
 import pytest
 import ray
 from ray._private.parameter import RayParams
@@ -23,6 +22,7 @@ from deployments.retraining.ray_jobs import RayJobs
 from deployments.retraining.values import Request, Retraining
 from deployments.store import Store, Truth
 from scripts.agent_port import let_ray_choose_agent_port
+from tests.support.killing import driver_of
 from tests.support.system import free_port, wait_until
 from training.bundle import write_bundle
 from training.registry import ModelVersion, Registry
@@ -113,21 +113,13 @@ def _tell_truths(store: Store) -> None:
     store.write_truths("toy", truths)
 
 
-def _driver_of(job: str) -> psutil.Process:
-    (driver,) = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if process.info["cmdline"] and job in process.info["cmdline"]
-    ]
-    return driver
-
-
 def test_a_retraining_whose_first_job_is_killed_ends_in_verdicts(home: Home) -> None:
     home.store.retrainings.ask("toy", Request(reason="drift", at=datetime.now(UTC), by="test"))
     home.look_until("running")
     wait_until(lambda: home.last.data_hash is not None, 120, "the job has read the truths")
     first = home.last
-    driver = _driver_of(first.attempts[0].job)
+    driver = driver_of(first.attempts[0].job)
+    assert driver is not None
     assert driver.nice() == 19
     os.kill(driver.pid, signal.SIGKILL)
     ended = home.look_until("done")

@@ -83,7 +83,7 @@ def running_system(folder: Path, profile: str = "plain", routers: int = 1) -> It
     registry = Registry(settings)
     champions = {arm: register(registry, folder / "bundles", arm, n) for n, arm in enumerate(ARMS)}
     config = folder / "serve_config.yaml"
-    config.write_text(_with_routers((REPOSITORY / "serve_config.yaml").read_text(), routers))
+    config.write_text(with_routers((REPOSITORY / "serve_config.yaml").read_text(), routers))
     port, dashboard_port = free_port(), free_port()
     command = [sys.executable, "-m", "scripts", "up", "--port", str(port)]
     command += ["--dashboard-port", str(dashboard_port), "--profile", profile, "--config", str(config)]
@@ -109,7 +109,8 @@ def running_system(folder: Path, profile: str = "plain", routers: int = 1) -> It
         process.wait(STOP_TIMEOUT_S)
 
 
-def _with_routers(config_text: str, replicas: int) -> str:
+def with_routers(config_text: str, replicas: int) -> str:
+    """The Serve config with so many router replicas of every workload."""
     config = yaml.safe_load(config_text)
     for application in config["applications"]:
         for deployment in application["deployments"]:

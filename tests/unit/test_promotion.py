@@ -90,8 +90,9 @@ class Scene:
         champion = self.registry.champions["linear"]
         if champion.bundle not in self.refused:
             self.store.put_arm("toy", "linear", champion)
-        wanted: Mapping[str, ArmVersion | None] = {"linear": self.keeper.shadows.get("linear")}
-        self.store.put_shadows("toy", wanted)
+        if self.keeper.shadows is not None:
+            wanted: Mapping[str, ArmVersion | None] = {"linear": self.keeper.shadows.get("linear")}
+            self.store.put_shadows("toy", wanted)
 
     def round(self, times: int = 1) -> Candidacy | None:
         """Rounds of the Steward; the newest candidacy after them."""

@@ -94,6 +94,7 @@ async def test_truths_go_one_by_one_if_asked(system: LocalSystem, monkeypatch: p
     player, _ = await stream(system, Schedule(Steady(500), 1, 30), 30, single_truths=True)
     assert calls == [1] * 30
     assert player.streamed.feedback.accepted == len(truths(system)) == 30
+    assert set(player.streamed.truths_taken) == truths(system).keys()
 
 
 async def test_cases_are_played_again_when_they_are_used_up(system: LocalSystem) -> None:

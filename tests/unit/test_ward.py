@@ -52,7 +52,7 @@ class Scene:
             source=str(folder / "new"),
         )
         self.champions = {**self.system.versions, "mlp": self.new}
-        self.shadows: dict[str, ArmVersion] = {}
+        self.shadows: dict[str, ArmVersion] | None = {}
         self._cache = folder / "cache"
         self.ward = self.ward_with(lambda: self.champions)
 
@@ -147,6 +147,17 @@ async def test_what_is_to_get_copies_is_loaded_beside_and_then_in_the_table(scen
     table = await scene.ward.look_after()
     assert table is not None
     assert table.shadows == {}
+
+
+async def test_a_shadow_goes_on_while_nobody_knows_of_candidacies(scene: Scene) -> None:
+    """As in the first round of a Steward that has been killed."""
+    scene.shadows = {"mlp": scene.new}
+    await scene.ward.look_after()
+    scene.shadows = None
+    table = await scene.ward_with(lambda: scene.champions).look_after()
+    assert table is not None
+    assert table.shadows == {"mlp": scene.new}
+    assert scene.acts().count("shadows") == 1
 
 
 async def test_a_shadow_that_replicas_refuse_gets_no_copies(scene: Scene) -> None:

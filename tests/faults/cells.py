@@ -1,0 +1,78 @@
+"""The table: at which stages of the loop which parts are killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deployments.promotion.values import Candidacy
+from deployments.retraining.values import Retraining
+
+# so that some truths are there, and those that come until the wave still tell what is normal
+_CALM_BEGINS_S = 6.0
+
+_STEWARD, _MONITOR, _ROUTER, JOB = "Steward", "Monitor", "Router", "job"
+VICTIMS = (_STEWARD, _MONITOR, _ROUTER, JOB)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where the loop is.
+
+    Attributes:
+        at_s: seconds since the first request.
+        retraining: the newest.
+        candidacies: those under way.
+    """
+
+    at_s: float
+    retraining: Retraining | None
+    candidacies: Sequence[Candidacy]
+
+    def has(self, state: str) -> bool:
+        """Whether some candidacy is there."""
+        return any(one.state == state for one in self.candidacies)
+
+
+@dataclass(frozen=True)
+class LoopStage:
+    """A stage of the loop.
+
+    Attributes:
+        is_on: whether the loop is in it.
+        victims: who is killed, in this order. The Steward comes first, since without it most stages last;
+            the job before it, so that the one who sees that it is gone is another one than had started it.
+    """
+
+    name: str
+    is_on: Callable[[Situation], bool]
+    victims: tuple[str, ...] = (_STEWARD, _MONITOR, _ROUTER)
+
+
+def _is_calm(now: Situation) -> bool:
+    return now.at_s >= _CALM_BEGINS_S and now.retraining is None
+
+
+def _is_hot(now: Situation) -> bool:
+    return now.retraining is not None and now.retraining.state == "waiting"
+
+
+def _is_training(now: Situation) -> bool:
+    """The job has read what it learns from; the next one may be about to follow it."""
+    one = now.retraining
+    return one is not None and one.state in ("running", "submitting") and one.data_hash is not None
+
+
+STAGES = (
+    LoopStage("calm", _is_calm),
+    LoopStage("hot", _is_hot),
+    LoopStage("job", _is_training, (JOB, _STEWARD, _MONITOR, _ROUTER)),
+    LoopStage("shadowing", lambda now: now.has("shadowing")),
+    LoopStage("promoting", lambda now: now.has("promoting")),
+    LoopStage("probation", lambda now: now.has("probation")),
+)
+
+
+def expected_attempts(stage: LoopStage, victims: Sequence[str]) -> int:
+    """Jobs that the retraining takes."""
+    return 2 if JOB in stage.victims and JOB in victims else 1

@@ -1,0 +1,51 @@
+"""Which cells of the table are run, and what came of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.tables import TextTable
+from tests.faults.cells import STAGES, VICTIMS
+
+HEADER = (
+    *("stage", "killed", "at s", "back after s", "healed at s"),
+    *("lost answers", "failed requests", "failed calls with truths"),
+)
+ROWS = pytest.StashKey[list[tuple[str, ...]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--stage", choices=[stage.name for stage in STAGES], help="only this one")
+    parser.addoption("--victim", choices=VICTIMS, help="only this one, at the stages that have it")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ROWS] = []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "stage" in metafunc.fixturenames:
+        only, victim = metafunc.config.getoption("--stage"), metafunc.config.getoption("--victim")
+        chosen = [
+            one for one in STAGES if only in (None, one.name) and (victim is None or victim in one.victims)
+        ]
+        metafunc.parametrize("stage", chosen, ids=[one.name for one in chosen])
+
+
+@pytest.fixture
+def victims(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Of those that a stage has."""
+    only = request.config.getoption("--victim")
+    return (only,) if only else VICTIMS
+
+
+@pytest.fixture
+def rows(request: pytest.FixtureRequest) -> list[tuple[str, ...]]:
+    """Of the table at the end, to be added to."""
+    return request.config.stash[ROWS]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[ROWS]:
+        table = TextTable("What was killed", HEADER, tuple(config.stash[ROWS]))
+        terminalreporter.write_line(f"\n{table.markdown()}")

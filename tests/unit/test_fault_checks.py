@@ -1,0 +1,85 @@
+"""What `make faults` goes by, on runs that are told by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from toy.parts import toy_contract, toy_raw
+
+from deployments.store import Act
+from deployments.store.watch_store import DriftEvent
+from scripts.recordings import Recording, cases_of
+from scripts.replay_player import Failure
+from scripts.stream_player import Sent
+from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts
+from tests.faults.checks import most_open_at_once, told_again, was_just_answered, was_under_way
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def event(seq: int, state: str, subject: str = "a") -> DriftEvent:
+    return DriftEvent(NOW, "w", "concept", subject, state, "why", {}, seq)
+
+
+@pytest.mark.parametrize(
+    ("states", "again"),
+    [
+        ([("hot", "a"), ("hot", "b"), ("cool", "a"), ("hot", "a")], []),
+        ([("hot", "a"), ("hot", "b"), ("hot", "a")], [3]),
+        ([("cool", "a")], [1]),
+    ],
+)
+def test_a_state_that_is_told_twice_is_seen(states: list[tuple[str, str]], again: list[int]) -> None:
+    events = [event(number + 1, *told) for number, told in enumerate(states)]
+    assert [one.seq for one in told_again(events)] == again
+
+
+def act(candidacy: str, state: str, arm: str = "a") -> Act:
+    detail: dict[str, Any] = {"id": candidacy, "arm": arm, "state": state}
+    return Act(0, NOW, "w", "promotion", "steward", detail)
+
+
+def test_two_candidacies_of_an_arm_are_seen_and_two_arms_are_none() -> None:
+    one_by_one = [
+        act("1", "shadowing"),
+        act("1", "superseded"),
+        act("2", "shadowing"),
+        act("3", "asked", "b"),
+    ]
+    assert most_open_at_once(one_by_one) == 1
+    assert most_open_at_once([*one_by_one, act("2", "promoting"), act("4", "shadowing")]) == 2
+
+
+def request(sent_s: float, ended_s: float) -> Sent:
+    recording = Recording("thing", "", toy_raw(1), np.zeros(1), np.ones(1))
+    (case,) = cases_of(toy_contract(), recording)
+    return Sent(0, case, sent_s, sent_s, ended_s, Failure(case, "", 500, "gone"))
+
+
+@pytest.mark.parametrize(
+    ("sent_s", "ended_s", "buffered", "under_way"),
+    [
+        (9.0, 9.35, False, False),
+        (9.0, 9.45, True, False),
+        (9.9, 9.95, True, True),
+        (9.5, 10.5, False, True),
+        (10.2, 10.3, False, False),
+    ],
+)
+def test_a_kill_excuses_what_was_just_answered_and_what_was_under_way(
+    sent_s: float, ended_s: float, buffered: bool, under_way: bool
+) -> None:
+    one = request(sent_s, ended_s)
+    assert was_just_answered(one, [3.0, 10.0]) == buffered
+    assert was_under_way(one, [3.0, 10.0]) == under_way
+    assert not was_just_answered(one, [])
+
+
+def test_only_a_job_that_is_killed_takes_a_second_attempt() -> None:
+    attempts = {stage.name: expected_attempts(stage, VICTIMS) for stage in STAGES}
+    assert attempts == dict.fromkeys(attempts, 1) | {"job": 2}
+    (job,) = (stage for stage in STAGES if stage.name == "job")
+    assert expected_attempts(job, [name for name in VICTIMS if name != JOB]) == 1
