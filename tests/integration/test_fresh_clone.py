@@ -197,4 +197,4 @@ def test_every_answer_over_http_is_the_offline_one(up: Path, clone: Path, record
                 np.testing.assert_allclose(got[column][nominal], values[nominal], rtol=1e-5)
             compared += len(got)
     assert compared == len(online)
-    assert online["id"].isin(at_nominal).mean() > 0.1
+    assert online["id"].isin(at_nominal).any()
