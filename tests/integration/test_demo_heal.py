@@ -142,8 +142,9 @@ def _watched(process: subprocess.Popen[bytes], run: Run) -> bool:
     headers = {"Authorization": f"Bearer {key.read_text().strip()}"} if key.exists() else {}
     base = f"http://127.0.0.1:{run.state.ports[0]}/{WORKLOAD}"
     with suppress(httpx.HTTPError, ValueError), httpx.Client(base_url=base, headers=headers) as client:
-        run.shown |= {(one["arm"], one["state"]) for one in client.get("/promotions").json()}
-        arms = client.get("/info").json()["arms"]
+        promotions = client.get("/promotions").raise_for_status().json()
+        run.shown |= {(one["arm"], one["state"]) for one in promotions}
+        arms = client.get("/info").raise_for_status().json()["arms"]
         run.champions_shown |= {(arm, arms[arm]["model_version"]) for arm in arms}
     return False
 
