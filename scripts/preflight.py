@@ -67,9 +67,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(preferred: int) -> int:
+def free_port(preferred: int = 0) -> int:
     """`preferred` if it is free, else one that the system chooses."""
-    if is_free(preferred):
+    if preferred and is_free(preferred):
         return preferred
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))

@@ -55,10 +55,12 @@ def heal(
         run = _Run(console, plan, seed, 60 * at_most, system_of(settings, profile), interruption)
         with ready(console, home, run.system, interruption, begun_s, fresh=fresh) as supervisor:
             played = run.play(supervisor) if supervisor is not None else None
-    if played is None or (interruption.asked and played.story.healed_s is None):
+            is_whole = played is not None and (played.story.healed_s is not None or not interruption.asked)
+            if played is not None and is_whole:
+                run.tell_end(home.folder, played)
+    if not is_whole:
         console.print("Cut off.")
         raise typer.Exit(130)
-    run.tell_end(home.folder, played)
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,6 @@ from scripts.serving import running
 from scripts.supervisor import Supervisor
 from training.settings import REPOSITORY, Settings
 
-# free ports are looked for from here, away from those of a system that the user runs
-_PORT, _DASHBOARD_PORT = 8430, 8431
-
 
 def system_of(settings: Settings, profile: Profile, serve_config: str | None = None) -> Plan:
     """What will be started, on free ports.
@@ -36,7 +33,8 @@ def system_of(settings: Settings, profile: Profile, serve_config: str | None = N
         settings: of `Home.move_in`.
         serve_config: text of the Serve config to start from; None: the repository's.
     """
-    port, dashboard_port = preflight.free_port(_PORT), preflight.free_port(_DASHBOARD_PORT)
+    # any: two that start at once would both find the same one free, and Serve's proxies share a port silently
+    port, dashboard_port = preflight.free_port(), preflight.free_port()
     text = serve_config or (REPOSITORY / "serve_config.yaml").read_text()
     rendered = serve_settings.render(text, port, known_workloads(settings.workloads), [WORKLOAD])
     return Plan(settings, (WORKLOAD,), rendered, port, dashboard_port, profile, str(ULID()))
