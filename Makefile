@@ -32,7 +32,7 @@ help:
 	@echo "make train    train again and register new versions: WORKLOADS=apogee"
 	@echo "make check    ruff, mypy --strict, import rules"
 	@echo "make test     the whole test suite"
-	@echo "make faults   kill parts of the loop that heals itself at each of its stages (half an hour)"
+	@echo "make faults   kill parts of the loop that heals itself at each of its stages, and crews that train (half an hour)"
 	@echo "              variables: STAGE=calm|hot|job|shadowing|promoting|probation VICTIM=Steward|Monitor|Router|job"
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10"
@@ -66,6 +66,7 @@ test: $(STAMP)
 
 faults: $(STAMP)
 	$(BIN)/pytest tests/faults -m faults $(if $(STAGE),--stage $(STAGE)) $(if $(VICTIM),--victim $(VICTIM))
+	$(if $(STAGE)$(VICTIM),,$(BIN)/pytest tests/integration -m faults)
 
 bench: $(STAMP) $(BENCH_STAMP)
 	@$(BIN)/python -m scripts.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \

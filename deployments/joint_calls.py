@@ -1,7 +1,7 @@
 """Many calls, one message: what is asked in the same turn of the event loop goes downstream together.
 
-`JointCalls` is the caller's half, `as_they_come` the other one. A call costs the caller as much whether it
-asks one arm or eight. Answers come back in pieces, so that an arm that is slow, or gone, holds up no other.
+`JointCalls` is the caller's half, `as_they_come` the other one. Most of what a call costs its caller does not
+depend on what is in it. Answers come back in pieces, so that an arm that is slow, or gone, holds up no other.
 """
 
 from __future__ import annotations

@@ -9,8 +9,3 @@
 }
 /^defaults$/a\
 \    timeout queue 2s
-# A caller that hangs up has its single prediction made all the same: to listen for that costs more than the answer.
-/^frontend http_frontend$/,/^frontend /{
-/^ *bind /a\
-\    http-request set-header x-request-disconnect-disabled ?1 if { path_end /predict }
-}

@@ -42,9 +42,14 @@ from training.settings import REPOSITORY, Settings
 from training.sources.base import serial_map
 from training.trials import Best
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(900),
+    # torch says them when it writes a network as ONNX
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
 
-HEALED_S = 700.0
+HEALED_S = 800.0
 ARMS = ("gru", "ridge")
 
 
@@ -115,7 +120,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         state = RunState.read(home.var)
         assert state is not None
         seen = Run(settings, -1, "", state, {})
-        wait_until(lambda: _watched(process, seen), HEALED_S, f"it ends: {log.read_text()[-2000:]}")
+        wait_until(lambda: _watched(process, seen), HEALED_S, "it ends")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it told: {log.read_text()[-3000:]}") from error
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(120)
@@ -135,8 +142,9 @@ def _watched(process: subprocess.Popen[bytes], run: Run) -> bool:
     headers = {"Authorization": f"Bearer {key.read_text().strip()}"} if key.exists() else {}
     base = f"http://127.0.0.1:{run.state.ports[0]}/{WORKLOAD}"
     with suppress(httpx.HTTPError, ValueError), httpx.Client(base_url=base, headers=headers) as client:
-        run.shown |= {(one["arm"], one["state"]) for one in client.get("/promotions").json()}
-        arms = client.get("/info").json()["arms"]
+        promotions = client.get("/promotions").raise_for_status().json()
+        run.shown |= {(one["arm"], one["state"]) for one in promotions}
+        arms = client.get("/info").raise_for_status().json()["arms"]
         run.champions_shown |= {(arm, arms[arm]["model_version"]) for arm in arms}
     return False
 

@@ -133,7 +133,7 @@ def load_network(train: Split) -> Any:
     from training.families.gru import _Network
 
     torch.manual_seed(0)
-    return _Network(train.x.shape[-1], train.y.shape[1], 4)
+    return _Network(np.arange(train.x.shape[-1]), train.y.shape[1], 4)
 
 
 def test_the_noise_of_a_row_is_the_same_for_any_number_of_workers() -> None:

@@ -109,10 +109,6 @@ def test_the_config_of_haproxy_is_corrected(tmp_path: Path) -> None:
     }
     assert re.findall(r"stats socket .* mode (\d+)", text) == ["600"]
     assert text.count("defaults\n    timeout queue 2s\n") == 1
-    assert re.findall(r"frontend http_frontend\n +bind .*\n +http-request set-header (\S+ \S+)", text) == [
-        "x-request-disconnect-disabled ?1"
-    ]
-    assert text.count("x-request-disconnect-disabled") == 1
     servers = re.findall(r"(?m)^ *server .* check.*$", text)
     assert [line.endswith(" maxconn 128") for line in servers] == [" backup" not in line for line in servers]
     (page,) = re.findall(r"errorfile 503 (.+)", text)
