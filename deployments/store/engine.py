@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from deployments.errors import Unavailable
@@ -61,12 +61,16 @@ def open_engine(url: str) -> Engine:
     """An engine for the URL, sqlite:///PATH or postgresql://... Connects to nothing yet.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither; the message shows no password.
     """
-    parsed = make_url(url)
+    expected = "expected sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ValueError(f"store: the URL is none, {expected}") from error
     kind = parsed.get_backend_name()
     if kind not in _OPTIONS:
-        raise ValueError(f"store: got {parsed!r}, expected sqlite:///PATH or postgresql://USER@HOST/DATABASE")
+        raise ValueError(f"store: got {parsed!r}, {expected}")
     engine = create_engine(
         _with_driver(parsed),
         json_serializer=_to_json,

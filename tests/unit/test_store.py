@@ -1,7 +1,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
@@ -22,7 +22,7 @@ from deployments.store import FeedbackCounts, PredictionRow, Store, StoreCounts,
 from deployments.store.engine import reading, writing
 from deployments.store.prediction_insert import _insert
 from deployments.store.schema import metadata, predictions
-from tests.support.databases import Databases, one_of
+from tests.support.databases import Databases, clear, one_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
@@ -134,22 +134,25 @@ def test_a_time_without_a_zone_is_refused(store: Store) -> None:
 Event = st.tuples(st.sampled_from(["prediction", "truth"]), st.integers(0, 5), st.sampled_from([1.0, 2.0]))
 
 
-@contextmanager
-def new_store(databases: Databases) -> Iterator[Store]:
-    with one_of(databases) as url, closing(Store(url, lambda: NOW)) as store:
-        yield store
+@pytest.fixture(scope="module")
+def two_stores(databases: Databases) -> Iterator[tuple[Store, Store]]:
+    """For examples that clear them."""
+    with (
+        one_of(databases) as one,
+        one_of(databases) as other,
+        closing(Store(one, lambda: NOW)) as first,
+        closing(Store(other, lambda: NOW)) as second,
+    ):
+        yield first, second
 
 
 @given(batches=st.lists(st.lists(Event, max_size=6), max_size=6))
 @settings(max_examples=40)
 def test_any_order_of_predictions_and_truths_ends_in_the_same_pairs(
-    databases: Databases, batches: list[list[tuple[str, int, float]]]
+    two_stores: tuple[Store, Store], batches: list[list[tuple[str, int, float]]]
 ) -> None:
-    with new_store(databases) as store:
-        assert_pairs_whatever_the_order(store, batches)
-
-
-def assert_pairs_whatever_the_order(store: Store, batches: list[list[tuple[str, int, float]]]) -> None:
+    store, _ = two_stores
+    clear(store)
     known: set[int] = set()
     first: dict[int, float] = {}
     seen, cursor = [], 0
@@ -173,19 +176,14 @@ Calls = st.lists(st.lists(Event, max_size=4), max_size=8)
 @given(calls=Calls, cuts=st.lists(st.booleans(), min_size=8, max_size=8))
 @settings(max_examples=40)
 def test_calls_that_are_written_together_count_as_one_by_one(
-    databases: Databases, calls: list[list[tuple[str, int, float]]], cuts: list[bool]
+    two_stores: tuple[Store, Store], calls: list[list[tuple[str, int, float]]], cuts: list[bool]
 ) -> None:
-    with new_store(databases) as one_by_one, new_store(databases) as together:
-        assert_counts_alike(one_by_one, together, calls, cuts)
-
-
-def assert_counts_alike(
-    one_by_one: Store, together: Store, calls: list[list[tuple[str, int, float]]], cuts: list[bool]
-) -> None:
+    one_by_one, together = two_stores
     expected: list[FeedbackCounts] = []
     found: list[FeedbackCounts] = []
     gathered: list[list[Truth]] = []
-    for store in (one_by_one, together):
+    for store in two_stores:
+        clear(store)
         store.write_predictions([row(number) for number in (0, 2, 4)])
     for call, cut in zip(calls, cuts, strict=False):
         truths = [truth(number, value) for _, number, value in call]

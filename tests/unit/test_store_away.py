@@ -143,3 +143,5 @@ def test_the_url_has_the_last_word_on_the_connection() -> None:
 def test_other_databases_are_refused_without_telling_the_password() -> None:
     with pytest.raises(ValueError, match=r"got mysql://ann:\*\*\*@host/journal, expected sqlite:///PATH"):
         db.open_engine("mysql://ann:secret@host/journal")
+    with pytest.raises(ValueError, match="the URL is none, expected sqlite:///PATH"):
+        db.open_engine("store.db")

@@ -6,15 +6,19 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import typer
 from records import row
+from rich.console import Console
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from deployments.store import Store
 from deployments.store.engine import writing
 from deployments.store.upgrade import REVISION_TABLE, REVISIONS
+from features.config import BUILT_IN
 from scripts.store import app
-from training.settings import without_password
+from scripts.up import _needs_training
+from training.settings import Settings, without_password
 
 NEWEST = REVISIONS[-1]
 
@@ -72,6 +76,16 @@ def test_a_store_that_is_not_there_is_not_made_by_looking(
     done = run("status")
     assert (done.exit_code, list(tmp_path.iterdir())) == (1, [])
     assert f"no store at {tmp_path}/store.db" in done.output
+
+
+def test_a_start_on_a_store_of_a_later_version_is_refused(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_revision(url, "0999")
+    settings = Settings(tmp_path, BUILT_IN, "postgresql://host/mlflow", url)
+    with pytest.raises(typer.Exit):
+        _needs_training(Console(), settings, "apogee")
+    assert "cannot start: the store has revision 0999" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from features.contract import Contract
 from features.targets import TargetSpec
 from features.workload import load_workload
 from tests.records import row as stored_row
-from tests.support.databases import Databases, one_of
+from tests.support.databases import Databases, clear, one_of
 from training.evaluation import metrics_of
 from training.settings import REPOSITORY
 from training.tasks.base import Predicted, Row, Task
@@ -174,20 +174,22 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)  # each opens a database
-@given(steps=STEPS)
-def test_a_monitor_that_starts_anew_has_the_same_metrics(
-    databases: Databases, steps: Sequence[tuple[int, int, float, bool]]
-) -> None:
-    """Predictions and truths come in any order while one Monitor reads on; another reads after it all."""
+@pytest.fixture(scope="module")
+def clock_and_store(databases: Databases) -> Iterator[tuple[Clock, Store]]:
+    """For examples that clear it."""
     clock = Clock()
     with one_of(databases) as url, closing(Store(url, clock)) as store:
-        assert_same_metrics_anew(store, clock, steps)
+        yield clock, store
 
 
-def assert_same_metrics_anew(
-    store: Store, clock: Clock, steps: Sequence[tuple[int, int, float, bool]]
+@settings(max_examples=15)
+@given(steps=STEPS)
+def test_a_monitor_that_starts_anew_has_the_same_metrics(
+    clock_and_store: tuple[Clock, Store], steps: Sequence[tuple[int, int, float, bool]]
 ) -> None:
+    """Predictions and truths come in any order while one Monitor reads on; another reads after it all."""
+    clock, store = clock_and_store
+    clear(store)
     reader = store.watching
     lasting, cursors, number = rolling(), [0, 0, 0], 0
     for count, pause_s, error, truth_first in steps:
