@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, column, inspect, select, table
+from sqlalchemy import Connection, Engine, String, column, inspect, select, table
 
 from deployments.store.engine import reading, translated, writing
 
@@ -47,9 +47,7 @@ def revision_of(connection: Connection) -> str | None:
     """The revision of the tables; None if there are none, or older ones than the first."""
     if not inspect(connection).has_table(REVISION_TABLE):
         return None
-    there = select(column("version_num")).select_from(table(REVISION_TABLE))
-    found = connection.scalar(there)
-    return None if found is None else str(found)
+    return connection.scalar(select(column("version_num", String)).select_from(table(REVISION_TABLE)))
 
 
 def is_current(connection: Connection) -> bool:

@@ -282,6 +282,7 @@ def test_a_person_decides_when_nothing_is_automatic(store_url: str) -> None:
     scene.store.promotions.promote("toy", "linear", "2", "api", "looks good")
     scene.round(3)
     assert scene.table.arms == {"linear": version(2)}
+    scene.store.close()
 
 
 def test_promote_and_roll_back_by_hand(scene: Scene) -> None:

@@ -65,8 +65,8 @@ def _complete(connection: Connection, inspector: Inspector, table: Table) -> Non
 
 def _is_shorter(there: Any, wanted: Any) -> bool:
     """Of two types of text; SQLite looks at no length."""
-    lengths = (getattr(there, "length", None), getattr(wanted, "length", None))
-    return None not in lengths and lengths[0] < lengths[1]
+    length, wanted_length = getattr(there, "length", None), getattr(wanted, "length", None)
+    return length is not None and wanted_length is not None and length < wanted_length
 
 
 def _seq() -> Column[Any]:
