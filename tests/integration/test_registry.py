@@ -173,13 +173,7 @@ def test_two_registries_share_one_database(registry: Registry, settings: Setting
         assert other.champions("toy")["linear"].bundle == version.bundle
 
 
-def test_a_sqlite_registry_is_made_for_several_processes(tmp_path: Path) -> None:
-    Registry(settings_at(tmp_path))
-    with closing(sqlite3.connect(tmp_path / "mlflow" / "mlflow.db")) as connection:
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-
-
-def test_first_use_prints_nothing(tmp_path: Path) -> None:
+def test_first_use_prints_nothing_and_makes_a_file_for_several_processes(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from training.registry import Registry; "
         "from training.settings import Settings; import sys; var = Path(sys.argv[1]); "
@@ -190,3 +184,5 @@ def test_first_use_prints_nothing(tmp_path: Path) -> None:
     )
     assert (done.stdout, done.stderr) == ("", "")
     assert (tmp_path / "mlflow" / "mlflow.db").is_file()
+    with closing(sqlite3.connect(tmp_path / "mlflow" / "mlflow.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
