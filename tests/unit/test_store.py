@@ -14,6 +14,7 @@ from records import row
 from sqlalchemy import insert, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import psycopg2
+from sqlalchemy.exc import DataError
 from sqlalchemy.schema import CreateTable
 
 from deployments.errors import Conflict
@@ -22,7 +23,7 @@ from deployments.store import FeedbackCounts, PredictionRow, Store, StoreCounts,
 from deployments.store.engine import reading, writing
 from deployments.store.prediction_insert import _insert
 from deployments.store.schema import metadata, predictions
-from tests.support.databases import Databases, clear, one_of
+from tests.support.databases import Databases, PostgresDatabases, clear, one_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
@@ -289,11 +290,20 @@ def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
     assert both == [*short, *short]
 
 
-def test_the_insert_of_postgresql_goes_by_name_and_asks_for_nothing_back() -> None:
+def test_the_insert_of_postgresql_takes_an_array_a_column_and_asks_for_nothing_back() -> None:
     made = _insert(psycopg2.dialect())  # whose driver is not needed for this
     assert made.statement.endswith("ON CONFLICT DO NOTHING")
-    (parameters,) = made.parameters([row(1)])
-    assert (parameters["id"], parameters["prediction"]) == ("1", '{"apogee_m": 1.0}')
+    parameters = made.parameters([row(1), row(2)])
+    assert (parameters["id"], parameters["prediction"]) == (["1", "2"], ['{"apogee_m": 1.0}'] * 2)
+
+
+def test_a_text_that_is_too_long_for_postgresql_is_refused_not_cut(
+    postgres_databases: PostgresDatabases,
+) -> None:
+    with one_of(postgres_databases) as url, closing(Store(url)) as store:
+        with pytest.raises(DataError, match="too long"):
+            store.write_predictions([replace(row(1), entity="A" * 261)])
+        store.write_predictions([replace(row(1), entity="A" * 260)])
 
 
 def test_the_tables_are_valid_for_postgresql() -> None:
