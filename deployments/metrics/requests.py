@@ -106,7 +106,7 @@ class Measured:
                 # a 503 that says what a health check asked for is no problem
                 problem = scope.get(PROBLEM_KIND)
                 kind = None if problem is None else counted_as(problem)
-                self._counts.add(_call_of(scope), status, seconds, kind)
+                self._counts.add(_call_of(scope), status or 500, seconds, kind)
 
     def _count_failed(self, scope: Scope, status: int, seconds: float, failure: BaseException) -> None:
         """The answer ended before it was whole, or a fault was answered."""
