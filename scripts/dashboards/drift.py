@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from scripts.dashboards.grafana import Dashboard, Panel, Query, Row, Word
-from scripts.dashboards.selectors import ARM, OF_ARM, OF_WORKLOAD, WORKLOAD, last, one, rate
+from scripts.dashboards.selectors import (
+    ARM,
+    LOSSES,
+    OF_ARM,
+    OF_WORKLOAD,
+    WORKLOAD,
+    grown,
+    last,
+    one,
+    outlier_share,
+    over_day,
+    rate,
+)
+from scripts.dashboards.values import Dashboard, Panel, Query, Row, Word
 
 _HOT = {0.0: Word("cool", "green"), 1.0: Word("hot", "red")}
 _DETECTOR = "{{workload}} {{detector}} {{subject}}"
@@ -54,7 +66,7 @@ _DETECTORS = (
         "Changes of state in a day",
         "How often detectors turned hot and cool.",
         one(
-            f"sum by (workload, detector, state) (increase(raysonde_drift_events_total{{{OF_WORKLOAD}}}[1d]))",
+            grown("raysonde_drift_events_total", "workload, detector, state", "1d"),
             "{{workload}} {{detector}} {{state}}",
         ),
         width=24,
@@ -78,8 +90,7 @@ _INPUTS = (
         "Outliers",
         "Share of instances that lie farther out than all of the training data's sample. 0.1% is usual.",
         one(
-            f"{rate('raysonde_outliers_total', 'workload, arm', OF_ARM)}"
-            f" / {rate('raysonde_predictions_total', 'workload, arm', OF_ARM)}",
+            outlier_share(),
             "{{workload}} {{arm}}",
         ),
         unit="percentunit",
@@ -89,9 +100,7 @@ _INPUTS = (
         "Mean of the predictions: 5 minutes over the day",
         "1 is usual. Seasons and hours move it too.",
         one(
-            "max by (workload, arm) ("
-            f'raysonde_window_prediction_mean{{{OF_ARM}, window="5m"}} / ignoring (window) '
-            f'raysonde_window_prediction_mean{{{OF_ARM}, window="1d"}})',
+            over_day("raysonde_window_prediction_mean", "5m"),
             "{{workload}} {{arm}}",
         ),
         minimum=None,
@@ -104,10 +113,7 @@ _EFFECTS = (
         "1 is usual.",
         tuple(
             Query(
-                "max by (workload, arm, metric) ("
-                f'raysonde_window_error{{{OF_ARM}, window="{window}", metric=~"mae|log_loss|mean_error_m"}}'
-                " / ignoring (window) "
-                f'raysonde_window_error{{{OF_ARM}, window="1d", metric=~"mae|log_loss|mean_error_m"}})',
+                over_day("raysonde_window_error", window, "workload, arm, metric", LOSSES),
                 f"{{{{workload}}}} {{{{arm}}}} {{{{metric}}}} {window}",
             )
             for window in ("5m", "1h")
@@ -128,7 +134,7 @@ _EFFECTS = (
     ),
     Panel(
         "Level less the nominal one",
-        "How much wider regions have to be made than when the model was new, so that they hold what they shall.",
+        "How much more regions have to be made for than when the model was new, so that they hold enough.",
         one(
             "max by (workload, arm) ("
             f"raysonde_region_level_ratio{{{OF_ARM}}} - raysonde_region_nominal_ratio{{{OF_ARM}}})",

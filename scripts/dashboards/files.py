@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 from scripts.dashboards.drift import DRIFT
-from scripts.dashboards.grafana import Dashboard
+from scripts.dashboards.grafana import dashboard_json
 from scripts.dashboards.models import MODELS
 from scripts.dashboards.service import SERVICE
+from scripts.dashboards.values import Dashboard
 
 COMMAND = "raysonde render grafana"
 DASHBOARDS: tuple[Dashboard, ...] = (SERVICE, MODELS, DRIFT)
@@ -18,7 +19,9 @@ def grafana_files(repository: Path) -> dict[Path, str]:
     """Path and text of each."""
     folder = repository / "configs" / "grafana" / "dashboards"
     return {
-        folder / f"{dashboard.uid.removeprefix('raysonde-')}.json": json.dumps(dashboard.json(), indent=1)
+        folder / f"{dashboard.uid.removeprefix('raysonde-')}.json": json.dumps(
+            dashboard_json(dashboard), indent=1
+        )
         + "\n"
         for dashboard in DASHBOARDS
     }

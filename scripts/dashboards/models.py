@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from scripts.dashboards.grafana import YES_NO, Dashboard, Panel, Query, Row
-from scripts.dashboards.selectors import ARM, OF_ARM, OF_WORKLOAD, WINDOW, WORKLOAD, last, one, rate
+from scripts.dashboards.selectors import (
+    ARM,
+    LOSSES,
+    OF_ARM,
+    WINDOW,
+    WORKLOAD,
+    grown,
+    last,
+    one,
+    outlier_share,
+    over_day,
+    rate,
+)
+from scripts.dashboards.values import YES_NO, Dashboard, Panel, Query, Row
 
 _IN_WINDOW = f'{OF_ARM}, window="$window"'
 _ARM_LEGEND = "{{workload}} {{arm}}"
@@ -27,9 +39,7 @@ _ERRORS = (
         "Error over that of the last day",
         "1 is usual; above 1.5 an alert says so.",
         one(
-            "max by (workload, arm, metric) ("
-            f'raysonde_window_error{{{_IN_WINDOW}, metric=~"mae|log_loss|mean_error_m"}} / ignoring (window) '
-            f'raysonde_window_error{{{OF_ARM}, window="1d", metric=~"mae|log_loss|mean_error_m"}})',
+            over_day("raysonde_window_error", "$window", "workload, arm, metric", LOSSES),
             "{{workload}} {{arm}} {{metric}}",
         ),
         width=12,
@@ -37,7 +47,7 @@ _ERRORS = (
     ),
     Panel(
         "Classes: accuracy, F1, precision, recall",
-        "Of the positive class but for the accuracy. Higher is better. Empty where numbers or paths are predicted.",
+        "Of the positive class but for the accuracy; higher is better. Empty where no classes are predicted.",
         one(
             last(
                 "raysonde_window_error",
@@ -78,8 +88,8 @@ _REGIONS = (
     ),
     Panel(
         "Level of the regions",
-        "At which they are made now, so that they hold what they shall. Far above the nominal one the model errs "
-        "more than when it was made.",
+        "At which they are made now, so that they hold what they shall. Far above the nominal one the model "
+        "errs more than when it was new.",
         one(last("raysonde_region_level_ratio", "workload, arm", OF_ARM), _ARM_LEGEND),
         unit="percentunit",
         minimum=None,
@@ -103,7 +113,7 @@ _REGIONS = (
 _ANSWERS = (
     Panel(
         "Predictions: mean",
-        "Of the predicted number, of the positive class's probability, or of the altitude at the end of a path.",
+        "Of the predicted number, the positive class's probability, or the altitude at the end of a path.",
         one(last("raysonde_window_prediction_mean", "workload, arm", _IN_WINDOW), _ARM_LEGEND),
         unit="none",
         minimum=None,
@@ -150,8 +160,7 @@ _ANSWERS = (
         "Outliers",
         "Share of instances that lie farther out than all of the training data's sample. 0.1% is usual.",
         one(
-            f"{rate('raysonde_outliers_total', 'workload, arm', OF_ARM)}"
-            f" / {rate('raysonde_predictions_total', 'workload, arm', OF_ARM)}",
+            outlier_share(),
             _ARM_LEGEND,
         ),
         unit="percentunit",
@@ -187,11 +196,11 @@ _VERSIONS = (
         "Those that have ended, by what became of them.",
         (
             Query(
-                f"sum by (workload, outcome) (increase(raysonde_retrainings_total{{{OF_WORKLOAD}}}[1d]))",
+                grown("raysonde_retrainings_total", "workload, outcome", "1d"),
                 "{{workload}} retraining {{outcome}}",
             ),
             Query(
-                f"sum by (workload, arm, outcome) (increase(raysonde_promotions_total{{{OF_ARM}}}[1d]))",
+                grown("raysonde_promotions_total", "workload, arm, outcome", "1d", OF_ARM),
                 "{{workload}} {{arm}} {{outcome}}",
             ),
         ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scripts.dashboards.grafana import YES_NO, Dashboard, Panel, Query, Row, Word
-from scripts.dashboards.selectors import ARM, OF_ARM, OF_WORKLOAD, WORKLOAD, last, one, quantile, rate
+from scripts.dashboards.selectors import ARM, OF_ARM, OF_WORKLOAD, WORKLOAD, grown, last, one, quantile, rate
+from scripts.dashboards.values import YES_NO, Dashboard, Panel, Query, Row, Word
 
 _DURATIONS = "raysonde_request_duration_seconds_bucket"
 _PREDICT = f'{OF_WORKLOAD}, call="predict"'
@@ -31,7 +31,7 @@ _NOW = (
     ),
     Panel(
         "Not answered",
-        "Share of the requests of 5 minutes that failed by a fault inside, or for want of an arm. None is normal.",
+        "Share of 5 minutes' requests that failed by a fault inside or for want of an arm; none is normal.",
         one(
             "sum by (workload) (workload_kind:raysonde_errors:rate5m"
             f'{{{OF_WORKLOAD}, kind=~"fault|unavailable|other"}})'
@@ -164,10 +164,7 @@ _BELOW = (
     Panel(
         "Predictions that the journal has lost",
         "Answered, and never to be written. None is normal.",
-        one(
-            f"sum by (workload) (increase(raysonde_journal_dropped_rows_total{{{OF_WORKLOAD}}}[1h]))",
-            "{{workload}}",
-        ),
+        one(grown("raysonde_journal_dropped_rows_total", "workload", "1h"), "{{workload}}"),
         limits=((1.0, "red"),),
     ),
     Panel(
@@ -179,7 +176,8 @@ _BELOW = (
         "Calls under way by deployment",
         "As Serve counts them; by them it starts and ends replicas.",
         one(
-            'sum by (application, deployment) (ray_serve_replica_processing_queries{application=~"$workload"})',
+            "sum by (application, deployment)"
+            ' (ray_serve_replica_processing_queries{application=~"$workload"})',
             "{{application}} {{deployment}}",
         ),
     ),
