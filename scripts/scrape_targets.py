@@ -1,4 +1,4 @@
-"""`var/targets`: where Prometheus finds what a start serves; `configs/prometheus/prometheus.yml` names these files."""
+"""`var/targets`: where Prometheus finds what a start serves; configs/prometheus/prometheus.yml reads it."""
 
 from __future__ import annotations
 
