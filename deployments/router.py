@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from functools import partial
 
 from ray import serve
@@ -15,6 +16,7 @@ from deployments.api import build_api
 from deployments.auth import KeyGuard
 from deployments.counts_export import CountsExport
 from deployments.downstream import ServeDownstream
+from deployments.error_log import ErrorLog
 from deployments.front import Front
 from deployments.levels import Levels
 from deployments.logs import configure_log_file
@@ -24,6 +26,7 @@ from deployments.peers import Peers
 from deployments.refusals import Refusals
 from deployments.service import Service
 from deployments.store import Store
+from deployments.tracing import tracing_of
 from deployments.versioned import ReplicaOptions
 from deployments.ward import Served
 from features.workload import load_workload
@@ -50,6 +53,7 @@ class Router:
         del steward  # bound here, if there is one, so that it is part of the application
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
+        self._tracing = tracing_of(os.environ, contract.workload, "router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
@@ -62,12 +66,14 @@ class Router:
             store,
             BundleCache(options.cache, contract),
             levels=levels,
+            tracing=self._tracing,
         )
         self._peers = Peers("Router", contract.workload, "waiting_here")
         self.service.adopt()
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(self.service))
         self._counting: asyncio.Task[None] | None = None
+        self._errors: ErrorLog | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
@@ -75,7 +81,10 @@ class Router:
         refusals = Refusals(front, self.service.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         search_less_for_garbage()
-        return KeyGuard(refusals, self._api_key, open_on_loopback=self._open_on_loopback)
+        app = self._tracing.around(refusals)
+        guard = KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
+        self._errors = ErrorLog(guard, self.service.contract.workload, self._tracing.trace_id)
+        return self._errors
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer every replica yet, for the root application."""
@@ -103,7 +112,10 @@ class Router:
         self._exporting.cancel()
         if self._counting is not None:
             self._counting.cancel()
+        if self._errors is not None:
+            self._errors.flush()
         await self.service.close()
+        await asyncio.to_thread(self._tracing.close)
 
 
 async def _export(service: Service) -> None:

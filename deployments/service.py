@@ -33,6 +33,7 @@ from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
 from deployments.shadowing import Shadowing
 from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
+from deployments.tracing import NO_TRACING, Tracing
 from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
@@ -61,6 +62,7 @@ class Service:
         cache: bundles, for what `info` tells and for proving that an arm answers.
         now: UTC time.
         levels: at which the downstream has regions made, followed with the table; nominal unless given.
+        tracing: of the requests.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Service:
         cache: BundleCache,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         levels: Levels | None = None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self.contract = contract
         self.arms = tuple(arms)
@@ -89,10 +92,18 @@ class Service:
         task = task_of(contract, load_workload(contract))
         self.errors = RollingErrors()
         self.counts = OutlierCounts()
-        self._blender = Blender(downstream, task, self.errors)
+        self._tracing = tracing
+        # shadows ask the downstream itself: they are no part of a request
+        self._blender = Blender(tracing.around_downstream(downstream), task, self.errors)
         self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
         self.levels = levels or Levels()
-        self._predictor = Predictor(contract.workload, self._blender, self._record, levels=self.levels)
+        self._predictor = Predictor(
+            contract.workload,
+            self._blender,
+            self._record,
+            levels=self.levels,
+            coalescer=tracing.coalescer,
+        )
         self.shadowing = Shadowing(
             contract.workload, downstream, self._shadow_journal.add, self._predictor.is_busy
         )
@@ -285,7 +296,7 @@ class Service:
         now = self._now()
         rows = [journal_row(self.contract, answered, now) for answered in answers]
         self._journal.add(rows)
-        self._request_log.add(rows)
+        self._request_log.add(rows, self._tracing.answered(answers))
         for row in rows:
             self.counts.add(row.arm, row.outlier_score)
         self.shadowing.copy(answers, now)

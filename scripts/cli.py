@@ -21,6 +21,7 @@ COMMANDS = {
     "replay": "scripts.replay:replay",
     "demo": "scripts.demo.command:app",
     "results": "scripts.results:results",
+    "logs": "scripts.logs:logs",
 }
 
 
