@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.gathered_lines import GatheredLines
+from deployments.problems import MEDIA_TYPE
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class ErrorLog:
         async def looked_at(message: Message) -> None:
             nonlocal error
             if message["type"] == "http.response.start":
-                if message["status"] >= 400:
+                if message["status"] >= 400 and _is_problem(message):
                     error = self._error(scope, message["status"], self._clock() - began_s)
             elif error is not None:
                 error.body += message.get("body", b"")
@@ -105,6 +106,11 @@ class ErrorLog:
             "latency_ms": round(error.latency_s * 1000, 2),
         }
         return [{key: value for key, value in line.items() if value is not None}]
+
+
+def _is_problem(start: Message) -> bool:
+    """Whether it is an error of ours: `GET /healthz` says by a 503 that it waits."""
+    return Headers(raw=list(start["headers"])).get("content-type") == MEDIA_TYPE
 
 
 def _problem(body: bytes) -> dict[str, Any]:

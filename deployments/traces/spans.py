@@ -35,7 +35,10 @@ def open_tracing(environment: Mapping[str, str], workload: str, part: str) -> Sp
     """What `deployments.tracing.tracing_of` says, where spans are wanted."""
     folder = environment.get(FOLDER_VARIABLE)
     provider = provider_of(environment, workload, part, Path(folder).resolve() if folder else None)
-    _name_traces(logging.getLogger("deployments"))
+    ours, sdk = logging.getLogger("deployments"), logging.getLogger("opentelemetry")
+    _name_traces(ours)
+    # a collector that is away is told where all else is, and not on the terminal
+    sdk.handlers, sdk.propagate = list(ours.handlers), False
     return SpanTracing(provider, workload)
 
 
