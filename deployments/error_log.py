@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -73,7 +73,8 @@ class ErrorLog:
         began_s = self._clock()
         error: _Unanswered | None = None
 
-        async def looked_at(message: Message) -> None:
+        # no coroutine of its own, which would take longer than all else here
+        def looked_at(message: Message) -> Awaitable[None]:
             nonlocal error
             if message["type"] == "http.response.start":
                 if message["status"] >= 400 and _is_problem(message):
@@ -82,7 +83,7 @@ class ErrorLog:
                 error.body += message.get("body", b"")
                 if not message.get("more_body"):
                     self._gathered.add(error)
-            await send(message)
+            return send(message)
 
         await self._app(scope, receive, looked_at)
 

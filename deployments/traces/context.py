@@ -16,7 +16,6 @@ def traceparent_of(span: Span) -> str:
     return carrier["traceparent"]
 
 
-def parent_of(traceparent: str | None, tracestate: str | None = None) -> Context:
-    """The context that headers name; an empty one where there are none, or none that are valid."""
-    headers = {"traceparent": traceparent, "tracestate": tracestate}
-    return _W3C.extract({name: value for name, value in headers.items() if value}, Context())
+def parent_of(traceparent: str, tracestate: str = "") -> Context:
+    """The context that the headers name; an empty one where they are not valid."""
+    return _W3C.extract({"traceparent": traceparent, "tracestate": tracestate}, Context())

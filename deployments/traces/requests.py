@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
-from starlette.datastructures import Headers
+from collections.abc import Mapping
+
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, use_span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.traces.context import parent_of
 
+_PARENT, _STATE = b"traceparent", b"tracestate"
+_NO_PARENT = Context()
 _ROUTES = ("/predict", "/batch_predict", "/feedback")
 
 
@@ -34,18 +38,21 @@ class TracedRequests:
         if route is None:
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        with self._tracer.start_as_current_span(
-            f"POST /{self._workload}{route}",
-            parent_of(headers.get("traceparent"), headers.get("tracestate")),
-            SpanKind.SERVER,
-            {
-                "http.request.method": "POST",
-                "http.route": f"/{self._workload}{route}",
-                "raysonde.workload": self._workload,
-            },
-        ) as span:
-            await self._app(scope, receive, _noting_status(send, span) if span.is_recording() else send)
+        parent = _parent(dict(scope["headers"]))
+        attributes = {"http.request.method": "POST", "http.route": f"/{self._workload}{route}"}
+        span = self._tracer.start_span(f"POST /{self._workload}{route}", parent, SpanKind.SERVER, attributes)
+        if not span.is_recording():  # the others need no context, which takes as long as the decision
+            await self._app(scope, receive, send)
+            return
+        with use_span(span, end_on_exit=True):
+            span.set_attribute("raysonde.workload", self._workload)
+            await self._app(scope, receive, _noting_status(send, span))
+
+
+def _parent(headers: Mapping[bytes, bytes]) -> Context:
+    if _PARENT not in headers:
+        return _NO_PARENT
+    return parent_of(*(headers.get(name, b"").decode("latin-1") for name in (_PARENT, _STATE)))
 
 
 def _noting_status(send: Send, span: Span) -> Send:
