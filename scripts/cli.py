@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "scripts.demo.command:app",
     "results": "scripts.results:results",
     "render": "scripts.render:app",
+    "logs": "scripts.logs:logs",
 }
 
 

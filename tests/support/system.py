@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,10 +70,15 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> No
 
 
 @contextmanager
-def running_system(folder: Path, profile: str = "plain", routers: int = 1) -> Iterator[RunningSystem]:
-    """Start with one small model an arm, wait until it answers, and stop it by SIGINT as Ctrl-C does."""
+def running_system(
+    folder: Path, profile: str = "plain", routers: int = 1, variables: Mapping[str, str] | None = None
+) -> Iterator[RunningSystem]:
+    """Start with one small model an arm, wait until it answers, and stop it by SIGINT as Ctrl-C does.
+
+    `variables` are added to the environment.
+    """
     var = folder / "var"
-    environment = os.environ | {"RAYSONDE_VAR": str(var)}
+    environment = os.environ | {"RAYSONDE_VAR": str(var)} | dict(variables or {})
     settings = Settings(
         var,
         REPOSITORY / "configs" / "workloads",
