@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -65,7 +66,8 @@ class VersionedReplica(Generic[Runtime]):
         self._told = {"workload": options.contract.workload, "arm": arm}
         cache = BundleCache(options.cache, options.contract)
         self._versions = WarmVersions(cache, start, WARM_VERSIONS if arm is None else WARM_VERSIONS_OF_AN_ARM)
-        table = Store(options.store_url).routing(options.contract.workload)
+        with closing(Store(options.store_url)) as store:
+            table = store.routing(options.contract.workload)
         for name, version in table.warm if table else ():
             if arm in (None, name):
                 self._try_load(version)

@@ -18,6 +18,7 @@ COMMANDS = {
     "rollback": "scripts.promote:rollback",
     "models": "scripts.models:models",
     "score": "scripts.score:score",
+    "store": "scripts.store:app",
     "replay": "scripts.replay:replay",
     "demo": "scripts.demo.command:app",
     "results": "scripts.results:results",

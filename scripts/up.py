@@ -13,6 +13,7 @@ from rich.markup import escape
 from ulid import ULID
 
 from deployments.routing import RoutingPolicy
+from deployments.store import StoreTooNew, StoreUnavailable
 from features.config import known_workloads, load_sections, own_workloads
 from scripts import preflight, serve_settings
 from scripts.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
@@ -114,7 +115,7 @@ def _refuse(console: Console, problems: Sequence[str]) -> None:
 def _needs_training(console: Console, settings: Settings, workload: str) -> bool:
     try:
         return lacks_models(settings, workload)
-    except RegistryUnreadable as error:
+    except (RegistryUnreadable, StoreUnavailable, StoreTooNew) as error:
         _refuse(console, [str(error)])
         raise
 
