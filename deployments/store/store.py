@@ -22,6 +22,7 @@ from deployments.store import judged as judging
 from deployments.store import truths as truth_rows
 from deployments.store.cursor import after_cursor, of_pairs
 from deployments.store.examples import StoreJournal
+from deployments.store.facts import Facts
 from deployments.store.inventory import Inventory, take_inventory
 from deployments.store.prediction_insert import insert_predictions
 from deployments.store.promotions import Promotions
@@ -63,6 +64,7 @@ class Store:
         self.watching = WatchStore(self._engine, clock)
         self.shadows = ShadowStore(self._engine)
         self.promotions = Promotions(self._engine, clock)
+        self.facts = Facts(self._engine)
 
     def create_tables(self) -> bool:
         """Make what is not there, and upgrade what is older, without loss; whether there was anything to do.

@@ -71,7 +71,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> No
 
 @contextmanager
 def running_system(
-    folder: Path, profile: str = "plain", routers: int = 1, urls: Mapping[str, str] | None = None
+    folder: Path, profile: str = "plain", routers: int = 1, variables: Mapping[str, str] | None = None
 ) -> Iterator[RunningSystem]:
     """Start with one small model an arm, wait until it answers, and stop it by SIGINT as Ctrl-C does.
 
@@ -79,15 +79,15 @@ def running_system(
         folder: for all that it writes.
         profile: as `raysonde up` calls it.
         routers: replicas.
-        urls: variables of the environment that name databases; without them they are files.
+        variables: added to the environment; without those that name databases, these are files.
     """
-    var, urls = folder / "var", urls or {}
-    environment = os.environ | {"RAYSONDE_VAR": str(var)} | urls
+    var, added = folder / "var", variables or {}
+    environment = os.environ | {"RAYSONDE_VAR": str(var)} | added
     settings = Settings(
         var,
         REPOSITORY / "configs" / "workloads",
-        urls.get("RAYSONDE_REGISTRY_URI", f"sqlite:///{var}/mlflow/mlflow.db"),
-        urls.get("RAYSONDE_STORE_URL", f"sqlite:///{var}/store.db"),
+        added.get("RAYSONDE_REGISTRY_URI", f"sqlite:///{var}/mlflow/mlflow.db"),
+        added.get("RAYSONDE_STORE_URL", f"sqlite:///{var}/store.db"),
     )
     registry = Registry(settings)
     champions = {arm: register(registry, folder / "bundles", arm, n) for n, arm in enumerate(ARMS)}
