@@ -27,8 +27,13 @@ from training.settings import Settings
 
 _POLL_S = 0.5
 _LOOK_S = 5.0
+_START_SERVING_S = 120.0
 # the replicas' own time to end, and Serve's
 _END_SERVING_S = 25.0
+
+
+class ServeRefused(RuntimeError):
+    """Serve will not serve what it was told to; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def run_head(
             code = ray.wait(interruption)
             if code is None:
                 dashboard.end_serving()
-        except (ChildDied, httpx.HTTPError) as error:
+        except (ChildDied, ServeRefused, httpx.HTTPError) as error:
             console.print(f"[bold red]not running:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
             code = 1
         finally:
@@ -134,9 +139,14 @@ class Dashboard:
         """Tell Serve what to serve; it starts within this call, and its replicas behind it.
 
         Raises:
-            httpx.HTTPError: it will not.
+            ServeRefused: it will not.
+            httpx.HTTPError: it does not answer.
         """
-        self._http.put("/api/serve/applications/", json=config, timeout=120.0).raise_for_status()
+        response = self._http.put("/api/serve/applications/", json=config, timeout=_START_SERVING_S)
+        if response.is_error:
+            # it may be a traceback, whose last line says what is wrong
+            lines = response.text.strip().splitlines() or ["no reason given"]
+            raise ServeRefused(f"Serve refused its config with {response.status_code}: {lines[-1]}")
 
     def end_serving(self) -> None:
         """End Serve in good order, so that no answer is lost; best effort, since Ray ends next."""

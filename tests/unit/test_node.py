@@ -18,7 +18,7 @@ from rich.console import Console
 
 from scripts.interruption import Interruption
 from scripts.node_environment import node_environment
-from scripts.node_start import Dashboard, NodePorts, ray_start, run_head
+from scripts.node_start import Dashboard, NodePorts, ServeRefused, ray_start, run_head
 from scripts.preflight import free_port
 from scripts.supervisor import ChildDied
 from tests.support.system import wait_until
@@ -106,8 +106,8 @@ def test_a_ray_that_ends_is_not_waited_for() -> None:
 
 
 def test_what_serve_refuses_is_told() -> None:
-    with pytest.raises(httpx.HTTPStatusError, match="400"):
-        dashboard(lambda _: httpx.Response(400)).serve({"applications": []})
+    with pytest.raises(ServeRefused, match="with 400: no such field"):
+        dashboard(lambda _: httpx.Response(400, text="Traceback\nno such field\n")).serve({})
 
 
 def test_serving_ends_when_no_application_is_left() -> None:
