@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": "scripts.replay:replay",
     "demo": "scripts.demo.command:app",
     "results": "scripts.results:results",
+    "render": "scripts.render:app",
 }
 
 

@@ -70,6 +70,16 @@ class Settings:
         return self.var / "logs"
 
     @property
+    def targets(self) -> Path:
+        """Where Prometheus finds what is served."""
+        return self.var / "targets"
+
+    @property
+    def ray_dashboards(self) -> Path:
+        """Where Ray writes its own dashboards for Grafana."""
+        return self.var / "ray-dashboards"
+
+    @property
     def api_key_file(self) -> Path:
         """The key that requests carry."""
         return self.key_file or self.var / "api-key"

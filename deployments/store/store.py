@@ -22,6 +22,7 @@ from deployments.store import judged as judging
 from deployments.store import truths as truth_rows
 from deployments.store.cursor import after_cursor, of_pairs
 from deployments.store.examples import StoreJournal
+from deployments.store.facts import Facts
 from deployments.store.prediction_insert import insert_predictions
 from deployments.store.promotions import Promotions
 from deployments.store.records import (
@@ -61,6 +62,7 @@ class Store:
         self.watching = WatchStore(self._engine, clock)
         self.shadows = ShadowStore(self._engine)
         self.promotions = Promotions(self._engine, clock)
+        self.facts = Facts(self._engine)
 
     def create_tables(self) -> None:
         """Make what is not there."""
