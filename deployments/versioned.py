@@ -35,12 +35,14 @@ class ReplicaOptions:
         cache: folder of the bundle cache on this node.
         logs: folder of the JSON log files.
         store_url: SQLAlchemy URL of the store.
+        registry_uri: of MLflow; bundles are fetched from it if it is a server.
     """
 
     contract: Contract
     cache: Path
     logs: Path
     store_url: str
+    registry_uri: str = ""
 
 
 class VersionedReplica(Generic[Runtime]):
@@ -56,7 +58,7 @@ class VersionedReplica(Generic[Runtime]):
         self, options: ReplicaOptions, start: Callable[[Bundle], Runtime], arm: str | None = None
     ) -> None:
         configure_log_file(options.logs, f"{options.contract.workload}-{arm or 'scaler'}")
-        cache = BundleCache(options.cache, options.contract)
+        cache = BundleCache(options.cache, options.contract, options.registry_uri)
         self._versions = WarmVersions(cache, start, WARM_VERSIONS if arm is None else WARM_VERSIONS_OF_AN_ARM)
         table = Store(options.store_url).routing(options.contract.workload)
         for name, version in table.warm if table else ():
