@@ -20,17 +20,19 @@ class Settings:
         workloads: directory of a user's own workload YAML files; the built-in ones are known beside them.
         registry_uri: MLflow tracking and registry URI.
         store_url: SQLAlchemy URL of the journal.
+        training_resource: Ray's name of what only nodes have that are to train; empty where any may.
     """
 
     var: Path
     workloads: Path
     registry_uri: str
     store_url: str
+    training_resource: str = ""
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Defaults under the repository; RAYSONDE_VAR, RAYSONDE_WORKLOADS, RAYSONDE_REGISTRY_URI and
-        RAYSONDE_STORE_URL override.
+        """Defaults under the repository; RAYSONDE_VAR, RAYSONDE_WORKLOADS, RAYSONDE_REGISTRY_URI,
+        RAYSONDE_STORE_URL and RAYSONDE_TRAINING_RESOURCE override.
         """
         var = Path(os.environ.get("RAYSONDE_VAR", REPOSITORY / "var")).resolve()
         return cls(
@@ -38,6 +40,7 @@ class Settings:
             workloads=Path(os.environ.get("RAYSONDE_WORKLOADS") or BUILT_IN).resolve(),
             registry_uri=os.environ.get("RAYSONDE_REGISTRY_URI", f"sqlite:///{var}/mlflow/mlflow.db"),
             store_url=os.environ.get("RAYSONDE_STORE_URL", f"sqlite:///{var}/store.db"),
+            training_resource=os.environ.get("RAYSONDE_TRAINING_RESOURCE", ""),
         )
 
     @property
