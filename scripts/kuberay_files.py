@@ -12,9 +12,9 @@ from scripts.cluster_config import ClusterLayout, PlainDumper, cluster_serve_con
 
 COMMAND = "raysonde render kuberay"
 _SERVE_CONFIGS = {
-    "base/serve-config.yaml": ClusterLayout(workloads=None, routers=2),
+    "base/serve-config.yaml": ClusterLayout(workloads=None, replicas=2),
     # one node has to be enough
-    "overlays/minikube/serve-config.yaml": ClusterLayout(workloads=("calories", "weather"), routers=1),
+    "overlays/minikube/serve-config.yaml": ClusterLayout(workloads=("calories", "weather"), replicas=1),
 }
 _RULES = "configs/prometheus/rules"
 _DASHBOARDS = "configs/grafana/dashboards"
