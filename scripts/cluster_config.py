@@ -31,7 +31,8 @@ class ClusterLayout:
 
     Attributes:
         workloads: their names; None: all that have an application.
-        replicas: of each part that a request goes through, at least; routers of a workload are on different nodes.
+        replicas: of each part that a request goes through, at least. Routers of a workload are on different
+            nodes.
     """
 
     workloads: tuple[str, ...] | None
