@@ -16,6 +16,7 @@ import ray
 
 from deployments import serve_without_pandas
 from scripts.agent_port import let_ray_choose_agent_port
+from scripts.cpus import bound_process
 
 _PR_SET_PDEATHSIG = 1
 _PRELOADED_BY_WORKERS = "RAY_preload_python_modules"
@@ -34,6 +35,7 @@ def main() -> None:
     ray.init(
         address="local",
         namespace="serve",
+        num_cpus=bound_process(),
         dashboard_host="127.0.0.1",
         dashboard_port=options.dashboard_port,
         object_store_memory=options.object_store_bytes,

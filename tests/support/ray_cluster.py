@@ -48,10 +48,8 @@ class LocalCluster:
 
     def __post_init__(self) -> None:
         self._gcs_port, self._dashboard_port = free_port(), free_port()
-
-    @property
-    def dashboard_url(self) -> str:
-        return f"http://127.0.0.1:{self._dashboard_port}"
+        self._dashboard = f"http://127.0.0.1:{self._dashboard_port}"
+        self._serve = f"{self._dashboard}/api/serve/applications/"
 
     def start_head(self) -> str:
         """The mark of its processes."""
@@ -76,14 +74,12 @@ class LocalCluster:
 
     def put(self, serve_config: Mapping[str, Any]) -> None:
         """Apply a Serve config as the operator does."""
-        answer = httpx.put(
-            f"{self.dashboard_url}/api/serve/applications/", json=serve_config, **self._asking()
-        )
+        answer = httpx.put(self._serve, json=serve_config, **self._asking())
         assert answer.status_code == 200, answer.text
 
     def applications(self) -> dict[str, Any]:
         """As Serve tells of them."""
-        answer = httpx.get(f"{self.dashboard_url}/api/serve/applications/", **self._asking())
+        answer = httpx.get(self._serve, **self._asking())
         found = answer.raise_for_status().json()["applications"]
         assert isinstance(found, dict)
         return found
@@ -98,7 +94,7 @@ class LocalCluster:
 
     def _nodes(self) -> int:
         try:
-            answer = httpx.get(f"{self.dashboard_url}/nodes?view=summary", **self._asking())
+            answer = httpx.get(f"{self._dashboard}/nodes?view=summary", **self._asking())
             nodes = answer.raise_for_status().json()["data"]["summary"]
         except (httpx.HTTPError, KeyError):
             return 0
