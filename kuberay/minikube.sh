@@ -22,7 +22,7 @@ usage: kuberay/minikube.sh COMMAND
   key                print the key of the API
   down [--delete]    take raysonde away, its volumes too; with --delete the whole Minikube profile
 
-Variables: MINIKUBE_PROFILE=raysonde MINIKUBE_CPUS=4 MINIKUBE_MEMORY=12g BASE_IMAGE (of the Containerfile)
+Variables: MINIKUBE_PROFILE=raysonde MINIKUBE_CPUS=4 MINIKUBE_MEMORY=12g, and those of `make image`
 
 Examples:
   kuberay/minikube.sh up
@@ -64,11 +64,10 @@ start_minikube() {
 }
 
 load_image() {
-    local builder archive arguments=()
+    local builder archive
     builder="$(engine)"
-    [[ -z "${BASE_IMAGE:-}" ]] || arguments+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
     say "Image $IMAGE, built by $builder"
-    "$builder" build --tag "$IMAGE" --file "$ROOT/Containerfile" "${arguments[@]}" "$ROOT"
+    make --directory "$ROOT" --no-print-directory image ENGINE="$builder" IMAGE="$IMAGE"
     archive="$(mktemp --suffix .tar)"
     # shellcheck disable=SC2064  # the name is known now, and local
     trap "rm -f '$archive'" RETURN
@@ -159,7 +158,7 @@ up() {
         '') ;;
         *) fail "up: got $1, expected --monitoring or nothing" ;;
     esac
-    need minikube kubectl helm openssl curl
+    need minikube kubectl helm openssl curl make
     engine >/dev/null
     start_minikube
     load_image

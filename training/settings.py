@@ -34,8 +34,9 @@ class Settings:
     @classmethod
     def from_environment(cls) -> Settings:
         """Defaults under the repository; RAYSONDE_VAR, RAYSONDE_WORKLOADS, RAYSONDE_REGISTRY_URI,
-        RAYSONDE_STORE_URL, RAYSONDE_API_KEY_FILE and RAYSONDE_TRAINING_RESOURCE override. The two URLs may hold
-        a password, and may lie in a file instead, which RAYSONDE_REGISTRY_URI_FILE or RAYSONDE_STORE_URL_FILE names.
+        RAYSONDE_STORE_URL, RAYSONDE_API_KEY_FILE and RAYSONDE_TRAINING_RESOURCE override. The two URLs may
+        hold a password, and may lie in a file instead, which RAYSONDE_REGISTRY_URI_FILE or
+        RAYSONDE_STORE_URL_FILE names.
 
         Raises:
             OSError: a file that is named cannot be read.

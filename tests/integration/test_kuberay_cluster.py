@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from deployments.store import Store
+from scripts.node_environment import node_environment
 from tests.support.flights import fly, instance_of
 from tests.support.mlflow_server import mlflow_server
 from tests.support.models import apogee_contract, register
@@ -123,20 +124,23 @@ def settings(folder: Path) -> Iterator[Settings]:
 
 @pytest.fixture
 def cluster(settings: Settings, folder: Path) -> Iterator[LocalCluster]:
-    environment = kuberay_environment() | {
-        "RAYSONDE_VAR": str(settings.var),
-        "RAYSONDE_REGISTRY_URI": settings.registry_uri,
-        "RAYSONDE_API_KEY": KEY,
-        "HOME": str(folder),
-        "RAY_SERVE_HAPROXY_BINARY_PATH": str(REPOSITORY / "scripts" / "haproxy-of-ours"),
-        "RAYSONDE_HAPROXY_METRICS_HOST": "127.0.0.1",
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
-        # two nodes on one machine have one port
-        "SERVE_SOCKET_REUSE_PORT_ENABLED": "1",
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
-    }
+    environment = (
+        node_environment({})
+        | kuberay_environment()
+        | {
+            "RAYSONDE_VAR": str(settings.var),
+            "RAYSONDE_REGISTRY_URI": settings.registry_uri,
+            "RAYSONDE_API_KEY": KEY,
+            "HOME": str(folder),
+            "RAYSONDE_HAPROXY_METRICS_HOST": "127.0.0.1",
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
+            # two nodes on one machine have one port
+            "SERVE_SOCKET_REUSE_PORT_ENABLED": "1",
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
+        }
+    )
     with local_cluster(folder, environment, places=40) as cluster:
         yield cluster
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -68,9 +67,3 @@ def test_replicas_get_no_more_than_they_answer_soon(corrected: dict[str, str]) -
 )
 def test_serves_template_still_has_the_lines(line: str) -> None:
     assert line in haproxy_templates.HAPROXY_CONFIG_TEMPLATE
-
-
-def test_without_a_choice_it_is_the_one_that_comes_with_serve() -> None:
-    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-    told = subprocess.run([WRAPPER, "-v"], env=environment, check=True, capture_output=True, text=True)
-    assert told.stdout.startswith("HAProxy version")

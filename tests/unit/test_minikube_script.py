@@ -17,7 +17,7 @@ from tests.support.manifests import KUBERAY
 from training.settings import REPOSITORY
 
 SCRIPT = KUBERAY / "minikube.sh"
-TOOLS = ("minikube", "kubectl", "helm", "docker")
+TOOLS = ("minikube", "kubectl", "helm", "docker", "make")
 # what the script asks before it goes on
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
@@ -72,7 +72,7 @@ def test_up_does_things_in_their_order(calls: Path) -> None:
     order = positions(
         calls,
         r"minikube .* start .*--cni calico",
-        r"docker build .*raysonde:0\.1\.0",
+        r"make .*image ENGINE=docker IMAGE=docker.io/library/raysonde:0\.1\.0",
         r"minikube .*image load",
         r"helm .*kuberay-operator .*--version 1\.7\.0",
         r"kubectl .*apply .*namespace.yaml",
