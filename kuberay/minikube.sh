@@ -64,15 +64,12 @@ start_minikube() {
 }
 
 load_image() {
-    local builder archive
+    local builder
     builder="$(engine)"
     say "Image $IMAGE, built by $builder"
     make --directory "$ROOT" --no-print-directory image ENGINE="$builder" IMAGE="$IMAGE"
-    archive="$(mktemp --suffix .tar)"
-    # shellcheck disable=SC2064  # the name is known now, and local
-    trap "rm -f '$archive'" RETURN
-    "$builder" save --output "$archive" "$IMAGE"
-    minikube --profile "$PROFILE" image load "$archive"
+    "$builder" save --output "$SCRATCH/image.tar" "$IMAGE"
+    minikube --profile "$PROFILE" image load "$SCRATCH/image.tar"
 }
 
 install_operator() {
@@ -117,14 +114,10 @@ make_secrets() {
 }
 
 make_certificate() {
-    local folder
     ! kube get secret raysonde-tls >/dev/null 2>&1 || return 0
-    folder="$(mktemp --directory)"
-    # shellcheck disable=SC2064
-    trap "rm -rf '$folder'" RETURN
     openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=raysonde.local \
-        -addext subjectAltName=DNS:raysonde.local -keyout "$folder/key" -out "$folder/crt" 2>/dev/null
-    kube create secret tls raysonde-tls --key "$folder/key" --cert "$folder/crt"
+        -addext subjectAltName=DNS:raysonde.local -keyout "$SCRATCH/key" -out "$SCRATCH/crt" 2>/dev/null
+    kube create secret tls raysonde-tls --key "$SCRATCH/key" --cert "$SCRATCH/crt"
 }
 
 wait_for_it() {
@@ -160,6 +153,8 @@ up() {
     esac
     need minikube kubectl helm openssl curl make
     engine >/dev/null
+    SCRATCH="$(mktemp --directory)"
+    trap 'rm -rf "$SCRATCH"' EXIT
     start_minikube
     load_image
     install_operator
@@ -193,8 +188,8 @@ smoke() {
     url="http://127.0.0.1:$port" id="smoke-$(date +%s)"
     kube port-forward service/raysonde-serve-svc "$port:8000" >/dev/null &
     forward=$!
-    # shellcheck disable=SC2064
-    trap "kill $forward 2>/dev/null" EXIT
+    # shellcheck disable=SC2064  # its number is known now
+    trap "kill $forward 2>/dev/null || true" EXIT
     # until the forward is there
     curl --silent --output /dev/null --retry 20 --retry-connrefused --retry-delay 1 "$url/-/healthz" ||
         fail "smoke: nothing answers at $url"

@@ -22,6 +22,7 @@ TOOLS = ("minikube", "kubectl", "helm", "docker", "make")
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
 case "$*" in
+    *"get secret raysonde-api --output"*) printf a2V5 ;;
     *"get secret"*|*" status") exit 1 ;;
     *jobDeploymentStatus*) echo "${BOOTSTRAP:-Complete}" ;;
 esac
@@ -112,6 +113,29 @@ def test_monitoring_comes_when_asked_for(calls: Path) -> None:
     assert run(calls, "up", "--monitoring").returncode == 0
     order = positions(calls, "kube-prometheus-stack", "kuberay/monitoring", "rayservice/raysonde --for")
     assert order == sorted(order)
+
+
+CURL = """#!/bin/sh
+echo "curl $*" >> "$CALLS"
+case "$*" in
+    */info) printf 401 ;;
+    */predict) printf "${PREDICT:-200}" ;;
+    */feedback) printf 202 ;;
+    *) printf 200 ;;
+esac
+"""
+
+
+def test_smoke_asks_with_the_key_and_without_it(calls: Path) -> None:
+    (calls.parent / "bin" / "curl").write_text(CURL)
+    (calls.parent / "bin" / "curl").chmod(0o755)
+    done = run(calls, "smoke")
+    assert done.returncode == 0, done.stderr
+    asked = [line for line in calls.read_text().splitlines() if line.startswith("curl --silent --show")]
+    assert ["Bearer key" in line for line in asked] == [False, True, True, True]
+    failed = run(calls, "smoke", PREDICT="500")
+    assert failed.returncode == 1
+    assert "a prediction: got 500, expected 200" in failed.stderr
 
 
 def test_down_lets_kuberay_clear_up_before_its_redis_goes(calls: Path) -> None:
