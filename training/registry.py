@@ -8,6 +8,7 @@ Versions made by hand, with plain MLflow calls, are as good: without the tag, th
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import tempfile
 from collections.abc import Mapping
@@ -92,7 +93,8 @@ class Registry:
                 raise
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{ARTIFACT_FOLDER}"
         all_tags = {**(tags or {}), HASH_TAG: bundle.content_hash, "data_hash": bundle.card.data_hash}
-        version = self.client.create_model_version(name, source=source, run_id=run_id, tags=all_tags)
+        # a version is there at once: waiting for it would only log that it is waited for
+        version = self.client.create_model_version(name, source, run_id, all_tags, await_creation_for=None)
         return self._describe(version, ())
 
     def set_champion(self, version: ModelVersion) -> None:
@@ -221,6 +223,7 @@ def _open(uri: str) -> MlflowClient:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path, timeout=30)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # of each run that ends
     migrations = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
     levels = [logger.level for logger in migrations]
     for logger in migrations:

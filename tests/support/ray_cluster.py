@@ -44,7 +44,7 @@ class LocalCluster:
     environment: Mapping[str, str]
     places: int
     token: str = field(default_factory=lambda: secrets.token_hex(32))
-    _marks: list[str] = field(default_factory=list)
+    _nodes_started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._gcs_port, self._dashboard_port = free_port(), free_port()
@@ -63,14 +63,16 @@ class LocalCluster:
     def start_worker(self) -> str:
         """The mark of its processes; it is part of the cluster."""
         there = self._nodes()
-        mark = self._start(f"worker-{len(self._marks)}", ["--address", f"127.0.0.1:{self._gcs_port}"])
+        mark = self._start(f"worker-{len(self._nodes_started)}", ["--address", f"127.0.0.1:{self._gcs_port}"])
         wait_until(lambda: self._nodes() == there + 1, START_TIMEOUT_S, "the worker has joined")
         return mark
 
     def lose(self, mark: str) -> None:
-        """End a node as a machine that is switched off does."""
+        """End a node as a machine that is switched off does; Ray has noticed."""
+        left = self._nodes() - 1
         for process in processes.of_run(mark):
             process.kill()
+        wait_until(lambda: self._nodes() == left, START_TIMEOUT_S, "Ray misses the worker")
 
     def put(self, serve_config: Mapping[str, Any]) -> None:
         """Apply a Serve config as the operator does."""
@@ -86,8 +88,11 @@ class LocalCluster:
 
     def end(self) -> None:
         """All nodes, the last first."""
-        left = [process for mark in reversed(self._marks) for process in processes.of_run(mark)]
-        assert not processes.end(left, patience_s=10)
+        marks = reversed(self._nodes_started)
+        alive = processes.end([one for mark in marks for one in processes.of_run(mark)], patience_s=20)
+        assert not alive, alive
+        for node in self._nodes_started.values():
+            node.wait(10)
 
     def _asking(self) -> dict[str, Any]:
         return {"headers": {"Authorization": f"Bearer {self.token}"}, "timeout": 60}
@@ -109,7 +114,7 @@ class LocalCluster:
             command += [f"--{port}-port", "0"]
         own = {RUN_ID_VARIABLE: mark, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
         with (self.folder / f"{name}.log").open("wb") as output:
-            subprocess.Popen(
+            node = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
                 env={**os.environ, **self.environment, **own},
@@ -118,7 +123,7 @@ class LocalCluster:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._marks.append(mark)
+        self._nodes_started[mark] = node
         return mark
 
 
