@@ -49,7 +49,7 @@ def test_the_image_holds_no_index() -> None:
 def test_what_is_installed_is_what_was_tested() -> None:
     (install,) = [step for step in all_of("RUN") if "pip install" in step]
     assert "-c constraints.txt -r requirements.txt" in install
-    assert "grep -vxFf constraints.txt" in install
+    assert "pip freeze --all --exclude pip | plain | grep -vxFf pinned.txt" in install
 
 
 def test_the_image_has_what_is_copied_into_it() -> None:
