@@ -16,7 +16,7 @@ from training.settings import REPOSITORY
 
 KUBERNETES = "1.32"
 CRDS = REPOSITORY.parent / "shared" / "kuberay-crds"
-RAY = {"RayService": "rayservices", "RayJob": "rayjobs"}
+RAY = {"RayService": "rayservices", "RayJob": "rayjobs", "RayCluster": "rayclusters"}
 # of the Prometheus operator, whose schemas are not here
 UNKNOWN = {"PodMonitor", "ScrapeConfig", "PrometheusRule"}
 
@@ -61,6 +61,17 @@ def test_every_object_fits_its_schema(name: str) -> None:
     assert {"RayService", "RayJob", "CronJob", "StatefulSet", "Ingress", "NetworkPolicy"} <= {
         one["kind"] for one in objects
     }
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_clusters_that_come_of_them_are_clusters(name: str) -> None:
+    specs = [one["spec"] for one in overlay(name) if one["kind"] in ("RayService", "RayJob")]
+    for spec in specs:
+        cluster = spec.get("rayClusterConfig") or spec["rayClusterSpec"]
+        check(
+            {"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": {"name": "of-it"}, "spec": cluster}
+        )
+    assert len(specs) == 2
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
