@@ -28,6 +28,7 @@ class Settings:
         registry_uri: MLflow tracking and registry URI.
         store_url: SQLAlchemy URL of the journal. Either URL may hold a password: see `without_password`.
         key_file: where the API's key is kept; None: under `var`.
+        training_resource: Ray's name of what only nodes have that are to train; empty where any may.
     """
 
     var: Path
@@ -35,12 +36,14 @@ class Settings:
     registry_uri: str
     store_url: str
     key_file: Path | None = None
+    training_resource: str = ""
 
     @classmethod
     def from_environment(cls) -> Settings:
         """Defaults under the repository; RAYSONDE_VAR, RAYSONDE_WORKLOADS, RAYSONDE_REGISTRY_URI,
-        RAYSONDE_STORE_URL and RAYSONDE_API_KEY_FILE override. The two URLs may hold a password, and may lie
-        in a file instead, which RAYSONDE_REGISTRY_URI_FILE or RAYSONDE_STORE_URL_FILE names.
+        RAYSONDE_STORE_URL, RAYSONDE_API_KEY_FILE and RAYSONDE_TRAINING_RESOURCE override. The two URLs may
+        hold a password, and may lie in a file instead, which RAYSONDE_REGISTRY_URI_FILE or
+        RAYSONDE_STORE_URL_FILE names.
 
         Raises:
             OSError: a file that is named cannot be read.
@@ -54,6 +57,7 @@ class Settings:
             key_file=Path(key_file).resolve()
             if (key_file := os.environ.get("RAYSONDE_API_KEY_FILE"))
             else None,
+            training_resource=os.environ.get("RAYSONDE_TRAINING_RESOURCE", ""),
         )
 
     @property

@@ -10,7 +10,12 @@ import pytest
 from training.settings import Settings
 from training.tracking import git_commit
 
-VARIABLES = ("RAYSONDE_STORE_URL", "RAYSONDE_REGISTRY_URI", "RAYSONDE_API_KEY_FILE")
+VARIABLES = (
+    "RAYSONDE_STORE_URL",
+    "RAYSONDE_REGISTRY_URI",
+    "RAYSONDE_API_KEY_FILE",
+    "RAYSONDE_TRAINING_RESOURCE",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +31,12 @@ def test_all_is_under_var_if_nothing_is_said(tmp_path: Path) -> None:
     assert settings.registry_uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
     assert settings.api_key_file == tmp_path / "api-key"
     assert replace(settings, var=Path("/other")).api_key_file == Path("/other/api-key")
+
+
+def test_trainings_go_anywhere_unless_something_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.from_environment().training_resource == ""
+    monkeypatch.setenv("RAYSONDE_TRAINING_RESOURCE", "training")
+    assert Settings.from_environment().training_resource == "training"
 
 
 def test_an_address_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
