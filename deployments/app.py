@@ -61,7 +61,9 @@ def build(arguments: AppArguments) -> Application:
     store.create_tables()
     store.seed_policy(contract.workload, policy)
     _require_models(settings, store, contract.workload)
-    options = ReplicaOptions(contract, settings.bundle_cache, settings.logs, settings.store_url)
+    options = ReplicaOptions(
+        contract, settings.bundle_cache, settings.logs, settings.store_url, settings.registry_uri
+    )
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)
     steward = None

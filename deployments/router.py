@@ -68,7 +68,7 @@ class Router:
             arms,
             ServeDownstream(task_of(contract, load_workload(contract)), scaler, levels),
             store,
-            BundleCache(options.cache, contract),
+            BundleCache(options.cache, contract, options.registry_uri),
             levels=levels,
             tracing=self._tracing,
         )

@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS = {
     "up": "scripts.up:up",
     "down": "scripts.down:down",
+    "node": "scripts.node:app",
     "train": "scripts.train:train",
     "retrain": "scripts.retrain:retrain",
     "promote": "scripts.promote:promote",
