@@ -16,6 +16,7 @@ from deployments.store import engine as db
 from deployments.store.prediction_insert import insert_predictions
 from deployments.store.schema import predictions
 from tests.support.databases import PostgresDatabases, one_of
+from tests.support.system import wait_until
 
 WRITERS, BATCHES, ROWS = 4, 12, 5
 
@@ -81,18 +82,16 @@ def test_a_reader_sees_one_moment(store: Store) -> None:
         assert count(connection) == 2
 
 
-def test_a_writer_sees_what_was_written_while_it_waited(store: Store) -> None:
-    began = threading.Event()
-
+def test_a_writer_sees_what_was_written_while_it_waited(on_postgres: Store) -> None:
     def second() -> int:
-        began.set()
-        with db.writing(store._engine) as connection:
+        with db.writing(on_postgres._engine) as connection:
             return count(connection)
 
+    waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     with ThreadPoolExecutor(1) as pool:
-        with db.writing(store._engine) as connection:
+        with db.writing(on_postgres._engine) as connection:
             waiting = pool.submit(second)
-            assert began.wait(10)
+            wait_until(lambda: connection.scalar(waits) == 1, 10, "the second waits for its turn")
             insert_predictions(connection, [row(1)])
         assert waiting.result(10) == 1
 
