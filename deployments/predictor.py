@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -78,6 +78,7 @@ class Predictor:
         cache: of answers to single instances. Those of a batch would push out what is asked for again and
             again, and those of an ensemble are as old as its shares, which move with each truth: neither
             is looked for or kept.
+        failures: attempts at an arm that failed or ran out of time, by arm.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Predictor:
     ) -> None:
         self.table: RoutingTable | None = None
         self.cache = AnswerCache()
+        self.failures: Counter[str] = Counter()
         self._workload = workload
         self._downstream = downstream
         self._journal = journal
@@ -121,6 +123,13 @@ class Predictor:
         """Whether requests wait for their turn to be asked of the arm."""
         version = self.table.arms.get(arm) if self.table else None
         return version is not None and self._coalescer.waiting((arm, version)) > 0
+
+    def waiting(self) -> Counter[str]:
+        """Rows that wait to be sent, by arm."""
+        rows: Counter[str] = Counter()
+        for (arm, _), waiting in self._coalescer.all_waiting().items():
+            rows[arm] += waiting
+        return rows
 
     async def predict(self, instance: Instance, requested_arm: str | None = None) -> Prediction:
         """Answer one instance; concurrent ones share downstream calls.
@@ -234,6 +243,7 @@ class Predictor:
                 raise  # the other arms are for failures; load would only move on to them
             except (DownstreamError, TimeoutError) as error:
                 breaker.fail()
+                self.failures[arm] += 1
                 reasons.append(f"{arm}: {str(error) or 'out of time'}")
                 told = {"request_id": request_id, "workload": self._workload, "arm": arm}
                 log.warning("arm failed", extra={**told, "reason": reasons[-1]})

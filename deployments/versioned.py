@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -36,12 +37,14 @@ class ReplicaOptions:
         cache: folder of the bundle cache on this node.
         logs: folder of the JSON log files.
         store_url: SQLAlchemy URL of the store.
+        registry_uri: of MLflow; bundles are fetched from it if it is a server.
     """
 
     contract: Contract
     cache: Path
     logs: Path
     store_url: str
+    registry_uri: str = ""
 
 
 class VersionedReplica(Generic[Runtime]):
@@ -63,9 +66,10 @@ class VersionedReplica(Generic[Runtime]):
         configure_log_file(options.logs, f"{options.contract.workload}-{part}")
         self.tracing = tracing_of(os.environ, options.contract.workload, part)
         self._told = {"workload": options.contract.workload, "arm": arm}
-        cache = BundleCache(options.cache, options.contract)
+        cache = BundleCache(options.cache, options.contract, options.registry_uri)
         self._versions = WarmVersions(cache, start, WARM_VERSIONS if arm is None else WARM_VERSIONS_OF_AN_ARM)
-        table = Store(options.store_url).routing(options.contract.workload)
+        with closing(Store(options.store_url)) as store:
+            table = store.routing(options.contract.workload)
         for name, version in table.warm if table else ():
             if arm in (None, name):
                 self._try_load(version)

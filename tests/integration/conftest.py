@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests.support.collector import Collector, running_collector
+from tests.support.postgres import Cluster, programs
 from tests.support.system import RunningSystem, running_system
 
 
@@ -42,7 +43,22 @@ def system(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> It
 
 
 @pytest.fixture(scope="session")
-def fast_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """Behind HAProxy, with two routers; tests change versions and policy. The last of test_up.py ends it."""
-    with running_system(tmp_path_factory.mktemp("fast"), "fast", routers=2) as running:
+def fast_system(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[RunningSystem]:
+    """Behind HAProxy, with two routers; tests change versions and policy. The last of test_up.py ends it.
+
+    Its store and its registry are in PostgreSQL, where that is installed.
+    """
+    urls = _in_postgresql(request.getfixturevalue("cluster")) if programs() else None
+    with running_system(tmp_path_factory.mktemp("fast"), "fast", routers=2, variables=urls) as running:
         yield running
+
+
+def _in_postgresql(cluster: Cluster) -> dict[str, str]:
+    for name in ("journal", "mlflow"):
+        cluster.execute(f"CREATE DATABASE {name}")
+    return {
+        "RAYSONDE_STORE_URL": cluster.url("journal"),
+        "RAYSONDE_REGISTRY_URI": cluster.url("mlflow"),
+    }

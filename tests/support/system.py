@@ -75,15 +75,19 @@ def running_system(
 ) -> Iterator[RunningSystem]:
     """Start with one small model an arm, wait until it answers, and stop it by SIGINT as Ctrl-C does.
 
-    `variables` are added to the environment.
+    Args:
+        folder: for all that it writes.
+        profile: as `raysonde up` calls it.
+        routers: replicas.
+        variables: added to the environment; without those that name databases, these are files.
     """
-    var = folder / "var"
-    environment = os.environ | {"RAYSONDE_VAR": str(var)} | dict(variables or {})
+    var, added = folder / "var", variables or {}
+    environment = os.environ | {"RAYSONDE_VAR": str(var)} | added
     settings = Settings(
         var,
         REPOSITORY / "configs" / "workloads",
-        f"sqlite:///{var}/mlflow/mlflow.db",
-        f"sqlite:///{var}/store.db",
+        added.get("RAYSONDE_REGISTRY_URI", f"sqlite:///{var}/mlflow/mlflow.db"),
+        added.get("RAYSONDE_STORE_URL", f"sqlite:///{var}/store.db"),
     )
     registry = Registry(settings)
     champions = {arm: register(registry, folder / "bundles", arm, n) for n, arm in enumerate(ARMS)}
