@@ -22,7 +22,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test faults bench bench-growth bench-throughput burst scaling clean
+.PHONY: help up down train check test first-start faults bench bench-growth bench-throughput burst scaling clean
 
 help:
 	@echo "make up       make the environment, train the first models, start everything (Ctrl-C stops it)"
@@ -32,6 +32,7 @@ help:
 	@echo "make train    train again and register new versions: WORKLOADS=apogee"
 	@echo "make check    ruff, mypy --strict, import rules"
 	@echo "make test     the whole test suite"
+	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
 	@echo "make faults   kill parts of the loop that heals itself at each of its stages, and crews that train (half an hour)"
 	@echo "              variables: STAGE=calm|hot|job|shadowing|promoting|probation VICTIM=Steward|Monitor|Router|job"
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
@@ -63,6 +64,9 @@ check: $(STAMP)
 test: $(STAMP)
 	$(BIN)/pytest tests/unit -n 2 --dist loadfile
 	$(BIN)/pytest tests/integration
+
+first-start: $(STAMP)
+	FRESH_WORKLOADS= $(BIN)/pytest tests/integration/test_fresh_clone.py
 
 faults: $(STAMP)
 	$(BIN)/pytest tests/faults -m faults $(if $(STAGE),--stage $(STAGE)) $(if $(VICTIM),--victim $(VICTIM))

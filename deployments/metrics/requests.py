@@ -100,19 +100,20 @@ class Measured:
             raise
         finally:
             seconds = self._clock() - began_s
-            if failure is None and 0 < status < 400:
-                self._counts.add(_call_of(scope), status, seconds, None)
-            else:
+            if failure is not None:
                 self._count_failed(scope, status, seconds, failure)
+            else:
+                # a 503 that says what a health check asked for is no problem
+                problem = scope.get(PROBLEM_KIND)
+                kind = None if problem is None else counted_as(problem)
+                self._counts.add(_call_of(scope), status or 500, seconds, kind)
 
-    def _count_failed(self, scope: Scope, status: int, seconds: float, failure: BaseException | None) -> None:
-        """A problem was answered, or the answer ended before it was whole."""
+    def _count_failed(self, scope: Scope, status: int, seconds: float, failure: BaseException) -> None:
+        """The answer ended before it was whole, or a fault was answered."""
         if isinstance(failure, ClientDisconnect | asyncio.CancelledError):
             status, kind = _CLIENT_LEFT, "client_left"
-        elif isinstance(failure, Exception):
-            kind = counted_as(kind_of(failure))
         else:
-            kind = counted_as(scope.get(PROBLEM_KIND, ""))
+            kind = counted_as(kind_of(failure)) if isinstance(failure, Exception) else "fault"
         self._counts.add(_call_of(scope), status or 500, seconds, kind)
 
 

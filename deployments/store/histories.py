@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from deployments.samples import Samples, merged
+from deployments.store.in_lists import in_lists
 from deployments.store.schema import histories
 
 
@@ -41,10 +42,13 @@ def exchange(
 
 
 def _read(connection: Connection, workload: str, names: Sequence[str]) -> dict[str, Samples]:
-    query = select(histories.c.entity, histories.c.samples).where(
-        histories.c.workload == workload, histories.c.entity.in_(names)
-    )
-    return {row.entity: row.samples for row in connection.execute(query)}
+    found: dict[str, Samples] = {}
+    for part in in_lists(names):
+        query = select(histories.c.entity, histories.c.samples).where(
+            histories.c.workload == workload, histories.c.entity.in_(part)
+        )
+        found |= {row.entity: row.samples for row in connection.execute(query)}
+    return found
 
 
 def _write(

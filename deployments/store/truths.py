@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, and_, insert, select
 
+from deployments.store.in_lists import in_lists
 from deployments.store.records import FeedbackCounts, Truth
 from deployments.store.schema import joins, predictions, repeated_truths, truths
 from deployments.store.upsert import insert_new
 
-_IDS_PER_STATEMENT = 5000  # SQLite takes 32,766 parameters
 _MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == truths.c.id)
 
 
@@ -51,7 +51,7 @@ def write(
 def join(connection: Connection, workload: str, ids: Sequence[str]) -> set[str]:
     """Complete the pairs among `ids` that have both halves now; those that are new."""
     joined: set[str] = set()
-    for part in _parts(ids):
+    for part in in_lists(ids):
         pairs = (
             select(truths.c.workload, truths.c.id)
             .join(predictions, _MATCH)
@@ -75,13 +75,9 @@ def _as_read(value: Any) -> Any:
 
 def _values(connection: Connection, workload: str, ids: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for part in _parts(ids):
+    for part in in_lists(ids):
         query = select(truths.c.id, truths.c.value).where(
             truths.c.workload == workload, truths.c.id.in_(part)
         )
         found |= {row.id: row.value for row in connection.execute(query)}
     return found
-
-
-def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[i : i + _IDS_PER_STATEMENT] for i in range(0, len(ids), _IDS_PER_STATEMENT))

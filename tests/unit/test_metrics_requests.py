@@ -139,6 +139,15 @@ async def test_what_fails_is_of_a_kind(app: ASGIApp, status: int, kind: str, cou
     assert counts.errors == {("predict", kind): 1}
 
 
+async def test_a_service_that_says_it_is_not_ready_has_answered(
+    client: httpx.AsyncClient, counts: RequestCounts, system: LocalSystem
+) -> None:
+    system.service._cards.clear()
+    assert (await client.get("/healthz")).status_code == 503
+    assert counts.requests == {("other", 503): 1}
+    assert counts.errors == {}
+
+
 def test_every_foreseen_problem_has_a_kind() -> None:
     errors: list[Exception] = [
         *(FieldError("Age", 7, "more"), SchemaVersionError("0.9", "1.0"), InvalidInput("no"), NotFound("no")),
