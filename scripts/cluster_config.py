@@ -31,11 +31,12 @@ class ClusterLayout:
 
     Attributes:
         workloads: their names; None: all that have an application.
-        routers: replicas of each Router, no two of a workload on one node.
+        replicas: of each part that a request goes through, at least. Routers of a workload are on different
+            nodes.
     """
 
     workloads: tuple[str, ...] | None
-    routers: int
+    replicas: int
 
 
 def cluster_serve_config(text: str, known: Collection[str], layout: ClusterLayout) -> str:
@@ -57,9 +58,9 @@ def cluster_serve_config(text: str, known: Collection[str], layout: ClusterLayou
     for application in config["applications"]:
         for deployment in application["deployments"]:
             _place(deployment)
-            if deployment["name"] == "Router":
-                deployment["num_replicas"] = layout.routers
-            if deployment["name"] == "Router" and layout.routers > 1:
+            _multiply(deployment, layout.replicas)
+            apart = deployment["name"] == "Router" and layout.replicas > 1
+            if apart:
                 deployment["max_replicas_per_node"] = 1
             elif deployment["name"] not in _ONLY_ONE:
                 deployment["max_surge_percent"] = 100
@@ -71,6 +72,16 @@ def _place(deployment: dict[str, Any]) -> None:
     options = deployment["ray_actor_options"]
     places = round(options["num_cpus"] * _PLACES_OF_A_CPU)
     deployment["ray_actor_options"] = options | {"num_cpus": 0, "resources": {PLACE: places}}
+
+
+def _multiply(deployment: dict[str, Any], replicas: int) -> None:
+    """As many as the layout has; the load may double them."""
+    scaling = deployment.get("autoscaling_config")
+    if scaling is not None:
+        fewest, most = max(scaling["min_replicas"], replicas), max(scaling["max_replicas"], 2 * replicas)
+        deployment["autoscaling_config"] = scaling | {"min_replicas": fewest, "max_replicas": most}
+    elif deployment["name"] == "Router":
+        deployment["num_replicas"] = replicas
 
 
 class PlainDumper(yaml.SafeDumper):

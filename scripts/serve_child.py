@@ -19,6 +19,7 @@ from ray._private.ray_constants import PROMETHEUS_SERVICE_DISCOVERY_FILE
 
 from deployments import serve_without_pandas
 from scripts.agent_port import let_ray_choose_agent_port
+from scripts.cpus import bound_process
 from scripts.scrape_targets import write_targets
 from training.settings import Settings
 
@@ -42,6 +43,7 @@ def main() -> None:
     context = ray.init(
         address="local",
         namespace="serve",
+        num_cpus=bound_process(),
         dashboard_host="127.0.0.1",
         dashboard_port=options.dashboard_port,
         object_store_memory=options.object_store_bytes,

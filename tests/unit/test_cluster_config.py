@@ -15,10 +15,10 @@ from training.settings import REPOSITORY
 
 TEXT = (REPOSITORY / "serve_config.yaml").read_text()
 KNOWN = known_workloads(REPOSITORY / "configs" / "workloads")
-BOTH_ROUTERS = ClusterLayout(workloads=None, routers=2)
+TWICE = ClusterLayout(workloads=None, replicas=2)
 
 
-def rendered(layout: ClusterLayout = BOTH_ROUTERS) -> dict[str, Any]:
+def rendered(layout: ClusterLayout = TWICE) -> dict[str, Any]:
     config = yaml.safe_load(cluster_serve_config(TEXT, KNOWN, layout))
     assert isinstance(config, dict)
     return config
@@ -58,8 +58,18 @@ def test_routers_are_on_different_nodes_and_give_way_one_by_one() -> None:
     assert "max_surge_percent" not in router
 
 
+def test_no_part_of_the_way_of_a_request_is_there_once() -> None:
+    for (app, name), part in parts(rendered()).items():
+        scaling = part.get("autoscaling_config")
+        if app != "root" and name != "Router":
+            assert (scaling["min_replicas"], scaling["max_replicas"]) == (2, 4)
+    alone = parts(rendered(ClusterLayout(("calories",), replicas=1)))["calories", "mlp"]["autoscaling_config"]
+    assert (alone["min_replicas"], alone["max_replicas"]) == (1, 2)
+    assert alone["target_ongoing_requests"] == 0.4
+
+
 def test_one_router_is_replaced_before_it_goes() -> None:
-    router = parts(rendered(ClusterLayout(("calories",), routers=1)))["calories", "Router"]
+    router = parts(rendered(ClusterLayout(("calories",), replicas=1)))["calories", "Router"]
     assert (router["num_replicas"], router["max_surge_percent"]) == (1, 100)
     assert "max_replicas_per_node" not in router
 
@@ -70,11 +80,11 @@ def test_there_are_never_two_stewards(name: str, percent: int | None) -> None:
 
 
 def test_fewer_workloads_are_known_to_the_root_too() -> None:
-    config = rendered(ClusterLayout(("weather",), routers=1))
+    config = rendered(ClusterLayout(("weather",), replicas=1))
     assert [app["name"] for app in config["applications"]] == ["weather", "root"]
     assert config["applications"][-1]["args"]["workloads"] == ["weather"]
 
 
 def test_a_workload_without_an_application_is_refused() -> None:
     with pytest.raises(ValueError, match="tides"):
-        rendered(ClusterLayout(("tides",), routers=1))
+        rendered(ClusterLayout(("tides",), replicas=1))
