@@ -131,6 +131,10 @@ class Coalescer(Generic[K, R, T]):
         lane = self._lanes.get(key)
         return len(lane.waiting) if lane else 0
 
+    def all_waiting(self) -> dict[K, int]:
+        """`waiting` of each key that has anything to do."""
+        return {key: len(lane.waiting) for key, lane in self._lanes.items()}
+
     def _line_up(self, key: K, lane: _Lane[R, T]) -> None:
         lane.is_lined_up = True
         self._lined_up[key] = lane

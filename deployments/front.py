@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from deployments.paths import route_of
 from deployments.predictions import Handler, Predictions
 from deployments.problems import FORESEEN, answer_fault, problem_response
 from deployments.routing import ARM_HEADER
@@ -36,7 +37,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
         is_post = scope["type"] == "http" and scope["method"] == "POST"
-        app = self._routes.get(_route_of(scope), self._app) if is_post else self._app
+        app = self._routes.get(route_of(scope), self._app) if is_post else self._app
         await app(scope, receive, send)
 
 
@@ -61,10 +62,3 @@ def _guarded(handle: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
         await response(scope, receive, send)
 
     return ServerErrorMiddleware(app, answer_fault)
-
-
-def _route_of(scope: Scope) -> str:
-    """The path without that under which the application is mounted, as Starlette's routing has it."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path[len(root) :] if path.startswith(f"{root}/") else path

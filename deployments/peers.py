@@ -1,9 +1,10 @@
-"""All router replicas of an application, asked what they wait for: requests go to any of them."""
+"""All router replicas of an application, asked the same: requests go to any of them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 from ray import serve
 from ray.exceptions import RayError
@@ -22,24 +23,32 @@ class Peers:
     Args:
         deployment: its name.
         application: the one it belongs to.
-        method: what they are asked: names of arms, without arguments.
     """
 
-    def __init__(self, deployment: str, application: str, method: str) -> None:
+    def __init__(self, deployment: str, application: str) -> None:
         self._deployment = deployment
         self._application = application
-        self._method = method
         self._handle: DeploymentHandle | None = None
 
-    async def arms(self) -> frozenset[str]:
-        """What any of them names; none when they cannot be asked, since those that are well then serve."""
+    async def ask(self, method: str) -> list[Any]:
+        """What a method without arguments returns on each of them.
+
+        One that fails is left out; none is there when they cannot be asked, or do not all answer in time.
+        """
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                answers = await (await self._found()).broadcast(self._method).results_async()
+                answers = (await self._found()).broadcast(method)
+                found = await answers.results_async(return_exceptions=True)
         except (RayError, RayServeException, KeyError, TimeoutError) as error:
-            log.warning("replicas not asked: %r", error, extra={"workload": self._application})
-            return frozenset()
-        return frozenset(arm for arms in answers for arm in arms)
+            self._warn(error)
+            return []
+        for answer in found:
+            if isinstance(answer, BaseException):
+                self._warn(answer)
+        return [answer for answer in found if not isinstance(answer, BaseException)]
+
+    def _warn(self, error: BaseException) -> None:
+        log.warning("replicas not asked: %r", error, extra={"workload": self._application})
 
     async def _found(self) -> DeploymentHandle:
         if self._handle is None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,10 @@ class DownstreamError(RuntimeError):
 class Downstream(Protocol):
     """Scaler and arm: raw instances in, one row an instance out, of exactly this version."""
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
-        """Answer (n, *raw_shape) with n rows.
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
+        """Answer (n, *raw_shape) with n rows, as a part of `trace` if one is given.
 
         Raises:
             DownstreamError: no answer.
@@ -69,12 +71,14 @@ class Predictor:
         journal: takes the answers; never blocks or raises.
         clock: monotonic seconds, for the breakers and latencies.
         levels: at which the downstream has regions made; kept answers of other levels are not used.
+        coalescer: makes what merges concurrent requests.
 
     Attributes:
         table: in use; None before the first.
         cache: of answers to single instances. Those of a batch would push out what is asked for again and
             again, and those of an ensemble are as old as its shares, which move with each truth: neither
             is looked for or kept.
+        failures: attempts at an arm that failed or ran out of time, by arm.
     """
 
     def __init__(
@@ -84,16 +88,18 @@ class Predictor:
         journal: Callable[[Sequence[Answered]], None],
         clock: Callable[[], float] = time.monotonic,
         levels: Levels | None = None,
+        coalescer: type[Coalescer[Any, Any, Any]] | Callable[..., Coalescer[Any, Any, Any]] = Coalescer,
     ) -> None:
         self.table: RoutingTable | None = None
         self.cache = AnswerCache()
+        self.failures: Counter[str] = Counter()
         self._workload = workload
         self._downstream = downstream
         self._journal = journal
         self._clock = clock
         self._levels = levels or Levels()
         self._breakers: dict[str, CircuitBreaker] = {}
-        self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Said] = Coalescer(
+        self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Said] = coalescer(
             self._call_rows, clock=clock
         )
 
@@ -118,6 +124,13 @@ class Predictor:
         version = self.table.arms.get(arm) if self.table else None
         return version is not None and self._coalescer.waiting((arm, version)) > 0
 
+    def waiting(self) -> Counter[str]:
+        """Rows that wait to be sent, by arm."""
+        rows: Counter[str] = Counter()
+        for (arm, _), waiting in self._coalescer.all_waiting().items():
+            rows[arm] += waiting
+        return rows
+
     async def predict(self, instance: Instance, requested_arm: str | None = None) -> Prediction:
         """Answer one instance; concurrent ones share downstream calls.
 
@@ -134,6 +147,7 @@ class Predictor:
             decision,
             lambda arm: self._ask_one(table, arm, instance.raw),
             lambda arm: self._known(arm, table.versions[arm], instance.raw),
+            instance.id,
         )
         said = Unsaid(instance, decision, arm, asked.said, asked.cached)
         return self._answers(table, [said], self._clock() - began_s)[0]
@@ -209,6 +223,7 @@ class Predictor:
         decision: Decision,
         call: Callable[[str], Awaitable[T]],
         known: Callable[[str], T | None] = lambda arm: None,
+        request_id: str | None = None,
     ) -> tuple[str, T]:
         """Try the arms of the decision in order: the first that answers within its deadline, and what.
 
@@ -228,10 +243,10 @@ class Predictor:
                 raise  # the other arms are for failures; load would only move on to them
             except (DownstreamError, TimeoutError) as error:
                 breaker.fail()
+                self.failures[arm] += 1
                 reasons.append(f"{arm}: {str(error) or 'out of time'}")
-                log.warning(
-                    "arm failed", extra={"workload": self._workload, "arm": arm, "reason": reasons[-1]}
-                )
+                told = {"request_id": request_id, "workload": self._workload, "arm": arm}
+                log.warning("arm failed", extra={**told, "reason": reasons[-1]})
             except BaseException:
                 breaker.abandon()
                 raise

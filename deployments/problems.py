@@ -19,12 +19,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from deployments.errors import (
     Conflict,
     InvalidFields,
     MalformedJson,
     NotFound,
+    Overloaded,
     TooLarge,
     Unauthorized,
     Unavailable,
@@ -32,6 +34,8 @@ from deployments.errors import (
 from features.errors import FieldError, InvalidInput, SchemaVersionError, printable
 
 MEDIA_TYPE = "application/problem+json"
+# Under this name a problem that was answered leaves its kind on the scope, for who counts.
+PROBLEM_KIND = "raysonde.problem"
 _TYPE_PREFIX = "urn:problem-type:raysonde:"
 _log = logging.getLogger(__name__)
 
@@ -83,6 +87,7 @@ _RULES = (
     _Rule(Unauthorized, 401, "unauthorized", "A key is needed"),
     _Rule(NotFound, 404, "not-found", "There is no such thing"),
     _Rule(Conflict, 409, "conflict", "The state is not the expected one"),
+    _Rule(Overloaded, 503, "overload", "More requests come than can be answered"),
     _Rule(Unavailable, 503, "unavailable", "No answer can be had now"),
 )
 # What is answered without a word in the log.
@@ -116,6 +121,24 @@ def problem_of(error: Exception, path: str | None = None) -> Problem:
     return problem
 
 
+def kind_of(error: Exception) -> str:
+    """The end of the type of an exception's problem document, for example `malformed-json`."""
+    return problem_of(error).type.removeprefix(_TYPE_PREFIX)
+
+
+class _ProblemResponse(Response):
+    """Tells the scope which problem it is."""
+
+    def __init__(self, problem: Problem, headers: dict[str, str]) -> None:
+        body = orjson.dumps(problem.model_dump(exclude_none=True))
+        super().__init__(body, problem.status, headers, MEDIA_TYPE)
+        self._kind = problem.type.removeprefix(_TYPE_PREFIX)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PROBLEM_KIND] = self._kind
+        await super().__call__(scope, receive, send)
+
+
 def problem_response(error: Exception, path: str | None = None) -> Response:
     """The response for an exception, with the headers that its status asks for."""
     problem = problem_of(error, path)
@@ -124,8 +147,7 @@ def problem_response(error: Exception, path: str | None = None) -> Response:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    body = orjson.dumps(problem.model_dump(exclude_none=True))
-    return Response(body, problem.status, headers, MEDIA_TYPE)
+    return _ProblemResponse(problem, headers)
 
 
 def install(app: Starlette) -> None:
@@ -137,7 +159,8 @@ def install(app: Starlette) -> None:
 
 async def answer_fault(request: Request, error: Exception) -> Response:
     """The response for a fault of ours, whose traceback is logged."""
-    _log.error("fault at %s", request.url.path, exc_info=error)
+    told = {"http_request_id": request.headers.get("x-request-id")}
+    _log.error("fault at %s", request.url.path, exc_info=error, extra=told)
     return problem_response(error, request.url.path)
 
 

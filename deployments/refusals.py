@@ -1,4 +1,4 @@
-"""Counts the requests that are refused for what they hold, and puts the counts into the store for watching.
+"""Tells the store how many requests were refused for what they hold, for watching.
 
 What was refused is in no journal: it has no prediction. So each router replica counts, and adds a row every
 few seconds if there was anything.
@@ -11,16 +11,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from deployments.errors import Unavailable
+from deployments.metrics.requests import RequestCounts
 
 log = logging.getLogger(__name__)
 
 FLUSH_PERIOD_S = 2.0
 # not JSON, another schema version, too large, a field that is wrong
 _REFUSED = frozenset({400, 409, 413, 422})
-_ROUTES = ("/predict", "/batch_predict")
+_CALLS = frozenset({"predict", "batch_predict"})
 
 
 class RefusalSink(Protocol):
@@ -32,43 +31,35 @@ class RefusalSink(Protocol):
 
 
 class Refusals:
-    """ASGI middleware around the routes of one workload.
+    """Those of one router replica.
 
     Args:
-        app: answers.
-        workload: its name.
+        counts: of all its requests.
+        workload: whose they are.
         sink: takes the counts; called in a thread.
     """
 
-    def __init__(self, app: ASGIApp, workload: str, sink: RefusalSink) -> None:
-        self._app = app
+    def __init__(self, counts: RequestCounts, workload: str, sink: RefusalSink) -> None:
+        self._counts = counts
         self._workload = workload
         self._sink = sink
-        self._waiting = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and look at the status of its answer."""
-        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith(_ROUTES):
-            await self._app(scope, receive, send)
-            return
-
-        async def looked_at(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] in _REFUSED:
-                self._waiting += 1
-            await send(message)
-
-        await self._app(scope, receive, looked_at)
+        self._told = 0
 
     async def flush(self) -> None:
         """Hand over what was counted; what the store does not take waits."""
-        requests, self._waiting = self._waiting, 0
-        if not requests:
+        refused = sum(
+            count
+            for (call, status), count in self._counts.requests.items()
+            if call in _CALLS and status in _REFUSED
+        )
+        if refused == self._told:
             return
         try:
-            await asyncio.to_thread(self._sink.add_refusals, self._workload, requests)
+            await asyncio.to_thread(self._sink.add_refusals, self._workload, refused - self._told)
         except Unavailable as error:
-            self._waiting += requests
             log.warning("refusals wait: %s", error, extra={"workload": self._workload})
+        else:
+            self._told = refused
 
     async def follow(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Flush for ever."""

@@ -3,9 +3,10 @@
 
 import asyncio
 import os
+from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
@@ -17,9 +18,14 @@ from starlette.types import ASGIApp
 
 from deployments import problems
 from deployments.auth import KeyGuard, behind_proxy, read_or_create_key
+from deployments.metrics.readings import ReplicaReadings
+from deployments.metrics.scrape import Scrape
+from deployments.metrics.text import MEDIA_TYPE
 from deployments.monitor import Monitor
+from deployments.peers import Peers
 from deployments.root_page import render
 from deployments.steward import Steward
+from deployments.store import Store
 from training.settings import Settings
 
 ANSWER_TIMEOUT_S = 2.0
@@ -52,6 +58,7 @@ class Root:
         workloads: list[str],
         api_key: str,
         open_on_loopback: bool,
+        store_url: str,
         steward: DeploymentHandle,
         monitor: DeploymentHandle,
     ) -> None:
@@ -59,6 +66,8 @@ class Root:
         self._workloads = workloads
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
+        self._routers = {name: Peers("Router", name) for name in workloads}
+        self._scrape = Scrape(workloads, self._replicas, Store(store_url).facts.of, _version())
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
@@ -75,11 +84,22 @@ class Root:
             response.status_code = 200 if health.status == "ready" else 503
             return health
 
+        @app.get(
+            "/metrics",
+            summary="All metrics, of every router replica, as Prometheus' text",
+            response_class=PlainTextResponse,
+        )
+        async def metrics() -> Response:
+            return Response(await self._scrape.text(), media_type=MEDIA_TYPE)
+
         @app.get("/", include_in_schema=False)
         async def page() -> HTMLResponse:
             return HTMLResponse(render((await self._health()).workloads))
 
         return KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
+
+    async def _replicas(self, workload: str) -> list[ReplicaReadings]:
+        return await self._routers[workload].ask("metrics_here")
 
     async def _health(self) -> SystemHealth:
         states = await asyncio.gather(*map(_state, self._workloads))
@@ -97,7 +117,14 @@ def build(arguments: RootArguments) -> Application:
     steward = serve.deployment(Steward).options(name="Steward").bind(settings, arguments.workloads)
     monitor = serve.deployment(Monitor).options(name="Monitor").bind(settings, arguments.workloads)
     root = serve.deployment(Root).options(name="Root")
-    return root.bind(arguments.workloads, key, is_open, steward, monitor)
+    return root.bind(arguments.workloads, key, is_open, settings.store_url, steward, monitor)
+
+
+def _version() -> str:
+    try:
+        return version("raysonde")
+    except PackageNotFoundError:
+        return "unknown"  # run from a folder that was not installed
 
 
 async def _state(workload: str) -> str:

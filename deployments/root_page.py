@@ -37,6 +37,7 @@ a { color: #0b62a4 }
 <h1>raysonde</h1>
 <p>Predictions over live telemetry, by models that are kept honest.</p>
 <table>{rows}</table>
-<p><a href="/docs">API of the whole</a> &middot; <a href="/healthz">health</a></p>
+<p><a href="/docs">API of the whole</a> &middot; <a href="/healthz">health</a> &middot;
+<a href="/metrics">metrics</a></p>
 </body></html>
 """

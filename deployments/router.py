@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+from collections.abc import Callable
 from functools import partial
 
 from ray import serve
@@ -13,17 +15,22 @@ from starlette.types import ASGIApp
 
 from deployments.api import build_api
 from deployments.auth import KeyGuard
-from deployments.counts_export import CountsExport
 from deployments.downstream import ServeDownstream
+from deployments.error_log import ErrorLog
 from deployments.front import Front
 from deployments.levels import Levels
 from deployments.logs import configure_log_file
 from deployments.memory import search_less_for_garbage
+from deployments.metrics import replica
+from deployments.metrics.export import EXPORTED, CountsExport
+from deployments.metrics.readings import Readings, ReplicaReadings
+from deployments.metrics.requests import Measured, RequestCounts
 from deployments.model_cache import BundleCache
 from deployments.peers import Peers
 from deployments.refusals import Refusals
 from deployments.service import Service
 from deployments.store import Store
+from deployments.tracing import tracing_of
 from deployments.versioned import ReplicaOptions
 from deployments.ward import Served
 from features.workload import load_workload
@@ -50,6 +57,7 @@ class Router:
         del steward  # bound here, if there is one, so that it is part of the application
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
+        self._tracing = tracing_of(os.environ, contract.workload, "router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
@@ -62,33 +70,48 @@ class Router:
             store,
             BundleCache(options.cache, contract, options.registry_uri),
             levels=levels,
+            tracing=self._tracing,
         )
-        self._peers = Peers("Router", contract.workload, "waiting_here")
+        self._requests = RequestCounts()
+        self._peers = Peers("Router", contract.workload)
         self.service.adopt()
         self._following = asyncio.create_task(self.service.follow())
-        self._exporting = asyncio.create_task(_export(self.service))
+        self._exporting = asyncio.create_task(_export(contract.workload, self._read))
         self._counting: asyncio.Task[None] | None = None
+        self._errors: ErrorLog | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
         front = Front(build_api(self.service, self._watched, self.waiting_for), self.service)
-        refusals = Refusals(front, self.service.contract.workload, self._watched)
+        refusals = Refusals(self._requests, self.service.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         search_less_for_garbage()
-        return KeyGuard(refusals, self._api_key, open_on_loopback=self._open_on_loopback)
+        app = self._tracing.around(front)
+        guard = KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
+        self._errors = ErrorLog(guard, self.service.contract.workload, self._tracing.trace_id)
+        return Measured(self._errors, self._requests)
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer every replica yet, for the root application."""
-        waiting = await self._peers.arms() | set(self.service.waiting_for)
+        # those that are well serve when the others cannot be asked
+        waiting = {arm for arms in await self._peers.ask("waiting_here") for arm in arms}
+        waiting |= set(self.service.waiting_for)
         return tuple(arm for arm in self.service.arms if arm in waiting)
 
     async def waiting_here(self) -> tuple[str, ...]:
         """Arms that do not answer this replica yet, for the others."""
         return self.service.waiting_for
 
+    async def metrics_here(self) -> ReplicaReadings:
+        """What this replica holds, for the root application."""
+        return ReplicaReadings(serve.get_replica_context().replica_tag, self._read())
+
     async def served(self) -> Served:
         """What this application serves, for the Steward."""
         return Served(self.service.contract, self.service.arms)
+
+    def _read(self) -> Readings:
+        return replica.readings_of(self.service, self._requests)
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""
@@ -103,31 +126,22 @@ class Router:
         self._exporting.cancel()
         if self._counting is not None:
             self._counting.cancel()
+        if self._errors is not None:
+            self._errors.flush()
         await self.service.close()
+        await asyncio.to_thread(self._tracing.close)
 
 
-async def _export(service: Service) -> None:
-    """What Prometheus is told, for ever."""
-    tags = ("workload", "arm")
-    told = {
-        "predictions": (service.counts.predictions, "Instances answered."),
-        "outliers": (service.counts.outliers, "Of them, those farther out than all of the reference."),
-        "cache_hits": (service.cache.hits, "Answers that the cache had."),
-        "cache_misses": (service.cache.misses, "Answers that it was asked for and did not have."),
-        "shadow_answers": (service.shadowing.answers, "Answers that the shadow of an arm was asked for too."),
-        "shadow_dropped": (service.shadowing.dropped, "Answers that it was not asked for, or failed at."),
-        "shadow_failures": (service.shadowing.failures, "Calls of a shadow that failed."),
+async def _export(workload: str, read: Callable[[], Readings]) -> None:
+    """What Ray's exporter is told, for ever."""
+    counters = {
+        metric.name: Counter(metric.name.removesuffix("_total"), metric.help, ("workload", *metric.labels))
+        for metric in EXPORTED
     }
-    pairs = [(counted, Counter(f"raysonde_{name}", text, tags)) for name, (counted, text) in told.items()]
-    truths = Counter("raysonde_truths", "Truths taken, by what became of them.", ("workload", "outcome"))
-    exports = (
-        CountsExport(service.contract.workload, pairs),
-        CountsExport(service.contract.workload, [(service.truths.outcomes, truths)], tag="outcome"),
-    )
+    export = CountsExport(workload, counters)
     while True:
         try:
-            for counts in exports:
-                counts.export()
+            export.export(read())
         except Exception:
-            log.exception("counts not exported", extra={"workload": service.contract.workload})
+            log.exception("counts not exported", extra={"workload": workload})
         await asyncio.sleep(EXPORT_PERIOD_S)

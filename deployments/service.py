@@ -18,6 +18,7 @@ from deployments.answer_cache import AnswerCache
 from deployments.answered import Answered
 from deployments.answers import Prediction, render
 from deployments.blender import Blender
+from deployments.breaker import State
 from deployments.errors import Unavailable
 from deployments.feedback import FeedbackParser
 from deployments.history import MAX_ENTITIES, History
@@ -25,14 +26,16 @@ from deployments.instances import Instance, InstanceParser
 from deployments.journal_row import journal_row
 from deployments.judge import Judge
 from deployments.levels import Levels
+from deployments.metrics.answers import AnswerCounts
+from deployments.metrics.calls import CallsInFlight
 from deployments.model_cache import BundleCache
-from deployments.outlier_counts import OutlierCounts
 from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
 from deployments.shadowing import Shadowing
 from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
+from deployments.tracing import NO_TRACING, Tracing
 from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
@@ -61,6 +64,7 @@ class Service:
         cache: bundles, for what `info` tells and for proving that an arm answers.
         now: UTC time.
         levels: at which the downstream has regions made, followed with the table; nominal unless given.
+        tracing: of the requests.
     """
 
     def __init__(
@@ -72,29 +76,38 @@ class Service:
         cache: BundleCache,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         levels: Levels | None = None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self.contract = contract
         self.arms = tuple(arms)
         self.instances = InstanceParser(contract)
         self.feedback = FeedbackParser(contract)
-        self._downstream = downstream
+        self.calls = self._downstream = CallsInFlight(downstream)
         self.store = self._store = store
         self._cache = cache
         self._now = now
-        self._journal = JournalWriter(store.write_predictions)
+        self.journal = self._journal = JournalWriter(store.write_predictions)
         self._shadow_journal = JournalWriter(store.shadows.write, "shadow answer", flush_interval_s=1.0)
         self.truths = TruthWriter(contract.workload, store, self._journal.flush_those)
         self._request_log = RequestLog(log)
         self._history = self._make_history()
         task = task_of(contract, load_workload(contract))
         self.errors = RollingErrors()
-        self.counts = OutlierCounts()
-        self._blender = Blender(downstream, task, self.errors)
+        self.counts = AnswerCounts(contract.target)
+        self._tracing = tracing
+        # shadows ask the downstream itself: they are no part of a request
+        self._blender = Blender(tracing.around_downstream(self.calls), task, self.errors)
         self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
         self.levels = levels or Levels()
-        self._predictor = Predictor(contract.workload, self._blender, self._record, levels=self.levels)
+        self.predictor = Predictor(
+            contract.workload,
+            self._blender,
+            self._record,
+            levels=self.levels,
+            coalescer=tracing.coalescer,
+        )
         self.shadowing = Shadowing(
-            contract.workload, downstream, self._shadow_journal.add, self._predictor.is_busy
+            contract.workload, self.calls, self._shadow_journal.add, self.predictor.is_busy
         )
         self._cards: dict[ArmVersion, Card] = {}
         self.example_answer: dict[str, Any] | None = None
@@ -102,12 +115,12 @@ class Service:
     @property
     def table(self) -> RoutingTable | None:
         """The routing table in use; None before the first one was read."""
-        return self._predictor.table
+        return self.predictor.table
 
     @property
     def cache(self) -> AnswerCache:
         """Answers that this replica keeps, with how often one was found."""
-        return self._predictor.cache
+        return self.predictor.cache
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -119,7 +132,7 @@ class Service:
 
     async def predict(self, body: bytes, requested_arm: str | None) -> Prediction:
         """Answer one instance; see `InstanceParser` and `Predictor.predict` for what is raised."""
-        return await self._predictor.predict(await self._instance(body), requested_arm)
+        return await self.predictor.predict(await self._instance(body), requested_arm)
 
     async def predict_batch(self, body: bytes, requested_arm: str | None) -> AsyncGenerator[list[Prediction]]:
         """Answer many in order, part by part; see `InstanceParser.parse_batch` for what is raised before.
@@ -133,7 +146,7 @@ class Service:
             if time.monotonic() > turn_ends_s:
                 await asyncio.sleep(0)
                 turn_ends_s = time.monotonic() + _TURN_S
-        async with aclosing(self._predictor.predict_batch(instances, requested_arm)) as parts:
+        async with aclosing(self.predictor.predict_batch(instances, requested_arm)) as parts:
             async for part in parts:
                 yield part
                 await self._journal.make_room()
@@ -233,7 +246,7 @@ class Service:
         await self._shadow_journal.close(timeout_s=1.0)
 
     def _use(self, table: RoutingTable) -> None:
-        self._predictor.use(table)
+        self.predictor.use(table)
         self.shadowing.use(table)
 
     def _make_history(self) -> History | None:
@@ -277,15 +290,15 @@ class Service:
             answer = Prediction(example.sent_id, row, arm, version, fallback=False)
             self.example_answer = render(self.contract, answer)
 
-    def breaker_state(self, arm: str) -> str:
-        """closed, open or half_open, in this replica."""
-        return self._predictor.breaker(arm).state
+    def breaker_state(self, arm: str) -> State:
+        """Of the breaker of an arm in this replica."""
+        return self.predictor.breaker(arm).state
 
     def _record(self, answers: Sequence[Answered]) -> None:
         now = self._now()
         rows = [journal_row(self.contract, answered, now) for answered in answers]
         self._journal.add(rows)
-        self._request_log.add(rows)
+        self._request_log.add(rows, self._tracing.answered(answers))
         for row in rows:
-            self.counts.add(row.arm, row.outlier_score)
+            self.counts.add(row)
         self.shadowing.copy(answers, now)

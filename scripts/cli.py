@@ -19,10 +19,12 @@ COMMANDS = {
     "rollback": "scripts.promote:rollback",
     "models": "scripts.models:models",
     "score": "scripts.score:score",
+    "store": "scripts.store:app",
     "replay": "scripts.replay:replay",
     "demo": "scripts.demo.command:app",
     "results": "scripts.results:results",
     "render": "scripts.render:app",
+    "logs": "scripts.logs:logs",
 }
 
 

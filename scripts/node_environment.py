@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from deployments.metrics.declaration import DURATION_BOUNDS_S
 from training.settings import REPOSITORY
 
+LATENCY_BUCKETS_MS = ",".join(f"{1000 * bound_s:g}" for bound_s in (*DURATION_BOUNDS_S, 10, 60))
 COMMON: Mapping[str, str] = {
     "PYTHONUNBUFFERED": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -15,6 +17,8 @@ COMMON: Mapping[str, str] = {
     # the calls under way are looked at fifty times in a look-back, not five, and told sooner
     "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.02",
     "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
+    # of Serve's own latencies, as fine from 1 to 100 ms as ours
+    "RAY_SERVE_REQUEST_LATENCY_BUCKETS_MS": LATENCY_BUCKETS_MS,
 }
 _OURS = REPOSITORY / "scripts" / "haproxy-of-ours"
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from scripts.dashboards import files as dashboards
 from scripts.kuberay_files import COMMAND, kuberay_files
 from scripts.rendered import settle
 from training.settings import REPOSITORY
@@ -40,3 +41,12 @@ def kuberay(check: CheckOption = False) -> None:
     raysonde render kuberay --check
     """
     settle(Console(), kuberay_files(REPOSITORY), check=check, command=COMMAND)
+
+
+@app.command()
+def grafana(check: CheckOption = False) -> None:
+    """The dashboards in configs/grafana, from scripts/dashboards. Example:
+
+    raysonde render grafana
+    """
+    settle(Console(), dashboards.grafana_files(REPOSITORY), check=check, command=dashboards.COMMAND)

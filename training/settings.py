@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from features.config import BUILT_IN
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_PASSWORD = re.compile(r"(?P<user>(?<=://)[^:/@]*:)[^@]*(?=@)|(?P<name>[?&]password=)[^&]*")
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return _PASSWORD.sub(lambda found: f"{found['user'] or found['name']}***", url)
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,7 @@ class Settings:
         var: everything that is made at run time; nothing else is written.
         workloads: directory of a user's own workload YAML files; the built-in ones are known beside them.
         registry_uri: MLflow tracking and registry URI.
-        store_url: SQLAlchemy URL of the journal.
+        store_url: SQLAlchemy URL of the journal. Either URL may hold a password: see `without_password`.
         key_file: where the API's key is kept; None: under `var`.
         training_resource: Ray's name of what only nodes have that are to train; empty where any may.
     """
@@ -72,6 +79,16 @@ class Settings:
     def logs(self) -> Path:
         """JSON log files of the replicas, and what the supervised processes print."""
         return self.var / "logs"
+
+    @property
+    def targets(self) -> Path:
+        """Where Prometheus finds what is served."""
+        return self.var / "targets"
+
+    @property
+    def ray_dashboards(self) -> Path:
+        """Where Ray writes its own dashboards for Grafana."""
+        return self.var / "ray-dashboards"
 
     @property
     def api_key_file(self) -> Path:

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pandas as pd
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from psutil import CONN_LISTEN
 
 from deployments.store import Store
@@ -20,6 +23,7 @@ from scripts.first_models import RegistryUnreadable, lacks_models
 from scripts.preflight import is_free
 from scripts.processes import of_run
 from scripts.run_state import RunState
+from tests.integration.test_serving import bodies
 from tests.support.flights import fly
 from tests.support.models import register
 from tests.support.system import ARMS, RunningSystem, free_port, wait_until
@@ -73,7 +77,12 @@ def raysonde(environment: Mapping[str, str], *words: str) -> subprocess.Complete
 @pytest.fixture
 def around(fast_system: RunningSystem) -> dict[str, str]:
     """The environment of commands that are given beside the running system."""
-    return inherited() | {"RAYSONDE_VAR": str(fast_system.settings.var)}
+    settings = fast_system.settings
+    return inherited() | {
+        "RAYSONDE_VAR": str(settings.var),
+        "RAYSONDE_REGISTRY_URI": settings.registry_uri,
+        "RAYSONDE_STORE_URL": settings.store_url,
+    }
 
 
 def test_a_start_tells_its_stages_and_where_everything_is(fast_system: RunningSystem) -> None:
@@ -108,6 +117,63 @@ def test_flights_are_replayed_through_it(
     answers = len(pd.read_csv(tmp_path / "out" / "predictions.csv"))
     store = Store(fast_system.settings.store_url)
     wait_until(lambda: store.counts("apogee").joined == answers, 10, "every truth is joined")
+
+
+def test_metrics_are_of_all_routers_and_count_what_was_answered(fast_system: RunningSystem) -> None:
+    assert httpx.get(f"{fast_system.url}/metrics").status_code == 401
+    before = Scraped.of(fast_system)
+    with fast_system.client() as client:
+        answers = client.post("/batch_predict", json={"instances": bodies(flight=21)}).json()["predictions"]
+        for body in bodies(flight=22)[:3]:
+            answers.append(client.post("/predict", json=body).json())
+        assert client.post("/predict", content=b"{").status_code == 400
+        items = [{"id": answer["id"], "truth": {"apogee_m": 1000.0}} for answer in answers]
+        assert client.post("/feedback", json={"items": items}).status_code == 202
+        keyless = httpx.post(f"{client.base_url}predict", json=bodies(flight=22)[0])
+        assert keyless.status_code == 401
+    expected = {
+        ("raysonde_requests_total", "call", "predict"): 5,
+        ("raysonde_requests_total", "call", "batch_predict"): 1,
+        ("raysonde_requests_total", "code", "200"): 4,
+        ("raysonde_requests_total", "code", "202"): 1,
+        ("raysonde_request_duration_seconds_count", "call", "predict"): 5,
+        ("raysonde_errors_total", "kind", "malformed"): 1,
+        ("raysonde_errors_total", "kind", "unauthorized"): 1,
+        ("raysonde_predictions_total", "workload", "apogee"): len(answers),
+    }
+
+    def counted() -> dict[tuple[str, str, str], float]:
+        now = Scraped.of(fast_system)
+        return {key: now.sum(*key) - before.sum(*key) for key in expected}
+
+    wait_until(lambda: counted() == expected, 10, f"the page tells {expected}")
+    after = Scraped.of(fast_system)
+    truths = ("raysonde_truths_total", "workload", "apogee")
+    assert after.sum(*truths) - before.sum(*truths) == len(items)
+    assert len({sample.labels["replica"] for sample in after.samples if "replica" in sample.labels}) == 2
+    assert after.sum("raysonde_workload_ready", "workload", "apogee") == 1
+    with fast_system.client() as client:
+        arms = client.get("/info").json()["arms"]
+    bundles = {s.labels["arm"]: s.labels["bundle"] for s in after.samples if s.name == "raysonde_model_info"}
+    assert bundles == {arm: one["bundle"] for arm, one in arms.items()}
+
+
+@dataclass(frozen=True)
+class Scraped:
+    """What `/metrics` told."""
+
+    samples: tuple[Sample, ...]
+
+    @classmethod
+    def of(cls, system: RunningSystem) -> Scraped:
+        page = httpx.get(f"{system.url}/metrics", headers={"Authorization": f"Bearer {system.key}"})
+        assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
+        families = text_string_to_metric_families(page.text)
+        return cls(tuple(sample for family in families for sample in family.samples))
+
+    def sum(self, name: str, label: str, value: str) -> float:
+        """Of all replicas."""
+        return sum(one.value for one in self.samples if one.name == name and one.labels[label] == value)
 
 
 def test_a_second_start_says_which_port_is_taken(fast_system: RunningSystem, around: dict[str, str]) -> None:

@@ -96,7 +96,7 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
         service = Service(contract, sorted(policy.arms), asked, store, cache)
         version = ArmVersion(model_version="1", bundle="sha256:0", source="nowhere")
         arms = dict.fromkeys(sorted(policy.arms), version)
-        service._predictor.use(RoutingTable(revision=1, policy=policy, arms=arms))
+        service.predictor.use(RoutingTable(revision=1, policy=policy, arms=arms))
         return service
 
     service = loop.run_until_complete(start())

@@ -13,8 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from deployments.counts_export import CountsExport
-from deployments.outlier_counts import OutlierCounts
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract, make_parts
 from tests.support.serving import POLICY, LocalSystem
@@ -179,27 +177,3 @@ async def test_the_score_is_in_the_schema_of_answers(client: httpx.AsyncClient) 
     text = (await client.get("/openapi.json")).json()
     schema = text["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema["properties"]["outlier_score"]["maximum"] == 1
-
-
-class Metric:
-    """A counter that remembers."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[float, str, str]] = []
-
-    def inc(self, value: float, tags: dict[str, str]) -> None:
-        self.told.append((value, tags["workload"], tags["arm"]))
-
-
-def test_counters_are_told_what_is_new() -> None:
-    counts, predictions, outliers = OutlierCounts(), Metric(), Metric()
-    export = CountsExport("toy", [(counts.predictions, predictions), (counts.outliers, outliers)])
-    export.export()
-    for score in (0.2, 1.0, None):
-        counts.add("mlp", score)
-    export.export()
-    export.export()
-    counts.add("linear", 0.999)
-    export.export()
-    assert predictions.told == [(3, "toy", "mlp"), (1, "toy", "linear")]
-    assert outliers.told == [(1, "toy", "mlp")]

@@ -141,5 +141,5 @@ async def test_over_http_each_is_answered_200_or_503_with_retry_after(system: Lo
     refused = [one for one in answers if one[0] != 200]
     assert {status for status, _, _ in answers} == {200, 503}
     assert {retry for _, retry, _ in refused} == {"1"}
-    assert {one["type"] for _, _, one in refused} == {"urn:problem-type:raysonde:unavailable"}
+    assert {one["type"] for _, _, one in refused} == {"urn:problem-type:raysonde:overload"}
     assert {one["detail"] for _, _, one in refused} == {"more requests come than can be answered in time"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deployments.metrics.requests import Measured, RequestCounts
 from deployments.refusals import Refusals
 from deployments.store import StoreUnavailable
 from tests.support.watched import WatchedScene
@@ -21,12 +22,13 @@ def scene(tmp_path: Path) -> Iterator[WatchedScene]:
 
 
 async def test_refused_predictions_are_counted_and_nothing_else_is(scene: WatchedScene) -> None:
-    refusals = Refusals(scene.system.app, scene.workload, scene.watched)
+    counts = RequestCounts()
+    refusals = Refusals(counts, scene.workload, scene.watched)
     await refusals.flush()
     assert scene.watched.refusals(scene.workload, 0) == []
     await scene.system.service.poll()
     example = scene.system.contract.example
-    transport = httpx.ASGITransport(refusals)
+    transport = httpx.ASGITransport(Measured(scene.system.app, counts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         statuses = [
             (await client.post("/predict", json=example)).status_code,
@@ -57,16 +59,10 @@ class Sink:
 
 
 async def test_counts_wait_for_a_store_that_is_away() -> None:
-    async def refuse(scope: object, receive: object, send: object) -> None:
-        await send({"type": "http.response.start", "status": 422})  # type: ignore[operator]
-
-    async def send(message: object) -> None: ...
-
-    sink = Sink()
-    refusals = Refusals(refuse, "w", sink)
-    scope = {"type": "http", "method": "POST", "path": "/w/predict"}
+    counts, sink = RequestCounts(), Sink()
+    refusals = Refusals(counts, "w", sink)
     for _ in range(2):
-        await refusals(scope, None, send)  # type: ignore[arg-type]
+        counts.add("predict", 422, 0.001, "invalid")
         await refusals.flush()
     sink.is_away = False
     await refusals.flush()

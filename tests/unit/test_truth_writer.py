@@ -1,11 +1,9 @@
 import asyncio
 import threading
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import pytest
 
-from deployments.counts_export import CountsExport
 from deployments.errors import Overloaded
 from deployments.store import FeedbackCounts, StoreUnavailable, Truth
 from deployments.truth_writer import TruthWriter
@@ -65,14 +63,6 @@ class Pauses:
         await asyncio.sleep(0)
 
 
-@dataclass(frozen=True)
-class Metric:
-    told: list[tuple[float, dict[str, str]]]
-
-    def inc(self, value: float, tags: dict[str, str]) -> None:
-        self.told.append((value, tags))
-
-
 def call(*ids: str, value: float = 1.0) -> list[Truth]:
     return [Truth(id_, {"apogee_m": value}) for id_ in ids]
 
@@ -115,9 +105,6 @@ async def test_calls_that_come_during_a_write_go_together_after_one_flush() -> N
         FeedbackCounts(0, 1, 1),
     ]
     assert writer.outcomes == {"accepted": 0, "unmatched": 3, "duplicate": 1, "conflicting": 1}
-    told: list[tuple[float, dict[str, str]]] = []
-    CountsExport("apogee", [(writer.outcomes, Metric(told))], tag="outcome").export()
-    assert (3, {"workload": "apogee", "outcome": "unmatched"}) in told
     await writer.close()
 
 

@@ -87,6 +87,9 @@ def test_the_environment_of_a_child(tmp_path: Path, profile: Profile, behind_hap
     assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
     assert (environment["RAY_AUTH_MODE"], environment["PATH"]) == ("token", "/bin")
     assert environment["RAY_worker_niceness"] == "0"
+    bounds_ms = [float(bound) for bound in environment["RAY_SERVE_REQUEST_LATENCY_BUCKETS_MS"].split(",")]
+    assert sorted(set(bounds_ms)) == bounds_ms
+    assert sum(1 <= bound_ms <= 100 for bound_ms in bounds_ms) == 12
     assert ("RAY_SERVE_ENABLE_HA_PROXY" in environment) is behind_haproxy
     assert environment.get("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT") == ("3" if behind_haproxy else None)
     # HAProxy has its own page for what it refuses

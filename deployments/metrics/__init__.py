@@ -1,0 +1,1 @@
+"""What `GET /metrics` of the root application answers: one declaration, from which the rest follows."""

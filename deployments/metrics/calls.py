@@ -1,0 +1,33 @@
+"""How many calls of each arm have no answer yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.predictor import Downstream
+from deployments.routing import ArmVersion
+from training.tasks.base import Row
+
+
+class CallsInFlight:
+    """A `Downstream` that counts what passes: calls for requests, for ensembles and for shadows.
+
+    Attributes:
+        by_arm: calls that have no answer yet.
+    """
+
+    def __init__(self, downstream: Downstream) -> None:
+        self.by_arm: Counter[str] = Counter()
+        self._downstream = downstream
+
+    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+        """See `Downstream`."""
+        self.by_arm[arm] += 1
+        try:
+            return await self._downstream(arm, version, raw)
+        finally:
+            self.by_arm[arm] -= 1

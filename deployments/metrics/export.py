@@ -1,0 +1,45 @@
+"""What was counted, on its way to another metrics library."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol
+
+from deployments.metrics.declaration import METRICS, Metric
+from deployments.metrics.readings import Buckets, Readings
+
+EXPORTED: tuple[Metric, ...] = tuple(
+    metric for metric in METRICS.values() if (metric.origin, metric.kind) == ("router", "counter")
+)
+
+
+class MetricCounter(Protocol):
+    """A counter of a metrics library, for example `ray.util.metrics.Counter`."""
+
+    def inc(self, value: float, tags: dict[str, str]) -> None:
+        """Count so many more under these tags."""
+        ...
+
+
+class CountsExport:
+    """Hands what was counted since the last time to counters: once in a while, not with each request.
+
+    Args:
+        workload: a tag of all, beside the labels of the metric.
+        counters: those that are told, by the name of the metric.
+    """
+
+    def __init__(self, workload: str, counters: Mapping[str, MetricCounter]) -> None:
+        self._workload = workload
+        self._counters = {name: (counter, Counter[tuple[str, ...]]()) for name, counter in counters.items()}
+
+    def export(self, readings: Readings) -> None:
+        """Bring the counters up to date."""
+        for name, (counter, told) in self._counters.items():
+            for labels, count in readings.of(name).items():
+                assert not isinstance(count, Buckets), "a counter counts"
+                if count > told[labels]:
+                    own = dict(zip(METRICS[name].labels, labels, strict=True))
+                    counter.inc(count - told[labels], {"workload": self._workload, **own})
+                    told[labels] = int(count)

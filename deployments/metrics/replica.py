@@ -1,0 +1,80 @@
+"""What one router replica holds. Nothing here is on the way of a request: what is counted there is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import product
+
+from deployments.breaker import State
+from deployments.metrics.declaration import CALLS, ERROR_KINDS, TRUTH_OUTCOMES
+from deployments.metrics.readings import Readings
+from deployments.metrics.requests import RequestCounts
+from deployments.service import Service
+from features.targets import ClassTarget
+
+_OPEN: Mapping[State, float] = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
+
+_BY_ARM: Mapping[str, Callable[[Service], Mapping[str, int]]] = {
+    "raysonde_predictions_total": lambda service: service.counts.predictions,
+    "raysonde_fallbacks_total": lambda service: service.counts.fallbacks,
+    "raysonde_outliers_total": lambda service: service.counts.outliers,
+    "raysonde_cache_hits_total": lambda service: service.cache.hits,
+    "raysonde_cache_misses_total": lambda service: service.cache.misses,
+    "raysonde_shadow_answers_total": lambda service: service.shadowing.answers,
+    "raysonde_shadow_dropped_total": lambda service: service.shadowing.dropped,
+    "raysonde_shadow_failures_total": lambda service: service.shadowing.failures,
+    "raysonde_arm_failures_total": lambda service: service.predictor.failures,
+    "raysonde_queue_rows": lambda service: service.predictor.waiting(),
+    "raysonde_arm_calls_in_flight": lambda service: service.calls.by_arm,
+}
+
+
+def readings_of(service: Service, requests: RequestCounts) -> Readings:
+    """All metrics of the origin `router`.
+
+    A counter is there from the start, at 0: one that appears with its first event never shows that it grew.
+
+    Args:
+        service: of the replica.
+        requests: that came to it.
+    """
+    readings = Readings()
+    _add_requests(readings, requests)
+    _add_answers(readings, service)
+    _add_arms(readings, service)
+    for outcome in TRUTH_OUTCOMES:
+        readings.put("raysonde_truths_total", service.truths.outcomes[outcome], outcome)
+    readings.put("raysonde_journal_backlog_rows", service.journal.waiting)
+    readings.put("raysonde_journal_dropped_rows_total", service.journal.dropped)
+    return readings
+
+
+def _add_requests(readings: Readings, requests: RequestCounts) -> None:
+    for (call, status), count in requests.requests.items():
+        readings.put("raysonde_requests_total", count, call, str(status))
+    for call, durations in requests.durations.items():
+        readings.put("raysonde_request_duration_seconds", durations.buckets(), call)
+    for call, kind in product(CALLS, ERROR_KINDS):
+        readings.put("raysonde_errors_total", requests.errors[call, kind], call, kind)
+
+
+def _add_answers(readings: Readings, service: Service) -> None:
+    """What is counted by arm, the ensembles among them."""
+    answering = dict.fromkeys((*service.arms, *(service.table.versions if service.table else ())))
+    for name, counts in _BY_ARM.items():
+        counted = counts(service)
+        for arm in answering | dict.fromkeys(counted):
+            readings.put(name, counted.get(arm, 0), arm)
+    target = service.contract.target
+    if isinstance(target, ClassTarget):
+        for arm, one in product(answering, target.classes):
+            readings.put("raysonde_predicted_classes_total", service.counts.classes[arm, one], arm, one)
+
+
+def _add_arms(readings: Readings, service: Service) -> None:
+    table = service.table
+    wanted = service.arms if table is None else [arm for arm in service.arms if arm in table.policy.arms]
+    for arm in wanted:
+        readings.put("raysonde_arm_ready", float(arm not in service.waiting_for), arm)
+    for arm in table.versions if table else ():
+        readings.put("raysonde_breaker_open", _OPEN[service.breaker_state(arm)], arm)

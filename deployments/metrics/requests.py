@@ -1,0 +1,121 @@
+"""Counts the requests of one router replica, the refused ones included, and how long each took."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.metrics.declaration import CALLS, DURATION_BOUNDS_S
+from deployments.metrics.kinds import counted_as
+from deployments.metrics.readings import Buckets
+from deployments.paths import route_of
+from deployments.problems import PROBLEM_KIND, kind_of
+
+_CALLS_BY_ROUTE = {f"/{call}": call for call in CALLS if call != "other"}
+# as nginx has it: nobody was there to hear the answer
+_CLIENT_LEFT = 499
+
+
+class Durations:
+    """A histogram that grows."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(DURATION_BOUNDS_S) + 1)
+        self._sum_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count a duration."""
+        self._counts[bisect_left(DURATION_BOUNDS_S, seconds)] += 1
+        self._sum_s += seconds
+
+    def buckets(self) -> Buckets:
+        """What was counted so far."""
+        return Buckets.of_each(DURATION_BOUNDS_S, self._counts, self._sum_s)
+
+
+class RequestCounts:
+    """Since the replica started.
+
+    Attributes:
+        requests: by call and HTTP status.
+        errors: requests that were not answered as asked for, by call and kind.
+        durations: of all requests, by call.
+    """
+
+    def __init__(self) -> None:
+        self.requests: Counter[tuple[str, int]] = Counter()
+        self.errors: Counter[tuple[str, str]] = Counter()
+        self.durations = {call: Durations() for call in CALLS}
+
+    def add(self, call: str, status: int, seconds: float, kind: str | None) -> None:
+        """Count a request; `kind` is None of one that was answered as asked for."""
+        self.requests[call, status] += 1
+        self.durations[call].add(seconds)
+        if kind is not None:
+            self.errors[call, kind] += 1
+
+
+class Measured:
+    """ASGI middleware around all of a workload's application, its key included.
+
+    Args:
+        app: answers.
+        counts: takes what is seen.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, app: ASGIApp, counts: RequestCounts, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._app = app
+        self._counts = counts
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and look at the status of its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_s = self._clock()
+        status = 0
+
+        # no coroutine of its own: that would cost more than all the rest
+        def heard(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if not status:
+                status = message.get("status", 0)
+            return send(message)
+
+        failure: BaseException | None = None
+        try:
+            await self._app(scope, receive, heard)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            seconds = self._clock() - began_s
+            if failure is not None:
+                self._count_failed(scope, status, seconds, failure)
+            else:
+                # a 503 that says what a health check asked for is no problem
+                problem = scope.get(PROBLEM_KIND)
+                kind = None if problem is None else counted_as(problem)
+                self._counts.add(_call_of(scope), status or 500, seconds, kind)
+
+    def _count_failed(self, scope: Scope, status: int, seconds: float, failure: BaseException) -> None:
+        """The answer ended before it was whole, or a fault was answered."""
+        if isinstance(failure, ClientDisconnect | asyncio.CancelledError):
+            status, kind = _CLIENT_LEFT, "client_left"
+        else:
+            kind = counted_as(kind_of(failure)) if isinstance(failure, Exception) else "fault"
+        self._counts.add(_call_of(scope), status or 500, seconds, kind)
+
+
+def _call_of(scope: Scope) -> str:
+    return _CALLS_BY_ROUTE.get(route_of(scope), "other") if scope["method"] == "POST" else "other"

@@ -1,0 +1,104 @@
+"""What the store holds of a workload as a whole, in a few numbers: for metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, func, select
+
+from deployments.routing import RoutingTable
+from deployments.store import routes
+from deployments.store.engine import reading
+from deployments.store.promotions import promotions
+from deployments.store.retrainings import retrainings
+from deployments.store.schema import drift_events, monitor_pages
+
+
+@dataclass(frozen=True)
+class WorkloadFacts:
+    """All of one moment.
+
+    Attributes:
+        workload: its name.
+        table: the routing table; None until there is one.
+        seen_at: when the Monitor looked last; None before it did.
+        page: what it saw, as `GET /monitor` shows it.
+        drift_events: changes of state, by kind of the detector and state.
+        retrainings: how many there are, by state.
+        retrained_at: end of the last one that was done.
+        promotions: candidacies, by arm and state.
+    """
+
+    workload: str
+    table: RoutingTable | None
+    seen_at: datetime | None
+    page: Mapping[str, Any] | None
+    drift_events: Mapping[tuple[str, str], int]
+    retrainings: Mapping[str, int]
+    retrained_at: datetime | None
+    promotions: Mapping[tuple[str, str], int]
+
+
+class Facts:
+    """A part of `Store`.
+
+    Args:
+        engine: of the store.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def of(self, workload: str) -> WorkloadFacts:
+        """Of one workload.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached or stays locked.
+        """
+        seen = select(monitor_pages.c.at, monitor_pages.c.page).where(monitor_pages.c.workload == workload)
+        events = (
+            select(drift_events.c.kind, drift_events.c.state, func.count())
+            .where(drift_events.c.workload == workload)
+            .group_by(drift_events.c.kind, drift_events.c.state)
+        )
+        with reading(self._engine) as connection:
+            page = connection.execute(seen).first()
+            return WorkloadFacts(
+                workload=workload,
+                table=routes.read(connection, workload),
+                seen_at=page.at if page else None,
+                page=page.page if page else None,
+                drift_events={(kind, state): n for kind, state, n in connection.execute(events)},
+                retrainings=dict(_by_state(connection, retrainings, workload)),
+                retrained_at=_retrained_at(connection, workload),
+                promotions={
+                    (arm, state): n for arm, state, n in _by_state(connection, promotions, workload, "arm")
+                },
+            )
+
+
+def _by_state(connection: Connection, table: Table, workload: str, *columns: str) -> list[tuple[Any, ...]]:
+    """How many rows there are of each state, and of each value of these columns before it."""
+    # by a subquery: PostgreSQL does not see that two expressions with parameters are the same
+    rows = (
+        select(*(table.c[name] for name in columns), table.c.content["state"].as_string().label("state"))
+        .where(table.c.workload == workload)
+        .subquery()
+    )
+    found = connection.execute(select(*rows.c, func.count()).group_by(*rows.c))
+    return [tuple(row) for row in found]
+
+
+def _retrained_at(connection: Connection, workload: str) -> datetime | None:
+    content = retrainings.c.content
+    query = (
+        select(content["ended_at"].as_string())
+        .where(retrainings.c.workload == workload, content["state"].as_string() == "done")
+        .order_by(retrainings.c.created_at.desc(), retrainings.c.id.desc())
+        .limit(1)
+    )
+    ended_at = connection.scalar(query)
+    return datetime.fromisoformat(ended_at) if ended_at else None

@@ -1,0 +1,30 @@
+"""Writes the table of all metrics into the page about them: `python -m scripts.metrics_table`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deployments.metrics.table import markdown
+from scripts.marked_page import Marks, replace_part
+from training.settings import REPOSITORY
+
+PAGE = Path("docs/metrics.md")
+
+_MARKS = Marks(
+    "<!-- python -m scripts.metrics_table: begin -->", "<!-- python -m scripts.metrics_table: end -->"
+)
+
+
+def renewed(page: str) -> str:
+    """The page with the table as the metrics are declared now."""
+    return replace_part(page, markdown(), _MARKS, "# Metrics")
+
+
+def main() -> None:
+    """Renew the page of this checkout."""
+    path = REPOSITORY / PAGE
+    path.write_text(renewed(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
