@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -105,6 +106,7 @@ def test_flights_are_replayed_through_it(
         tables.append(pd.DataFrame({"flight_id": f"flight-{seed}", "device": "toy", **columns}))
     pd.concat(tables).to_csv(tmp_path / "flights.csv", index=False)
     words = ["replay", "apogee", str(tmp_path / "flights.csv"), "--url", fast_system.url]
+    before = pairs_of(fast_system)
     done = raysonde(around, *words, "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stdout + done.stderr
     table = pd.read_csv(tmp_path / "out" / "replay.csv")
@@ -115,8 +117,13 @@ def test_flights_are_replayed_through_it(
     assert "0 duplicate" in done.stdout
     # a truth that one router takes may come before the other has written the prediction
     answers = len(pd.read_csv(tmp_path / "out" / "predictions.csv"))
-    store = Store(fast_system.settings.store_url)
-    wait_until(lambda: store.counts("apogee").joined == answers, 10, "every truth is joined")
+    wait_until(lambda: pairs_of(fast_system) == before + answers, 10, "every truth is joined")
+
+
+def pairs_of(system: RunningSystem) -> int:
+    """Predictions that have their truth by now."""
+    with closing(Store(system.settings.store_url)) as store:
+        return store.counts("apogee").joined
 
 
 def test_metrics_are_of_all_routers_and_count_what_was_answered(fast_system: RunningSystem) -> None:
