@@ -13,6 +13,7 @@ ROUNDS ?=
 RATE ?=
 STAGE ?=
 VICTIM ?=
+CPUS ?=
 COMMA := ,
 
 BIN := .venv/bin
@@ -21,12 +22,23 @@ BENCH_STAMP := .venv-bench/.installed
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
+# containers
+ENGINE ?= $(notdir $(firstword $(shell command -v podman docker)))
+COMPOSE ?= $(if $(filter podman,$(ENGINE)),podman-compose,docker compose)
+IMAGE ?= localhost/raysonde:latest
+BASE_IMAGE ?=
+PIP_CONF ?=
+BUILD_OPTIONS ?=
+RUN_OPTIONS ?=
+MONITORING ?= yes
+
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test first-start faults bench bench-growth bench-throughput burst scaling clean
+.PHONY: help up down train check test first-start faults bench bench-growth bench-throughput burst scaling clean \
+	image image-check compose-up compose-down
 
 help:
 	@echo "make up       make the environment, train the first models, start everything (Ctrl-C stops it)"
-	@echo "              variables: PORT=8000 DASHBOARD_PORT=8265 PROFILE=fast|plain WORKLOADS=apogee"
+	@echo "              variables: PORT=8000 DASHBOARD_PORT=8265 PROFILE=fast|plain WORKLOADS=apogee CPUS=half"
 	@echo "              WORKLOADS_DIR=folder adds workloads of your own (docs/adding-a-workload.md)"
 	@echo "make down     end what a start that was killed has left behind"
 	@echo "make train    train again and register new versions: WORKLOADS=apogee"
@@ -42,7 +54,15 @@ help:
 	@echo "make burst    bursts of requests at a system of its own: replicas go out and come back, into docs/scaling.md"
 	@echo "              (eight minutes) variables: QUICK=1 ROUNDS=3 DURATION_S=60 RATE=500"
 	@echo "make scaling  throughput by replicas and nodes, and what more takes, into docs/scaling.md (six minutes)"
+	@echo "make image    build the container image with podman or docker (docs/deployment.md)"
+	@echo "              variables: IMAGE=localhost/raysonde:latest BASE_IMAGE=... PIP_CONF=file BUILD_OPTIONS=..."
+	@echo "make image-check   run the image: it trains, serves, answers and ends (some minutes)"
+	@echo "make compose-up    a cluster of containers: two nodes, PostgreSQL, MLflow, Prometheus, Grafana"
+	@echo "              variables: CPUS=half (of the cores, for the nodes) WORKLOADS=apogee MONITORING="
+	@echo "make compose-down  stop it; what it keeps is in its volumes"
 	@echo "make clean    remove environments and caches; var/ (models, journal, key) is kept"
+
+up train: export RAYSONDE_CPUS ?= $(CPUS)
 
 up: $(STAMP)
 	@$(BIN)/raysonde up --port $(PORT) --dashboard-port $(DASHBOARD_PORT) --profile $(PROFILE) --workloads "$(WORKLOADS)" \
@@ -88,6 +108,30 @@ burst: $(STAMP)
 
 scaling: $(STAMP)
 	@$(BIN)/python -m scripts.scaling $(if $(QUICK),--quick)
+
+image:
+	$(ENGINE) build $(if $(filter podman,$(ENGINE)),--format docker) --file Containerfile --tag $(IMAGE) \
+	  --build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" \
+	  --build-arg COMMIT="$$(git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null || echo unknown)" \
+	  $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+	  $(if $(PIP_CONF),--secret id=pip$(COMMA)src=$(PIP_CONF)) $(BUILD_OPTIONS) .
+
+image-check: $(STAMP)
+	@ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" RUN_OPTIONS="$(RUN_OPTIONS)" $(BIN)/pytest tests/container
+
+# The nodes, two of them, get half of the cores if nothing else is said, and one each at least.
+compose-up:
+	@scripts/compose-secrets var/secrets
+	@$(ENGINE) image inspect $(IMAGE) >/dev/null 2>&1 || $(MAKE) image
+	@cpus="$(or $(CPUS),half)"; [ "$$cpus" != half ] || cpus=$$(( $$(getconf _NPROCESSORS_ONLN) / 2 )); \
+	  each=$$(( cpus / 2 )); [ "$$each" -ge 1 ] || each=1; \
+	  RAYSONDE_CPUS=$$each RAYSONDE_IMAGE=$(IMAGE) $(if $(WORKLOADS),RAYSONDE_NAMES="$(subst $(COMMA), ,$(WORKLOADS))") \
+	  $(COMPOSE) $(if $(MONITORING),--profile monitoring) up -d
+	@echo "It trains first where the registry is empty: minutes. Then: http://127.0.0.1:$(PORT)"
+	@echo "The key is in var/secrets/api_key."
+
+compose-down:
+	@$(COMPOSE) --profile monitoring down
 
 clean:
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache raysonde.egg-info

@@ -22,7 +22,7 @@ from deployments.versioned import ReplicaOptions
 from deployments.watching.settings import MonitoringSettings
 from features.config import load_sections
 from features.contract import Contract
-from training.settings import Settings
+from training.settings import Settings, without_password
 
 
 class AppArguments(BaseModel):
@@ -61,7 +61,9 @@ def build(arguments: AppArguments) -> Application:
     store.create_tables()
     store.seed_policy(contract.workload, policy)
     _require_models(settings, store, contract.workload)
-    options = ReplicaOptions(contract, settings.bundle_cache, settings.logs, settings.store_url)
+    options = ReplicaOptions(
+        contract, settings.bundle_cache, settings.logs, settings.store_url, settings.registry_uri
+    )
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)
     steward = None
@@ -89,5 +91,6 @@ def _require_models(settings: Settings, store: Store, workload: str) -> None:
 
     if Registry(settings).is_empty(workload):
         raise EmptyRegistry(
-            f"no model of {workload} in {settings.registry_uri}; train one with: raysonde train {workload}"
+            f"no model of {workload} in {without_password(settings.registry_uri)};"
+            f" train one with: raysonde train {workload}"
         )

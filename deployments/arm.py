@@ -18,6 +18,7 @@ class Arm(VersionedReplica[ArmRuntime]):
 
     def __init__(self, name: str, options: ReplicaOptions) -> None:
         super().__init__(options, start_arm, arm=name)
+        self._name = name
 
     async def predict(
         self, version: ArmVersion, batch: ScaledBatch, level: float | None = None
@@ -39,7 +40,9 @@ class Arm(VersionedReplica[ArmRuntime]):
             predicted = arm.predict(batch.scaled, level)
             return PredictedBatch(version.bundle, predicted, arm.coverage, batch.outlier_score)
 
-        return await self.run(version, len(batch.scaled.matrix), compute)
+        rows = len(batch.scaled.matrix)
+        with self.tracing.called("arm", batch.trace, arm=self._name, rows=rows):
+            return await self.run(version, rows, compute)
 
 
 def start_arm(bundle: Bundle) -> ArmRuntime:

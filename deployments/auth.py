@@ -26,7 +26,8 @@ _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 def read_or_create_key(path: Path, environment: Mapping[str, str]) -> str:
     """The key: RAYSONDE_API_KEY if set, else the content of `path`, which is made when it is not there.
 
-    The file has mode 0600 from its first byte. Processes that start together agree on one key.
+    The file has mode 0600 from its first byte, but for one that is not ours to write, such as a container's
+    secret. Processes that start together agree on one key.
 
     Raises:
         ValueError: the file is empty.
@@ -35,7 +36,8 @@ def read_or_create_key(path: Path, environment: Mapping[str, str]) -> str:
         return key
     if not path.exists():
         _create(path)
-    path.chmod(0o600)
+    if os.access(path, os.W_OK):
+        path.chmod(0o600)
     key = path.read_text().strip()
     if not key:
         raise ValueError(f"{path}: got an empty file, expected a key; delete the file and a new one is made")

@@ -18,21 +18,28 @@ class RawBatch:
 
     Attributes:
         level: coverage at which regions are made; None for the nominal one of the bundle.
+        trace: `traceparent` of the call; None where nobody traces it.
     """
 
     arm: str
     version: ArmVersion
     raw: NDArray[np.float64]
     level: float | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True)
 class ScaledBatch:
-    """Scaled rows, the version whose scaler made them, and how far out each lies of its reference (n,)."""
+    """Scaled rows, the version whose scaler made them, and how far out each lies of its reference (n,).
+
+    Attributes:
+        trace: as that of `RawBatch`, of the scaler's part.
+    """
 
     bundle: str
     scaled: Scaled
     outlier_score: NDArray[np.float64]
+    trace: str | None = None
 
 
 @dataclass(frozen=True)

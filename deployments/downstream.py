@@ -36,11 +36,13 @@ class ServeDownstream:
             one.remote, each.remote, lambda batch: batch.raw.nbytes, _MOST_JOINT_BYTES
         )
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         """See `Downstream`."""
         level = self._levels.of(arm, version.bundle)
         try:
-            answer = await self._calls(RawBatch(arm, version, raw, level))
+            answer = await self._calls(RawBatch(arm, version, raw, level, trace))
         except Exception as error:
             # Ray raises what the callee raised, mixed with types of its own: all mean that this call failed
             raise DownstreamError(f"{arm} {version.model_version}: {reason_of(error)}") from error

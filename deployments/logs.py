@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import orjson
 
 # Keys of a request's line, in this order; all other extras follow.
-REQUEST_KEYS = ("request_id", "workload", "arm", "model_version")
+REQUEST_KEYS = ("request_id", "http_request_id", "trace_id", "workload", "arm", "model_version")
 
 _MAX_BYTES = 20 * 1024 * 1024
 _BACKUPS = 3
@@ -59,12 +59,17 @@ def configure_log_file(folder: Path, name: str, logger: str = "deployments") -> 
 
     Files of processes that ended a week ago or longer are deleted.
     """
+    _configure(bounded_file(folder, name), logger, logging.INFO)
+
+
+def bounded_file(folder: Path, name: str) -> logging.Handler:
+    """What writes to `folder/name.<process id>.jsonl`, see `configure_log_file`."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{name}.*.jsonl*"):
         if time.time() - old.stat().st_mtime > _KEPT_S:
             old.unlink(missing_ok=True)
     path = folder / f"{name}.{os.getpid()}.jsonl"
-    _configure(RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS), logger, logging.INFO)
+    return RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS)
 
 
 def is_worth_a_line(times: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from deployments.memory import give_back_free_memory
 from features.contract import Contract
+from training.artifact_server import download_folder, is_remote
 from training.bundle import Bundle, read_bundle
 from training.errors import ForeignBundle
 
@@ -28,22 +29,28 @@ class BundleCache:
     Args:
         root: the folder; made when the first bundle comes.
         contract: what is served; bundles of another contract are refused.
+        registry_uri: the MLflow server of sources that name none, if the registry is one.
     """
 
-    def __init__(self, root: Path, contract: Contract) -> None:
+    def __init__(self, root: Path, contract: Contract, registry_uri: str = "") -> None:
         self._root = root
         self._contract = contract
+        self._registry_uri = registry_uri
 
     def fetch(self, bundle: str, source: str) -> Bundle:
-        """The bundle with this hash, copied from `source` (a path) when it is not here yet.
+        """The bundle with this hash, copied from `source` when it is not here yet.
+
+        Args:
+            bundle: content hash.
+            source: a path, or where it is behind MLflow's artifact API (`training.artifact_server.locate`).
 
         Raises:
             BundleError: what lies at the source is not that bundle, or has been changed.
-            OSError: nothing can be read at the source.
+            OSError: nothing can be read at the source, now.
         """
         home = self._root / bundle.removeprefix("sha256:")
         if not home.is_dir():
-            self._copy(Path(source.removeprefix("file://")), home, bundle)
+            self._copy(source, home, bundle)
         return self._check(read_bundle(home, expected_hash=bundle, expected_workload=self._contract.workload))
 
     def _check(self, bundle: Bundle) -> Bundle:
@@ -55,12 +62,15 @@ class BundleCache:
             )
         return bundle
 
-    def _copy(self, source: Path, home: Path, bundle: str) -> None:
+    def _copy(self, source: str, home: Path, bundle: str) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(dir=self._root, prefix=".staging-"))
         try:
             copied = staging / "bundle"
-            shutil.copytree(source, copied)
+            if is_remote(source):
+                download_folder(source, self._registry_uri, copied)
+            else:
+                shutil.copytree(source.removeprefix("file://"), copied)
             read_bundle(copied, expected_hash=bundle)  # never let a bad one into the cache
             try:
                 copied.rename(home)

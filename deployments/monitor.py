@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from deployments.errors import Unavailable
 from deployments.logs import configure_log_file
@@ -34,20 +35,20 @@ class Monitor:
         os.nice(_NICENESS)
         store = Store(settings.store_url)
         store.create_tables()
-        self._watches = [
-            asyncio.create_task(
-                _watch(
-                    Rounds(name, settings.workloads, store, settings.bundle_cache, lambda: datetime.now(UTC))
-                )
-            )
-            for name in workloads
-        ]
+        rounds = [_rounds(name, settings, store) for name in workloads]
+        self._watches = [asyncio.create_task(_watch(one)) for one in rounds]
 
     def check_health(self) -> None:
         """Serve restarts the Monitor when one of its watches has ended."""
         for watch in self._watches:
             if watch.done():
                 raise RuntimeError(f"a watch ended: {watch.exception()!r}")
+
+
+def _rounds(workload: str, settings: Settings, store: Store) -> Rounds:
+    now = partial(datetime.now, UTC)
+    cache, registry_uri = settings.bundle_cache, settings.registry_uri
+    return Rounds(workload, settings.workloads, store, cache, now, registry_uri)
 
 
 async def _watch(rounds: Rounds) -> None:

@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,10 @@ class DownstreamError(RuntimeError):
 class Downstream(Protocol):
     """Scaler and arm: raw instances in, one row an instance out, of exactly this version."""
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
-        """Answer (n, *raw_shape) with n rows.
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
+        """Answer (n, *raw_shape) with n rows, as a part of `trace` if one is given.
 
         Raises:
             DownstreamError: no answer.
@@ -69,6 +71,7 @@ class Predictor:
         journal: takes the answers; never blocks or raises.
         clock: monotonic seconds, for the breakers and latencies.
         levels: at which the downstream has regions made; kept answers of other levels are not used.
+        coalescer: makes what merges concurrent requests.
 
     Attributes:
         table: in use; None before the first.
@@ -85,6 +88,7 @@ class Predictor:
         journal: Callable[[Sequence[Answered]], None],
         clock: Callable[[], float] = time.monotonic,
         levels: Levels | None = None,
+        coalescer: type[Coalescer[Any, Any, Any]] | Callable[..., Coalescer[Any, Any, Any]] = Coalescer,
     ) -> None:
         self.table: RoutingTable | None = None
         self.cache = AnswerCache()
@@ -95,7 +99,7 @@ class Predictor:
         self._clock = clock
         self._levels = levels or Levels()
         self._breakers: dict[str, CircuitBreaker] = {}
-        self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Said] = Coalescer(
+        self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Said] = coalescer(
             self._call_rows, clock=clock
         )
 
@@ -143,6 +147,7 @@ class Predictor:
             decision,
             lambda arm: self._ask_one(table, arm, instance.raw),
             lambda arm: self._known(arm, table.versions[arm], instance.raw),
+            instance.id,
         )
         said = Unsaid(instance, decision, arm, asked.said, asked.cached)
         return self._answers(table, [said], self._clock() - began_s)[0]
@@ -218,6 +223,7 @@ class Predictor:
         decision: Decision,
         call: Callable[[str], Awaitable[T]],
         known: Callable[[str], T | None] = lambda arm: None,
+        request_id: str | None = None,
     ) -> tuple[str, T]:
         """Try the arms of the decision in order: the first that answers within its deadline, and what.
 
@@ -239,9 +245,8 @@ class Predictor:
                 breaker.fail()
                 self.failures[arm] += 1
                 reasons.append(f"{arm}: {str(error) or 'out of time'}")
-                log.warning(
-                    "arm failed", extra={"workload": self._workload, "arm": arm, "reason": reasons[-1]}
-                )
+                told = {"request_id": request_id, "workload": self._workload, "arm": arm}
+                log.warning("arm failed", extra={**told, "reason": reasons[-1]})
             except BaseException:
                 breaker.abandon()
                 raise

@@ -159,7 +159,8 @@ def install(app: Starlette) -> None:
 
 async def answer_fault(request: Request, error: Exception) -> Response:
     """The response for a fault of ours, whose traceback is logged."""
-    _log.error("fault at %s", request.url.path, exc_info=error)
+    told = {"http_request_id": request.headers.get("x-request-id")}
+    _log.error("fault at %s", request.url.path, exc_info=error, extra=told)
     return problem_response(error, request.url.path)
 
 

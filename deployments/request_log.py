@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from deployments.gathered_lines import GatheredLines
 from deployments.store import PredictionRow
 
-# logged at once: more would keep the event loop for too long
-_MOST_WAITING = 250
+_Answers = tuple[Sequence[PredictionRow], str | None]
 
 
 class RequestLog:
-    """Gathers answers, and logs them as one record that becomes a line each (`logs.JsonFormatter`).
-
-    A record of its own for each answer takes seven times as long (23 us, not 3). Belongs to one event
-    loop; a process that is killed loses the lines of the last `interval_s`.
+    """Logs answers, see `GatheredLines`.
 
     Args:
         logger: takes the records, at level info.
@@ -25,32 +21,24 @@ class RequestLog:
     """
 
     def __init__(self, logger: logging.Logger, interval_s: float = 0.2) -> None:
-        self._logger = logger
-        self._interval_s = interval_s
-        self._waiting: list[PredictionRow] = []
+        self._gathered: GatheredLines[_Answers] = GatheredLines(logger, "predicted", _lines, interval_s)
+        self.flush = self._gathered.flush
 
-    def add(self, rows: Sequence[PredictionRow]) -> None:
-        """Take answers."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(self._interval_s, self.flush)
-        self._waiting += rows
-        if len(self._waiting) >= _MOST_WAITING:
-            self.flush()
-
-    def flush(self) -> None:
-        """Log what has gathered."""
-        rows, self._waiting = self._waiting, []
-        if rows and self._logger.isEnabledFor(logging.INFO):
-            self._logger.info("predicted", extra={"each": [_line(row) for row in rows]})
+    def add(self, rows: Sequence[PredictionRow], trace_id: str | None = None) -> None:
+        """Take answers of one request, with the id of its trace if it has one."""
+        self._gathered.add((rows, trace_id), len(rows))
 
 
-def _line(row: PredictionRow) -> dict[str, Any]:
-    return {
-        "time": row.created_at.isoformat(timespec="milliseconds"),
-        "request_id": row.id,
-        "workload": row.workload,
-        "arm": row.arm,
-        "model_version": row.model_version,
-        "latency_ms": round(row.latency_s * 1000, 2),
-        "fallback": row.fallback,
-    }
+def _lines(answers: _Answers) -> Iterator[dict[str, Any]]:
+    rows, trace_id = answers
+    for row in rows:
+        yield {
+            "time": row.created_at.isoformat(timespec="milliseconds"),
+            "request_id": row.id,
+            **({"trace_id": trace_id} if trace_id else {}),
+            "workload": row.workload,
+            "arm": row.arm,
+            "model_version": row.model_version,
+            "latency_ms": round(row.latency_s * 1000, 2),
+            "fallback": row.fallback,
+        }

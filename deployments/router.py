@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp
 from deployments.api import build_api
 from deployments.auth import KeyGuard
 from deployments.downstream import ServeDownstream
+from deployments.error_log import ErrorLog
 from deployments.front import Front
 from deployments.levels import Levels
 from deployments.logs import configure_log_file
@@ -28,6 +30,7 @@ from deployments.peers import Peers
 from deployments.refusals import Refusals
 from deployments.service import Service
 from deployments.store import Store
+from deployments.tracing import tracing_of
 from deployments.versioned import ReplicaOptions
 from deployments.ward import Served
 from features.workload import load_workload
@@ -54,6 +57,7 @@ class Router:
         del steward  # bound here, if there is one, so that it is part of the application
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
+        self._tracing = tracing_of(os.environ, contract.workload, "router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
@@ -64,8 +68,9 @@ class Router:
             arms,
             ServeDownstream(task_of(contract, load_workload(contract)), scaler, levels),
             store,
-            BundleCache(options.cache, contract),
+            BundleCache(options.cache, contract, options.registry_uri),
             levels=levels,
+            tracing=self._tracing,
         )
         self._requests = RequestCounts()
         self._peers = Peers("Router", contract.workload)
@@ -73,6 +78,7 @@ class Router:
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(contract.workload, self._read))
         self._counting: asyncio.Task[None] | None = None
+        self._errors: ErrorLog | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
@@ -80,8 +86,10 @@ class Router:
         refusals = Refusals(self._requests, self.service.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         search_less_for_garbage()
-        guarded = KeyGuard(front, self._api_key, open_on_loopback=self._open_on_loopback)
-        return Measured(guarded, self._requests)
+        app = self._tracing.around(front)
+        guard = KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
+        self._errors = ErrorLog(guard, self.service.contract.workload, self._tracing.trace_id)
+        return Measured(self._errors, self._requests)
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer every replica yet, for the root application."""
@@ -118,7 +126,10 @@ class Router:
         self._exporting.cancel()
         if self._counting is not None:
             self._counting.cancel()
+        if self._errors is not None:
+            self._errors.flush()
         await self.service.close()
+        await asyncio.to_thread(self._tracing.close)
 
 
 async def _export(workload: str, read: Callable[[], Readings]) -> None:

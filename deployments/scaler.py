@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from deployments.batches import Failed, PredictedBatch, RawBatch, ScaledBatch
 from deployments.handles import Handle, method_of, reason_of
@@ -32,9 +33,11 @@ class FeatureScaler(VersionedReplica[ScalerRuntime]):
     async def predict(self, batch: RawBatch) -> PredictedBatch | Failed:
         """What the arm says about a batch, or why it says nothing."""
         try:
-            scaled = await self._scale(batch)
-            answer = self._arms[batch.arm].remote(batch.version, scaled, batch.level)
-            predicted: PredictedBatch = await answer
+            with self.tracing.called("scaler", batch.trace, arm=batch.arm, rows=len(batch.raw)) as trace:
+                with self.tracing.step("scale", trace):
+                    scaled = replace(await self._scale(batch), trace=trace)
+                answer = self._arms[batch.arm].remote(batch.version, scaled, batch.level)
+                predicted: PredictedBatch = await answer
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():

@@ -35,6 +35,7 @@ from deployments.rolling import RollingErrors
 from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
 from deployments.shadowing import Shadowing
 from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
+from deployments.tracing import NO_TRACING, Tracing
 from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
@@ -63,6 +64,7 @@ class Service:
         cache: bundles, for what `info` tells and for proving that an arm answers.
         now: UTC time.
         levels: at which the downstream has regions made, followed with the table; nominal unless given.
+        tracing: of the requests.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Service:
         cache: BundleCache,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         levels: Levels | None = None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self.contract = contract
         self.arms = tuple(arms)
@@ -91,10 +94,18 @@ class Service:
         task = task_of(contract, load_workload(contract))
         self.errors = RollingErrors()
         self.counts = AnswerCounts(contract.target)
-        self._blender = Blender(self.calls, task, self.errors)
+        self._tracing = tracing
+        # shadows ask the downstream itself: they are no part of a request
+        self._blender = Blender(tracing.around_downstream(self.calls), task, self.errors)
         self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
         self.levels = levels or Levels()
-        self.predictor = Predictor(contract.workload, self._blender, self._record, levels=self.levels)
+        self.predictor = Predictor(
+            contract.workload,
+            self._blender,
+            self._record,
+            levels=self.levels,
+            coalescer=tracing.coalescer,
+        )
         self.shadowing = Shadowing(
             contract.workload, self.calls, self._shadow_journal.add, self.predictor.is_busy
         )
@@ -287,7 +298,7 @@ class Service:
         now = self._now()
         rows = [journal_row(self.contract, answered, now) for answered in answers]
         self._journal.add(rows)
-        self._request_log.add(rows)
+        self._request_log.add(rows, self._tracing.answered(answers))
         for row in rows:
             self.counts.add(row)
         self.shadowing.copy(answers, now)

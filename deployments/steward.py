@@ -75,7 +75,9 @@ async def _watch(workload: str, settings: Settings, store: Store, registry: Shar
     def shadows() -> Mapping[str, ArmVersion] | None:
         return promotions.shadows if promotions is not None else None
 
-    ward = Ward(workload, ServeReplicas(workload), champions, store, settings.bundle_cache, shadows)
+    replicas = ServeReplicas(workload)
+    cache, registry_uri = settings.bundle_cache, settings.registry_uri
+    ward = Ward(workload, replicas, champions, store, cache, shadows, registry_uri)
     while True:
         try:
             table = await ward.look_after()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -14,6 +15,7 @@ from deployments.logs import configure_log_file
 from deployments.model_cache import WARM_VERSIONS, WARM_VERSIONS_OF_AN_ARM, BundleCache, WarmVersions
 from deployments.routing import ArmVersion
 from deployments.store import Store
+from deployments.tracing import tracing_of
 from features.contract import Contract
 from training.bundle import Bundle
 from training.errors import BundleError
@@ -35,12 +37,14 @@ class ReplicaOptions:
         cache: folder of the bundle cache on this node.
         logs: folder of the JSON log files.
         store_url: SQLAlchemy URL of the store.
+        registry_uri: of MLflow; bundles are fetched from it if it is a server.
     """
 
     contract: Contract
     cache: Path
     logs: Path
     store_url: str
+    registry_uri: str = ""
 
 
 class VersionedReplica(Generic[Runtime]):
@@ -50,15 +54,22 @@ class VersionedReplica(Generic[Runtime]):
         options: where the bundles and the table are.
         start: makes the runtime of a bundle and checks it against the golden inputs.
         arm: load the versions of this arm only; None for all.
+
+    Attributes:
+        tracing: of the calls that are traced.
     """
 
     def __init__(
         self, options: ReplicaOptions, start: Callable[[Bundle], Runtime], arm: str | None = None
     ) -> None:
-        configure_log_file(options.logs, f"{options.contract.workload}-{arm or 'scaler'}")
-        cache = BundleCache(options.cache, options.contract)
+        part = arm or "scaler"
+        configure_log_file(options.logs, f"{options.contract.workload}-{part}")
+        self.tracing = tracing_of(os.environ, options.contract.workload, part)
+        self._told = {"workload": options.contract.workload, "arm": arm}
+        cache = BundleCache(options.cache, options.contract, options.registry_uri)
         self._versions = WarmVersions(cache, start, WARM_VERSIONS if arm is None else WARM_VERSIONS_OF_AN_ARM)
-        table = Store(options.store_url).routing(options.contract.workload)
+        with closing(Store(options.store_url)) as store:
+            table = store.routing(options.contract.workload)
         for name, version in table.warm if table else ():
             if arm in (None, name):
                 self._try_load(version)
@@ -72,20 +83,27 @@ class VersionedReplica(Generic[Runtime]):
         await asyncio.to_thread(self._versions.load, version.bundle, version.source)
         return os.getpid()
 
+    def __del__(self) -> None:
+        """Serve calls this when it stops the replica."""
+        self.tracing.close()
+
     def _try_load(self, version: ArmVersion) -> None:
         """Load at start, if possible: one bad version must not keep the others from being served."""
         try:
             self._versions.load(version.bundle, version.source)
         except (BundleError, OSError):
-            log.exception("bundle not loaded at start", extra={"bundle": version.bundle})
+            log.exception("bundle not loaded at start", extra=self._labels(version))
 
     async def run(self, version: ArmVersion, rows: int, compute: Callable[[Runtime], Result]) -> Result:
         """Run `compute` on that version, off the event loop when `rows` are many."""
         runtime = self._versions.warm(version.bundle)
         if runtime is None:
             # the Steward loads before it flips the table, so only a replica younger than both comes here
-            log.warning("bundle loaded on demand", extra={"bundle": version.bundle})
+            log.warning("bundle loaded on demand", extra=self._labels(version))
             runtime = await asyncio.to_thread(self._versions.load, version.bundle, version.source)
         if rows <= INLINE_ROWS:
             return compute(runtime)
         return await asyncio.to_thread(compute, runtime)
+
+    def _labels(self, version: ArmVersion) -> dict[str, str | None]:
+        return {**self._told, "model_version": version.model_version, "bundle": version.bundle}

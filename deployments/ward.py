@@ -67,6 +67,7 @@ class Ward:
         cache: folder of the bundle cache of this node.
         shadows: the version of each arm that is to get copies of its requests; None while nobody knows,
             and those that get some go on.
+        registry_uri: of MLflow; bundles are fetched from it if it is a server.
 
     Attributes:
         refused: why replicas refuse bundles, by content hash.
@@ -80,6 +81,7 @@ class Ward:
         store: Store,
         cache: Path,
         shadows: Callable[[], Mapping[str, ArmVersion] | None] = dict,
+        registry_uri: str = "",
     ) -> None:
         self.refused: dict[str, str] = {}
         self.workload = workload
@@ -88,6 +90,7 @@ class Ward:
         self._store = store
         self._cache = cache
         self._shadows = shadows
+        self._registry_uri = registry_uri
 
     async def look_after(self) -> RoutingTable | None:
         """One round: bring what is not in service yet into it. The table after; None where there is none.
@@ -99,7 +102,7 @@ class Ward:
         served = await self._replicas.served()
         champions = await asyncio.to_thread(self._champions)
         table = await asyncio.to_thread(self._store.routing, self.workload)
-        cache = BundleCache(self._cache, served.contract)
+        cache = BundleCache(self._cache, served.contract, self._registry_uri)
         for swap in plan_swaps(table.arms if table else {}, champions, served.arms, self.refused):
             if await self._loaded(swap, cache):
                 await asyncio.to_thread(

@@ -12,15 +12,19 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS = {
     "up": "scripts.up:up",
     "down": "scripts.down:down",
+    "node": "scripts.node:app",
     "train": "scripts.train:train",
     "retrain": "scripts.retrain:retrain",
     "promote": "scripts.promote:promote",
     "rollback": "scripts.promote:rollback",
     "models": "scripts.models:models",
     "score": "scripts.score:score",
+    "store": "scripts.store:app",
     "replay": "scripts.replay:replay",
     "demo": "scripts.demo.command:app",
     "results": "scripts.results:results",
+    "render": "scripts.render:app",
+    "logs": "scripts.logs:logs",
 }
 
 

@@ -7,20 +7,33 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import typer
 from rich.console import Console
+from rich.markup import escape
 
+from scripts.cpus import bound_process
 from scripts.own_workloads import workers_runtime_env
 
 
 @contextmanager
 def ray_running(console: Console) -> Iterator[None]:
-    """The cluster that RAY_ADDRESS names, or one of our own for as long as we need it."""
+    """The cluster that RAY_ADDRESS names, or one of our own, bounded by RAYSONDE_CPUS, while we need it.
+
+    Raises:
+        typer.Exit: RAYSONDE_CPUS says nothing that can be meant.
+    """
     import ray
 
     with console.status("Starting Ray"):
         is_ours = "RAY_ADDRESS" not in os.environ
+        try:
+            cpus = bound_process() if is_ours else None
+        except ValueError as error:
+            console.print(f"[bold red]cannot start:[/] {escape(str(error))}", highlight=False)
+            raise typer.Exit(1) from error
         ray.init(
             address=os.environ.get("RAY_ADDRESS", "local"),
+            num_cpus=cpus,
             include_dashboard=False if is_ours else None,
             runtime_env=None if is_ours else workers_runtime_env(),
             logging_level=logging.ERROR,

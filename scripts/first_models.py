@@ -15,7 +15,7 @@ from features.config import load_sections
 from scripts.interruption import Interruption
 from scripts.plan import Plan
 from scripts.supervisor import Supervisor
-from training.settings import Settings
+from training.settings import Settings, without_password
 
 
 class NotTrained(RuntimeError):
@@ -31,6 +31,7 @@ def lacks_models(settings: Settings, workload: str) -> bool:
 
     Raises:
         RegistryUnreadable: the registry cannot be asked.
+        StoreUnavailable, StoreTooNew: nor can the store.
     """
     local = settings.registry_uri.removeprefix("sqlite:///")
     if local != settings.registry_uri and not Path(local).exists():
@@ -77,5 +78,6 @@ def _has_champions(settings: Settings, workload: str, arms: AbstractSet[str]) ->
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         advice = "check RAYSONDE_REGISTRY_URI, or move the file away, and new models are trained"
-        message = f"the registry {settings.registry_uri} cannot be read ({reason}): {advice}"
+        shown = without_password(settings.registry_uri)
+        message = f"the registry {shown} cannot be read ({reason}): {advice}"
         raise RegistryUnreadable(message) from error

@@ -1,5 +1,4 @@
-# Metrics, status page and command socket are for this machine and this user, not for all interfaces and users.
-/^frontend prometheus$/,/^frontend /s/^ *bind :/    bind 127.0.0.1:/
+# Status page and command socket are for this machine and this user, not for all interfaces and users.
 /^listen stats$/,$s/^ *bind \*:/    bind 127.0.0.1:/
 /^ *stats socket /s/ mode 666 / mode 600 /
 # A replica is given what it answers well within a second; more waits here, two seconds at most. In the replica's

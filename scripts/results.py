@@ -133,7 +133,7 @@ def _champions(settings: Settings, contract: Contract) -> dict[str, Model]:
         raise ValueError(
             f"no model of {contract.workload} yet: `raysonde train {contract.workload}` makes them"
         )
-    cache = BundleCache(settings.bundle_cache, contract)
+    cache = BundleCache(settings.bundle_cache, contract, settings.registry_uri)
     return {
         arm: load_model(cache.fetch(version.bundle, version.source)) for arm, version in champions.items()
     }

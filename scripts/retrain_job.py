@@ -69,7 +69,7 @@ def _retrain(settings: Settings, store: Store, retraining: Retraining, row: _Row
         done=tuple(retraining.arms),
     )
     journal = store.journal(contract.target.name)
-    fetch = partial(_fetch, BundleCache(settings.bundle_cache, contract))
+    fetch = partial(_fetch, BundleCache(settings.bundle_cache, contract, settings.registry_uri))
     while True:
         try:
             retrain_workload(settings, task, journal, fetch, row, no_stages)

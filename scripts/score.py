@@ -101,7 +101,8 @@ def _score(
         require_absent(paths[1])
     with console.status("Looking for the model"):
         version = _champion(settings, workload, arm)
-        bundle = BundleCache(settings.bundle_cache, contract).fetch(version.bundle, version.source)
+        cache = BundleCache(settings.bundle_cache, contract, settings.registry_uri)
+        bundle = cache.fetch(version.bundle, version.source)
     with console.status("Starting Ray"):
         from training.scoring.run import score_file
         from training.scoring.scorer import Stamp

@@ -11,14 +11,21 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 import ray
+import yaml
+from ray._private.ray_constants import PROMETHEUS_SERVICE_DISCOVERY_FILE
 
 from deployments import serve_without_pandas
 from scripts.agent_port import let_ray_choose_agent_port
+from scripts.cpus import bound_process
+from scripts.scrape_targets import write_targets
+from training.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
 _PRELOADED_BY_WORKERS = "RAY_preload_python_modules"
+_RAYS_DASHBOARDS = "RAY_METRICS_GRAFANA_DASHBOARD_OUTPUT_DIR"
 
 
 def main() -> None:
@@ -30,17 +37,32 @@ def main() -> None:
     options = parser.parse_args()
     _end_with_parent()
     os.environ[_PRELOADED_BY_WORKERS] = serve_without_pandas.__name__
+    settings = Settings.from_environment()
+    os.environ.setdefault(_RAYS_DASHBOARDS, str(settings.ray_dashboards))
     let_ray_choose_agent_port()
-    ray.init(
+    context = ray.init(
         address="local",
         namespace="serve",
+        num_cpus=bound_process(),
         dashboard_host="127.0.0.1",
         dashboard_port=options.dashboard_port,
         object_store_memory=options.object_store_bytes,
     )
+    _tell_prometheus(settings.targets, Path(options.config), Path(context.address_info["session_dir"]))
     from ray.serve.scripts import cli as serve_cli  # here: after `serve_without_pandas`
 
     serve_cli(["run", options.config])
+
+
+def _tell_prometheus(targets: Path, config: Path, session: Path) -> None:
+    api_port = yaml.safe_load(config.read_text())["http_options"]["port"]
+    metrics_port = os.environ.get("RAY_SERVE_HAPROXY_METRICS_PORT")
+    write_targets(
+        targets,
+        f"127.0.0.1:{api_port}",
+        f"127.0.0.1:{metrics_port}" if metrics_port else None,
+        session / PROMETHEUS_SERVICE_DISCOVERY_FILE,
+    )
 
 
 def _end_with_parent() -> None:

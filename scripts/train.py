@@ -49,6 +49,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume/--fresh", help="Go on with a search that was cut off, or start anew.")
     ] = True,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Only those that lack a model of some arm; none is no error.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why, for the tags of the MLflow runs.")] = "by hand",
     workloads: WorkloadsOption = None,
 ) -> None:
@@ -64,6 +67,8 @@ def train(
 
         raysonde train apogee --seed 3 --fresh
 
+        raysonde train --missing apogee calories
+
         raysonde train calories --data train.csv
 
         raysonde train mine --workloads my_folder
@@ -71,21 +76,37 @@ def train(
     console = Console()
     settings = settings_with(workloads)
     try:
-        targets = [load_contract(settings.workloads, name).target for name in names]
+        targets = {name: load_contract(settings.workloads, name).target for name in names}
         for name in names:
             require_modules(settings, name)
     except (FileNotFoundError, ValueError) as error:
         raise _refused(console, error) from error
+    if missing:
+        names = _lacking(console, settings, names)
+    if not names:
+        return
     with console.status("Starting Ray"):
         # heavy imports, so that --help answers at once
         from training.pipeline import TrainingOptions
     chosen = tuple(name.strip() for name in families.split(",")) if families else None
     options = TrainingOptions(chosen, trials, seed, resume, reason, data)
     with ray_running(console):
-        for name, target in zip(names, targets, strict=True):
+        for name in names:
             if len(names) > 1:
                 console.rule(name, align="left")
-            console.print(_table(_train_one(console, settings, name, options), target))
+            console.print(_table(_train_one(console, settings, name, options), targets[name]))
+
+
+def _lacking(console: Console, settings: Settings, names: Sequence[str]) -> list[str]:
+    from scripts.first_models import RegistryUnreadable, lacks_models
+
+    try:
+        lacking = [name for name in names if lacks_models(settings, name)]
+    except RegistryUnreadable as error:
+        raise _refused(console, error) from error
+    if not lacking:
+        console.print("Every arm has its model: nothing is trained.", highlight=False)
+    return lacking
 
 
 def _train_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from ulid import ULID
 
-from deployments.routing import RoutingPolicy
-from features.config import known_workloads, load_sections, own_workloads
-from scripts import preflight, serve_settings
+from deployments.store import StoreTooNew, StoreUnavailable
+from scripts import preflight
+from scripts.chosen import choose
+from scripts.cpus import asked_cpus
 from scripts.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
 from scripts.interruption import Interruption
-from scripts.own_workloads import WorkloadsDirOption, require_modules, settings_with
+from scripts.own_workloads import WorkloadsDirOption, settings_with
 from scripts.plan import Plan
 from scripts.run_state import RunState
 from scripts.serve_settings import Profile
@@ -27,6 +29,9 @@ from training.settings import REPOSITORY, Settings
 
 def up(
     port: Annotated[int, typer.Option(help="Port of the API and the console.")] = 8000,
+    host: Annotated[
+        str | None, typer.Option(help="Address of the API to listen on, instead of the config's (loopback).")
+    ] = None,
     dashboard_port: Annotated[int, typer.Option(help="Port of Ray's dashboard, on loopback.")] = 8265,
     profile: Annotated[
         Profile, typer.Option(help="fast: behind HAProxy; plain: Serve's own proxy.")
@@ -39,7 +44,7 @@ def up(
     """Start everything, stay in the foreground, and stop everything at Ctrl-C.
 
     Trains the first models when the registry has none. Workloads of --workloads-dir need no application in
-    the Serve config. Examples:
+    the Serve config. RAYSONDE_CPUS=half keeps to half of the cores, or to as many as it says. Examples:
 
         raysonde up
 
@@ -58,7 +63,8 @@ def up(
     rendered = ""
     wrong = []
     try:
-        chosen, rendered = _choose(config, settings, port, chosen)
+        chosen, rendered = choose(config, settings, port, chosen, host)
+        asked_cpus(os.environ)
     except (OSError, ValueError) as error:
         wrong.append(str(error))
     problems = preflight.problems(ports, settings.var, len(chosen))
@@ -73,24 +79,6 @@ def up(
         if not interruption.asked:
             serve(console, plan, begun_s, interruption)
         RunState.forget(settings.var)
-
-
-def _choose(config: Path, settings: Settings, port: int, chosen: Sequence[str]) -> tuple[Sequence[str], str]:
-    """The workloads to start, and the Serve config for them."""
-    own = own_workloads(settings.workloads)
-    known = known_workloads(settings.workloads)
-    text = serve_settings.with_applications(
-        config.read_text(), {name: _arms(settings, name) for name in own if not chosen or name in chosen}
-    )
-    chosen = chosen or serve_settings.served_workloads(text, known)
-    for name in set(chosen) & set(own):
-        require_modules(settings, name)
-    return chosen, serve_settings.render(text, port, known, chosen)
-
-
-def _arms(settings: Settings, workload: str) -> frozenset[str]:
-    routing = load_sections(settings.workloads, workload).get("routing") or {}
-    return RoutingPolicy.model_validate(routing).arms
 
 
 def _running_already(settings: Settings) -> list[str]:
@@ -114,7 +102,7 @@ def _refuse(console: Console, problems: Sequence[str]) -> None:
 def _needs_training(console: Console, settings: Settings, workload: str) -> bool:
     try:
         return lacks_models(settings, workload)
-    except RegistryUnreadable as error:
+    except (RegistryUnreadable, StoreUnavailable, StoreTooNew) as error:
         _refuse(console, [str(error)])
         raise
 

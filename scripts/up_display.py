@@ -20,6 +20,7 @@ from deployments.auth import KEY_PARAMETER
 from features.config import load_contract
 from scripts.plan import Plan
 from scripts.serve_settings import ray_token_file
+from training.settings import Settings, without_password
 
 
 class StageDisplay:
@@ -88,13 +89,19 @@ def show_ready(console: Console, plan: Plan, key: str, examples: Mapping[str, Pa
     # outside the frame, and not folded: to be copied
     commands = {
         "in a browser": f"{plan.api_url}/?{KEY_PARAMETER}={key}",
-        "MLflow": f".venv/bin/mlflow ui --backend-store-uri {shlex.quote(plan.settings.registry_uri)}",
+        "MLflow": f".venv/bin/mlflow ui --backend-store-uri {_registry(plan.settings)}",
     }
     for workload in plan.workloads:
         commands[f"a first request to {workload}"] = _curl(plan, workload, examples.get(workload))
     for name, command in commands.items():
         console.print(f"{name}:", style="bold", highlight=False)
         console.print(f"  {escape(command)}", soft_wrap=True, highlight=False)
+
+
+def _registry(settings: Settings) -> str:
+    """For a shell; a password stays where it is."""
+    uri = settings.registry_uri
+    return shlex.quote(uri) if without_password(uri) == uri else '"$RAYSONDE_REGISTRY_URI"'
 
 
 def _curl(plan: Plan, workload: str, example: Path | None) -> str:

@@ -11,6 +11,8 @@ from hypothesis import settings
 
 from features.config import load_contract
 from features.contract import Contract
+from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases, one_of
+from tests.support.postgres import Cluster, running_cluster
 from training.settings import REPOSITORY
 
 # how long an example takes is a matter of what else the machine does
@@ -46,3 +48,42 @@ def recorded_flights() -> Path:
     if not RECORDED_FLIGHTS.is_file():
         pytest.skip(f"no recorded flights at {RECORDED_FLIGHTS}: they are not part of the repository")
     return RECORDED_FLIGHTS
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL of this process; skips the test where there is none."""
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
+    return SqliteDatabases(tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(cluster: Cluster) -> PostgresDatabases:
+    return PostgresDatabases(cluster)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Of each kind that a store can have: what uses this, or a fixture below, runs once for each."""
+    names = {"sqlite": "sqlite_databases", "postgresql": "postgres_databases"}
+    found: Databases = request.getfixturevalue(names[request.param])
+    return found
+
+
+@pytest.fixture
+def store_url(databases: Databases) -> Iterator[str]:
+    """A store with nothing in it."""
+    with one_of(databases) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_url(databases: Databases) -> Iterator[str]:
+    """A database without tables."""
+    with one_of(databases, with_tables=False) as url:
+        yield url

@@ -1,13 +1,16 @@
 """The MLflow registry: one registered model `<workload>.<family>` an arm, whose versions are bundles.
 
 A bundle lies in the artifacts of the run that made it; the version's tag `bundle` holds its content hash.
+The registry is a database with its artifacts beside it, or an MLflow server, which keeps artifacts itself.
 Versions made by hand, with plain MLflow calls, are as good: without the tag, the hash is read from the files.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
+import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,11 +20,12 @@ from urllib.parse import unquote, urlparse
 
 import mlflow.entities.model_registry as mlflow_registry
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
+from training.artifact_server import download_file, is_remote
 from training.bundle import content_hash_of, read_bundle
 from training.errors import BundleError
+from training.manifest import MANIFEST
 from training.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -39,7 +43,7 @@ class ModelVersion:
 
     Attributes:
         bundle: content hash.
-        source: where the bundle lies: a path, or the URI of an artifact store that is not local.
+        source: where the bundle lies: a path, or a URI for `training.artifact_server`.
         metrics: of the run that made it.
     """
 
@@ -59,6 +63,7 @@ class Registry:
 
     def __init__(self, settings: Settings) -> None:
         self._artifacts = settings.artifacts
+        self._uri = settings.registry_uri
         self.client = _open(settings.registry_uri)
         self._known: dict[tuple[str, str, int], ModelVersion] = {}
         self._refused: set[tuple[str, str, int]] = set()
@@ -68,8 +73,9 @@ class Registry:
         found = self.client.get_experiment_by_name(workload)
         if found is not None:
             return str(found.experiment_id)
-        location = self._artifacts / workload
-        return str(self.client.create_experiment(workload, artifact_location=location.as_uri()))
+        # a server has its own place for artifacts, where whoever reads them needs no disk of ours
+        location = None if is_remote(self._uri) else (self._artifacts / workload).as_uri()
+        return str(self.client.create_experiment(workload, artifact_location=location))
 
     def register(self, bundle_dir: Path, run_id: str, tags: Mapping[str, str] | None = None) -> ModelVersion:
         """Store the bundle with its run and make it the newest version of its family's model, so tagged.
@@ -87,7 +93,8 @@ class Registry:
                 raise
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{ARTIFACT_FOLDER}"
         all_tags = {**(tags or {}), HASH_TAG: bundle.content_hash, "data_hash": bundle.card.data_hash}
-        version = self.client.create_model_version(name, source=source, run_id=run_id, tags=all_tags)
+        # a version is there at once: waiting for it would only log that it is waited for
+        version = self.client.create_model_version(name, source, run_id, all_tags, await_creation_for=None)
         return self._describe(version, ())
 
     def set_champion(self, version: ModelVersion) -> None:
@@ -170,8 +177,11 @@ class Registry:
         try:
             return self._describe(version, aliases)
         except (BundleError, MlflowException, OSError) as error:
-            self._refused.add(key)
-            log.warning("model version %s %s refused: %s", version.name, version.version, error)
+            if _may_pass(error):
+                log.warning("model version %s %s not read now: %s", version.name, version.version, error)
+            else:
+                self._refused.add(key)
+                log.warning("model version %s %s refused: %s", version.name, version.version, error)
             return None
 
     def _describe(self, version: mlflow_registry.ModelVersion, aliases: tuple[str, ...]) -> ModelVersion:
@@ -184,7 +194,7 @@ class Registry:
                 workload=workload,
                 arm=arm,
                 version=str(version.version),
-                bundle=version.tags.get(HASH_TAG) or _hash_at(source),
+                bundle=version.tags.get(HASH_TAG) or self._hash_at(source),
                 source=source,
                 run_id=version.run_id or "",
                 created_at_ms=int(version.creation_timestamp),
@@ -193,6 +203,14 @@ class Registry:
             )
             self._known[key] = known
         return known
+
+    def _hash_at(self, source: str) -> str:
+        """The content hash of the bundle at a path or URI."""
+        if not is_remote(source):
+            return content_hash_of(Path(source))
+        with tempfile.TemporaryDirectory() as folder:
+            download_file(source, self._uri, MANIFEST, Path(folder))
+            return content_hash_of(Path(folder))
 
     def _metrics_of(self, run_id: str | None) -> dict[str, float]:
         return dict(self.client.get_run(run_id).data.metrics) if run_id else {}
@@ -205,6 +223,7 @@ def _open(uri: str) -> MlflowClient:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path, timeout=30)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # of each run that ends
     migrations = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
     levels = [logger.level for logger in migrations]
     for logger in migrations:
@@ -217,6 +236,13 @@ def _open(uri: str) -> MlflowClient:
         for logger, level in zip(migrations, levels, strict=True):
             logger.setLevel(level)
     return client
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether asking again may help: a server that is away comes back."""
+    if isinstance(error, MlflowException):
+        return bool(error.error_code != "RESOURCE_DOES_NOT_EXIST")
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError | NotADirectoryError)
 
 
 def _model_name(workload: str, arm: str) -> str:
@@ -235,10 +261,3 @@ def _aliases_of(model: Any, version: Any) -> tuple[str, ...]:
 def _path_or_uri(uri: str) -> str:
     parsed = urlparse(uri)
     return unquote(parsed.path) if parsed.scheme in ("", "file") else uri
-
-
-def _hash_at(source: str) -> str:
-    """The content hash of the bundle at a path or URI."""
-    if not urlparse(source).scheme:
-        return content_hash_of(Path(source))
-    return content_hash_of(Path(download_artifacts(artifact_uri=source)))

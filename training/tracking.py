@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import time
 from collections.abc import Mapping
@@ -94,7 +95,12 @@ class SearchRuns:
 
 
 def git_commit(repository: Path) -> str:
-    """The commit that is checked out, with `-dirty` after it when files differ; `unknown` outside of git."""
+    """The commit that is checked out, with `-dirty` after it when files differ; `unknown` outside of git.
+
+    RAYSONDE_COMMIT says it for a copy that has no git, such as an image.
+    """
+    if told := os.environ.get("RAYSONDE_COMMIT"):
+        return told
     try:
         described = subprocess.run(
             ["git", "-C", str(repository), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 _DRIVER_CPUS = 0.01
+_DRIVER_SHARE = 0.01
 # From the start: what a process imports takes seconds of a core.
 _CALM_PYTHON = f"nice -n 19 {sys.executable}"
 _ALIVE = {"PENDING", "RUNNING"}
@@ -50,6 +51,7 @@ class RayJobs:
                 entrypoint=f"exec {_CALM_PYTHON} -m scripts.retrain_job {arguments}",
                 submission_id=job,
                 entrypoint_num_cpus=_DRIVER_CPUS,
+                entrypoint_resources=self._resources(),
                 runtime_env={"env_vars": self._environment(), "py_executable": _CALM_PYTHON},
             )
         except (RuntimeError, OSError) as error:
@@ -75,6 +77,11 @@ class RayJobs:
 
             self._client = JobSubmissionClient(ray.get_runtime_context().gcs_address)
         return self._client
+
+    def _resources(self) -> dict[str, float] | None:
+        """Sends the driver to the node of its trials, on whose disk a search leaves what it goes on from."""
+        name = self._settings.training_resource
+        return {name: _DRIVER_SHARE} if name else None
 
     def _environment(self) -> dict[str, str]:
         """What replicas were given by their cluster or application, a job is given by its name."""

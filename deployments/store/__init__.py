@@ -14,6 +14,7 @@ from deployments.store.records import (
     Truth,
 )
 from deployments.store.store import Store
+from deployments.store.upgrade import StoreTooNew
 
 __all__ = [
     "Act",
@@ -26,6 +27,7 @@ __all__ = [
     "ShadowRow",
     "Store",
     "StoreCounts",
+    "StoreTooNew",
     "StoreUnavailable",
     "Truth",
 ]

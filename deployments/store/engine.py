@@ -2,32 +2,55 @@
 
 Writers take turns: BEGIN IMMEDIATE on SQLite, one advisory lock on PostgreSQL. So nothing that a writer has
 read changes before it commits, and rows become visible in the order of their `seq`: a reader by cursor
-misses none.
+misses none. A reader sees one moment, however many queries it makes, and waits for nobody.
 
 SQLite runs in WAL mode with synchronous=FULL. In WAL mode NORMAL syncs at checkpoints alone, and a commit
-may vanish when the power fails; a truth must not, once acknowledged. FULL syncs the log at each commit. It
-is used for predictions too: the journal writes them in batches, one sync a batch.
+may vanish when the power fails; a truth must not, once acknowledged. FULL syncs the log at each commit, as
+PostgreSQL does by default. It is used for predictions too: the journal writes them in batches, one sync a
+batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.schema import CreateColumn
 
 from deployments.errors import Unavailable
-from deployments.store.schema import metadata
 
 BUSY_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 5
 _WRITES = "raysonde_writes"
 _WRITER_LOCK = 0x7261_7973  # any number that other users of the database do not lock
+
+# For libpq. A server that is gone without a word is noticed: the system's own limits are hours.
+_POSTGRESQL_CONNECTION: Mapping[str, Any] = {
+    "connect_timeout": _CONNECT_TIMEOUT_S,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": int(1000 * BUSY_TIMEOUT_S),
+    "application_name": "raysonde",
+}
+# In a writer's transaction. The lock of one whose machine is gone is free again after the second.
+_POSTGRESQL_WRITER = {
+    "lock_timeout": int(1000 * BUSY_TIMEOUT_S),
+    "idle_in_transaction_session_timeout": int(3000 * BUSY_TIMEOUT_S),
+}
+# A writer has to see what was committed while it waited for its turn.
+_OPTIONS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "sqlite": ({_WRITES: True}, {}),
+    "postgresql": (
+        {"isolation_level": "READ COMMITTED"},
+        {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+    ),
+}
+_READ_ONLY = "25006"  # SQLSTATE of what cannot be written to, such as a standby
 
 
 class StoreUnavailable(Unavailable):
@@ -35,51 +58,55 @@ class StoreUnavailable(Unavailable):
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for the URL. Connects to nothing yet."""
-    is_sqlite = url.startswith("sqlite")
+    """An engine for the URL, sqlite:///PATH or postgresql://... Connects to nothing yet.
+
+    Raises:
+        ValueError: it is neither; the message shows no password.
+    """
+    expected = "expected sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ValueError(f"store: the URL is none, {expected}") from error
+    kind = parsed.get_backend_name()
+    if kind not in _OPTIONS:
+        raise ValueError(f"store: got {parsed!r}, {expected}")
     engine = create_engine(
-        url,
+        _with_driver(parsed),
         json_serializer=_to_json,
         json_deserializer=orjson.loads,
-        connect_args={"timeout": BUSY_TIMEOUT_S} if is_sqlite else {},
-        pool_pre_ping=not is_sqlite,
+        connect_args=_connect_args(parsed),
+        pool_timeout=BUSY_TIMEOUT_S,
+        pool_pre_ping=kind == "postgresql",
     )
-    if is_sqlite:
+    if kind == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _configure_postgresql)
     return engine
-
-
-def create_tables(engine: Engine) -> None:
-    """Make the database, its tables and their columns where they lack; safe in several processes at once."""
-    if engine.dialect.name == "sqlite":
-        assert engine.url.database, "a store in memory would be one database a connection"
-        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-        with translated(), engine.connect() as connection:
-            # WAL is a property of the file, and cannot be set within a transaction
-            connection.connection.cursor().execute("PRAGMA journal_mode=WAL")
-    with writing(engine) as connection:
-        metadata.create_all(connection)
-        _add_columns(connection)
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that no other writer runs beside; committed at the end."""
+    options, _ = _OPTIONS[engine.dialect.name]
     with (
         translated(),
-        engine.connect().execution_options(**{_WRITES: True}) as connection,
+        engine.connect().execution_options(**options) as connection,
         connection.begin(),
     ):
         if engine.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_WRITER_LOCK)))
+            settings = (func.set_config(name, str(ms), True) for name, ms in _POSTGRESQL_WRITER.items())
+            connection.execute(select(*settings, func.pg_advisory_xact_lock(_WRITER_LOCK)))
         yield connection
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads; it never waits for a writer."""
-    with translated(), engine.connect() as connection:
+    """A transaction that only reads, all of one moment; it never waits for a writer."""
+    _, options = _OPTIONS[engine.dialect.name]
+    with translated(), engine.connect().execution_options(**options) as connection:
         yield connection
 
 
@@ -88,20 +115,29 @@ def translated() -> Iterator[None]:
     """Tell a database that is not there from a statement that is wrong."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (DBAPIError, PoolTimeoutError) as error:
+        if not _is_away(error):
+            raise
         cause = getattr(error, "orig", None) or error
         raise StoreUnavailable(f"the store cannot be used now: {cause}") from error
 
 
-def _add_columns(connection: Connection) -> None:
-    """What tables of an older version lack."""
-    inspector = inspect(connection)
-    for table in metadata.sorted_tables:
-        there = {column["name"] for column in inspector.get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in there:
-                definition = CreateColumn(column).compile(dialect=connection.dialect)
-                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
+def _is_away(error: DBAPIError | PoolTimeoutError) -> bool:
+    if not isinstance(error, DBAPIError) or isinstance(error, OperationalError | InterfaceError):
+        return True
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) == _READ_ONLY
+
+
+def _with_driver(url: URL) -> URL:
+    """PostgreSQL's driver is psycopg 3, unless the URL names another."""
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
+    """What the driver is told beside the URL, which has the last word."""
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": BUSY_TIMEOUT_S}
+    return {name: value for name, value in _POSTGRESQL_CONNECTION.items() if name not in url.query}
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
@@ -111,6 +147,13 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _configure_postgresql(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        # a plan that is kept from when the journal was empty would walk through the journal that there is now
+        cursor.execute("SET plan_cache_mode = force_custom_plan")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Lists for `IN (...)`, of few lengths.
 
-Each length is a statement of its own, and the SQLite driver keeps the last 128 of a connection compiled: lists
-of any length, as batches have them, took 60 MB of a busy router.
+Each length is a statement of its own, and the SQLite driver keeps the last 128 of a connection compiled.
+Lists of any length, as batches have them, took 60 MB of a busy router so.
 """
 
 from __future__ import annotations

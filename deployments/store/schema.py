@@ -3,7 +3,7 @@
 Every key is (workload, id), since ids may be a client's own and two clients may count from 1. `seq` columns
 are cursors: they never repeat, and rows become visible in their order (see `Store`).
 
-A column that is added to a table must be nullable: `create_tables` adds it to databases that are there.
+A change here takes a new file in `migrations/versions`, which brings a store that is there to it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ predictions = Table(
     Column("id", String(64), nullable=False),
     Column("entity", String(260), nullable=False),
     Column("arm", String(64), nullable=False),
-    Column("model_version", String(64), nullable=False),
+    # that of an ensemble names those of its members
+    Column("model_version", String(64).with_variant(Text, "postgresql"), nullable=False),
     Column("bundle", String(80), nullable=False),
     Column("schema_version", String(32), nullable=False),
     Column("named", Boolean, nullable=False),
@@ -111,7 +112,7 @@ repeated_truths = Table(
     Column("observed_at", UtcDateTime),
     Column("received_at", UtcDateTime, nullable=False),
     Column("conflicts", Boolean, nullable=False),
-    Index("repeated_truths_by_workload", "workload"),
+    Index("repeated_truths_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,
 )
 

@@ -23,6 +23,7 @@ from deployments.store import truths as truth_rows
 from deployments.store.cursor import after_cursor, of_pairs
 from deployments.store.examples import StoreJournal
 from deployments.store.facts import Facts
+from deployments.store.inventory import Inventory, take_inventory
 from deployments.store.prediction_insert import insert_predictions
 from deployments.store.promotions import Promotions
 from deployments.store.records import (
@@ -37,6 +38,7 @@ from deployments.store.records import (
 from deployments.store.retrainings import Retrainings
 from deployments.store.schema import acts, joins, predictions, repeated_truths, truths
 from deployments.store.shadow_store import ShadowStore
+from deployments.store.upgrade import create_tables
 from deployments.store.watch_store import WatchStore
 
 
@@ -51,7 +53,7 @@ class Store:
     Every method raises StoreUnavailable when the database cannot be reached or stays locked.
 
     Args:
-        url: SQLAlchemy URL, sqlite:///PATH or postgresql+psycopg://...
+        url: SQLAlchemy URL, sqlite:///PATH or postgresql://USER@HOST/DATABASE.
         clock: UTC time of what is written.
     """
 
@@ -64,9 +66,17 @@ class Store:
         self.promotions = Promotions(self._engine, clock)
         self.facts = Facts(self._engine)
 
-    def create_tables(self) -> None:
-        """Make what is not there."""
-        db.create_tables(self._engine)
+    def create_tables(self) -> bool:
+        """Make what is not there, and upgrade what is older, without loss; whether there was anything to do.
+
+        Raises:
+            StoreTooNew: a later version of raysonde has upgraded the store.
+        """
+        return create_tables(self._engine)
+
+    def inventory(self) -> Inventory:
+        """What there is, table by table; see `take_inventory`."""
+        return take_inventory(self._engine)
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""

@@ -37,6 +37,7 @@ class Rounds:
         store: the routing table and the journal, and where to write.
         cache: folder of the bundle cache.
         now: UTC time.
+        registry_uri: of MLflow; bundles are fetched from it if it is a server.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Rounds:
         store: Store,
         cache: Path,
         now: Callable[[], datetime],
+        registry_uri: str = "",
     ) -> None:
         self.workload = workload
         self._workloads = workloads
         self._store = store
         self._watched = store.watching
         self._cache = cache
+        self._registry_uri = registry_uri
         self._now = now
         self._watch: Watch | None = None
         self._served: dict[str, ArmVersion] = {}
@@ -97,7 +100,7 @@ class Rounds:
         sections = load_sections(self._workloads, self.workload)
         contract = Contract.model_validate(sections["contract"])
         settings = MonitoringSettings.model_validate(sections.get("monitoring") or {})
-        cache = BundleCache(self._cache, contract)
+        cache = BundleCache(self._cache, contract, self._registry_uri)
         bundles = {arm: cache.fetch(version.bundle, version.source) for arm, version in table.arms.items()}
         lead = bundles[max(bundles, key=lambda arm: (table.policy.weights.get(arm, 0.0), arm))]
         watch = self._watch

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from tests.support.collector import Collector, running_collector
+from tests.support.postgres import Cluster, programs
 from tests.support.system import RunningSystem, running_system
 
 
@@ -22,14 +24,41 @@ def _shared(item: pytest.Item) -> int:
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """Behind Serve's own proxy; as it was after each test."""
-    with running_system(tmp_path_factory.mktemp("system")) as running:
+def collector() -> Iterator[Collector]:
+    """What the spans of `system` come to."""
+    with running_collector() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def fast_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """Behind HAProxy, with two routers; tests change versions and policy. The last of test_up.py ends it."""
-    with running_system(tmp_path_factory.mktemp("fast"), "fast", routers=2) as running:
+def system(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[RunningSystem]:
+    """Behind Serve's own proxy; as it was after each test. Traces what is sent with a trace, no more."""
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_TRACES_SAMPLER": "parentbased_always_off",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+    }
+    with running_system(tmp_path_factory.mktemp("system"), variables=variables) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def fast_system(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[RunningSystem]:
+    """Behind HAProxy, with two routers; tests change versions and policy. The last of test_up.py ends it.
+
+    Its store and its registry are in PostgreSQL, where that is installed.
+    """
+    urls = _in_postgresql(request.getfixturevalue("cluster")) if programs() else None
+    with running_system(tmp_path_factory.mktemp("fast"), "fast", routers=2, variables=urls) as running:
+        yield running
+
+
+def _in_postgresql(cluster: Cluster) -> dict[str, str]:
+    for name in ("journal", "mlflow"):
+        cluster.execute(f"CREATE DATABASE {name}")
+    return {
+        "RAYSONDE_STORE_URL": cluster.url("journal"),
+        "RAYSONDE_REGISTRY_URI": cluster.url("mlflow"),
+    }

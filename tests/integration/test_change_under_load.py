@@ -8,6 +8,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ import pytest
 from mlflow import MlflowClient
 
 from deployments.instances import InstanceParser
+from deployments.store import Store
 from scripts.serve_settings import ray_token_file
 from tests.support.flights import fly, instance_of
 from tests.support.killing import Replicas
 from tests.support.models import apogee_contract, make_parts, register
+from tests.support.postgres import Cluster
 from tests.support.system import RunningSystem, wait_until
 from training.bundle import read_bundle, write_bundle
 from training.inference import load_model
@@ -125,6 +128,34 @@ def test_behind_the_proxy_nothing_is_answered_without_the_key(fast_system: Runni
     with httpx.Client(follow_redirects=True) as browser:
         assert 'href="/apogee/docs"' in browser.get(f"{fast_system.url}/?key={fast_system.key}").text
         assert browser.get(f"{fast_system.url}/apogee/docs").status_code == 200
+
+
+def test_predictions_go_on_while_the_store_is_away_and_nothing_of_them_is_lost(
+    fast_system: RunningSystem, request: pytest.FixtureRequest
+) -> None:
+    if not fast_system.settings.store_url.startswith("postgresql"):
+        pytest.skip("the store is a file, which cannot go away: PostgreSQL is not installed")
+    cluster: Cluster = request.getfixturevalue("cluster")
+    ids = [f"while-away-{number}" for number in range(40)]
+    truths = {"items": [{"id": one, "truth": {"apogee_m": 1000.0}} for one in ids]}
+    with fast_system.client() as client:
+        cluster.stop()
+        try:
+            answers = [client.post("/predict", json=instances()[0] | {"id": one}) for one in ids]
+            refused = client.post("/feedback", json={"id": "of nothing", "truth": {"apogee_m": 1.0}})
+        finally:
+            cluster.start()
+        assert {answer.status_code for answer in answers} == {200}
+        assert (refused.status_code, refused.json()["title"]) == (503, "No answer can be had now")
+        assert int(refused.headers["Retry-After"]) >= 1
+        wait_until(lambda: client.post("/feedback", json=truths).status_code == 202, 30, "truths are taken")
+    with closing(Store(fast_system.settings.store_url)) as store:
+        wait_until(lambda: joined(store) >= set(ids), 30, "every prediction has its truth")
+        assert store.counts("apogee").conflicting == 0
+
+
+def joined(store: Store) -> set[str]:
+    return {pair.prediction.id for pair in store.joined("apogee", limit=100_000)}
 
 
 def test_a_version_made_by_hand_in_mlflow_is_picked_up(fast_system: RunningSystem, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The registry on a real MLflow with SQLite."""
+"""The registry on a real MLflow, whose database is SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from toy.parts import WORKLOADS, toy_parts
+from ulid import ULID
 
+from tests.support.postgres import Cluster
 from training.bundle import read_bundle, write_bundle
 from training.errors import ForeignBundle
 from training.registry import ModelVersion, Registry
@@ -21,25 +23,61 @@ from training.settings import Settings
 pytestmark = pytest.mark.integration
 
 
-def settings_at(var: Path) -> Settings:
-    return Settings(var, WORKLOADS, f"sqlite:///{var}/mlflow/mlflow.db", f"sqlite:///{var}/store.db")
+def settings_at(var: Path, uri: str | None = None) -> Settings:
+    uri = uri or f"sqlite:///{var}/mlflow/mlflow.db"
+    return Settings(var, WORKLOADS, uri, f"sqlite:///{var}/store.db")
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow takes seconds to make its tables: once is enough."""
+class SqliteFiles:
+    """MLflow takes seconds to make its tables: a file with them is made once, and copied."""
+
+    def __init__(self, var: Path) -> None:
+        self._made = var / "mlflow" / "mlflow.db"
+        Registry(settings_at(var))
+
+    def new(self, var: Path) -> str:
+        copy = var / "mlflow" / "mlflow.db"
+        copy.parent.mkdir()
+        with closing(sqlite3.connect(self._made)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        return f"sqlite:///{copy}"
+
+
+class PostgresCopies:
+    """The same by a template; MLflow keeps its connections, which a copy does not allow."""
+
+    def __init__(self, cluster: Cluster, var: Path) -> None:
+        self._cluster = cluster
+        cluster.execute("CREATE DATABASE mlflow_made")
+        Registry(settings_at(var, cluster.url("mlflow_made")))
+        cluster.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'mlflow_made'"
+        )
+
+    def new(self, var: Path) -> str:
+        name = f"mlflow_{ULID()}".lower()
+        self._cluster.execute(f"CREATE DATABASE {name} TEMPLATE mlflow_made")
+        return self._cluster.url(name)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def copies(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> SqliteFiles | PostgresCopies:
     var = tmp_path_factory.mktemp("registry")
-    Registry(settings_at(var))
-    return var / "mlflow" / "mlflow.db"
+    if request.param == "sqlite":
+        return SqliteFiles(var)
+    return PostgresCopies(request.getfixturevalue("cluster"), var)
 
 
 @pytest.fixture
-def registry(made: Path, tmp_path: Path) -> Registry:
-    (tmp_path / "mlflow").mkdir()
-    copy = tmp_path / "mlflow" / "mlflow.db"
-    with closing(sqlite3.connect(made)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
-    return Registry(settings_at(tmp_path))
+def settings(copies: SqliteFiles | PostgresCopies, tmp_path: Path) -> Settings:
+    return settings_at(tmp_path, copies.new(tmp_path))
+
+
+@pytest.fixture
+def registry(settings: Settings) -> Registry:
+    return Registry(settings)
 
 
 def bundle_at(path: Path, family: str = "linear", seed: int = 0) -> Path:
@@ -127,17 +165,15 @@ def test_what_is_no_bundle_is_not_registered(registry: Registry, tmp_path: Path)
     assert registry.versions("toy") == []
 
 
-def test_two_registries_share_one_database(registry: Registry, tmp_path: Path) -> None:
-    other = Registry(settings_at(tmp_path))
+def test_two_registries_share_one_database(registry: Registry, settings: Settings, tmp_path: Path) -> None:
+    other = Registry(settings)
     for seed in range(3):
         version = registered(registry if seed % 2 else other, tmp_path / str(seed), seed=seed)
         registry.set_champion(version)
         assert other.champions("toy")["linear"].bundle == version.bundle
-    with closing(sqlite3.connect(tmp_path / "mlflow" / "mlflow.db")) as connection:
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_first_use_prints_nothing(tmp_path: Path) -> None:
+def test_first_use_prints_nothing_and_makes_a_file_for_several_processes(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from training.registry import Registry; "
         "from training.settings import Settings; import sys; var = Path(sys.argv[1]); "
@@ -148,3 +184,5 @@ def test_first_use_prints_nothing(tmp_path: Path) -> None:
     )
     assert (done.stdout, done.stderr) == ("", "")
     assert (tmp_path / "mlflow" / "mlflow.db").is_file()
+    with closing(sqlite3.connect(tmp_path / "mlflow" / "mlflow.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -77,7 +77,12 @@ def raysonde(environment: Mapping[str, str], *words: str) -> subprocess.Complete
 @pytest.fixture
 def around(fast_system: RunningSystem) -> dict[str, str]:
     """The environment of commands that are given beside the running system."""
-    return inherited() | {"RAYSONDE_VAR": str(fast_system.settings.var)}
+    settings = fast_system.settings
+    return inherited() | {
+        "RAYSONDE_VAR": str(settings.var),
+        "RAYSONDE_REGISTRY_URI": settings.registry_uri,
+        "RAYSONDE_STORE_URL": settings.store_url,
+    }
 
 
 def test_a_start_tells_its_stages_and_where_everything_is(fast_system: RunningSystem) -> None:

@@ -40,7 +40,9 @@ class LocalDownstream:
         self._cache = cache
         self._levels = levels or Levels()
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         if arm in self.down:
             raise DownstreamError(f"{arm} is down")
         model = load_model(self._cache.fetch(version.bundle, version.source))
@@ -66,12 +68,18 @@ class LocalSystem:
     Args:
         folder: for all that it writes.
         make: the bundle of an arm, from its name and number; apogee's unless told.
+        store_url: of the store; one under `folder` unless told.
     """
 
-    def __init__(self, folder: Path, make: Callable[[str, int], BundleParts] = make_parts) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        make: Callable[[str, int], BundleParts] = make_parts,
+        store_url: str | None = None,
+    ) -> None:
         self.parts = {arm: make(arm, number) for number, arm in enumerate(ARMS)}
         self.contract = self.parts[ARMS[0]].contract
-        self.store = Store(f"sqlite:///{folder}/store.db")
+        self.store = Store(store_url or f"sqlite:///{folder}/store.db")
         self.store.create_tables()
         self.cache = BundleCache(folder / "cache", self.contract)
         levels = Levels(partial(self.store.watching.levels, self.contract.workload))

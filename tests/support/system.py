@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,15 +70,24 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> No
 
 
 @contextmanager
-def running_system(folder: Path, profile: str = "plain", routers: int = 1) -> Iterator[RunningSystem]:
-    """Start with one small model an arm, wait until it answers, and stop it by SIGINT as Ctrl-C does."""
-    var = folder / "var"
-    environment = os.environ | {"RAYSONDE_VAR": str(var)}
+def running_system(
+    folder: Path, profile: str = "plain", routers: int = 1, variables: Mapping[str, str] | None = None
+) -> Iterator[RunningSystem]:
+    """Start with one small model an arm, wait until it answers, and stop it by SIGINT as Ctrl-C does.
+
+    Args:
+        folder: for all that it writes.
+        profile: as `raysonde up` calls it.
+        routers: replicas.
+        variables: added to the environment; without those that name databases, these are files.
+    """
+    var, added = folder / "var", variables or {}
+    environment = os.environ | {"RAYSONDE_VAR": str(var)} | added
     settings = Settings(
         var,
         REPOSITORY / "configs" / "workloads",
-        f"sqlite:///{var}/mlflow/mlflow.db",
-        f"sqlite:///{var}/store.db",
+        added.get("RAYSONDE_REGISTRY_URI", f"sqlite:///{var}/mlflow/mlflow.db"),
+        added.get("RAYSONDE_STORE_URL", f"sqlite:///{var}/store.db"),
     )
     registry = Registry(settings)
     champions = {arm: register(registry, folder / "bundles", arm, n) for n, arm in enumerate(ARMS)}

@@ -38,12 +38,14 @@ class Clock:
 class WatchedScene:
     """The workload of a table, one arm of which gets all the traffic: rows of the bundle's own reference."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store_url: str | None = None) -> None:
         self.clock = Clock()
         self._folder = folder
-        self.system = LocalSystem(folder, calories_parts)
+        self._store_url = store_url or f"sqlite:///{folder}/store.db"
+        self._monitors: list[Store] = []
+        self.system = LocalSystem(folder, calories_parts, self._store_url)
         self.workload = self.system.contract.workload
-        self.store = Store(f"sqlite:///{folder}/store.db", self.clock)
+        self.store = Store(self._store_url, self.clock)
         self.watched = self.store.watching
         version = self.system.versions[ARM]
         self._model = load_model(self.system.cache.fetch(version.bundle, version.source))
@@ -53,13 +55,9 @@ class WatchedScene:
 
     def monitor(self, workloads: Path = REPOSITORY / "configs" / "workloads") -> Rounds:
         """A Monitor that starts now, by the files of that folder."""
-        return Rounds(
-            self.workload,
-            workloads,
-            Store(f"sqlite:///{self._folder}/store.db", self.clock),
-            self._folder / "cache",
-            self.clock,
-        )
+        store = Store(self._store_url, self.clock)
+        self._monitors.append(store)
+        return Rounds(self.workload, workloads, store, self._folder / "cache", self.clock)
 
     def traffic(self, seconds: float, *, heavier_kg: float = 0.0, error: float = 1.0) -> None:
         """Twenty answers a second and their truths; with heavier people, or errors so many times as large."""
@@ -90,8 +88,8 @@ class WatchedScene:
 
     def close(self) -> None:
         """Close the databases."""
-        self.store.close()
-        self.system.store.close()
+        for store in (self.store, self.system.store, *self._monitors):
+            store.close()
 
     def _rows(self, raw: NDArray[np.float64], times: list[datetime]) -> list[PredictionRow]:
         contract, version = self.system.contract, self.system.versions[ARM]

@@ -149,3 +149,14 @@ def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "api-key").touch()
     with pytest.raises(ValueError, match="got an empty file, expected a key"):
         read_or_create_key(tmp_path / "api-key", {})
+
+
+def test_a_key_that_is_not_ours_to_write_is_read_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("key\n")
+    path.chmod(0o444)
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere but where nobody can
+    assert read_or_create_key(path, {}) == "key"
+    assert S_IMODE(path.stat().st_mode) == 0o444

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -31,10 +32,9 @@ def times_of(samples: Samples) -> list[float | None]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(f"sqlite:///{tmp_path}/store.db")
-    store.create_tables()
-    return store
+def store(store_url: str) -> Iterator[Store]:
+    with closing(Store(store_url)) as opened:
+        yield opened
 
 
 def exchange(store: Store, *items: tuple[str, Samples], entities: int = 100) -> list[list[float | None]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import orjson
@@ -46,10 +47,9 @@ def toy_truth(number: int) -> Truth:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(f"sqlite:///{tmp_path}/store.db")
-    made.create_tables()
-    return made
+def store(store_url: str) -> Iterator[Store]:
+    with closing(Store(store_url)) as opened:
+        yield opened
 
 
 def filled(store: Store, count: int) -> None:
@@ -132,10 +132,8 @@ def test_an_instance_is_the_matrix_that_was_answered(name: str) -> None:
         assert end_s == contract.example["samples"][-1][contract.window.time]
 
 
-def test_a_flight_that_was_asked_about_often_weighs_as_much_as_one_asked_about_once(tmp_path: Path) -> None:
+def test_a_flight_that_was_asked_about_often_weighs_as_much_as_one_asked_about_once(store: Store) -> None:
     contract = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
-    store = Store(f"sqlite:///{tmp_path}/store.db")
-    store.create_tables()
     samples, _ = fly(1)
     for number, stop in enumerate((60, 65, 70, 75)):
         flight = "once" if number == 0 else "often"

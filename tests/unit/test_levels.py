@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,13 @@ def width(answer: dict[str, Any]) -> float:
     return float(upper - lower)
 
 
-def test_levels_are_those_of_the_last_page_of_the_workload(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/store.db")
-    store.create_tables()
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    with closing(Store(store_url)) as opened:
+        yield opened
+
+
+def test_levels_are_those_of_the_last_page_of_the_workload(store: Store) -> None:
     assert store.watching.levels("apogee") == []
     first = [ArmLevel("mlp", "sha256:1", 0.95), ArmLevel("linear", "sha256:2", 0.999984)]
     store.watching.write("apogee", page(first))
@@ -73,12 +78,10 @@ def test_levels_are_those_of_the_last_page_of_the_workload(tmp_path: Path) -> No
     assert len(store.watching.levels("weather")) == 1
 
 
-def test_a_page_that_cannot_be_written_leaves_the_levels_as_they_are(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/store.db")
-    store.create_tables()
+def test_a_page_that_cannot_be_written_leaves_the_levels_as_they_are(store: Store) -> None:
     store.watching.write("apogee", page([ArmLevel("mlp", "sha256:1", 0.95)]))
     twice = [ArmLevel("mlp", "sha256:1", level) for level in (0.96, 0.97)]
-    with pytest.raises(Exception, match="UNIQUE"):
+    with pytest.raises(Exception, match=r"(?i)unique constraint"):
         store.watching.write("apogee", page(twice, NOW + timedelta(seconds=5)))
     assert store.watching.levels("apogee") == [ArmLevel("mlp", "sha256:1", 0.95)]
     seen = store.watching.page("apogee")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,10 +58,10 @@ class Aliases:
 class Scene:
     """The workload `toy` with one arm, whose versions err as they are told to."""
 
-    def __init__(self, folder: Path, config: PromotionConfig = CONFIG) -> None:
+    def __init__(self, store_url: str, config: PromotionConfig = CONFIG) -> None:
         self.now = NOW
         self.contract = toy_contract()
-        self.store = Store(f"sqlite:///{folder}/store.db", lambda: self.now)
+        self.store = Store(store_url, lambda: self.now)
         self.store.create_tables()
         self.store.put_policy("toy", RoutingPolicy(weights={"linear": 1.0}))
         self.store.put_arm("toy", "linear", version(1))
@@ -137,8 +137,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def scene(store_url: str) -> Iterator[Scene]:
+    scene = Scene(store_url)
+    yield scene
+    scene.store.close()
 
 
 def states(scene: Scene) -> list[str]:
@@ -216,7 +218,7 @@ def test_looking_again_and_again_promotes_no_more_equals_than_one_look_would(tmp
     """200 challengers that are as good as the champion: alpha is 0.05 over all looks together."""
     config = PromotionConfig(shadow=LooksConfig(first_truths=40, looks=3))
     promoted = 0
-    scene = Scene(tmp_path, config)
+    scene = Scene(f"sqlite:///{tmp_path}/store.db", config)
     task = task_of(scene.contract, load_workload(scene.contract))
     gate = GateConfig(min_truths=16, min_gain=0.0)
     evidence = Evidence(scene.contract.target, task, gate)
@@ -269,8 +271,8 @@ def test_time_ends_what_truths_do_not(scene: Scene) -> None:
     )
 
 
-def test_a_person_decides_when_nothing_is_automatic(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, CONFIG.model_copy(update={"automatic": False}))
+def test_a_person_decides_when_nothing_is_automatic(store_url: str) -> None:
+    scene = Scene(store_url, CONFIG.model_copy(update={"automatic": False}))
     scene.challenge()
     scene.round(2)
     scene.traffic(200, {1: 5.0, 2: 0.0})
@@ -280,6 +282,7 @@ def test_a_person_decides_when_nothing_is_automatic(tmp_path: Path) -> None:
     scene.store.promotions.promote("toy", "linear", "2", "api", "looks good")
     scene.round(3)
     assert scene.table.arms == {"linear": version(2)}
+    scene.store.close()
 
 
 def test_promote_and_roll_back_by_hand(scene: Scene) -> None:
@@ -359,7 +362,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._folder = TemporaryDirectory()
-        self.scene = Scene(Path(self._folder.name))
+        self.scene = Scene(f"sqlite:///{self._folder.name}/store.db")
         self._errors = {number: abs(number - 3) * 2.0 for number in range(1, 6)}
 
     @rule(number=st.integers(1, 5))

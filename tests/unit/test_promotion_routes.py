@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -16,8 +16,10 @@ NEW = ArmVersion(model_version="2", bundle="sha256:2", source="/models/2")
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> LocalSystem:
-    return LocalSystem(tmp_path)
+def system(tmp_path: Path, store_url: str) -> Iterator[LocalSystem]:
+    system = LocalSystem(tmp_path, store_url=store_url)
+    yield system
+    system.store.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,8 +24,10 @@ WORSE = BETTER.model_copy(update={"passed": False, "reasons": ("It is not shown 
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> LocalSystem:
-    return LocalSystem(tmp_path)
+def system(tmp_path: Path, store_url: str) -> Iterator[LocalSystem]:
+    system = LocalSystem(tmp_path, store_url=store_url)
+    yield system
+    system.store.close()
 
 
 @pytest.fixture

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -190,9 +189,9 @@ class FakeJobs:
 class Scene:
     """A workload with a store, and a clock that is set."""
 
-    def __init__(self, folder: Path, config: RetrainingConfig = CONFIG) -> None:
+    def __init__(self, store_url: str, config: RetrainingConfig = CONFIG) -> None:
         self.now = NOW
-        self.store = Store(f"sqlite:///{folder}/store.db", lambda: self.now)
+        self.store = Store(store_url, lambda: self.now)
         self.store.create_tables()
         self.jobs = FakeJobs()
         self.config = config
@@ -229,8 +228,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def scene(store_url: str) -> Iterator[Scene]:
+    scene = Scene(store_url)
+    yield scene
+    scene.store.close()
 
 
 def test_from_a_request_to_the_verdicts(scene: Scene) -> None:
@@ -433,7 +434,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.folder = TemporaryDirectory()
         config = CONFIG.model_copy(update={"every_h": 6.0})
-        self.scene = Scene(Path(self.folder.name), config)
+        self.scene = Scene(f"sqlite:///{self.folder.name}/store.db", config)
         self.asked = 0
 
     def teardown(self) -> None:

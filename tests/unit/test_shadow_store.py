@@ -1,8 +1,9 @@
 """What shadows said, in the store: pairs with what was served, and the routing that asks for them."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from records import row, shadow_of
@@ -30,10 +31,9 @@ def truths(*numbers: int) -> list[Truth]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(f"sqlite:///{tmp_path}/store.db", lambda: BEGIN)
-    made.create_tables()
-    return made
+def store(store_url: str) -> Iterator[Store]:
+    with closing(Store(store_url, lambda: BEGIN)) as opened:
+        yield opened
 
 
 def found(store: Store, since: datetime = BEGIN, limit: int = 100) -> list[int]:

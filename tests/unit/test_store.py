@@ -1,18 +1,20 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import row
 from sqlalchemy import insert, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import psycopg2
+from sqlalchemy.exc import DataError
 from sqlalchemy.schema import CreateTable
 
 from deployments.errors import Conflict
@@ -21,6 +23,7 @@ from deployments.store import FeedbackCounts, PredictionRow, Store, StoreCounts,
 from deployments.store.engine import reading, writing
 from deployments.store.prediction_insert import _insert
 from deployments.store.schema import metadata, predictions
+from tests.support.databases import Databases, PostgresDatabases, clear, one_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
@@ -44,10 +47,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Store:
-    made = Store(f"sqlite:///{tmp_path}/new/store.db", clock)
-    made.create_tables()
-    return made
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
+    with closing(Store(store_url, clock)) as opened:
+        yield opened
 
 
 def truth(number: int, value: float = 1.0, observed_at: datetime | None = None) -> Truth:
@@ -133,13 +135,25 @@ def test_a_time_without_a_zone_is_refused(store: Store) -> None:
 Event = st.tuples(st.sampled_from(["prediction", "truth"]), st.integers(0, 5), st.sampled_from([1.0, 2.0]))
 
 
-@given(st.lists(st.lists(Event, max_size=6), max_size=6))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(scope="module")
+def two_stores(databases: Databases) -> Iterator[tuple[Store, Store]]:
+    """For examples that clear them."""
+    with (
+        one_of(databases) as one,
+        one_of(databases) as other,
+        closing(Store(one, lambda: NOW)) as first,
+        closing(Store(other, lambda: NOW)) as second,
+    ):
+        yield first, second
+
+
+@given(batches=st.lists(st.lists(Event, max_size=6), max_size=6))
+@settings(max_examples=40)
 def test_any_order_of_predictions_and_truths_ends_in_the_same_pairs(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, int, float]]]
+    two_stores: tuple[Store, Store], batches: list[list[tuple[str, int, float]]]
 ) -> None:
-    store = Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/s.db", lambda: NOW)
-    store.create_tables()
+    store, _ = two_stores
+    clear(store)
     known: set[int] = set()
     first: dict[int, float] = {}
     seen, cursor = [], 0
@@ -155,22 +169,22 @@ def test_any_order_of_predictions_and_truths_ends_in_the_same_pairs(
         cursor = new[-1].seq if new else cursor
         seen += [(int(one.prediction.id), one.truth["apogee_m"]) for one in new]
     assert sorted(seen) == sorted((n, v) for n, v in first.items() if n in known)
-    store.close()
 
 
-@given(st.lists(st.lists(Event, max_size=4), max_size=8), st.lists(st.booleans(), min_size=8, max_size=8))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+Calls = st.lists(st.lists(Event, max_size=4), max_size=8)
+
+
+@given(calls=Calls, cuts=st.lists(st.booleans(), min_size=8, max_size=8))
+@settings(max_examples=40)
 def test_calls_that_are_written_together_count_as_one_by_one(
-    tmp_path_factory: pytest.TempPathFactory, calls: list[list[tuple[str, int, float]]], cuts: list[bool]
+    two_stores: tuple[Store, Store], calls: list[list[tuple[str, int, float]]], cuts: list[bool]
 ) -> None:
-    one_by_one, together = (
-        Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/s.db", lambda: NOW) for _ in range(2)
-    )
+    one_by_one, together = two_stores
     expected: list[FeedbackCounts] = []
     found: list[FeedbackCounts] = []
     gathered: list[list[Truth]] = []
-    for store in (one_by_one, together):
-        store.create_tables()
+    for store in two_stores:
+        clear(store)
         store.write_predictions([row(number) for number in (0, 2, 4)])
     for call, cut in zip(calls, cuts, strict=False):
         truths = [truth(number, value) for _, number, value in call]
@@ -183,8 +197,6 @@ def test_calls_that_are_written_together_count_as_one_by_one(
     assert found == expected
     assert pairs_in(together) == pairs_in(one_by_one)
     assert together.counts("apogee") == one_by_one.counts("apogee")
-    for store in (one_by_one, together):
-        store.close()
 
 
 def pairs_in(store: Store) -> dict[str, object]:
@@ -253,7 +265,9 @@ def test_changes_of_routing_are_acts(store: Store) -> None:
     assert store.acts("apogee", after=cursor) == []
 
 
-def test_sqlite_is_durable_at_each_commit(store: Store) -> None:
+def test_sqlite_is_durable_at_each_commit(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/new/store.db")
+    store.create_tables()
     with reading(store._engine) as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA synchronous")) == 2  # FULL
@@ -276,11 +290,20 @@ def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
     assert both == [*short, *short]
 
 
-def test_the_insert_of_postgresql_goes_by_name_and_asks_for_nothing_back() -> None:
+def test_the_insert_of_postgresql_takes_an_array_a_column_and_asks_for_nothing_back() -> None:
     made = _insert(psycopg2.dialect())  # whose driver is not needed for this
     assert made.statement.endswith("ON CONFLICT DO NOTHING")
-    (parameters,) = made.parameters([row(1)])
-    assert (parameters["id"], parameters["prediction"]) == ("1", '{"apogee_m": 1.0}')
+    parameters = made.parameters([row(1), row(2)])
+    assert (parameters["id"], parameters["prediction"]) == (["1", "2"], ['{"apogee_m": 1.0}'] * 2)
+
+
+def test_a_text_that_is_too_long_for_postgresql_is_refused_not_cut(
+    postgres_databases: PostgresDatabases,
+) -> None:
+    with one_of(postgres_databases) as url, closing(Store(url)) as store:
+        with pytest.raises(DataError, match="too long"):
+            store.write_predictions([replace(row(1), entity="A" * 261)])
+        store.write_predictions([replace(row(1), entity="A" * 260)])
 
 
 def test_the_tables_are_valid_for_postgresql() -> None:
@@ -323,11 +346,10 @@ def _one_process(url: str, worker: int) -> tuple[int, int]:
     return accepted, repeated
 
 
-def test_processes_that_write_at_once_count_everything_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/s.db"
+def test_processes_that_write_at_once_count_everything_once(empty_url: str) -> None:
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
-        counts = list(pool.map(_one_process, [url] * 3, range(3)))
-    store = Store(url)
+        counts = list(pool.map(_one_process, [empty_url] * 3, range(3)))
+    store = Store(empty_url)
     assert sum(accepted for accepted, _ in counts) == 100
     assert sum(repeated for _, repeated in counts) == 200
     assert store.counts("apogee") == StoreCounts(100, 100, 100, 0, 200, 0)

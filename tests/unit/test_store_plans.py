@@ -1,7 +1,9 @@
-"""No query of the store reads more of the journal than it gives back: what SQLite says of its plan."""
+"""No query of the store reads more of the journal than it gives back: what the database says of its plan."""
 
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ from sqlalchemy import event, text
 
 from deployments.store import Store, Truth
 from deployments.store.engine import reading, writing
+from tests.support.databases import Databases, one_of
 
-ROWS = 3000
+ROWS = 1500
+OTHERS = ("calories", "reentry", "weather")
 JOURNAL = ("predictions", "truths", "repeated_truths", "joins", "shadow_answers")
 OF_A_SHADOW = ("apogee", "mlp", "sha256:11", "sha256:00", row(0).created_at)
 
@@ -31,23 +35,36 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "shadows written": lambda store: store.shadows.write([shadow_of(row(n)) for n in range(ROWS, ROWS + 9)]),
     "pairs of a shadow": lambda store: store.shadows.pairs(*OF_A_SHADOW, limit=10),
     "number of these pairs": lambda store: store.shadows.count(*OF_A_SHADOW, limit=10),
+    "repeated truths": lambda store: store.watching.repeats("apogee", after=1, limit=10),
     "acts": lambda store: store.acts("apogee", limit=10),
     "routing": lambda store: store.routing("apogee"),
 }
 
 
-@pytest.fixture(scope="module", params=["without statistics", "with statistics"])
-def store(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/s.db")
-    store.create_tables()
-    store.write_predictions([row(n) for n in range(ROWS)])
-    store.write_truths("apogee", truths(*range(0, ROWS, 2)))
-    store.shadows.write([shadow_of(row(n)) for n in range(0, ROWS, 3)])
-    if request.param == "with statistics":
-        with writing(store._engine) as connection:
-            connection.execute(text("ANALYZE"))
-    yield store
-    store.close()
+# PostgreSQL plans by statistics, which its autovacuum keeps; without any it may do what it will
+KINDS = {
+    "sqlite without statistics": "sqlite_databases",
+    "sqlite with statistics": "sqlite_databases",
+    "postgresql with statistics": "postgres_databases",
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    databases: Databases = request.getfixturevalue(KINDS[request.param])
+    with one_of(databases) as url, closing(Store(url)) as store:
+        for workload in ("apogee", *OTHERS):
+            rows = [replace(row(n), workload=workload) for n in range(ROWS)]
+            store.write_predictions(rows)
+            store.write_truths(workload, truths(*range(0, ROWS, 2)))
+            store.write_truths(workload, truths(*range(0, ROWS, 20)))
+            store.shadows.write([shadow_of(one) for one in rows[::3]])
+            for number in range(100):
+                store.record_act(workload, "test", "test", {"number": number})
+        if request.param.endswith("with statistics"):
+            with writing(store._engine) as connection:
+                connection.execute(text("ANALYZE"))
+        yield store
 
 
 @contextmanager
@@ -63,10 +80,33 @@ def statements(store: Store) -> Iterator[list[tuple[str, Any]]]:
     event.remove(store._engine, "before_cursor_execute", note)
 
 
-def plan_of(store: Store, statement: str, parameters: Any) -> list[str]:
+def walks_of(store: Store, statement: str, parameters: Any) -> list[str]:
+    """Steps of the plan that go through a whole table of the journal, or sort rows."""
     with reading(store._engine) as connection:
-        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        return [str(step.detail) for step in found]
+        if connection.dialect.name == "sqlite":
+            steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            return [step.detail for step in steps if _walks_in_sqlite(step.detail)]
+        (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+        return [str(node) for node, parent in _nodes(plan["Plan"]) if _walks_in_postgresql(node, parent)]
+
+
+def _walks_in_sqlite(step: str) -> bool:
+    return (step.startswith("SCAN") and step.split()[1] in JOURNAL) or "TEMP B-TREE" in step
+
+
+def _walks_in_postgresql(node: dict[str, Any], parent: str) -> bool:
+    if node.get("Relation Name") not in JOURNAL or node["Node Type"] == "ModifyTable":
+        return bool(node["Node Type"] == "Sort")
+    if parent == "Limit" and node.get("Index Name", "").endswith("_by_cursor"):
+        return False
+    # by the workload alone, which may be the only one, is as good as not at all
+    return set(re.findall(r"(\w+)\)?(?:::text)? [=<>]", node.get("Index Cond", ""))) <= {"workload"}
+
+
+def _nodes(plan: dict[str, Any], parent: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+    yield plan, parent
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part, plan["Node Type"])
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -76,9 +116,8 @@ def test_no_call_walks_through_the_journal(store: Store, name: str) -> None:
     queries = [one for one in made if one[0].startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))]
     assert queries
     for statement, parameters in queries:
-        for step in plan_of(store, statement, parameters):
-            assert not (step.startswith("SCAN") and step.split()[1] in JOURNAL), f"{step}: {statement}"
-            assert "TEMP B-TREE" not in step, f"{step}: {statement}"
+        if "pg_advisory_xact_lock" not in statement:
+            assert walks_of(store, statement, parameters) == [], statement
 
 
 def test_what_walks_through_the_journal_is_noticed(store: Store) -> None:
@@ -86,4 +125,4 @@ def test_what_walks_through_the_journal_is_noticed(store: Store) -> None:
         store.counts("apogee")
         with reading(store._engine) as connection:
             connection.execute(text("SELECT id FROM predictions WHERE arm = 'mlp'"))
-    assert plan_of(store, *made[-1]) == ["SCAN predictions"]
+    assert len(walks_of(store, *made[-1])) == 1

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from deployments.errors import Unavailable
 from deployments.problems import Problem, problem_of
+from scripts.node_environment import node_environment
 from scripts.plan import Plan
 from scripts.processes import RUN_ID_VARIABLE
 from scripts.run_state import RunState
@@ -49,6 +50,11 @@ def test_the_port_is_replaced_and_the_rest_stays() -> None:
     rendered = yaml.safe_load(render(CONFIG, 8100, KNOWN, KNOWN))
     assert rendered["http_options"] == {"host": "127.0.0.1", "port": 8100}
     assert rendered["applications"] == yaml.safe_load(CONFIG)["applications"]
+
+
+def test_the_address_is_replaced_where_one_is_given() -> None:
+    rendered = yaml.safe_load(render(CONFIG, 8000, KNOWN, KNOWN, "0.0.0.0"))
+    assert rendered["http_options"] == {"host": "0.0.0.0", "port": 8000}
 
 
 def test_only_the_chosen_workloads_are_started_and_the_root_is_told() -> None:
@@ -89,6 +95,15 @@ def test_the_environment_of_a_child(tmp_path: Path, profile: Profile, behind_hap
     # HAProxy has its own page for what it refuses
     module, _, name = environment.get("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "").partition(":")
     assert (not module) if behind_haproxy else callable(getattr(import_module(module), name))
+
+
+def test_the_plain_profile_has_no_haproxy_where_an_image_has_one(tmp_path: Path) -> None:
+    base = node_environment({}, lambda: "/haproxy")
+    ports = ProxyPorts(metrics=1, stats=2, fallback=3)
+    environment = child_environment(base, run_id="r1", profile=Profile.PLAIN, var=tmp_path, ports=ports)
+    assert base["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
+    assert not [name for name in environment if "HAPROXY" in name or "HA_PROXY" in name]
+    assert "RAY_SERVE_THROUGHPUT_OPTIMIZED" not in environment
 
 
 def test_the_config_of_haproxy_is_corrected(tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from features.contract import Contract
 from features.targets import TargetSpec
 from features.workload import load_workload
 from tests.records import row as stored_row
+from tests.support.databases import Databases, clear, one_of
 from training.evaluation import metrics_of
 from training.settings import REPOSITORY
 from training.tasks.base import Predicted, Row, Task
@@ -173,17 +174,23 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)  # each opens a database
+@pytest.fixture(scope="module")
+def clock_and_store(databases: Databases) -> Iterator[tuple[Clock, Store]]:
+    """For examples that clear it."""
+    clock = Clock()
+    with one_of(databases) as url, closing(Store(url, clock)) as store:
+        yield clock, store
+
+
+@settings(max_examples=15)
 @given(steps=STEPS)
 def test_a_monitor_that_starts_anew_has_the_same_metrics(
-    steps: Sequence[tuple[int, int, float, bool]], tmp_path_factory: pytest.TempPathFactory
+    clock_and_store: tuple[Clock, Store], steps: Sequence[tuple[int, int, float, bool]]
 ) -> None:
     """Predictions and truths come in any order while one Monitor reads on; another reads after it all."""
-    folder: Path = tmp_path_factory.mktemp("store")
-    clock = Clock()
-    store = Store(f"sqlite:///{folder}/s.db", clock)
+    clock, store = clock_and_store
+    clear(store)
     reader = store.watching
-    store.create_tables()
     lasting, cursors, number = rolling(), [0, 0, 0], 0
     for count, pause_s, error, truth_first in steps:
         clock.now += timedelta(seconds=pause_s)
@@ -207,12 +214,10 @@ def test_a_monitor_that_starts_anew_has_the_same_metrics(
         for arm in lasting.arms:
             assert anew.window(arm, clock.now, window_s) == lasting.window(arm, clock.now, window_s)
     assert store.counts("apogee").repeated == len(steps)
-    store.close()
 
 
-def test_cursors_lie_before_all_that_was_written_since(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/s.db")
-    store.create_tables()
+def test_cursors_lie_before_all_that_was_written_since(store_url: str) -> None:
+    store = Store(store_url)
     times = [NOW + timedelta(hours=hour) for hour in range(48)]
     store.write_predictions(
         [replace(stored_row(i), created_at=at) for i, at in enumerate(times)]
@@ -224,3 +229,4 @@ def test_cursors_lie_before_all_that_was_written_since(tmp_path: Path) -> None:
         rows = reader.predictions("apogee", after)
         assert [row.created_at for row in rows] == times[hour:]
     assert reader.cursors_at("apogee", NOW).joins == 0
+    store.close()

@@ -22,8 +22,8 @@ from training.settings import REPOSITORY
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[WatchedScene]:
-    scene = WatchedScene(tmp_path)
+def scene(tmp_path: Path, store_url: str) -> Iterator[WatchedScene]:
+    scene = WatchedScene(tmp_path, store_url)
     yield scene
     scene.close()
 

@@ -1,0 +1,2 @@
+-- Beside the store's own database, which the image makes: the one of the registry.
+CREATE DATABASE mlflow;

@@ -1,0 +1,11 @@
+"""What alembic runs for a command: the connection is given by `migrate`, and its transaction is not ours."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from deployments.store.upgrade import REVISION_TABLE
+
+context.configure(connection=context.config.attributes["connection"], version_table=REVISION_TABLE)
+with context.begin_transaction():
+    context.run_migrations()

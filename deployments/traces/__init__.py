@@ -1,0 +1,1 @@
+"""Traces by OpenTelemetry; imported only where they are wanted (`deployments.tracing`)."""

@@ -1,0 +1,134 @@
+"""`Tracing` with OpenTelemetry's SDK: where spans begin in a process, and what they tell."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.trace import Span, TracerProvider
+from opentelemetry.trace import SpanKind, Tracer, format_trace_id, get_current_span
+
+from deployments.traces.asked import TracedCoalescer, TracedDownstream
+from deployments.traces.context import parent_of, traceparent_of
+from deployments.traces.export import provider_of
+from deployments.traces.requests import TracedRequests
+from deployments.tracing import FOLDER_VARIABLE, Tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import ASGIApp
+
+    from deployments.answered import Answered
+    from deployments.predictor import Downstream
+
+_CLOSE_TIMEOUT_S = 2.0
+_NO_SPAN: AbstractContextManager[str | None] = nullcontext()
+
+
+def open_tracing(environment: Mapping[str, str], workload: str, part: str) -> SpanTracing:
+    """What `deployments.tracing.tracing_of` says, where spans are wanted."""
+    folder = environment.get(FOLDER_VARIABLE)
+    provider = provider_of(environment, workload, part, Path(folder).resolve() if folder else None)
+    ours, sdk = logging.getLogger("deployments"), logging.getLogger("opentelemetry")
+    _name_traces(ours)
+    # a collector that is away is told where all else is, and not on the terminal
+    sdk.handlers, sdk.propagate = list(ours.handlers), False
+    return SpanTracing(provider, workload)
+
+
+class SpanTracing(Tracing):
+    """Makes spans by the sampler of `provider`.
+
+    Args:
+        provider: of the SDK; it is shut down by `close`.
+        workload: whose requests they are.
+    """
+
+    def __init__(self, provider: TracerProvider, workload: str) -> None:
+        self._provider = provider
+        self._workload = workload
+        self._tracer: Tracer = provider.get_tracer("raysonde")
+        self.coalescer = partial(TracedCoalescer, self._tracer)
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """See `Tracing`."""
+        return TracedRequests(app, self._tracer, self._workload)
+
+    def around_downstream(self, downstream: Downstream) -> Downstream:
+        """See `Tracing`."""
+        return TracedDownstream(downstream, self._tracer)
+
+    def answered(self, answers: Sequence[Answered]) -> str | None:
+        """See `Tracing`. The answers of a batch come in parts, which are only counted."""
+        span = get_current_span()
+        if not isinstance(span, Span) or not span.is_recording():
+            return None
+        before = (span.attributes or {}).get("raysonde.rows", 0)
+        rows = len(answers) + (before if isinstance(before, int) else 0)
+        span.set_attribute("raysonde.rows", rows)
+        if rows == 1:
+            span.set_attributes(_attributes_of(answers[0]))
+        return format_trace_id(span.get_span_context().trace_id)
+
+    def trace_id(self) -> str | None:
+        """See `Tracing`."""
+        span = get_current_span()
+        return format_trace_id(span.get_span_context().trace_id) if span.is_recording() else None
+
+    def called(
+        self, name: str, trace: str | None, **attributes: str | int
+    ) -> AbstractContextManager[str | None]:
+        """See `Tracing`."""
+        told: dict[str, str | int] = {"raysonde.workload": self._workload}
+        told |= {f"raysonde.{key}": value for key, value in attributes.items()}
+        return _NO_SPAN if trace is None else self._span(name, trace, SpanKind.SERVER, told)
+
+    def step(self, name: str, trace: str | None) -> AbstractContextManager[str | None]:
+        """See `Tracing`."""
+        return _NO_SPAN if trace is None else self._span(name, trace, SpanKind.INTERNAL, {})
+
+    def close(self) -> None:
+        """See `Tracing`. A collector that is away must not hold up the end of a replica."""
+        closing = Thread(target=self._provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_TIMEOUT_S)
+
+    @contextmanager
+    def _span(
+        self, name: str, trace: str, kind: SpanKind, attributes: Mapping[str, str | int]
+    ) -> Iterator[str | None]:
+        with self._tracer.start_as_current_span(name, parent_of(trace), kind, attributes) as span:
+            yield traceparent_of(span) if span.is_recording() else None
+
+
+class _TraceIds(logging.Filter):
+    """Gives records the id of the trace in which they are made."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        span = get_current_span()
+        # tasks that a request has begun keep its span; when it has ended, they are their own
+        if span.is_recording():
+            record.trace_id = format_trace_id(span.get_span_context().trace_id)
+        return True
+
+
+def _name_traces(logger: logging.Logger) -> None:
+    for handler in logger.handlers:
+        handler.addFilter(_TraceIds())
+
+
+def _attributes_of(answer: Answered) -> dict[str, str | bool]:
+    prediction = answer.prediction
+    told: dict[str, str | bool] = {
+        "raysonde.prediction.id": str(prediction.id),
+        "raysonde.arm": prediction.arm,
+        "raysonde.model_version": prediction.version.model_version,
+        "raysonde.fallback": prediction.fallback,
+    }
+    return told if answer.cached is None else told | {"raysonde.cached": answer.cached}

@@ -1,0 +1,106 @@
+"""Traces of requests through router, scaler and arm: what the code that serves knows of them.
+
+OpenTelemetry is imported (`deployments.traces`) where traces are wanted and nowhere else. Elsewhere there is
+`NO_TRACING`, which leaves everything as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from deployments.coalescer import Coalescer
+
+if TYPE_CHECKING:  # of the Router, which scaler and arms do without
+    from starlette.types import ASGIApp
+
+    from deployments.answered import Answered
+    from deployments.predictor import Downstream
+
+# a folder for spans as JSON lines
+FOLDER_VARIABLE = "RAYSONDE_TRACES"
+_ENDPOINT_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_NO_SPAN: AbstractContextManager[str | None] = nullcontext()
+
+
+class Tracing:
+    """No traces. Its heir in `deployments.traces` makes them.
+
+    Attributes:
+        coalescer: of the requests of a router replica.
+    """
+
+    coalescer: Callable[..., Coalescer[Any, Any, Any]] = Coalescer
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """The routes of a workload, each request that predicts or tells truths in a span."""
+        return app
+
+    def around_downstream(self, downstream: Downstream) -> Downstream:
+        """The scaler and the arms, each call for a traced request in a span."""
+        return downstream
+
+    def answered(self, answers: Sequence[Answered]) -> str | None:
+        """Note what the present request was answered; the id of its trace, None without one."""
+        del answers
+        return None
+
+    def trace_id(self) -> str | None:
+        """Of the present request; None where it is not traced."""
+        return None
+
+    def called(
+        self, name: str, trace: str | None, **attributes: str | int
+    ) -> AbstractContextManager[str | None]:
+        """A span for a call of another process.
+
+        Args:
+            name: of the span.
+            trace: `traceparent` that came with the call; there is no span where none came.
+            attributes: of the span.
+
+        Returns:
+            A context manager, whose value is the `traceparent` for what is called in turn.
+        """
+        del name, trace, attributes
+        return _NO_SPAN
+
+    def step(self, name: str, trace: str | None) -> AbstractContextManager[str | None]:
+        """A span for a part of what `called` has begun."""
+        del name, trace
+        return _NO_SPAN
+
+    def close(self) -> None:
+        """Send what waits, for two seconds at most."""
+
+
+NO_TRACING = Tracing()
+
+
+def to_collector(environment: Mapping[str, str]) -> bool:
+    """Whether spans go to a collector."""
+    is_other = environment.get("OTEL_TRACES_EXPORTER", "").strip() not in ("", "otlp")
+    return not is_other and any(environment.get(name) for name in _ENDPOINT_VARIABLES)
+
+
+def is_wanted(environment: Mapping[str, str]) -> bool:
+    """Whether spans have somewhere to go, and OpenTelemetry's variables do not turn them off."""
+    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    return to_collector(environment) or bool(environment.get(FOLDER_VARIABLE))
+
+
+def tracing_of(environment: Mapping[str, str], workload: str, part: str) -> Tracing:
+    """The traces of this process, as the environment has them.
+
+    Args:
+        environment: of the process; OpenTelemetry reads what else it needs from `os.environ`.
+        workload: whose calls they are.
+        part: router, scaler or the name of an arm.
+    """
+    if not is_wanted(environment):
+        return NO_TRACING
+    from deployments.traces.spans import open_tracing
+
+    return open_tracing(environment, workload, part)

@@ -1,0 +1,82 @@
+"""`raysonde node head|worker`: one node of a cluster of one's own, such as compose.yaml's.
+
+KubeRay starts its nodes itself, with the environment that the image has.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from scripts.chosen import choose
+from scripts.node_start import NodePorts, ray_start, run_head
+from scripts.own_workloads import WorkloadsDirOption, settings_with
+from training.settings import REPOSITORY
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="""Run one node of a cluster, in the foreground. The nodes share the store and the registry
+    (RAYSONDE_STORE_URL, RAYSONDE_REGISTRY_URI) and Ray's token (RAY_AUTH_TOKEN_PATH). Examples:
+
+    raysonde node head --host 0.0.0.0
+
+    raysonde node worker head:6379
+    """,
+)
+
+_MetricsPort = Annotated[int, typer.Option(help="Port of Ray's metrics, for Prometheus.")]
+_AgentPort = Annotated[int, typer.Option(help="Port of Ray's agent: /api/local_raylet_healthz.")]
+
+
+@app.command()
+def head(
+    host: Annotated[str, typer.Option(help="Address of the API and of Ray's dashboard.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the API and the console.")] = 8000,
+    dashboard_port: Annotated[int, typer.Option(help="Port of Ray's dashboard.")] = 8265,
+    ray_port: Annotated[int, typer.Option(help="Port that the other nodes join.")] = 6379,
+    metrics_port: _MetricsPort = 8080,
+    agent_port: _AgentPort = 52365,
+    workloads: Annotated[str, typer.Option(help="Names, separated by spaces; all when empty.")] = "",
+    config: Annotated[Path, typer.Option(help="The Serve config to start from.")] = REPOSITORY
+    / "serve_config.yaml",
+    workloads_dir: WorkloadsDirOption = None,
+) -> None:
+    """Start the head, and have it serve; the models must be there (`raysonde train --missing`)."""
+    console = Console()
+    settings = settings_with(workloads_dir)
+    names = workloads.replace(",", " ").split()
+    try:
+        _, serve_config = choose(config, settings, port, names, host)
+        command = ray_start(NodePorts(metrics_port, agent_port), os.environ)
+    except (OSError, ValueError) as error:
+        raise _refused(console, error) from error
+    command += ["--head", f"--port={ray_port}"]
+    command += [f"--dashboard-host={host}", f"--dashboard-port={dashboard_port}"]
+    raise typer.Exit(run_head(console, settings, command, serve_config, dashboard_port))
+
+
+@app.command()
+def worker(
+    address: Annotated[str, typer.Argument(help="Of the head, HOST:PORT.")],
+    metrics_port: _MetricsPort = 8080,
+    agent_port: _AgentPort = 52365,
+) -> None:
+    """Start a worker, which ends when the head is gone for good."""
+    try:
+        command = ray_start(NodePorts(metrics_port, agent_port), os.environ)
+    except ValueError as error:
+        raise _refused(Console(), error) from error
+    os.execvp(command[0], [*command, f"--address={address}"])
+
+
+def _refused(console: Console, error: Exception) -> typer.Exit:
+    console.print(f"[bold red]cannot start:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    return typer.Exit(1)

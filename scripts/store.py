@@ -1,0 +1,106 @@
+"""`raysonde store status` and `raysonde store upgrade`: the database of the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from deployments.store import Store, StoreTooNew, StoreUnavailable
+from deployments.store.inventory import Inventory
+from deployments.store.upgrade import REVISIONS
+from training.settings import Settings, without_password
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="""Look after the database of the journal, which RAYSONDE_STORE_URL names. Examples:
+
+    raysonde store status
+
+    raysonde store upgrade
+    """,
+)
+
+
+@app.callback()
+def _store() -> None: ...
+
+
+@app.command()
+def status() -> None:
+    """Tell the revision of the tables, how many rows each has, and how large it all is. Changes nothing.
+
+    Examples:
+
+        raysonde store status
+
+        RAYSONDE_STORE_URL=postgresql://ann@host/journal raysonde store status
+    """
+    console = Console()
+    settings = Settings.from_environment()
+    with _told(console), closing(_open(settings)) as store:
+        inventory = store.inventory()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("table")
+    table.add_column("rows", justify="right")
+    for name, rows in inventory.rows.items():
+        table.add_row(name, f"{rows:,}")
+    console.print(without_password(settings.store_url), highlight=False, soft_wrap=True)
+    console.print(f"revision {_told_revision(inventory)}", highlight=False)
+    console.print(f"size     {decimal(inventory.size_bytes)}", highlight=False)
+    console.print(table)
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring the tables to this version of raysonde, without loss, as each start does by itself.
+
+    By hand where a start would have to wait for it: stop what writes, and copy the store, since there is no
+    way back. Example:
+
+        raysonde store upgrade
+    """
+    console = Console()
+    with _told(console), closing(Store(Settings.from_environment().store_url)) as store:
+        was_older = store.create_tables()
+    when = "now" if was_older else "already"
+    console.print(f"the store is at revision {REVISIONS[-1]} {when}", highlight=False)
+
+
+def _open(settings: Settings) -> Store:
+    """Raises FileNotFoundError where opening it would make it."""
+    path = settings.store_url.removeprefix("sqlite:///")
+    if path != settings.store_url and not Path(path).exists():
+        raise FileNotFoundError(f"no store at {path}: the first start, or `raysonde store upgrade`, makes it")
+    return Store(settings.store_url)
+
+
+def _told_revision(inventory: Inventory) -> str:
+    if inventory.revision == REVISIONS[-1]:
+        return f"{inventory.revision}, which is that of this version"
+    if inventory.revision is None and not inventory.rows:
+        return "none: there are no tables; the next start makes them"
+    if inventory.revision is None or inventory.revision in REVISIONS:
+        there = inventory.revision or "none"
+        return f"{there}; the next start, or `raysonde store upgrade`, brings it to {REVISIONS[-1]}"
+    return f"{inventory.revision}: of a later version, while this one knows up to {REVISIONS[-1]}"
+
+
+@contextmanager
+def _told(console: Console) -> Iterator[None]:
+    """End the program with a line that says why, if it has to."""
+    try:
+        yield
+    except (StoreUnavailable, StoreTooNew, FileNotFoundError, ValueError) as error:
+        console.print(f"[bold red]no:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,1 @@
+"""`make image-check`: the image does what a user has it do."""

@@ -1,0 +1,53 @@
+"""docs/api.md names every call that there is, and no other."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from deployments.api import build_api
+from deployments.problems import _RULES
+from deployments.store import Store
+from tests.support.serving import LocalSystem
+from training.settings import REPOSITORY
+
+PAGE = (REPOSITORY / "docs" / "api.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Method and path of every documented route, with the Monitor's."""
+    folder = tmp_path_factory.mktemp("api")
+    system = LocalSystem(folder)
+    store = Store(f"sqlite:///{folder}/store.db")
+    paths = build_api(system.service, store.watching).openapi()["paths"]
+    store.close()
+    system.store.close()
+    return {f"{method.upper()} {path}" for path, by_method in paths.items() for method in by_method}
+
+
+def test_the_table_has_every_call(calls: set[str]) -> None:
+    table = PAGE.split("| call, under `/{workload}` | does |")[1].split("\n\n")[0]
+    assert set(re.findall(r"`((?:GET|POST|PUT) [^`]+)`", table)) == calls
+
+
+def test_every_kind_of_problem_is_in_the_table() -> None:
+    table = PAGE.split("| `type` ends in | status | |")[1].split("\n\n")[0]
+    rows = dict(re.findall(r"^\| (`.*`) \| (\d+) \|", table, re.MULTILINE))
+    told = {(kind, int(status)) for kinds, status in rows.items() for kind in re.findall(r"`([^`]+)`", kinds)}
+    assert told == {(rule.kind, rule.status) for rule in _RULES} | {("fault", 500)}
+
+
+def test_links_lead_somewhere() -> None:
+    anchors = {
+        "": headings(PAGE),
+        "architecture.md": headings((REPOSITORY / "docs" / "architecture.md").read_text()),
+    }
+    for page, anchor in re.findall(r"\]\((architecture\.md|)#([^)]+)\)", PAGE):
+        assert anchor in anchors[page], f"{page}#{anchor}"
+
+
+def headings(text: str) -> set[str]:
+    found = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in found}

@@ -1,0 +1,57 @@
+"""RAYSONDE_CPUS: what it asks for, and what it bounds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from scripts.cpus import ONE_THREAD, asked_cpus, bound_threads
+
+TELL = """
+import json, os
+from scripts.cpus import bound_process
+cpus = bound_process()
+print(json.dumps([cpus, len(os.sched_getaffinity(0)), os.environ["OMP_NUM_THREADS"]]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "usable", "cpus"),
+    [("", 8, None), ("half", 8, 4), ("half", 3, 1), ("half", 1, 1), ("3", 2, 3), (" 2 ", 8, 2)],
+)
+def test_what_is_asked_for(asked: str, usable: int, cpus: int | None) -> None:
+    assert asked_cpus({"RAYSONDE_CPUS": asked}, lambda: usable) == cpus
+
+
+def test_without_the_variable_nothing_is_bounded() -> None:
+    environment = {"PATH": "/bin"}
+    assert bound_threads(environment) is None
+    assert environment == {"PATH": "/bin"}
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "1.5", "all", "²"])
+def test_what_cannot_be_meant_is_refused(asked: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"RAYSONDE_CPUS: got '{asked}', expected a whole number from 1, or half"
+    ):
+        asked_cpus({"RAYSONDE_CPUS": asked}, lambda: 2)
+
+
+def test_a_child_is_told_a_number_and_the_threads_that_a_user_chose() -> None:
+    environment = {"RAYSONDE_CPUS": "3", "OMP_NUM_THREADS": "2"}
+    assert bound_threads(environment) == 3
+    assert environment == {"RAYSONDE_CPUS": "3", **ONE_THREAD, "OMP_NUM_THREADS": "2"}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux keeps a process to its cores")
+def test_a_process_keeps_to_its_cores() -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ONE_THREAD}
+    environment["RAYSONDE_CPUS"] = "1"
+    done = subprocess.run(
+        [sys.executable, "-c", TELL], env=environment, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == [1, 1, "1"]

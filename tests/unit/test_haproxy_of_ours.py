@@ -1,0 +1,70 @@
+"""What our HAProxy changes of Serve's configuration, on Serve's own template."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from importlib.metadata import files
+from pathlib import Path
+
+import pytest
+
+from training.settings import REPOSITORY
+
+WRAPPER = REPOSITORY / "scripts" / "haproxy-of-ours"
+SERVED = """global
+    stats socket /tmp/haproxy-serve/admin.sock mode 666 level admin
+defaults
+    mode http
+    errorfile 503 /tmp/x.http
+frontend prometheus
+    bind :9101
+    mode http
+frontend http_frontend
+    bind 0.0.0.0:8000
+backend b
+    server r1 10.0.0.1:30000 check
+    server fallback 127.0.0.1:8500 check backup
+listen stats
+    bind *:8404
+"""
+
+
+@pytest.fixture
+def corrected(tmp_path: Path) -> dict[str, str]:
+    """The configuration as HAProxy gets it, by who may read its metrics."""
+    found = {}
+    for host in ("", "*"):
+        config = tmp_path / "haproxy.cfg"
+        config.write_text(SERVED)
+        environment = os.environ | {"RAYSONDE_HAPROXY": "/bin/true", "RAYSONDE_HAPROXY_METRICS_HOST": host}
+        subprocess.run([WRAPPER, "-db", "-f", config], env=environment, check=True)
+        found[host] = config.read_text()
+    return found
+
+
+def test_metrics_are_for_this_machine_unless_asked_otherwise(corrected: dict[str, str]) -> None:
+    assert "    bind 127.0.0.1:9101\n" in corrected[""]
+    assert "    bind *:9101\n" in corrected["*"]
+
+
+@pytest.mark.parametrize("host", ["", "*"])
+def test_nobody_else_reads_the_status_page_or_gives_commands(corrected: dict[str, str], host: str) -> None:
+    assert "    bind 127.0.0.1:8404\n" in corrected[host]
+    assert "admin.sock mode 600 level admin" in corrected[host]
+    assert "    bind 0.0.0.0:8000\n" in corrected[host]
+
+
+def test_replicas_get_no_more_than_they_answer_soon(corrected: dict[str, str]) -> None:
+    assert "server r1 10.0.0.1:30000 check maxconn 128\n" in corrected[""]
+    assert "server fallback 127.0.0.1:8500 check backup\n" in corrected[""]
+    assert "defaults\n    timeout queue 2s\n" in corrected[""]
+    assert f"errorfile 503 {REPOSITORY}/scripts/haproxy-503.http\n" in corrected[""]
+
+
+@pytest.mark.parametrize(
+    "line", ["frontend prometheus\n    bind :{{", "listen stats\n  bind *:{{", "stats socket ", " mode 666 "]
+)
+def test_serves_template_still_has_the_lines(line: str) -> None:
+    (template,) = (file for file in files("ray") or () if file.name == "haproxy_templates.py")
+    assert line in template.read_text()

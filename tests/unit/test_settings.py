@@ -1,0 +1,67 @@
+"""Where things are, as the environment says it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training.settings import Settings
+from training.tracking import git_commit
+
+VARIABLES = (
+    "RAYSONDE_STORE_URL",
+    "RAYSONDE_REGISTRY_URI",
+    "RAYSONDE_API_KEY_FILE",
+    "RAYSONDE_TRAINING_RESOURCE",
+)
+
+
+@pytest.fixture(autouse=True)
+def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAYSONDE_VAR", str(tmp_path))
+
+
+def test_all_is_under_var_if_nothing_is_said(tmp_path: Path) -> None:
+    settings = Settings.from_environment()
+    assert settings.store_url == f"sqlite:///{tmp_path}/store.db"
+    assert settings.registry_uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    assert settings.api_key_file == tmp_path / "api-key"
+    assert replace(settings, var=Path("/other")).api_key_file == Path("/other/api-key")
+
+
+def test_trainings_go_anywhere_unless_something_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.from_environment().training_resource == ""
+    monkeypatch.setenv("RAYSONDE_TRAINING_RESOURCE", "training")
+    assert Settings.from_environment().training_resource == "training"
+
+
+def test_an_address_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "url").write_text("postgresql://user:password@host/store\n")
+    monkeypatch.setenv("RAYSONDE_STORE_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv("RAYSONDE_REGISTRY_URI_FILE", str(tmp_path / "url"))
+    settings = Settings.from_environment()
+    assert settings.store_url == settings.registry_uri == "postgresql://user:password@host/store"
+    monkeypatch.setenv("RAYSONDE_STORE_URL", "sqlite://")
+    assert Settings.from_environment().store_url == "sqlite://"
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYSONDE_STORE_URL_FILE", str(tmp_path / "gone"))
+    with pytest.raises(FileNotFoundError, match="gone"):
+        Settings.from_environment()
+
+
+def test_the_key_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYSONDE_API_KEY_FILE", str(tmp_path / "secret"))
+    assert Settings.from_environment().api_key_file == tmp_path / "secret"
+
+
+def test_a_copy_without_git_is_told_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAYSONDE_COMMIT", raising=False)
+    assert git_commit(tmp_path) == "unknown"
+    monkeypatch.setenv("RAYSONDE_COMMIT", "abc")
+    assert git_commit(tmp_path) == "abc"

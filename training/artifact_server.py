@@ -1,0 +1,139 @@
+"""Bundles that lie behind MLflow's artifact API, by plain HTTP: whoever reads them imports no MLflow.
+
+The API has two calls: ``GET {root}?path=FOLDER`` lists a folder, ``GET {root}/PATH`` gives a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    import httpx
+
+_ROOT = "/api/2.0/mlflow-artifacts/artifacts"
+_SCHEMES = frozenset({"mlflow-artifacts", "http", "https"})
+_HTTP = frozenset({"http", "https"})
+_TIMEOUT_S = 30.0
+_MOST_FILES = 100
+
+
+class ArtifactFolder(NamedTuple):
+    """A folder of an MLflow server's artifacts.
+
+    Attributes:
+        root: URL of the artifact API.
+        path: of the folder below it, not quoted.
+    """
+
+    root: str
+    path: str
+
+
+def is_remote(source: str) -> bool:
+    """Whether the source of a model version is behind an artifact API, and no path."""
+    return urlsplit(source).scheme in _SCHEMES
+
+
+def locate(source: str, registry_uri: str) -> ArtifactFolder:
+    """Where a source is, as MLflow resolves it: what names no host is at the registry.
+
+    Args:
+        source: ``mlflow-artifacts:/PATH``, ``mlflow-artifacts://HOST/PATH``, or the whole URL.
+        registry_uri: RAYSONDE_REGISTRY_URI.
+
+    Raises:
+        OSError: the source names no host and the registry is no server, or the URL is not of this API.
+    """
+    asked, registry = urlsplit(source), urlsplit(registry_uri)
+    if asked.scheme in _HTTP:
+        prefix, anchor, path = asked.path.partition(f"{_ROOT}/")
+        if not anchor:
+            raise OSError(f"{source}: expected an address of MLflow's artifact API, with {_ROOT}/")
+        return ArtifactFolder(urlunsplit((asked.scheme, asked.netloc, prefix + _ROOT, "", "")), unquote(path))
+    if registry.scheme not in _HTTP:
+        raise OSError(
+            f"{source}: lies with an MLflow server; RAYSONDE_REGISTRY_URI has to be its address, http://HOST:PORT"
+        )
+    root = registry.path.rstrip("/") + _ROOT
+    netloc = asked.netloc or registry.netloc
+    return ArtifactFolder(urlunsplit((registry.scheme, netloc, root, "", "")), unquote(asked.path).strip("/"))
+
+
+def download_folder(
+    source: str, registry_uri: str, home: Path, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Copy the files of a remote folder into the new folder `home`. Nothing of them is checked here.
+
+    Args:
+        source: see `locate`.
+        registry_uri: RAYSONDE_REGISTRY_URI.
+        home: made; its parent is there.
+        environment: may hold MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD,
+            as MLflow's own client reads them.
+
+    Raises:
+        OSError: the server cannot be reached, refuses, or has no such folder of files.
+    """
+    folder = locate(source, registry_uri)
+    home.mkdir()
+    with _client(source, environment) as client:
+        for name, size in _files(client, folder, source):
+            _download(client, folder, name, home / name)
+            if (home / name).stat().st_size != size:
+                raise OSError(f"{source}: {name}: got {(home / name).stat().st_size} bytes, expected {size}")
+
+
+def download_file(
+    source: str, registry_uri: str, name: str, home: Path, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Copy one file of a remote folder to `home/name`; arguments and errors as of `download_folder`."""
+    with _client(source, environment) as client:
+        _download(client, locate(source, registry_uri), name, home / name)
+
+
+@contextmanager
+def _client(source: str, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
+    """Translates what httpx raises: callers try again later on an OSError."""
+    import httpx  # here: 40 ms and some megabytes, which a replica with local bundles never needs
+
+    headers, auth = {}, None
+    if token := environment.get("MLFLOW_TRACKING_TOKEN"):
+        headers = {"Authorization": f"Bearer {token}"}
+    elif user := environment.get("MLFLOW_TRACKING_USERNAME"):
+        auth = httpx.BasicAuth(user, environment.get("MLFLOW_TRACKING_PASSWORD", ""))
+    try:
+        with httpx.Client(timeout=_TIMEOUT_S, headers=headers, auth=auth) as client:
+            yield client
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        kind = {404: FileNotFoundError, 401: PermissionError, 403: PermissionError}.get(status, OSError)
+        raise kind(f"{source}: the MLflow server answers {status} for {error.request.url.path}") from error
+    except httpx.HTTPError as error:
+        raise OSError(f"{source}: the MLflow server cannot be read: {error!r}") from error
+
+
+def _files(client: httpx.Client, folder: ArtifactFolder, source: str) -> list[tuple[str, int]]:
+    """Name and size in bytes of each file."""
+    answer = client.get(folder.root, params={"path": folder.path}).raise_for_status()
+    try:
+        listed = [(PurePosixPath(one["path"]).name, one) for one in answer.json().get("files", ())]
+        files = [(name, int(one["file_size"])) for name, one in listed if not one.get("is_dir")]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OSError(f"{source}: got a list of files that is none: {answer.text[:200]!r}") from error
+    if not 0 < len(files) <= _MOST_FILES or len(files) < len(listed):
+        told = f"got {len(files)} files and {len(listed) - len(files)} folders"
+        raise FileNotFoundError(f"{source}: {told}, expected the files of a bundle")
+    return files
+
+
+def _download(client: httpx.Client, folder: ArtifactFolder, name: str, file: Path) -> None:
+    url = f"{folder.root}/{quote(f'{folder.path}/{name}')}"
+    with client.stream("GET", url) as answer, file.open("xb") as written:
+        answer.raise_for_status()
+        for piece in answer.iter_bytes():
+            written.write(piece)
