@@ -24,10 +24,12 @@ class CallsInFlight:
         self.by_arm: Counter[str] = Counter()
         self._downstream = downstream
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         """See `Downstream`."""
         self.by_arm[arm] += 1
         try:
-            return await self._downstream(arm, version, raw)
+            return await self._downstream(arm, version, raw, trace)
         finally:
             self.by_arm[arm] -= 1

@@ -258,11 +258,12 @@ async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
     fake.replicas = [fake.replica("r", 5)]
     fake.scrape = Scrape(["reentry"], fake.ask, slow, "1", lambda: NOW, lambda: fake.time_s)
     monkeypatch.setattr("deployments.metrics.scrape.READ_TIMEOUT_S", 0.01)
-    for _ in range(2):
-        names = {sample.name for sample in await fake.samples()}
-        assert ("raysonde_predictions_total" in names, "raysonde_model_info" in names) == (True, False)
-    assert asked == ["reentry"]
+    seen = [{sample.name for sample in await fake.samples()} for _ in range(2)]
+    threads = list(asked)
     gate.set()
+    for names in seen:
+        assert ("raysonde_predictions_total" in names, "raysonde_model_info" in names) == (True, False)
+    assert threads == ["reentry"]
     monkeypatch.setattr("deployments.metrics.scrape.READ_TIMEOUT_S", 10.0)
     assert await fake.value("raysonde_monitor_up_to_date") == 1
 
