@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import httpx
+import psutil
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -36,7 +37,9 @@ CONNECTIONS = 16
 # the first is what the others are compared with
 SIZES = (Size(2, 0), Size(2, 1_000_000), Size(8, 0), Size(8, 1_000_000))
 _PORT = 8310
-_WARM_UP_S = 3
+_WARM_UP_S = 5
+_SETTLED_WARM_UPS = 3
+_MOST_WARM_UPS = 24
 _READY_S = 120.0
 _POLL_S = 0.25
 
@@ -127,10 +130,21 @@ def _rounds(plan: Plan, size: Size, folder: Path, models: Path) -> list[Round]:
     site = Site(MODEL, models, folder, free_port(_PORT), Path(sys.executable), Path(sys.executable).parent)
     with Server(_contender(plan.profile, size), site, asked(models, MODEL)) as server:
         _wait_until_all_arms_answer(site.port, server.target.headers)
-        run_wrk(server.target, CONNECTIONS, _WARM_UP_S, folder / "warm-up.lua")
+        _warm_up(server, folder / "warm-up.lua")
         return [
             one_round(server, CONNECTIONS, plan.duration_s, folder / "load.lua") for _ in range(plan.rounds)
         ]
+
+
+def _warm_up(server: Server, script: Path) -> None:
+    """Load until replicas neither come nor go: each that starts takes as much as a thousand requests."""
+    settled, before = 0, frozenset[psutil.Process]()
+    for _ in range(_MOST_WARM_UPS):
+        run_wrk(server.target, CONNECTIONS, _WARM_UP_S, script)
+        now = frozenset(server.tree.alive())
+        settled, before = settled + 1 if now == before else 0, now
+        if settled == _SETTLED_WARM_UPS:
+            return
 
 
 def _contender(profile: str, size: Size) -> Contender:

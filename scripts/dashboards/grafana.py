@@ -12,6 +12,7 @@ Json = dict[str, Any]
 # Whoever looks at a dashboard chooses it; the one that is provisioned is the first.
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
+_LINKED = {"keepTime": True, "includeVars": True}
 _COLUMNS = 24
 _ROW_HEIGHT = 1
 
@@ -32,7 +33,7 @@ def dashboard_json(dashboard: Dashboard) -> Json:
         "timepicker": {"refresh_intervals": ["5s", "10s", "30s"]},
         "templating": {"list": [_datasource_json(), *map(_variable_json, dashboard.variables)]},
         "annotations": {"list": [_alerts_json()]},
-        "links": [{"type": "dashboards", "tags": ["raysonde"], "title": "raysonde", "keepTime": True}],
+        "links": [{"type": "dashboards", "tags": ["raysonde"], "title": "raysonde", **_LINKED}],
         "panels": _laid_out(dashboard.rows),
     }
 
@@ -64,7 +65,7 @@ def _panel_json(panel: Panel) -> Json:
         "description": panel.description,
         "datasource": DATASOURCE,
         "fieldConfig": {"defaults": _field_json(panel), "overrides": []},
-        "options": _OPTIONS[panel.kind],
+        "options": _options_json(panel),
         "targets": [_target_json(panel, "ABCDEFGH"[i], query) for i, query in enumerate(panel.queries)],
         **({"transformations": [_LABELS_ONLY]} if panel.kind == "table" else {}),
     }
@@ -93,6 +94,11 @@ def _field_json(panel: Panel) -> Json:
     return found
 
 
+def _options_json(panel: Panel) -> Json:
+    of_axis = {"yAxis": {"unit": panel.unit}} if panel.kind == "heatmap" else {}
+    return {**_OPTIONS[panel.kind], **of_axis}
+
+
 def _target_json(panel: Panel, letter: str, query: Query) -> Json:
     is_table = panel.kind == "table"
     return {
@@ -116,7 +122,7 @@ _OPTIONS: Mapping[Kind, Json] = {
         "textMode": "value_and_name",
     },
     "heatmap": {"calculate": False, "color": {"mode": "scheme", "scheme": "Oranges"}, "cellGap": 0},
-    "state-timeline": {"showValue": "never", "mergeValues": True, "legend": {"displayMode": "list"}},
+    "state-timeline": {"showValue": "auto", "mergeValues": True, "legend": {"displayMode": "list"}},
     "table": {"showHeader": True},
 }
 _LABELS_ONLY: Json = {

@@ -182,8 +182,10 @@ def test_it_serves_is_updated_in_place_and_survives_the_loss_of_a_node(
         except httpx.HTTPError:
             return False
 
-    wait_until(is_ready, READY_TIMEOUT_S, "the service answers")
     wait_until(lambda: is_running(cluster, config), READY_TIMEOUT_S, "all replicas run")
+    # a proxy without routes is not ready in Kubernetes; here it would be asked
+    wait_until(lambda: cluster.proxies() == ["HEALTHY"] * 2, READY_TIMEOUT_S, "both proxies run")
+    wait_until(is_ready, READY_TIMEOUT_S, "the service answers")
     assert len(set(nodes_of(cluster, "Router"))) == 2
     assert httpx.get(f"{url}/apogee/info").status_code == 401
 

@@ -81,10 +81,13 @@ class LocalCluster:
 
     def applications(self) -> dict[str, Any]:
         """As Serve tells of them."""
-        answer = httpx.get(self._serve, **self._asking())
-        found = answer.raise_for_status().json()["applications"]
+        found = self._told()["applications"]
         assert isinstance(found, dict)
         return found
+
+    def proxies(self) -> list[str]:
+        """What they are doing, node by node."""
+        return [str(one["status"]) for one in self._told()["proxies"].values()]
 
     def end(self) -> None:
         """All nodes, the last first."""
@@ -93,6 +96,10 @@ class LocalCluster:
         assert not alive, alive
         for node in self._nodes_started.values():
             node.wait(10)
+
+    def _told(self) -> dict[str, Any]:
+        told: dict[str, Any] = httpx.get(self._serve, **self._asking()).raise_for_status().json()
+        return told
 
     def _asking(self) -> dict[str, Any]:
         return {"headers": {"Authorization": f"Bearer {self.token}"}, "timeout": 60}

@@ -21,6 +21,7 @@ from deployments.instances import Instance
 from deployments.predictor import Predictor
 from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.service import Service
+from deployments.tracing import Tracing
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, POLICY, LocalDownstream, LocalSystem
@@ -120,11 +121,12 @@ class SlowDownstream(LocalDownstream):
 
 
 @pytest.fixture
-def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSystem]:
-    monkeypatch.setattr("deployments.predictor.Coalescer", partial(Coalescer, max_batch=1))
+def system(tmp_path: Path) -> Iterator[LocalSystem]:
+    one_by_one = Tracing()
+    one_by_one.coalescer = partial(Coalescer, max_batch=1)
     system = LocalSystem(tmp_path)
     slow = SlowDownstream(system.cache)
-    system.service = Service(system.contract, ARMS, slow, system.store, system.cache)
+    system.service = Service(system.contract, ARMS, slow, system.store, system.cache, tracing=one_by_one)
     yield system
     system.store.close()
 

@@ -47,6 +47,14 @@ def test_a_store_that_was_away_is_used_again(store: Store, stoppable: Cluster, h
     assert [pair.prediction.id for pair in store.joined("apogee")] == ["1"]
 
 
+def test_a_restart_between_two_calls_is_not_noticed(store: Store, stoppable: Cluster) -> None:
+    store.write_predictions([row(1)])
+    stoppable.stop()
+    stoppable.start()
+    store.write_predictions([row(2)])
+    assert [one.id for _, one in store.predictions("apogee")] == ["1", "2"]
+
+
 def test_what_was_acknowledged_before_a_crash_is_there_after_it(store: Store, stoppable: Cluster) -> None:
     store.write_predictions([row(n) for n in range(LAST)])
     acknowledged: list[int] = []

@@ -1,0 +1,154 @@
+"""Prometheus, Alertmanager and dashboards on a running system: what they ask for is there, alerts arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from scripts.dashboards.files import DASHBOARDS
+from tests.integration.test_serving import bodies
+from tests.support.flights import fly
+from tests.support.prometheus import Prometheus, alertmanager, posts, prometheus
+from tests.support.promql import rules, selectors
+from tests.support.system import RunningSystem, wait_until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+# What a system that predicts numbers, and was never trained again, has not.
+EMPTY_PANELS = {
+    "Classes: accuracy, F1, precision, recall": "apogee predicts numbers",
+    "Predictions by class": "apogee predicts numbers",
+    "Since the last retraining": "there was none",
+}
+EMPTY_SELECTORS = {
+    "raysonde_retraining_last_timestamp_seconds": "there was none",
+    'raysonde_requests_total{code=~"5.."}': "no request has failed",
+}
+# a few flights are not what the training was
+EXPECTED_ALERTS = {"DriftHot"}
+
+
+@pytest.fixture(scope="module")
+def slack() -> Iterator[tuple[str, list[Any]]]:
+    """Where alerts arrive."""
+    with posts() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def watcher(
+    fast_system: RunningSystem, slack: tuple[str, list[Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """Prometheus beside the system, with its Alertmanager."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    with (
+        alertmanager(folder / "alertmanager", slack[0]) as address,
+        prometheus(folder, fast_system.settings.var, address) as running,
+    ):
+        yield running
+
+
+def send(client: httpx.Client, flight: int) -> None:
+    """A request of each kind, one of which is refused. Few truths: 256 would let a retraining start."""
+    first, *others = bodies(flight)[:4]
+    answers = client.post("/batch_predict", json={"instances": others}).json()["predictions"]
+    answers.append(client.post("/predict", json=first).json())
+    truth = {"apogee_m": fly(flight)[1]}
+    items = [{"id": answer["id"], "truth": truth} for answer in answers]
+    assert client.post("/feedback", json={"items": items}).status_code == 202
+    assert client.post("/predict", content=b"{").status_code == 400
+
+
+def send_many(client: httpx.Client, least: int) -> None:
+    """Predictions of several flights, as many as a detector needs to have a score."""
+    sent = 0
+    for flight in range(50, 100):
+        instances = bodies(flight)
+        client.post("/batch_predict", json={"instances": instances}).raise_for_status()
+        sent += len(instances)
+        if sent >= least:
+            return
+
+
+def filled_in(expr: str) -> str:
+    """A query as Grafana sends it when all is chosen."""
+    for variable, value in (
+        ("$workload", ".*"),
+        ("$arm", ".*"),
+        ("$window", "1h"),
+        ("$__rate_interval", "30s"),
+    ):
+        expr = expr.replace(variable, value)
+    assert "$" not in expr
+    return expr
+
+
+def test_every_panel_shows_something(fast_system: RunningSystem, watcher: Prometheus) -> None:
+    panels = [panel for dashboard in DASHBOARDS for panel in dashboard.panels]
+    assert set(EMPTY_PANELS) <= {panel.title for panel in panels}
+    wanted = {
+        (panel.title, filled_in(query.expr))
+        for panel in panels
+        for query in panel.queries
+        if panel.title not in EMPTY_PANELS
+    }
+    empty = set(wanted)
+    flights = iter(range(100, 10_000))
+
+    def all_show() -> bool:
+        send(client, next(flights))
+        empty.difference_update([one for one in empty if watcher.query(one[1])])
+        return not empty
+
+    with fast_system.client() as client:
+        send_many(client, 250)
+        try:
+            wait_until(all_show, 60, "every panel shows something")
+        except AssertionError as error:
+            raise AssertionError(f"empty: {sorted(empty)}") from error
+
+
+def test_every_rule_is_loaded_and_asks_for_what_there_is(watcher: Prometheus) -> None:
+    loaded = watcher.rules()
+    assert len(loaded) == len(list(rules()))
+    assert {(rule["name"], rule["health"], rule.get("lastError")) for rule in loaded} == {
+        (rule["name"], "ok", None) for rule in loaded
+    }
+    asked = {str(one) for rule in rules() for one in selectors(rule["expr"])}
+    assert set(EMPTY_SELECTORS) <= asked
+    assert {one for one in asked if not watcher.query(one)} <= set(EMPTY_SELECTORS)
+    assert {series["metric"]["job"]: series["value"][1] for series in watcher.query("up")} == dict.fromkeys(
+        ("raysonde", "ray", "haproxy"), "1"
+    )
+    assert watcher.firing() <= EXPECTED_ALERTS
+
+
+def test_an_arm_that_fails_is_told_within_a_minute(
+    fast_system: RunningSystem, watcher: Prometheus, slack: tuple[str, list[Any]]
+) -> None:
+    _, told = slack
+    with fast_system.client() as client:
+        policy = client.get("/traffic").json()["policy"]
+        failing = {"weights": {"mlp": 1.0}, "fallback": ["linear"], "deadlines_s": {"mlp": 1e-4}}
+        try:
+            client.put("/traffic", json=policy | failing).raise_for_status()
+
+            def is_told() -> bool:
+                assert client.post("/predict", json=bodies(flight=8)[0]).status_code == 200
+                return any("mlp of apogee fails" in str(one) for one in told)
+
+            wait_until(is_told, 60, "Slack hears that the arm fails")
+        finally:
+            client.put("/traffic", json=policy).raise_for_status()
+        assert "ArmFailing" in watcher.firing()
+        (text,) = [one["text"] for post in told for one in post["attachments"] if "mlp of" in one["text"]]
+        assert "docs/runbook.md#armfailing" in text
+
+        def is_well_again() -> bool:
+            send(client, flight=8)
+            return all(series["value"][1] == "0" for series in watcher.query("raysonde_breaker_open"))
+
+        wait_until(is_well_again, 60, "the breakers are closed again")
