@@ -46,7 +46,9 @@ class Gated:
         self.asked: Counter[str] = Counter()
         self.stuck: set[str] = set()
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         self.asked[arm] += len(raw)
         gate = asyncio.Event()
         if arm not in self.stuck:
