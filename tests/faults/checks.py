@@ -88,7 +88,7 @@ def assert_promoted(run: Run) -> None:
 
 
 def _champions(settings: Settings) -> dict[str, tuple[str, str]]:
-    """Version and bundle by arm. In a process of its own: MLflow keeps the file open that a run before had."""
+    """Version and bundle by arm. In a process of its own: MLflow keeps open what a run before had."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_read_champions, settings).result()
 
