@@ -98,7 +98,7 @@ def _arms(service: Service, table: RoutingTable) -> dict[str, ArmInfo]:
             features=len(card.feature_names),
             metrics=card.metrics,
             baselines=card.baselines,
-            breaker=service.breaker_state(arm),
+            breaker=service.predictor.breaker(arm).state,
             level=service.levels.of(arm, version.bundle),
             predictions=service.counts.predictions[arm],
             outliers=service.counts.outliers[arm],
@@ -128,7 +128,7 @@ def _ensembles(service: Service) -> dict[str, EnsembleInfo]:
             },
             window=version.settings.window,
             min_truths=version.settings.min_truths,
-            breaker=service.breaker_state(name),
+            breaker=service.predictor.breaker(name).state,
             predictions=service.counts.predictions[name],
             outliers=service.counts.outliers[name],
         )

@@ -18,7 +18,6 @@ from deployments.answer_cache import AnswerCache
 from deployments.answered import Answered
 from deployments.answers import Prediction, render
 from deployments.blender import Blender
-from deployments.breaker import State
 from deployments.errors import Unavailable
 from deployments.feedback import FeedbackParser
 from deployments.history import MAX_ENTITIES, History
@@ -289,10 +288,6 @@ class Service:
         if example is not None:
             answer = Prediction(example.sent_id, row, arm, version, fallback=False)
             self.example_answer = render(self.contract, answer)
-
-    def breaker_state(self, arm: str) -> State:
-        """Of the breaker of an arm in this replica."""
-        return self.predictor.breaker(arm).state
 
     def _record(self, answers: Sequence[Answered]) -> None:
         now = self._now()

@@ -77,4 +77,4 @@ def _add_arms(readings: Readings, service: Service) -> None:
     for arm in wanted:
         readings.put("raysonde_arm_ready", float(arm not in service.waiting_for), arm)
     for arm in table.versions if table else ():
-        readings.put("raysonde_breaker_open", _OPEN[service.breaker_state(arm)], arm)
+        readings.put("raysonde_breaker_open", _OPEN[service.predictor.breaker(arm).state], arm)

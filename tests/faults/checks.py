@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 from sqlalchemy import create_engine, select
@@ -19,6 +21,7 @@ from scripts.processes import of_run
 from scripts.stream_player import Sent
 from tests.faults.run import Run
 from training.registry import Registry
+from training.settings import Settings
 
 # what a killed router has not written: the answers of the last 0.2 s (docs/architecture.md), and those of
 # the transaction that was under way, which may have waited for others
@@ -76,12 +79,23 @@ def assert_promoted(run: Run) -> None:
     states = {arm: (one.model_version, one.state in _SERVES) for arm, one in newest.items()}
     assert states == {arm: (version, True) for arm, version in trained.items()}
     assert most_open_at_once(run.store.acts(WORKLOAD, limit=10_000)) == 1
-    champions = Registry(run.settings).champions(WORKLOAD)
+    champions = _champions(run.settings)
     table = run.store.routing(WORKLOAD)
     assert table is not None
     served = {arm: (version.model_version, version.bundle) for arm, version in table.arms.items()}
-    assert {arm: (one.version, one.bundle) for arm, one in champions.items()} == served
+    assert champions == served
     assert {arm: version for arm, (version, _) in served.items()} == trained
+
+
+def _champions(settings: Settings) -> dict[str, tuple[str, str]]:
+    """Version and bundle by arm. In a process of its own: MLflow keeps open what a run before had."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_read_champions, settings).result()
+
+
+def _read_champions(settings: Settings) -> dict[str, tuple[str, str]]:
+    champions = Registry(settings).champions(WORKLOAD)
+    return {arm: (one.version, one.bundle) for arm, one in champions.items()}
 
 
 def assert_told_once(run: Run) -> None:

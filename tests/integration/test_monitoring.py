@@ -52,13 +52,12 @@ def watcher(
 
 
 def send(client: httpx.Client, flight: int) -> None:
-    """A request of each kind, one of which is refused. Few truths: 256 would let a retraining start."""
+    """A request of each kind, one of which is refused. One truth only: 256 would let a retraining start."""
     first, *others = bodies(flight)[:4]
-    answers = client.post("/batch_predict", json={"instances": others}).json()["predictions"]
-    answers.append(client.post("/predict", json=first).json())
-    truth = {"apogee_m": fly(flight)[1]}
-    items = [{"id": answer["id"], "truth": truth} for answer in answers]
-    assert client.post("/feedback", json={"items": items}).status_code == 202
+    client.post("/batch_predict", json={"instances": others}).raise_for_status()
+    answer = client.post("/predict", json=first).json()
+    truth = {"id": answer["id"], "truth": {"apogee_m": fly(flight)[1]}}
+    assert client.post("/feedback", json=truth).status_code == 202
     assert client.post("/predict", content=b"{").status_code == 400
 
 

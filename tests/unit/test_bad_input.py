@@ -48,7 +48,9 @@ class Asked:
 
     rows: int = 0
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         self.rows += len(raw)
         return [Row({}, {}, 0.9)] * len(raw)
 

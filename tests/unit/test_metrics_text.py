@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,11 @@ class FakeSystem:
 
         store.promotions.change(candidacy, keep)
         store.promotions.begin("reentry", "linear", version, version)
+        # what is another workload's
+        store.watching.write("other", page, [replace(event, workload="other")])
+        store.retrainings.ask("other", Request(reason="by hand", at=NOW, by="test"))
+        theirs = store.promotions.begin("other", "mlp", version, version)
+        store.promotions.change(theirs, keep)
 
 
 @pytest.fixture
@@ -235,6 +242,30 @@ async def test_a_store_that_is_away_takes_nothing_else_along(fake: FakeSystem) -
     names = {sample.name for sample in await fake.samples()}
     assert {METRICS[n].origin for n in names if n in METRICS} == {"router", "store", "system"}
     assert [name for name in names if METRICS[name].origin == "store"] == ["raysonde_workload_ready"]
+
+
+async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
+    fake: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, asked = threading.Event(), []
+
+    def slow(workload: str) -> WorkloadFacts:
+        asked.append(workload)
+        assert gate.wait(10)
+        return fake.local.store.facts.of(workload)
+
+    fake.fill_the_store()
+    fake.replicas = [fake.replica("r", 5)]
+    fake.scrape = Scrape(["reentry"], fake.ask, slow, "1", lambda: NOW, lambda: fake.time_s)
+    monkeypatch.setattr("deployments.metrics.scrape.READ_TIMEOUT_S", 0.01)
+    seen = [{sample.name for sample in await fake.samples()} for _ in range(2)]
+    threads = list(asked)
+    gate.set()
+    for names in seen:
+        assert ("raysonde_predictions_total" in names, "raysonde_model_info" in names) == (True, False)
+    assert threads == ["reentry"]
+    monkeypatch.setattr("deployments.metrics.scrape.READ_TIMEOUT_S", 10.0)
+    assert await fake.value("raysonde_monitor_up_to_date") == 1
 
 
 async def test_a_page_of_another_version_is_left_out(fake: FakeSystem) -> None:

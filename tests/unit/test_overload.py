@@ -46,7 +46,9 @@ class Gated:
         self.asked: Counter[str] = Counter()
         self.stuck: set[str] = set()
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         self.asked[arm] += len(raw)
         gate = asyncio.Event()
         if arm not in self.stuck:
@@ -111,9 +113,11 @@ async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> 
 class SlowDownstream(LocalDownstream):
     """A call takes long, and two requests at once are all that there is."""
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         await asyncio.sleep(0.4)
-        return await super().__call__(arm, version, raw)
+        return await super().__call__(arm, version, raw, trace)
 
 
 @pytest.fixture

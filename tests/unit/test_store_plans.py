@@ -25,7 +25,7 @@ def truths(*numbers: int) -> list[Truth]:
 
 
 CALLS: dict[str, Callable[[Store], object]] = {
-    "predictions written": lambda store: store.write_predictions([row(n) for n in range(ROWS, ROWS + 9)]),
+    "predictions written": lambda store: store.write_predictions([row(n) for n in range(ROWS, ROWS + 8)]),
     "truths written": lambda store: store.write_truths("apogee", truths(7, ROWS, ROWS + 100)),
     "truths of several calls": lambda store: store.write_truth_calls("apogee", [truths(8), truths(9, 10)]),
     "predictions by cursor": lambda store: store.predictions("apogee", after=ROWS // 2, limit=10),
