@@ -100,6 +100,17 @@ def test_rules_fire_when_they_should(file: Path) -> None:
     run("promtool", "test", "rules", file)
 
 
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_tests_of_rules_have_one_outcome(file: Path) -> None:
+    tests = yaml.safe_load(file.read_text())
+    groups = [
+        group["name"]
+        for rules_file in tests["rule_files"]
+        for group in yaml.safe_load((file.parent / rules_file).read_text())["groups"]
+    ]
+    assert tests["group_eval_order"] == groups, "promtool takes others in any order"
+
+
 def test_alertmanager_takes_its_configuration() -> None:
     assert "1 templates" in run("amtool", "check-config", ALERTMANAGER)
 
