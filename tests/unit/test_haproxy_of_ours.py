@@ -20,9 +20,14 @@ defaults
 frontend prometheus
     bind :9101
     mode http
+    no log
 frontend http_frontend
     bind 0.0.0.0:8000
+    log global
+    log /tmp/metrics.sock len 8192 format rfc5424 local1 debug
+    log-format-sd "%{+Q,+E}o [serve@1 app=%[var(txn.serve_app)]]"
 backend b
+    log global
     server r1 10.0.0.1:30000 check
     server fallback 127.0.0.1:8500 check backup
 listen stats
@@ -33,14 +38,15 @@ listen stats
 @pytest.fixture
 def corrected(tmp_path: Path) -> dict[str, str]:
     """The configuration as HAProxy gets it, by who may read its metrics."""
-    found = {}
-    for host in ("", "*"):
-        config = tmp_path / "haproxy.cfg"
-        config.write_text(SERVED)
-        environment = os.environ | {"RAYSONDE_HAPROXY": "/bin/true", "RAYSONDE_HAPROXY_METRICS_HOST": host}
-        subprocess.run([WRAPPER, "-db", "-f", config], env=environment, check=True)
-        found[host] = config.read_text()
-    return found
+    return {host: _corrected(tmp_path, RAYSONDE_HAPROXY_METRICS_HOST=host) for host in ("", "*")}
+
+
+def _corrected(folder: Path, **variables: str) -> str:
+    config = folder / "haproxy.cfg"
+    config.write_text(SERVED)
+    environment = os.environ | {"RAYSONDE_HAPROXY": "/bin/true"} | variables
+    subprocess.run([WRAPPER, "-db", "-f", config], env=environment, check=True)
+    return config.read_text()
 
 
 def test_metrics_are_for_this_machine_unless_asked_otherwise(corrected: dict[str, str]) -> None:
@@ -62,8 +68,29 @@ def test_replicas_get_no_more_than_they_answer_soon(corrected: dict[str, str]) -
     assert f"errorfile 503 {REPOSITORY}/scripts/haproxy-503.http\n" in corrected[""]
 
 
+def test_a_line_for_each_request_is_sent_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    usual = _corrected(tmp_path)
+    assert "    bind 0.0.0.0:8000\n    no log\nbackend b\n    log global\n" in usual
+    assert "rfc5424" not in usual
+    assert "log-format-sd" not in usual
+    asked = _corrected(tmp_path, RAYSONDE_HAPROXY_REQUEST_LINES="1")
+    assert [line for line in asked.splitlines() if "log" in line] == [
+        line for line in SERVED.splitlines() if "log" in line
+    ]
+
+
 @pytest.mark.parametrize(
-    "line", ["frontend prometheus\n    bind :{{", "listen stats\n  bind *:{{", "stats socket ", " mode 666 "]
+    "line",
+    [
+        "frontend prometheus\n    bind :{{",
+        "listen stats\n  bind *:{{",
+        "stats socket ",
+        " mode 666 ",
+        "frontend http_frontend\n",
+        "\n    log global\n",
+        " format rfc5424 ",
+        "\n    log-format-sd ",
+    ],
 )
 def test_serves_template_still_has_the_lines(line: str) -> None:
     (template,) = (file for file in files("ray") or () if file.name == "haproxy_templates.py")

@@ -137,6 +137,7 @@ def test_the_environment_says_otherwise_only_what_a_cluster_has_otherwise() -> N
     there = environment_of(overlay("production"))
     assert image.keys() & there.keys() == {"RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"}
     assert there["RAYSONDE_HAPROXY_METRICS_HOST"] == "*"
+    assert there["RAYSONDE_HAPROXY_REQUEST_LINES"] == "1"
 
 
 def test_a_gpu_is_for_trainings(tmp_path: Path) -> None:
