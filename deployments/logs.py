@@ -72,6 +72,14 @@ def bounded_file(folder: Path, name: str) -> logging.Handler:
     return RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS)
 
 
+def leave_out_calls_of_serve() -> None:
+    """Serve's replica makes a record of each call, only to drop it (`enable_access_log: false`): 10 us of it.
+
+    Its warnings and errors stay.
+    """
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+
+
 def is_worth_a_line(times: int) -> bool:
     """Whether to log what has happened so many times: at 1, 2, 4, 8 ..., so that it does not fill the log."""
     return times & (times - 1) == 0

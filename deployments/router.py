@@ -19,7 +19,7 @@ from deployments.downstream import ServeDownstream
 from deployments.error_log import ErrorLog
 from deployments.front import Front
 from deployments.levels import Levels
-from deployments.logs import configure_log_file
+from deployments.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.memory import search_less_for_garbage
 from deployments.metrics import replica
 from deployments.metrics.export import EXPORTED, CountsExport
@@ -57,6 +57,7 @@ class Router:
         del steward  # bound here, if there is one, so that it is part of the application
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
+        leave_out_calls_of_serve()
         self._tracing = tracing_of(os.environ, contract.workload, "router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback

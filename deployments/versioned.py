@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from deployments.logs import configure_log_file
+from deployments.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.model_cache import WARM_VERSIONS, WARM_VERSIONS_OF_AN_ARM, BundleCache, WarmVersions
 from deployments.routing import ArmVersion
 from deployments.store import Store
@@ -64,6 +64,7 @@ class VersionedReplica(Generic[Runtime]):
     ) -> None:
         part = arm or "scaler"
         configure_log_file(options.logs, f"{options.contract.workload}-{part}")
+        leave_out_calls_of_serve()
         self.tracing = tracing_of(os.environ, options.contract.workload, part)
         self._told = {"workload": options.contract.workload, "arm": arm}
         cache = BundleCache(options.cache, options.contract, options.registry_uri)
