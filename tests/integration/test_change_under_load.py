@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -97,7 +98,10 @@ def test_no_request_fails_and_no_answer_mixes_versions(fast_system: RunningSyste
     def kill_replica() -> None:
         os.kill(replica_pid(system, "random_forest"), signal.SIGKILL)
 
-    load = Load(system, {1000: swap, 3000: change_weights, 5000: kill_replica})
+    load = Load(
+        system,
+        {1000: swap, 3000: change_weights, 5000: kill_replica, 7000: lambda: hang_up(system, times=300)},
+    )
     asyncio.run(load.run())
 
     assert load.failures == []
@@ -107,6 +111,22 @@ def test_no_request_fails_and_no_answer_mixes_versions(fast_system: RunningSyste
     assert {version for arm, version, _ in seen if arm == "mlp"} == {"1", "2"}
     assert_answers_are_of_their_versions(load, versions)
     wait_until(lambda: replica_pid(system, "random_forest") > 0, 60, "the killed replica is replaced")
+
+
+def hang_up(system: RunningSystem, times: int) -> None:
+    """Callers that send a request and leave: their rows go downstream in calls with those of others."""
+    url = httpx.URL(system.url)
+    body = json.dumps(instances()[0])
+    lines = (
+        "POST /apogee/predict HTTP/1.1",
+        f"Host: {url.netloc.decode()}",
+        f"Authorization: Bearer {system.key}",
+        f"Content-Length: {len(body)}",
+    )
+    request = ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+    for _ in range(times):
+        with socket.create_connection((url.host, url.port)) as caller:
+            caller.sendall(request)
 
 
 def assert_answers_are_of_their_versions(load: Load, versions: dict[str, ModelVersion]) -> None:
