@@ -19,6 +19,8 @@ from scripts.preflight import free_port
 # away from 8000, where a system of the user's may run
 _PORT = 8310
 _WARM_UP_S = 3
+# of load before the first round, until what a load sets off by itself is done: replicas started, a first report drawn
+_SETTLE_S, _SETTLE_CONNECTIONS = 20, 64
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ def _measure(plan: Plan, contender: Contender, arm: str, done: int, show: Show) 
     rows: Asked = asked(plan.models, arm)
     measured = []
     with Server(contender, site, rows) as server:
+        show(f"{what}: settling", done)
+        settle_s = min(_SETTLE_S, 5 * plan.duration_s)
+        run_wrk(server.target, _SETTLE_CONNECTIONS, settle_s, site.folder / "warm-up.lua")
         for connections in plan.connections:
             show(f"{what}: {connections} connections", done)
             run_wrk(server.target, connections, min(_WARM_UP_S, plan.duration_s), site.folder / "warm-up.lua")
