@@ -17,9 +17,10 @@ _METHOD = """\
 One row of 16 numbers a request, one number back. Each contender in turn on the same machine, with the same
 fitted models (ridge regression; a forest of 100 trees; a perceptron of 2 x 64): as a scikit-learn pipeline,
 or the same model as ONNX. `wrk` is a process of its own on the same cores, with one thread. The numbers are
-medians of {rounds} rounds of {duration_s} s, after load at 64 connections that lasts until what it sets off is
-done (replicas that start), and a warm-up each; errors are those of all rounds together, and req/s counts none of them. CPU s is processor time per 1,000 answers, of the server with all its children;
-MB the sum of their proportional set sizes (PSS). No contender is slowed down, nor tuned beyond its
+medians of {rounds} rounds of {duration_s} s, after load at 64 connections that lasts until what it sets off
+is done (replicas that start), and a warm-up each. Errors are those of all rounds together; req/s counts none
+of them. CPU s is processor time per 1,000 answers, of the server with all its children; MB the sum of their
+proportional set sizes (PSS). No contender is slowed down, nor tuned beyond its
 documented defaults but as told here:"""
 _HEADER = (
     "contender",

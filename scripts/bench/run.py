@@ -19,7 +19,7 @@ from scripts.preflight import free_port
 # away from 8000, where a system of the user's may run
 _PORT = 8310
 _WARM_UP_S = 3
-# of load before the first round, until what a load sets off by itself is done: replicas started, a first report drawn
+# of load before the first round: until what it sets off is done, replicas started and a first report drawn
 _SETTLE_S, _SETTLE_CONNECTIONS = 20, 64
 
 
