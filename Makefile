@@ -48,7 +48,7 @@ help:
 	@echo "make faults   kill parts of the loop that heals itself at each of its stages, and crews that train (half an hour)"
 	@echo "              variables: STAGE=calm|hot|job|shadowing|promoting|probation VICTIM=Steward|Monitor|Router|job"
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
-	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10"
+	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10 STARTS=3"
 	@echo "make bench-growth  the same with more arms and a long journal (12 minutes), into docs/benchmarks-growth.md"
 	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (needs wrk)"
 	@echo "make burst    bursts of requests at a system of its own: replicas go out and come back, into docs/scaling.md"
@@ -94,7 +94,7 @@ faults: $(STAMP)
 
 bench: $(STAMP) $(BENCH_STAMP)
 	@$(BIN)/python -m scripts.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \
-	  --duration-s $(or $(DURATION_S),0)
+	  --duration-s $(or $(DURATION_S),0) --starts $(or $(STARTS),1)
 
 bench-growth: $(STAMP)
 	@$(BIN)/python -m scripts.bench.growth $(if $(QUICK),--quick)

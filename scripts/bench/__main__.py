@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,9 @@ def bench(
     contenders: Annotated[str, typer.Option(help="Names, separated by commas; all when empty.")] = "",
     arms: Annotated[str, typer.Option(help="Names, separated by commas; all when empty.")] = "",
     duration_s: Annotated[int, typer.Option(help="Of a round; 0: 10, or 3 when quick.")] = 0,
+    starts: Annotated[
+        int, typer.Option(min=1, help="Of each; its rounds are spread over them.")
+    ] = 1,
     quick: Annotated[bool, typer.Option(help="One round at 16 connections, to try it.")] = False,
 ) -> None:
     """Measure raysonde beside other servers. A whole run writes docs/benchmarks.md, any other var/bench/."""
@@ -52,10 +56,11 @@ def bench(
             contenders=[contender for contender in CONTENDERS if contender.name in names],
             arms=_chosen("ARMS", arms, list(ESTIMATORS)),
             connections=QUICK_CONNECTIONS if quick else CONNECTIONS,
-            rounds=1 if quick else ROUNDS,
+            rounds=1 if quick else math.ceil(ROUNDS / starts),
             duration_s=duration_s or (_QUICK_S if quick else _DURATION_S),
             folder=folder,
             others=_programs(others),
+            starts=starts,
         )
         wrk = require_wrk()
     except (WrkMissing, ValueError, FileNotFoundError) as error:
@@ -65,7 +70,9 @@ def bench(
         results = _run(console, plan)
     is_whole = not (quick or contenders or arms)
     page = PAGE if is_whole else folder / PAGE.name
-    _write(page, plan, results, versions(plan.others, wrk), _command(contenders, arms, duration_s, quick))
+    _write(
+        page, plan, results, versions(plan.others, wrk), _command(contenders, arms, duration_s, starts, quick)
+    )
     _show(console, plan, results, page)
     raise typer.Exit(1 if results.failed else 0)
 
@@ -95,18 +102,19 @@ def _run(console: Console, plan: Plan) -> Results:
 
 def _write(page: Path, plan: Plan, results: Results, told: Sequence[str], command: str) -> None:
     date = f"{datetime.now(UTC):%d %B %Y}"
-    around = Circumstances(command, date, machine(), told, plan.rounds, plan.duration_s)
+    around = Circumstances(command, date, machine(), told, plan.rounds, plan.duration_s, plan.starts)
     part = measured_part(around, plan.contenders, results.measured, results.failed, plan.arms)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(page_with(page.read_text() if page.exists() else "", part))
 
 
-def _command(contenders: str, arms: str, duration_s: int, quick: bool) -> str:
+def _command(contenders: str, arms: str, duration_s: int, starts: int, quick: bool) -> str:
     given = {
         "QUICK": "1" if quick else "",
         "CONTENDERS": ",".join(contenders.replace(",", " ").split()),
         "ARMS": ",".join(arms.replace(",", " ").split()),
         "DURATION_S": str(duration_s or ""),
+        "STARTS": str(starts) if starts > 1 else "",
     }
     return " ".join(["make bench", *(f"{name}={text}" for name, text in given.items() if text)])
 

@@ -17,10 +17,10 @@ _METHOD = """\
 One row of 16 numbers a request, one number back. Each contender in turn on the same machine, with the same
 fitted models (ridge regression; a forest of 100 trees; a perceptron of 2 x 64): as a scikit-learn pipeline,
 or the same model as ONNX. `wrk` is a process of its own on the same cores, with one thread. The numbers are
-medians of {rounds} rounds of {duration_s} s, after load at 64 connections that lasts until what it sets off
-is done (replicas that start), and a warm-up each. Errors are those of all rounds together; req/s counts none
-of them. CPU s is processor time per 1,000 answers, of the server with all its children; MB the sum of their
-proportional set sizes (PSS). No contender is slowed down, nor tuned beyond its
+medians of {rounds} rounds of {duration_s} s{in_starts}, after load at 64 connections that lasts until what
+it sets off is done (replicas that start), and a warm-up each. Errors are those of all rounds together; req/s
+counts none of them. CPU s is processor time per 1,000 answers, of the server with all its children; MB the
+sum of their proportional set sizes (PSS). No contender is slowed down, nor tuned beyond its
 documented defaults but as told here:"""
 _HEADER = (
     "contender",
@@ -37,7 +37,7 @@ _HEADER = (
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What the numbers hold for."""
+    """What the numbers hold for; `rounds` are those of one start."""
 
     command: str
     date: str
@@ -45,6 +45,7 @@ class Circumstances:
     versions: Sequence[str]
     rounds: int
     duration_s: int
+    starts: int = 1
 
 
 def tables(measured: Sequence[Measured], arms: Sequence[str]) -> list[TextTable]:
@@ -62,7 +63,11 @@ def measured_part(
     """Markdown of what was measured, with how."""
     facts = [f"- {around.machine}; {around.date}", *(f"- {line}" for line in around.versions)]
     served = [f"- **{contender.name}**: {contender.about}" for contender in contenders]
-    method = _METHOD.format(rounds=around.rounds, duration_s=around.duration_s)
+    method = _METHOD.format(
+        rounds=around.rounds * around.starts,
+        duration_s=around.duration_s,
+        in_starts=f" in {around.starts} starts" if around.starts > 1 else "",
+    )
     problems = [f"- {failure.contender}, {failure.arm}: {failure.why}" for failure in failed]
     parts = [
         f"```\n{around.command}\n```",

@@ -28,9 +28,10 @@ class Plan:
     """What is measured.
 
     Attributes:
-        connections: numbers of connections, each measured `rounds` times for `duration_s`.
+        connections: numbers of connections, each measured `rounds` times for `duration_s` in each start.
         folder: models, and what the contenders write.
         others: folder of the programs of the contenders' environment.
+        starts: of each contender with each arm, in turn with the others.
     """
 
     contenders: Sequence[Contender]
@@ -40,6 +41,7 @@ class Plan:
     duration_s: int
     folder: Path
     others: Path
+    starts: int = 1
 
     @property
     def models(self) -> Path:
@@ -49,11 +51,11 @@ class Plan:
     @property
     def steps(self) -> int:
         """Rounds of load in all."""
-        return len(self.contenders) * len(self.arms) * self.steps_of_a_start
+        return self.starts * len(self.contenders) * len(self.arms) * self.steps_of_a_start
 
     @property
     def steps_of_a_start(self) -> int:
-        """Rounds of load of one contender with one arm."""
+        """Rounds of load between a start and its stop."""
         return len(self.connections) * self.rounds
 
 
@@ -65,6 +67,8 @@ class Results:
     failed: list[Failed] = field(default_factory=list)
 
 
+# by the number of connections
+_Rounds = dict[int, list[Round]]
 # show(what is being done, rounds of load that are done)
 Show = Callable[[str, int], None]
 
@@ -72,22 +76,32 @@ Show = Callable[[str, int], None]
 def run(plan: Plan, show: Show) -> Results:
     """Measure all; a contender that fails is noted, and the next one has its turn."""
     results = Results()
-    starts = [(contender, arm) for arm in plan.arms for contender in plan.contenders]
-    for number, (contender, arm) in enumerate(starts):
-        done = number * plan.steps_of_a_start
-        try:
-            results.measured += _measure(plan, contender, arm, done, show)
-        except (CannotServe, WrkFailed) as error:
-            results.failed.append(Failed(contender.name, arm, str(error)))
+    done = 0
+    for arm in plan.arms:
+        found: dict[str, _Rounds] = {contender.name: {} for contender in plan.contenders}
+        for _ in range(plan.starts):
+            for contender in plan.contenders:
+                if contender.name in found:
+                    try:
+                        _measure(plan, contender, arm, found[contender.name], done, show)
+                    except (CannotServe, WrkFailed) as error:
+                        results.failed.append(Failed(contender.name, arm, str(error)))
+                        del found[contender.name]
+                done += plan.steps_of_a_start
+        results.measured += [
+            medians(name, arm, connections, rounds)
+            for name, of_it in found.items()
+            for connections, rounds in of_it.items()
+        ]
     return results
 
 
-def _measure(plan: Plan, contender: Contender, arm: str, done: int, show: Show) -> list[Measured]:
+def _measure(plan: Plan, contender: Contender, arm: str, found: _Rounds, done: int, show: Show) -> None:
+    """One start, whose rounds are added to those that were found before."""
     what = f"{contender.name}, {arm}"
     show(f"{what}: starting", done)
     site = _site(plan, contender, arm)
     rows: Asked = asked(plan.models, arm)
-    measured = []
     with Server(contender, site, rows) as server:
         show(f"{what}: settling", done)
         settle_s = min(_SETTLE_S, 5 * plan.duration_s)
@@ -95,14 +109,12 @@ def _measure(plan: Plan, contender: Contender, arm: str, done: int, show: Show) 
         for connections in plan.connections:
             show(f"{what}: {connections} connections", done)
             run_wrk(server.target, connections, min(_WARM_UP_S, plan.duration_s), site.folder / "warm-up.lua")
-            rounds = []
             for _ in range(plan.rounds):
-                rounds.append(one_round(server, connections, plan.duration_s, site.folder / "load.lua"))
+                load = one_round(server, connections, plan.duration_s, site.folder / "load.lua")
+                found.setdefault(connections, []).append(load)
                 done += 1
                 show(f"{what}: {connections} connections", done)
-            measured.append(medians(contender.name, arm, connections, rounds))
         show(f"{what}: stopping", done)
-    return measured
 
 
 def one_round(server: Server, connections: int, duration_s: int, script: Path) -> Round:

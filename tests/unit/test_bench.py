@@ -126,7 +126,9 @@ def test_a_page_keeps_what_people_wrote_around_the_measured_part() -> None:
     around = Circumstances("make bench", "1 May 2026", "a machine", ["wrk 4.1"], 3, 10)
     failed = [Failed("mlflow", "linear", "it ended with 1")]
     part = measured_part(around, CONTENDERS, [measured("fastapi", 64, 2500)], failed, ["linear"])
-    assert "medians of 3 rounds of 10 s" in " ".join(part.split())
+    assert "medians of 3 rounds of 10 s, after" in " ".join(part.split())
+    part = measured_part(replace(around, rounds=1, starts=3), CONTENDERS, [], failed, ["linear"])
+    assert "medians of 3 rounds of 10 s in 3 starts, after" in " ".join(part.split())
     assert "- mlflow, linear: it ended with 1" in part
     assert "- **naive**:" in part
     new = page_with("", part)
@@ -224,7 +226,7 @@ def test_a_server_that_ends_says_its_last_line(tmp_path: Path) -> None:
 def test_a_run_measures_what_it_can_and_notes_what_failed(tmp_path: Path) -> None:
     asked = Asked(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
     broken = replace(small(["-c", "raise SystemExit('no bread')"]), name="broken")
-    plan = Plan([broken, small(["-c", SMALL_SERVER])], ["linear"], [1], 1, 1, tmp_path, tmp_path)
+    plan = Plan([broken, small(["-c", SMALL_SERVER])], ["linear"], [1], 1, 1, tmp_path, tmp_path, 2)
     (plan.models / "linear").mkdir(parents=True)
     (plan.models / "linear" / "asked.json").write_text(asked.model_dump_json())
     shown = []
@@ -235,6 +237,8 @@ def test_a_run_measures_what_it_can_and_notes_what_failed(tmp_path: Path) -> Non
     assert found.rate > 1
     assert 0 < found.p50_ms <= found.p95_ms <= found.p99_ms
     assert found.cpu_s_per_1000 > 0
+    assert [what for what, _ in shown].count("small, linear: starting") == 2
+    assert [what for what, _ in shown].count("broken, linear: starting") == 1
     assert shown[-1] == ("small, linear: stopping", plan.steps)
 
 
