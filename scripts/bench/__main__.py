@@ -42,9 +42,7 @@ def bench(
     contenders: Annotated[str, typer.Option(help="Names, separated by commas; all when empty.")] = "",
     arms: Annotated[str, typer.Option(help="Names, separated by commas; all when empty.")] = "",
     duration_s: Annotated[int, typer.Option(help="Of a round; 0: 10, or 3 when quick.")] = 0,
-    starts: Annotated[
-        int, typer.Option(min=1, help="Of each; its rounds are spread over them.")
-    ] = 1,
+    starts: Annotated[int, typer.Option(min=1, help="Of each; its rounds are spread over them.")] = 1,
     quick: Annotated[bool, typer.Option(help="One round at 16 connections, to try it.")] = False,
 ) -> None:
     """Measure raysonde beside other servers. A whole run writes docs/benchmarks.md, any other var/bench/."""
