@@ -79,11 +79,11 @@ def run(plan: Plan, show: Show) -> Results:
     done = 0
     for arm in plan.arms:
         found: dict[str, _Rounds] = {contender.name: {} for contender in plan.contenders}
-        for _ in range(plan.starts):
+        for start in range(plan.starts):
             for contender in plan.contenders:
                 if contender.name in found:
                     try:
-                        _measure(plan, contender, arm, found[contender.name], done, show)
+                        _measure(plan, contender, arm, start, found[contender.name], done, show)
                     except (CannotServe, WrkFailed) as error:
                         results.failed.append(Failed(contender.name, arm, str(error)))
                         del found[contender.name]
@@ -96,11 +96,13 @@ def run(plan: Plan, show: Show) -> Results:
     return results
 
 
-def _measure(plan: Plan, contender: Contender, arm: str, found: _Rounds, done: int, show: Show) -> None:
+def _measure(
+    plan: Plan, contender: Contender, arm: str, start: int, found: _Rounds, done: int, show: Show
+) -> None:
     """One start, whose rounds are added to those that were found before."""
     what = f"{contender.name}, {arm}"
     show(f"{what}: starting", done)
-    site = _site(plan, contender, arm)
+    site = _site(plan, contender, arm, start)
     rows: Asked = asked(plan.models, arm)
     with Server(contender, site, rows) as server:
         show(f"{what}: settling", done)
@@ -125,8 +127,9 @@ def one_round(server: Server, connections: int, duration_s: int, script: Path) -
     return Round(load, spent_s, server.tree.memory_bytes())
 
 
-def _site(plan: Plan, contender: Contender, arm: str) -> Site:
-    folder = plan.folder / "runs" / f"{contender.name}-{arm}"
+def _site(plan: Plan, contender: Contender, arm: str, start: int) -> Site:
+    # a folder of its own for each start: MLflow keeps the file of a registry open that was there before
+    folder = plan.folder / "runs" / f"{contender.name}-{arm}-{start + 1}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return Site(arm, plan.models, folder, free_port(_PORT), Path(sys.executable), plan.others)
