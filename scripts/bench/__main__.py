@@ -68,9 +68,8 @@ def bench(
         results = _run(console, plan)
     is_whole = not (quick or contenders or arms)
     page = PAGE if is_whole else folder / PAGE.name
-    _write(
-        page, plan, results, versions(plan.others, wrk), _command(contenders, arms, duration_s, starts, quick)
-    )
+    command = _command(contenders, arms, duration_s, starts, quick)
+    _write(page, plan, results, versions(plan.others, wrk), command)
     _show(console, plan, results, page)
     raise typer.Exit(1 if results.failed else 0)
 
