@@ -6,10 +6,12 @@ workload too. Named in `serve_config.yaml`, which sets replicas and resources of
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
 import os
+from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 from ray.serve import Application
+from ray.util import get_node_ip_address
 
 from deployments.arm import Arm
 from deployments.auth import behind_proxy, read_or_create_key
@@ -62,7 +64,12 @@ def build(arguments: AppArguments) -> Application:
     store.seed_policy(contract.workload, policy)
     _require_models(settings, store, contract.workload)
     options = ReplicaOptions(
-        contract, settings.bundle_cache, settings.logs, settings.store_url, settings.registry_uri
+        contract,
+        settings.bundle_cache,
+        settings.logs,
+        settings.store_url,
+        settings.registry_uri,
+        host=get_node_ip_address if _calls_directly(os.environ) else None,
     )
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)
@@ -81,6 +88,11 @@ def build(arguments: AppArguments) -> Application:
             steward,
         )
     )
+
+
+def _calls_directly(environment: Mapping[str, str]) -> bool:
+    """Whether replicas call one another over connections of their own, which have no TLS where Ray has it."""
+    return environment.get("RAYSONDE_DIRECT_CALLS", "1") != "0" and environment.get("RAY_USE_TLS", "0") != "1"
 
 
 def _require_models(settings: Settings, store: Store, workload: str) -> None:

@@ -17,7 +17,7 @@ class Arm(VersionedReplica[ArmRuntime]):
     """Replicated; one deployment an arm name."""
 
     def __init__(self, name: str, options: ReplicaOptions) -> None:
-        super().__init__(options, start_arm, arm=name)
+        super().__init__(options, start_arm, self.predict, arm=name)
         self._name = name
 
     async def predict(

@@ -50,10 +50,3 @@ class PredictedBatch:
     predicted: Predicted
     coverage: float
     outlier_score: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """Why a batch has no answer; others of the same call may have theirs."""
-
-    reason: str

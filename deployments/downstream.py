@@ -1,4 +1,4 @@
-"""The scaler and the arms as the Router asks them: one call at a time for all that is due at it."""
+"""The scaler and the arms as the Router asks them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.batches import Failed, PredictedBatch, RawBatch
-from deployments.handles import Handle, method_of, reason_of
-from deployments.joint_calls import JointCalls
+from deployments.batches import PredictedBatch, RawBatch
+from deployments.direct.calls import DirectCalls
+from deployments.handles import reason_of
 from deployments.levels import Levels
 from deployments.predictor import DownstreamError
 from deployments.routing import ArmVersion
 from training.tasks.base import Row, Task
-
-# of raw rows for several arms in one call; Serve takes messages of up to 4 MiB
-_MOST_JOINT_BYTES = 512 * 1024
 
 
 class ServeDownstream:
@@ -24,17 +21,14 @@ class ServeDownstream:
 
     Args:
         task: makes rows of what an arm predicts.
-        scaler: the FeatureScaler.
+        scaler: `predict` of the FeatureScaler.
         levels: all rows of a call get regions of the level that is in force when it is sent.
     """
 
-    def __init__(self, task: Task, scaler: Handle, levels: Levels) -> None:
+    def __init__(self, task: Task, scaler: DirectCalls, levels: Levels) -> None:
         self._task = task
         self._levels = levels
-        one, each = method_of(scaler, "predict"), method_of(scaler, "predict_each", streams=True)
-        self._calls: JointCalls[RawBatch, PredictedBatch | Failed] = JointCalls(
-            one.remote, each.remote, lambda batch: batch.raw.nbytes, _MOST_JOINT_BYTES
-        )
+        self._scaler = scaler
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
@@ -42,12 +36,10 @@ class ServeDownstream:
         """See `Downstream`."""
         level = self._levels.of(arm, version.bundle)
         try:
-            answer = await self._calls(RawBatch(arm, version, raw, level, trace))
+            answer: PredictedBatch = await self._scaler(RawBatch(arm, version, raw, level, trace))
         except Exception as error:
             # Ray raises what the callee raised, mixed with types of its own: all mean that this call failed
             raise DownstreamError(f"{arm} {version.model_version}: {reason_of(error)}") from error
-        if isinstance(answer, Failed):
-            raise DownstreamError(f"{arm} {version.model_version}: {answer.reason}")
         if answer.bundle != version.bundle:
             raise DownstreamError(f"{arm}: asked for {version.bundle}, answered by {answer.bundle}")
         return Row.scored(self._task.rows(answer.predicted, answer.coverage), answer.outlier_score, level)

@@ -11,10 +11,9 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-log = logging.getLogger(__name__)
+from deployments.handles import answers_of_all
 
-# less than those who ask for the health of the system wait for it
-ANSWER_TIMEOUT_S = 1.5
+log = logging.getLogger(__name__)
 
 
 class Peers:
@@ -36,9 +35,7 @@ class Peers:
         One that fails is left out; none is there when they cannot be asked, or do not all answer in time.
         """
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                answers = (await self._found()).broadcast(method)
-                found = await answers.results_async(return_exceptions=True)
+            found = await answers_of_all(await self._found(), method)
         except (RayError, RayServeException, KeyError, TimeoutError) as error:
             self._warn(error)
             return []

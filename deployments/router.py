@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from deployments.api import build_api
 from deployments.auth import KeyGuard
+from deployments.direct.calls import DirectCalls
 from deployments.downstream import ServeDownstream
 from deployments.error_log import ErrorLog
 from deployments.front import Front
@@ -64,10 +65,11 @@ class Router:
         store = Store(options.store_url)
         self._watched = store.watching
         levels = Levels(partial(store.watching.levels, contract.workload))
+        self._scaler = DirectCalls(scaler, "predict", is_direct=options.host is not None)
         self.service = Service(
             contract,
             arms,
-            ServeDownstream(task_of(contract, load_workload(contract)), scaler, levels),
+            ServeDownstream(task_of(contract, load_workload(contract)), self._scaler, levels),
             store,
             BundleCache(options.cache, contract, options.registry_uri),
             levels=levels,
@@ -130,6 +132,7 @@ class Router:
         if self._errors is not None:
             self._errors.flush()
         await self.service.close()
+        self._scaler.close()
         await asyncio.to_thread(self._tracing.close)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from deployments.autoscaling import CALLS_UNDER_WAY
+from deployments.direct.listener import Address, Listener
 from deployments.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.model_cache import WARM_VERSIONS, WARM_VERSIONS_OF_AN_ARM, BundleCache, WarmVersions
 from deployments.routing import ArmVersion
@@ -38,6 +40,8 @@ class ReplicaOptions:
         logs: folder of the JSON log files.
         store_url: SQLAlchemy URL of the store.
         registry_uri: of MLflow; bundles are fetched from it if it is a server.
+        host: tells a replica the address of its node, where others call it directly; None: they call it through
+            Serve alone.
     """
 
     contract: Contract
@@ -45,6 +49,7 @@ class ReplicaOptions:
     logs: Path
     store_url: str
     registry_uri: str = ""
+    host: Callable[[], str] | None = None
 
 
 class VersionedReplica(Generic[Runtime]):
@@ -53,6 +58,7 @@ class VersionedReplica(Generic[Runtime]):
     Args:
         options: where the bundles and the table are.
         start: makes the runtime of a bundle and checks it against the golden inputs.
+        answer: what other replicas call, of the subclass.
         arm: load the versions of this arm only; None for all.
 
     Attributes:
@@ -60,13 +66,19 @@ class VersionedReplica(Generic[Runtime]):
     """
 
     def __init__(
-        self, options: ReplicaOptions, start: Callable[[Bundle], Runtime], arm: str | None = None
+        self,
+        options: ReplicaOptions,
+        start: Callable[[Bundle], Runtime],
+        answer: Callable[..., Awaitable[Any]],
+        arm: str | None = None,
     ) -> None:
         part = arm or "scaler"
         configure_log_file(options.logs, f"{options.contract.workload}-{part}")
         leave_out_calls_of_serve()
         self.tracing = tracing_of(os.environ, options.contract.workload, part)
         self._told = {"workload": options.contract.workload, "arm": arm}
+        self._host = options.host
+        self._listener = Listener(answer)
         cache = BundleCache(options.cache, options.contract, options.registry_uri)
         self._versions = WarmVersions(cache, start, WARM_VERSIONS if arm is None else WARM_VERSIONS_OF_AN_ARM)
         with closing(Store(options.store_url)) as store:
@@ -84,8 +96,17 @@ class VersionedReplica(Generic[Runtime]):
         await asyncio.to_thread(self._versions.load, version.bundle, version.source)
         return os.getpid()
 
+    async def address(self) -> Address | None:
+        """Where this replica is called directly, for those that may; None if it is not."""
+        return None if self._host is None else await self._listener.address(self._host())
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """What Serve asks for `deployments.autoscaling`, and counts the calls of its own handles beside."""
+        return {CALLS_UNDER_WAY: self._listener.under_way.mean()}
+
     def __del__(self) -> None:
         """Serve calls this when it stops the replica."""
+        self._listener.close()
         self.tracing.close()
 
     def _try_load(self, version: ArmVersion) -> None:

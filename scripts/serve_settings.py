@@ -19,7 +19,8 @@ from scripts.processes import RUN_ID_VARIABLE
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
 
 # of the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
-AUTOSCALING: Mapping[str, float] = {
+AUTOSCALING: Mapping[str, Any] = {
+    "policy": {"policy_function": "deployments.autoscaling:by_calls_under_way"},
     "min_replicas": 1,
     "max_replicas": 2,
     "target_ongoing_requests": 0.4,
@@ -28,7 +29,7 @@ AUTOSCALING: Mapping[str, float] = {
     "downscale_delay_s": 30,
 }
 # the scaler has a call until its arms have answered
-SCALER_AUTOSCALING: Mapping[str, float] = {**AUTOSCALING, "target_ongoing_requests": 0.8}
+SCALER_AUTOSCALING: Mapping[str, Any] = {**AUTOSCALING, "target_ongoing_requests": 0.8}
 
 
 class Profile(StrEnum):

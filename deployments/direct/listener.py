@@ -1,0 +1,151 @@
+"""The end of a replica that is called."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import pickle
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployments.direct.frames import BadFrame, Frame, Kind
+from deployments.direct.under_way import UnderWay
+from deployments.direct.wire import Wire
+from deployments.handles import reason_of
+
+log = logging.getLogger(__name__)
+
+_KEY_BYTES = 32
+_KEY_PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a replica takes calls, and the key that it wants to hear first."""
+
+    host: str
+    port: int
+    key: bytes = field(repr=False)
+
+
+class Listener:
+    """Takes calls for one replica; belongs to one event loop.
+
+    Who knows the key may call: what comes is unpickled, which could be made to run anything. The key is new in
+    each process, and told to those alone who ask the replica through Serve.
+
+    Args:
+        answer: makes the answer of a call out of its arguments.
+        clock: monotonic seconds.
+
+    Attributes:
+        under_way: the calls that have no answer yet.
+    """
+
+    def __init__(
+        self, answer: Callable[..., Awaitable[Any]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.under_way = UnderWay(clock)
+        self._answer = answer
+        self._key = secrets.token_bytes(_KEY_BYTES)
+        self._starting: asyncio.Task[asyncio.Server] | None = None
+        self._callers: set[_Caller] = set()
+
+    async def address(self, host: str) -> Address:
+        """Where it listens, from the first call of this on.
+
+        Args:
+            host: address of this machine that the callers reach.
+
+        Raises:
+            OSError: it cannot listen there.
+        """
+        if self._starting is None or (self._starting.done() and self._starting.exception() is not None):
+            self._starting = asyncio.create_task(self._start(host))
+        server = await asyncio.shield(self._starting)
+        port: int = server.sockets[0].getsockname()[1]
+        return Address(host, port, self._key)
+
+    def close(self) -> None:
+        """Listen no more, and end all connections: the callers ask another replica."""
+        if self._starting is not None and self._starting.done() and self._starting.exception() is None:
+            self._starting.result().close()
+        for caller in list(self._callers):
+            caller.close()
+
+    async def _start(self, host: str) -> asyncio.Server:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return await asyncio.get_running_loop().create_server(self._caller, host, 0, family=family)
+
+    def _caller(self) -> _Caller:
+        return _Caller(self._answer, self._key, self.under_way, self._callers)
+
+
+class _Caller(Wire):
+    """One who calls."""
+
+    def __init__(
+        self,
+        answer: Callable[..., Awaitable[Any]],
+        key: bytes,
+        under_way: UnderWay,
+        callers: set[_Caller],
+    ) -> None:
+        super().__init__()
+        self.reader.most_body_bytes, self._most_body_bytes = len(key), self.reader.most_body_bytes
+        self._answer = answer
+        self._key = key
+        self._under_way = under_way
+        self._callers = callers
+        self._is_known = False
+        self._patience: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._callers.add(self)
+        self._patience = asyncio.get_running_loop().call_later(_KEY_PATIENCE_S, self.abort)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._callers.discard(self)
+        if self._patience is not None:
+            self._patience.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Of asyncio."""
+        try:
+            for frame in self.reader.feed(data):
+                self._take(frame)
+        except BadFrame as error:
+            log.warning("connection ended: %s", error)
+            self.abort()
+
+    def _take(self, frame: Frame) -> None:
+        if self._is_known and frame.kind is Kind.CALL:
+            task = asyncio.get_running_loop().create_task(self._run(frame))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif frame.kind is Kind.KEY and hmac.compare_digest(frame.body, self._key):
+            self._is_known = True
+            self.reader.most_body_bytes = self._most_body_bytes
+            if self._patience is not None:
+                self._patience.cancel()
+        else:
+            raise BadFrame("no key, or a wrong one, came first")
+
+    async def _run(self, frame: Frame) -> None:
+        with self._under_way:
+            try:
+                answer = await self._answer(*pickle.loads(frame.body))
+                self.send(Frame(Kind.ANSWER, frame.call, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)))
+            except asyncio.CancelledError:
+                self.send(Frame(Kind.FAILURE, frame.call, b"the replica was stopped"))
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the caller's to handle
+                self.send(Frame(Kind.FAILURE, frame.call, reason_of(error).encode()))

@@ -1,0 +1,59 @@
+"""What both ends of a connection have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from deployments.direct.frames import Frame, FrameReader, to_bytes
+
+# a node that is gone does not say so: what was sent and not acknowledged for so long will not be
+_UNACKNOWLEDGED_MS = 5000
+
+
+class Wire(asyncio.Protocol):
+    """Frames in and out; those that are sent in one turn of the event loop leave in one piece."""
+
+    def __init__(self) -> None:
+        self.reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._due: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Of asyncio."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        end = transport.get_extra_info("socket")
+        if end is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Of asyncio."""
+        self._transport = None
+
+    def send(self, frame: Frame) -> None:
+        """Nothing is sent on a connection that is gone: both ends learn of it by `connection_lost`.
+
+        Raises:
+            BadFrame: it is too long.
+        """
+        data = to_bytes(frame)
+        if not self._due:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._due.append(data)
+
+    def close(self) -> None:
+        """What is due is sent before."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """At once; what is due is not sent."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _flush(self) -> None:
+        due, self._due = self._due, []
+        if self._transport is not None and due:
+            self._transport.write(b"".join(due))
