@@ -40,8 +40,8 @@ class ReplicaOptions:
         logs: folder of the JSON log files.
         store_url: SQLAlchemy URL of the store.
         registry_uri: of MLflow; bundles are fetched from it if it is a server.
-        host: tells a replica the address of its node, where others call it directly; None: they call it through
-            Serve alone.
+        host: tells a replica the address of its node, where others call it directly; None: they call it
+            through Serve alone.
     """
 
     contract: Contract

@@ -14,9 +14,6 @@ COMMON: Mapping[str, str] = {
     "RAY_COLOR_PREFIX": "0",
     # Ray gives its workers nearly the lowest priority, so that a training beside them would get as much
     "RAY_worker_niceness": "0",
-    # the calls under way are looked at fifty times in a look-back, not five, and told sooner
-    "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.02",
-    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
     # replicas hand their counts on every 2 s instead of ten times a second; Ray exports them every 10 s
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "2000",
     # of Serve's own latencies, as fine from 1 to 100 ms as ours

@@ -81,6 +81,7 @@ class DirectCalls:
 
     async def look(self) -> None:
         """Connect to the replicas that there are now, and to no others."""
+        self._next_look_s = self._clock() + LOOK_PERIOD_S
         found = await answers_of_all(self._handle, "address")
         addresses = {address for address in found if isinstance(address, Address)}
         if not addresses:  # nobody could be asked: those that are known may well be there
@@ -110,7 +111,6 @@ class DirectCalls:
         if not self._is_direct or self._clock() < self._next_look_s:
             return
         if self._looking is None or self._looking.done():
-            self._next_look_s = self._clock() + LOOK_PERIOD_S
             # not of the request that happens to be here: Serve would end it with that
             self._looking = asyncio.get_running_loop().create_task(self._try_look(), context=Context())
 

@@ -36,8 +36,8 @@ class Address:
 class Listener:
     """Takes calls for one replica; belongs to one event loop.
 
-    Who knows the key may call: what comes is unpickled, which could be made to run anything. The key is new in
-    each process, and told to those alone who ask the replica through Serve.
+    Who knows the key may call: what comes is unpickled, which could be made to run anything. The key is new
+    in each process, and told to those alone who ask the replica through Serve.
 
     Args:
         answer: makes the answer of a call out of its arguments.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import cast
 
 from deployments.direct.frames import Frame, FrameReader, to_bytes
 
@@ -21,8 +22,7 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Of asyncio."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # of uvloop it is none by its type
         end = transport.get_extra_info("socket")
         if end is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)

@@ -1,41 +1,54 @@
-"""Handles of Serve's without Serve: one replica, in this process."""
+"""Handles of Serve's without Serve: replicas in this process."""
 
 from __future__ import annotations
 
 import asyncio
 import pickle
+from collections.abc import Sequence
 from typing import Any
 
 
 class FakeHandle:
-    """A handle of one replica; what passes is pickled, as Serve does. `gate` and `error`: of its answers."""
+    """A handle of one replica; what passes is pickled, as Serve does. `gate` and `error`: of its answers.
 
-    def __init__(self, replica: Any) -> None:
+    Args:
+        replica: that answers what is not broadcast.
+        told: what a broadcast is answered with; changed while a test runs.
+    """
+
+    def __init__(self, replica: Any, told: Sequence[Any] = ()) -> None:
         self.replica = replica
+        self.told = told
         self.methods: list[str] = []
         self.error: BaseException | None = None
         self.gate: asyncio.Event | None = None
 
     def options(
-        self, *, method_name: str, stream: bool, request_serialization: str, response_serialization: str
+        self, *, method_name: str, request_serialization: str, response_serialization: str
     ) -> _Method:
         assert request_serialization == response_serialization == "pickle"
-        return _Method(self, method_name, stream)
+        return _Method(self, method_name)
 
     def remote(self, *arguments: Any) -> Any:
         raise AssertionError("a replica is not called by itself")
 
+    def broadcast(self, method_name: str) -> FakeHandle:
+        self.methods.append(f"broadcast {method_name}")
+        return self
+
+    async def results_async(self, *, return_exceptions: bool) -> list[Any]:
+        assert return_exceptions
+        return list(self.told)
+
 
 class _Method(FakeHandle):
-    def __init__(self, handle: FakeHandle, name: str, streams: bool) -> None:
+    def __init__(self, handle: FakeHandle, name: str) -> None:
         self.handle = handle
         self.name = name
-        self.streams = streams
 
     def remote(self, *arguments: Any) -> Any:
         self.handle.methods.append(self.name)
-        answer = getattr(self.handle.replica, self.name)(*_again(arguments))
-        return self._pieces(answer) if self.streams else self._answer(answer)
+        return self._answer(getattr(self.handle.replica, self.name)(*_again(arguments)))
 
     async def _answer(self, answer: Any) -> Any:
         found = await answer
@@ -44,10 +57,6 @@ class _Method(FakeHandle):
         if self.handle.error is not None:
             raise self.handle.error
         return _again(found)
-
-    async def _pieces(self, pieces: Any) -> Any:
-        async for piece in pieces:
-            yield _again(piece)
 
 
 def _again(value: Any) -> Any:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.arm import Arm
-from deployments.batches import Failed, PredictedBatch, RawBatch, ScaledBatch
+from deployments.arm import Arm, MixedVersions
+from deployments.batches import PredictedBatch, RawBatch, ScaledBatch
+from deployments.direct.calls import DirectCalls
+from deployments.direct.connection import CallFailed
 from deployments.downstream import ServeDownstream
 from deployments.levels import Levels
 from deployments.predictor import DownstreamError
@@ -39,7 +41,8 @@ class Graph:
         self.scaler_handle = FakeHandle(self.scaler)
         task = task_of(system.contract, load_workload(system.contract))
         self.levels = Levels(lambda: [ArmLevel("linear", self.versions["linear"].bundle, 0.5)])
-        self.downstream = ServeDownstream(task, self.scaler_handle, self.levels)
+        calls = DirectCalls(self.scaler_handle, "predict", is_direct=False)
+        self.downstream = ServeDownstream(task, calls, self.levels)
         self.models = {arm: Model(parts) for arm, parts in system.parts.items()}
 
     def batch(self, arm: str, rows: int = 2) -> RawBatch:
@@ -64,14 +67,12 @@ async def test_the_scaler_answers_with_what_the_arm_predicts(graph: Graph) -> No
     assert answer.outlier_score.shape == (2,)
 
 
-async def test_what_is_asked_of_several_arms_at_once_is_one_call_of_the_router(graph: Graph) -> None:
+async def test_the_router_asks_the_scaler_which_asks_the_arm(graph: Graph) -> None:
     answers = await asyncio.gather(*(graph.downstream(arm, graph.versions[arm], RAW[:2]) for arm in ARMS))
-    assert graph.scaler_handle.methods == ["predict_each"]
+    assert graph.scaler_handle.methods == ["predict"] * len(ARMS)
     assert {arm: graph.arms[arm].methods for arm in ARMS} == {arm: ["predict"] for arm in ARMS}
     for arm, rows in zip(ARMS, answers, strict=True):
         assert [row.prediction["apogee_m"] for row in rows] == pytest.approx(graph.offline(arm).tolist())
-    await graph.downstream("mlp", graph.versions["mlp"], RAW[:1])
-    assert graph.scaler_handle.methods == ["predict_each", "predict"]
 
 
 async def test_rows_get_regions_the_level_of_their_arm(graph: Graph) -> None:
@@ -113,6 +114,8 @@ async def test_an_arm_that_does_not_answer_holds_up_no_other(graph: Graph) -> No
 
 async def test_an_arm_that_is_stopped_under_way_has_failed(graph: Graph) -> None:
     graph.arms["mlp"].error = asyncio.CancelledError()
+    with pytest.raises(CallFailed, match=r"^the replica was stopped$"):
+        await graph.scaler.predict(graph.batch("mlp"))
     with pytest.raises(DownstreamError, match=r"^mlp 1: the replica was stopped$"):
         await graph.downstream("mlp", graph.versions["mlp"], RAW[:2])
 
@@ -126,15 +129,10 @@ async def test_who_gives_a_call_up_ends_it_in_the_scaler_too(graph: Graph) -> No
         await asked
 
 
-async def test_a_version_that_cannot_be_loaded_fails_its_own_batch_alone(graph: Graph) -> None:
+async def test_a_version_that_cannot_be_loaded_fails_and_names_its_source(graph: Graph) -> None:
     gone = ArmVersion(model_version="2", bundle="sha256:" + "0" * 64, source="/nowhere")
-    answers: dict[int, PredictedBatch | Failed] = {}
-    batches = [RawBatch("mlp", gone, RAW[:1]), graph.batch("linear")]
-    async for piece in graph.scaler.predict_each(batches):
-        answers |= piece
-    assert isinstance(answers[0], Failed)
-    assert "/nowhere" in answers[0].reason
-    assert isinstance(answers[1], PredictedBatch)
+    with pytest.raises(DownstreamError, match="/nowhere"):
+        await graph.downstream("mlp", gone, RAW[:1])
 
 
 async def test_rows_scaled_for_another_version_are_refused_by_the_arm(graph: Graph) -> None:
@@ -143,6 +141,5 @@ async def test_rows_scaled_for_another_version_are_refused_by_the_arm(graph: Gra
         return ScaledBatch(graph.versions["linear"].bundle, scaled.scaled, scaled.outlier_score)
 
     graph.scaler._scale = mixed  # type: ignore[method-assign]
-    answer = await graph.scaler.predict(graph.batch("mlp"))
-    assert isinstance(answer, Failed)
-    assert "rows scaled for" in answer.reason
+    with pytest.raises(MixedVersions, match="rows scaled for"):
+        await graph.scaler.predict(graph.batch("mlp"))
