@@ -4,10 +4,6 @@ An idle key sends at once (with whatever came in the same turn of the event loop
 of a key are under way its rows queue, and go together when one returns. So batches grow with the load and
 nothing waits when there is none.
 
-Keys share turns: what several have to send at a moment goes at the same moment, so that their calls can be
-joined. While `busy_turns` turns have had no answer yet, keys gather rows for the next; for no longer than
-`gather_s`, so that one that answers slowly holds up no other; one that did lately is not waited for at all.
-
 When more comes than is answered, rows grow old in the queue while others that came before them are sent. Each
 time a call was answered, those whose patience is over are refused at once: they would hardly be answered in
 time, and be computed in vain. A row that nothing was sent before has not waited for others but for a key that
@@ -46,15 +42,7 @@ class _Lane(Generic[R, T]):
         self.waiting: dict[asyncio.Future[T], _Waiting[R]] = {}
         self.calls = 0
         self.in_flight = 0
-        self.is_lined_up = False
-        self.is_slow = False
-
-
-class _Turn:
-    """Calls that were sent at the same moment."""
-
-    def __init__(self, is_waited_for: bool) -> None:
-        self.is_waited_for = is_waited_for
+        self.is_due = False
 
 
 class Coalescer(Generic[K, R, T]):
@@ -70,8 +58,6 @@ class Coalescer(Generic[K, R, T]):
         max_batch: most rows in a call.
         max_waiting: most rows that wait for a key, those under way not counted.
         retry_after_s: what `Overloaded` tells a caller to wait.
-        busy_turns: turns without an answer from which on keys gather.
-        gather_s: how long they do at most, and after which an answer is a slow one.
         clock: monotonic seconds.
     """
 
@@ -83,8 +69,6 @@ class Coalescer(Generic[K, R, T]):
         max_batch: int = 256,
         max_waiting: int = 4096,
         retry_after_s: float = 1.0,
-        busy_turns: int = 2,
-        gather_s: float = 0.05,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._call = call
@@ -92,13 +76,7 @@ class Coalescer(Generic[K, R, T]):
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._retry_after_s = retry_after_s
-        self._busy_turns = busy_turns
-        self._gather_s = gather_s
         self._clock = clock
-        self._turns_waited_for = 0
-        self._lined_up: dict[K, _Lane[R, T]] = {}
-        self._turn_is_due = False
-        self._gathering: asyncio.TimerHandle | None = None
         self._lanes: dict[K, _Lane[R, T]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -119,8 +97,8 @@ class Coalescer(Generic[K, R, T]):
             raise Overloaded(f"{len(lane.waiting)} requests wait already", self._retry_after_s)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         lane.waiting[future] = _Waiting(row, self._clock() + patience_s, lane.calls)
-        if not lane.is_lined_up and lane.in_flight < self._max_in_flight:
-            self._line_up(key, lane)
+        if lane.in_flight < self._max_in_flight:
+            self._send_soon(key, lane)
         try:
             return await future
         finally:
@@ -135,42 +113,22 @@ class Coalescer(Generic[K, R, T]):
         """`waiting` of each key that has anything to do."""
         return {key: len(lane.waiting) for key, lane in self._lanes.items()}
 
-    def _line_up(self, key: K, lane: _Lane[R, T]) -> None:
-        lane.is_lined_up = True
-        self._lined_up[key] = lane
-        if self._turns_waited_for < self._busy_turns:
-            self._take_turn_soon()
-        elif self._gathering is None and not self._turn_is_due:
-            self._gathering = asyncio.get_running_loop().call_later(self._gather_s, self._take_turn)
+    def _send_soon(self, key: K, lane: _Lane[R, T]) -> None:
+        """Not now: rows that other tasks bring in this turn of the loop shall go along."""
+        if not lane.is_due:
+            lane.is_due = True
+            asyncio.get_running_loop().call_soon(self._send, key, lane)
 
-    def _take_turn_soon(self) -> None:
-        """Not now: rows and keys that other tasks bring in this turn of the loop shall go along."""
-        if not self._turn_is_due:
-            self._turn_is_due = True
-            asyncio.get_running_loop().call_soon(self._take_turn)
-
-    def _take_turn(self) -> None:
-        self._turn_is_due = False
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
-        lined_up, self._lined_up = self._lined_up, {}
-        turn = _Turn(is_waited_for=False)
-        for key, lane in lined_up.items():
-            lane.is_lined_up = False
-            self._send(key, lane, turn)
-        self._turns_waited_for += turn.is_waited_for
-
-    def _send(self, key: K, lane: _Lane[R, T], turn: _Turn) -> None:
+    def _send(self, key: K, lane: _Lane[R, T]) -> None:
+        lane.is_due = False
         while lane.in_flight < self._max_in_flight and (batch := self._take(lane)):
             lane.calls += 1
             lane.in_flight += 1
-            turn.is_waited_for |= not lane.is_slow
-            task = asyncio.create_task(self._run(key, lane, batch, turn))
+            task = asyncio.create_task(self._run(key, lane, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if not lane.in_flight and not lane.waiting:
-            self._lanes.pop(key, None)  # keys name versions, and versions go
+        if not lane.in_flight:  # who waited has gone
+            self._lanes.pop(key, None)
 
     def _take(self, lane: _Lane[R, T]) -> dict[asyncio.Future[T], R]:
         return {
@@ -189,8 +147,7 @@ class Coalescer(Generic[K, R, T]):
                     Overloaded("more requests come than can be answered in time", self._retry_after_s)
                 )
 
-    async def _run(self, key: K, lane: _Lane[R, T], batch: dict[asyncio.Future[T], R], turn: _Turn) -> None:
-        began_s = self._clock()
+    async def _run(self, key: K, lane: _Lane[R, T], batch: dict[asyncio.Future[T], R]) -> None:
         try:
             results = await self._call(key, list(batch.values()))
             if len(results) != len(batch):
@@ -207,16 +164,7 @@ class Coalescer(Generic[K, R, T]):
             for future in batch:
                 future.cancel()  # without effect on those that have their answer
             lane.in_flight -= 1
-            lane.is_slow = self._clock() - began_s > self._gather_s
-            self._after(key, lane, turn)
-
-    def _after(self, key: K, lane: _Lane[R, T], turn: _Turn) -> None:
-        """What an answer sets off: the next turn, if somebody waits for it."""
-        self._turns_waited_for -= turn.is_waited_for
-        turn.is_waited_for = False
-        if lane.waiting and not lane.is_lined_up:
-            self._line_up(key, lane)
-        elif not lane.in_flight and not lane.waiting:
-            self._lanes.pop(key, None)
-        if self._lined_up and self._turns_waited_for < self._busy_turns:
-            self._take_turn_soon()
+            if lane.waiting:
+                self._send_soon(key, lane)
+            elif not lane.in_flight and not lane.is_due:
+                self._lanes.pop(key, None)  # keys name versions, and versions go
