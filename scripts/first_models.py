@@ -31,7 +31,7 @@ def lacks_models(settings: Settings, workload: str) -> bool:
 
     Raises:
         RegistryUnreadable: the registry cannot be asked.
-        StoreUnavailable, StoreTooNew: nor can the store.
+        StoreUnavailable, StoreUnfit: nor can the store.
     """
     local = settings.registry_uri.removeprefix("sqlite:///")
     if local != settings.registry_uri and not Path(local).exists():

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from ulid import ULID
 
-from deployments.store import StoreTooNew, StoreUnavailable
+from deployments.store import StoreUnavailable, StoreUnfit
 from scripts import preflight
 from scripts.chosen import choose
 from scripts.cpus import asked_cpus
@@ -102,7 +102,7 @@ def _refuse(console: Console, problems: Sequence[str]) -> None:
 def _needs_training(console: Console, settings: Settings, workload: str) -> bool:
     try:
         return lacks_models(settings, workload)
-    except (RegistryUnreadable, StoreUnavailable, StoreTooNew) as error:
+    except (RegistryUnreadable, StoreUnavailable, StoreUnfit) as error:
         _refuse(console, [str(error)])
         raise
 

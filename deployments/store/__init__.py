@@ -1,6 +1,6 @@
 """The durable record of predictions, truths, routing and acts, and the writer behind the answers."""
 
-from deployments.store.engine import StoreUnavailable
+from deployments.store.engine import StoreEncoding, StoreUnavailable, StoreUnfit
 from deployments.store.journal import JournalWriter
 from deployments.store.records import (
     Act,
@@ -27,7 +27,9 @@ __all__ = [
     "ShadowRow",
     "Store",
     "StoreCounts",
+    "StoreEncoding",
     "StoreTooNew",
     "StoreUnavailable",
+    "StoreUnfit",
     "Truth",
 ]

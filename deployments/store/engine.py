@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from deployments.errors import Unavailable
+from training.settings import without_password
 
 BUSY_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5
@@ -36,7 +38,10 @@ _POSTGRESQL_CONNECTION: Mapping[str, Any] = {
     "keepalives_count": 2,
     "tcp_user_timeout": int(1000 * BUSY_TIMEOUT_S),
     "application_name": "raysonde",
+    # PGCLIENTENCODING may say otherwise
+    "client_encoding": "UTF8",
 }
+_ENCODING = "UTF8"
 # In a writer's transaction. The lock of one whose machine is gone is free again after the second.
 _POSTGRESQL_WRITER = {
     "lock_timeout": int(1000 * BUSY_TIMEOUT_S),
@@ -57,8 +62,17 @@ class StoreUnavailable(Unavailable):
     """The database cannot be reached, or stayed locked; what was to be written is not there."""
 
 
+class StoreUnfit(RuntimeError):
+    """The database is there, but is none for this version's store; the message says what to do."""
+
+
+class StoreEncoding(StoreUnfit):
+    """A database of PostgreSQL that cannot hold every text; the message shows no password."""
+
+
 def open_engine(url: str) -> Engine:
-    """An engine for the URL, sqlite:///PATH or postgresql://... Connects to nothing yet.
+    """An engine for the URL, sqlite:///PATH or postgresql://... Connects to nothing yet; what connects may
+    raise StoreEncoding.
 
     Raises:
         ValueError: it is neither; the message shows no password.
@@ -83,6 +97,8 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
+        # before SQLAlchemy's own questions, whose answers would be bytes
+        event.listen(engine, "connect", partial(_expect_encoding, without_password(url)), insert=True)
         event.listen(engine, "connect", _configure_postgresql)
     return engine
 
@@ -147,6 +163,18 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _expect_encoding(shown_url: str, connection: Any, _record: Any) -> None:
+    found = connection.info.parameter_status("server_encoding")
+    if found == _ENCODING:
+        return
+    connection.close()
+    raise StoreEncoding(
+        f"store: the database at {shown_url} has the encoding {found}, expected {_ENCODING}. It cannot be"
+        f" changed: make another one (CREATE DATABASE raysonde ENCODING '{_ENCODING}' TEMPLATE template0)"
+        " and name it in RAYSONDE_STORE_URL"
+    )
 
 
 def _configure_postgresql(connection: Any, _record: Any) -> None:

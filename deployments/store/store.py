@@ -71,6 +71,7 @@ class Store:
 
         Raises:
             StoreTooNew: a later version of raysonde has upgraded the store.
+            StoreEncoding: the database is not in UTF-8.
         """
         return create_tables(self._engine)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, String, column, inspect, select, table
 
-from deployments.store.engine import reading, translated, writing
+from deployments.store.engine import StoreUnfit, reading, translated, writing
 
 # of `migrations/versions`, oldest first; tables without one are older than the first
 REVISIONS = ("0001", "0002")
@@ -17,7 +17,7 @@ REVISIONS = ("0001", "0002")
 REVISION_TABLE = "store_revision"
 
 
-class StoreTooNew(RuntimeError):
+class StoreTooNew(StoreUnfit):
     """A later version of raysonde has upgraded the store; the message names both revisions."""
 
 
@@ -27,7 +27,7 @@ def create_tables(engine: Engine) -> bool:
     Safe in several processes at once: one does it, the others wait. Whether there was anything to do.
 
     Raises:
-        StoreTooNew: nothing was changed.
+        StoreUnfit: nothing was changed.
     """
     if engine.dialect.name == "sqlite":
         _make_file(engine)

@@ -1,11 +1,13 @@
 """The rendered Serve config on a Ray head and a worker, applied as KubeRay's operator applies it.
 
-Its registry is an MLflow server, as in a cluster. It takes two minutes, so it is among the faults.
+Its registry is an MLflow server, as in a cluster, and requests come by endpoints that are ready. It takes two
+minutes, so it is among the faults.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 import threading
@@ -22,15 +24,18 @@ import yaml
 from deployments.store import Store
 from scripts.node_environment import node_environment
 from tests.support.flights import fly, instance_of
+from tests.support.ingress import Ingress, NoEndpoint, Probe, ingress
+from tests.support.manifests import KUBERAY
 from tests.support.mlflow_server import mlflow_server
 from tests.support.models import apogee_contract, register
 from tests.support.ray_cluster import LocalCluster, kuberay_environment, local_cluster
-from tests.support.system import ARMS, free_port, wait_until
+from tests.support.system import ARMS, wait_until
 from training.registry import Registry
 from training.settings import REPOSITORY, Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(600)]
 
+logger = logging.getLogger(__name__)
 KEY = "key-of-a-test"
 READY_TIMEOUT_S = 180.0
 SENDERS = 4
@@ -38,7 +43,7 @@ SENDERS = 4
 
 def serve_config(port: int) -> dict[str, Any]:
     """What is in the manifest, of one workload and on a port of its own."""
-    manifest = yaml.safe_load((REPOSITORY / "kuberay" / "base" / "serve-config.yaml").read_text())
+    manifest = yaml.safe_load((KUBERAY / "base" / "serve-config.yaml").read_text())
     config: dict[str, Any] = yaml.safe_load(manifest["spec"]["serveConfigV2"])
     config["applications"] = [app for app in config["applications"] if app["name"] in ("apogee", "root")]
     config["applications"][-1]["args"]["workloads"] = ["apogee"]
@@ -46,11 +51,20 @@ def serve_config(port: int) -> dict[str, Any]:
     return config
 
 
+def readiness_probe() -> Probe:
+    """Of the pods that serve."""
+    spec = yaml.safe_load((KUBERAY / "base" / "rayservice.yaml").read_text())["spec"]
+    (serving,) = (
+        one for one in spec["rayClusterConfig"]["workerGroupSpecs"] if one["groupName"] == "serving"
+    )
+    return Probe.of(serving["template"]["spec"]["containers"][0]["readinessProbe"])
+
+
 @dataclass
 class Traffic:
     """Sends instances, one after the other and several at once, and a truth for each that is answered."""
 
-    url: str
+    service: Ingress
     failures: list[str] = field(default_factory=list)
     predicted: list[str] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
@@ -94,8 +108,8 @@ class Traffic:
 
     def _post(self, client: httpx.Client, call: str, body: dict[str, Any], expected: int) -> bool:
         try:
-            answer = client.post(f"{self.url}/apogee/{call}", content=json.dumps(body))
-        except httpx.HTTPError as error:
+            answer = self.service.post(client, f"/apogee/{call}", json.dumps(body))
+        except (httpx.HTTPError, NoEndpoint) as error:
             self.failures.append(f"{call}: {error!r}")
             return False
         if answer.status_code != expected:
@@ -133,16 +147,17 @@ def cluster(settings: Settings, folder: Path) -> Iterator[LocalCluster]:
             "RAYSONDE_API_KEY": KEY,
             "HOME": str(folder),
             "RAYSONDE_HAPROXY_METRICS_HOST": "127.0.0.1",
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
-            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
-            # two nodes on one machine have one port
-            "SERVE_SOCKET_REUSE_PORT_ENABLED": "1",
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
         }
     )
     with local_cluster(folder, environment, places=40) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def service() -> Iterator[Ingress]:
+    with ingress(readiness_probe()) as running:
+        yield running
 
 
 def is_running(cluster: LocalCluster, config: dict[str, Any]) -> bool:
@@ -164,32 +179,34 @@ def nodes_of(cluster: LocalCluster, deployment: str) -> list[str]:
     return [one["node_id"] for one in replicas if one["state"] == "RUNNING"]
 
 
-def test_it_serves_is_updated_in_place_and_survives_the_loss_of_a_node(
-    cluster: LocalCluster, settings: Settings
-) -> None:
-    config = serve_config(port := free_port())
-    cluster.start_head()
-    worker = cluster.start_worker()
-    cluster.put(config)
-    url = f"http://127.0.0.1:{port}"
-    headers = {"Authorization": f"Bearer {KEY}"}
-
-    def is_ready() -> bool:
-        """Whether the proxies of both nodes answer: it is a matter of chance which of them is asked."""
-        asked = [f"{url}/healthz", *[f"{url}/apogee/info"] * 20]
+def all_answer(urls: set[str]) -> bool:
+    """The workload and the root, to whoever has the key."""
+    with httpx.Client(headers={"Authorization": f"Bearer {KEY}"}, timeout=30) as client:
         try:
-            return all(httpx.get(one, headers=headers, timeout=30).status_code == 200 for one in asked)
+            answers = [client.get(f"{url}{path}") for url in urls for path in ("/healthz", "/apogee/info")]
         except httpx.HTTPError:
             return False
+    return all(answer.status_code == 200 for answer in answers)
 
+
+def test_it_serves_is_updated_in_place_and_survives_the_loss_of_a_node(
+    cluster: LocalCluster, service: Ingress, settings: Settings
+) -> None:
+    head = cluster.start_head()
+    worker = cluster.start_worker()
+    both = {head.url, worker.url}
+    config = serve_config(head.port)
+    cluster.put(config)
+    for url in both:
+        service.add(url)
     wait_until(lambda: is_running(cluster, config), READY_TIMEOUT_S, "all replicas run")
-    # a proxy without routes is not ready in Kubernetes; here it would be asked
-    wait_until(lambda: cluster.proxies() == ["HEALTHY"] * 2, READY_TIMEOUT_S, "both proxies run")
-    wait_until(is_ready, READY_TIMEOUT_S, "the service answers")
+    wait_until(lambda: service.ready() == both, READY_TIMEOUT_S, "both nodes are ready")
+    # the operator lets requests in some seconds after it has seen all run; proxies hear of it meanwhile
+    wait_until(lambda: all_answer(both), READY_TIMEOUT_S, "both answer")
     assert len(set(nodes_of(cluster, "Router"))) == 2
-    assert httpx.get(f"{url}/apogee/info").status_code == 401
+    assert httpx.get(f"{worker.url}/apogee/info").status_code == 401
 
-    traffic = Traffic(url)
+    traffic = Traffic(service)
     with traffic.flowing():
         traffic.more(100)
         # numbers alone: no replica is replaced
@@ -216,12 +233,17 @@ def test_it_serves_is_updated_in_place_and_survives_the_loss_of_a_node(
         cluster.lose(worker)
         traffic.more(200, timeout_s=120)
         wait_until(lambda: len(nodes_of(cluster, "Router")) == 1, 60, "its router is given up")
+        wait_until(lambda: service.ready() == {head.url}, 60, "nobody is sent to it")
         lost = len(traffic.failures)
+        logger.info("the loss of a node failed %d requests: %s", lost, traffic.failures)
         # KubeRay replaces the node
-        cluster.start_worker()
+        replacement = cluster.start_worker()
+        service.add(replacement.url)
         wait_until(lambda: is_running(cluster, config), READY_TIMEOUT_S, "all replicas run again")
+        wait_until(lambda: service.answered(replacement.url) > 0, READY_TIMEOUT_S, "the new node is asked")
         traffic.more(100)
         assert len(traffic.failures) == lost, traffic.failures[lost:][:3]
+        assert service.ready() == {head.url, replacement.url}
 
     assert Store(settings.store_url).counts("apogee").truths >= len(traffic.acknowledged) > 500
 

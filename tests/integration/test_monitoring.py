@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from scripts.dashboards.files import DASHBOARDS
 from tests.integration.test_serving import bodies
 from tests.support.flights import fly
+from tests.support.page import block_with, blocks_of
 from tests.support.prometheus import Prometheus, alertmanager, posts, prometheus
 from tests.support.promql import rules, selectors
 from tests.support.system import RunningSystem, wait_until
+from training.settings import REPOSITORY
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -123,6 +126,23 @@ def test_every_rule_is_loaded_and_asks_for_what_there_is(watcher: Prometheus) ->
         ("raysonde", "ray", "haproxy"), "1"
     )
     assert watcher.firing() <= EXPECTED_ALERTS
+
+
+def test_what_the_runbook_asks_by_hand_is_answered(fast_system: RunningSystem) -> None:
+    block = block_with(blocks_of(REPOSITORY / "docs" / "runbook.md"), "export RAYSONDE=")
+    for here, there in (
+        ("http://127.0.0.1:8000", fast_system.url),
+        ("var/api-key", str(fast_system.settings.api_key_file)),
+        ("/weather/", "/apogee/"),
+        # curl says by itself what went wrong
+        ("curl --silent", "curl --silent --show-error --fail"),
+    ):
+        assert here in block
+        block = block.replace(here, there)
+    done = subprocess.run(["bash", "-eu", "-c", block], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for part in ('"policy"', '"windows"', "raysonde_build_info"):
+        assert part in done.stdout
 
 
 def test_an_arm_that_fails_is_told_within_a_minute(

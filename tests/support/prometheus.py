@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Alertmanager, configured as in `configs`, but for shorter intervals."""
+"""A real Prometheus and a real Alertmanager, configured as in `configs`; with shorter intervals if asked."""
 
 from __future__ import annotations
 
@@ -42,6 +42,10 @@ class Prometheus:
         """Names of alerts."""
         return {series["metric"]["alertname"] for series in self.query('ALERTS{alertstate="firing"}')}
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """Those that fire, by their labels."""
+        return [one["labels"] for one in self._get("alerts")["alerts"] if one["state"] == "firing"]
+
     def _get(self, what: str, **parameters: str) -> Any:
         answer = httpx.get(f"{self.url}/api/v1/{what}", params=parameters, timeout=10).json()
         assert answer["status"] == "success", f"{parameters}: {answer}"
@@ -57,22 +61,21 @@ def program(*names: str) -> str:
 
 
 @contextmanager
-def prometheus(folder: Path, var: Path, alertmanager: str) -> Iterator[Prometheus]:
-    """Running beside the system whose state is in `var`; it looks every two seconds.
+def prometheus(folder: Path, var: Path, alertmanager: str, *, hurried: bool = True) -> Iterator[Prometheus]:
+    """Running beside the system whose state is in `var`.
 
     Args:
         folder: for its files.
         var: where the system has written its targets and its key.
         alertmanager: HOST:PORT.
+        hurried: it looks every two seconds, whatever its configuration says.
     """
     found = program("prometheus")
     home = folder / "configs" / "prometheus"
     shutil.copytree(CONFIGS / "prometheus" / "rules", home / "rules")
     config = yaml.safe_load((CONFIGS / "prometheus" / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"}
-    for job in config["scrape_configs"]:
-        if "scrape_interval" in job:
-            job |= {"scrape_interval": "5s", "scrape_timeout": "5s"}
+    if hurried:
+        _hurry(config)
     (home / "prometheus.yml").write_text(yaml.safe_dump(config))
     targets = folder / "var" / "targets"
     targets.mkdir(parents=True)
@@ -89,13 +92,21 @@ def prometheus(folder: Path, var: Path, alertmanager: str) -> Iterator[Prometheu
         yield Prometheus(url)
 
 
+def _hurry(config: dict[str, Any]) -> None:
+    config["global"] = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"}
+    for job in config["scrape_configs"]:
+        if "scrape_interval" in job:
+            job |= {"scrape_interval": "5s", "scrape_timeout": "5s"}
+
+
 @contextmanager
-def alertmanager(folder: Path, slack_url: str) -> Iterator[str]:
+def alertmanager(folder: Path, slack_url: str, *, hurried: bool = True) -> Iterator[str]:
     """Running; its HOST:PORT. Mails go nowhere.
 
     Args:
         folder: for its files.
         slack_url: where it posts to, in place of Slack.
+        hurried: it waits a second for more alerts of a group, whatever its configuration says.
     """
     found = program("prometheus-alertmanager", "alertmanager")
     folder.mkdir()
@@ -107,8 +118,9 @@ def alertmanager(folder: Path, slack_url: str) -> Iterator[str]:
         "smtp_auth_password_file": str(folder / "password"),
         "smtp_smarthost": f"127.0.0.1:{free_port()}",
     }
-    for route in config["route"]["routes"]:
-        route["group_wait"] = "1s"
+    if hurried:
+        for route in config["route"]["routes"]:
+            route["group_wait"] = "1s"
     config["templates"] = [str(CONFIGS / "alertmanager" / "templates" / "*.tmpl")]
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"

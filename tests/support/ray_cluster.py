@@ -30,6 +30,34 @@ def kuberay_environment() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
+@dataclass(frozen=True)
+class Node:
+    """One of a cluster.
+
+    Attributes:
+        mark: of its processes.
+        port: of its HTTP proxy; on a machine of its own it would be the same as that of the others.
+    """
+
+    mark: str
+    port: int = field(default_factory=free_port)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """What is of this node alone; ports of the others are chosen anew by each call."""
+        return {
+            RUN_ID_VARIABLE: self.mark,
+            # a head has the port of the Serve config
+            "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(self.port),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
+        }
+
+
 @dataclass
 class LocalCluster:
     """Nodes of one cluster.
@@ -51,26 +79,26 @@ class LocalCluster:
         self._dashboard = f"http://127.0.0.1:{self._dashboard_port}"
         self._serve = f"{self._dashboard}/api/serve/applications/"
 
-    def start_head(self) -> str:
-        """The mark of its processes."""
+    def start_head(self) -> Node:
+        """It answers; its port is for the Serve config."""
         arguments = ["--head", "--port", str(self._gcs_port), "--dashboard-host", "127.0.0.1"]
         arguments += ["--dashboard-port", str(self._dashboard_port), "--temp-dir", str(self.folder / "ray")]
         arguments += ["--ray-client-server-port", str(free_port())]
-        mark = self._start("head", arguments)
+        node = self._start("head", arguments)
         wait_until(lambda: self._nodes() == 1, START_TIMEOUT_S, "the head answers")
-        return mark
+        return node
 
-    def start_worker(self) -> str:
-        """The mark of its processes; it is part of the cluster."""
+    def start_worker(self) -> Node:
+        """It is part of the cluster."""
         there = self._nodes()
-        mark = self._start(f"worker-{len(self._nodes_started)}", ["--address", f"127.0.0.1:{self._gcs_port}"])
+        node = self._start(f"worker-{len(self._nodes_started)}", ["--address", f"127.0.0.1:{self._gcs_port}"])
         wait_until(lambda: self._nodes() == there + 1, START_TIMEOUT_S, "the worker has joined")
-        return mark
+        return node
 
-    def lose(self, mark: str) -> None:
+    def lose(self, node: Node) -> None:
         """End a node as a machine that is switched off does; Ray has noticed."""
         left = self._nodes() - 1
-        for process in processes.of_run(mark):
+        for process in processes.of_run(node.mark):
             process.kill()
         wait_until(lambda: self._nodes() == left, START_TIMEOUT_S, "Ray misses the worker")
 
@@ -81,13 +109,10 @@ class LocalCluster:
 
     def applications(self) -> dict[str, Any]:
         """As Serve tells of them."""
-        found = self._told()["applications"]
+        told = httpx.get(self._serve, **self._asking()).raise_for_status().json()
+        found = told["applications"]
         assert isinstance(found, dict)
         return found
-
-    def proxies(self) -> list[str]:
-        """What they are doing, node by node."""
-        return [str(one["status"]) for one in self._told()["proxies"].values()]
 
     def end(self) -> None:
         """All nodes, the last first."""
@@ -96,10 +121,6 @@ class LocalCluster:
         assert not alive, alive
         for node in self._nodes_started.values():
             node.wait(10)
-
-    def _told(self) -> dict[str, Any]:
-        told: dict[str, Any] = httpx.get(self._serve, **self._asking()).raise_for_status().json()
-        return told
 
     def _asking(self) -> dict[str, Any]:
         return {"headers": {"Authorization": f"Bearer {self.token}"}, "timeout": 60}
@@ -112,26 +133,26 @@ class LocalCluster:
             return 0
         return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
 
-    def _start(self, name: str, arguments: list[str]) -> str:
-        mark = f"{name}-{secrets.token_hex(8)}"
+    def _start(self, name: str, arguments: list[str]) -> Node:
+        node = Node(f"{name}-{secrets.token_hex(8)}")
         command = [str(Path(sys.executable).with_name("ray")), "start", "--block", *arguments]
         command += ["--num-cpus", "0", "--resources", f'{{"serving": {self.places}}}']
         command += ["--object-store-memory", _OBJECT_STORE_BYTES, "--metrics-export-port", str(free_port())]
         for port in ("min-worker", "max-worker", "dashboard-agent-listen", "dashboard-agent-grpc"):
             command += [f"--{port}-port", "0"]
-        own = {RUN_ID_VARIABLE: mark, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
         with (self.folder / f"{name}.log").open("wb") as output:
-            node = subprocess.Popen(
+            started = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
-                env={**os.environ, **self.environment, **own},
+                env={**os.environ, **self.environment, **token, **node.environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._nodes_started[mark] = node
-        return mark
+        self._nodes_started[node.mark] = started
+        return node
 
 
 @contextmanager

@@ -80,8 +80,6 @@ def test_what_a_service_waits_for_can_come(service: dict[str, Any]) -> None:
         other = SERVICES[name]
         if wait["condition"] == "service_healthy":
             assert other.get("healthcheck", {}).get("test") or name in OURS
-        if wait["condition"] == "service_completed_successfully":
-            assert other["restart"] == "on-failure"
 
 
 @each_service

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
 
@@ -31,6 +32,14 @@ def test_what_is_to_be_made_is_a_target(target: str) -> None:
 @pytest.mark.parametrize("command", found(r"(?m)(?:^|[ \"])raysonde ([a-z]+)\b"))
 def test_what_is_to_be_called_is_a_command(command: str) -> None:
     assert command in COMMANDS
+
+
+def test_versions_are_those_of_the_manifests() -> None:
+    script = (REPOSITORY / "kuberay" / "minikube.sh").read_text()
+    (operator,) = re.findall(r"OPERATOR_VERSION=([\d.]+)", script)
+    assert found(r"kuberay-operator --version ([\d.]+)") == [operator]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert found(r"registry\.example\.com/raysonde:([\d.]+)") == [project["version"]]
 
 
 @pytest.mark.parametrize("variable", found(r"\b(RAYSONDE_[A-Z_]+)\b"))

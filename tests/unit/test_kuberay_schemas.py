@@ -1,4 +1,7 @@
-"""Every object of kuberay/ is one that Kubernetes, or KubeRay, takes, with no field that it would drop."""
+"""Every object of kuberay/ is one that Kubernetes, KubeRay or the Prometheus operator takes, whole.
+
+A field that they do not know they would drop without a word.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from kubernetes_validate import SchemaNotFoundError
 
 from tests.support.manifests import KUBERAY, OVERLAYS, Manifest, kustomized, overlay, pod_templates
 from training.settings import REPOSITORY
@@ -17,22 +21,35 @@ from training.settings import REPOSITORY
 KUBERNETES = "1.32"
 CRDS = REPOSITORY.parent / "shared" / "kuberay-crds"
 RAY = {"RayService": "rayservices", "RayJob": "rayjobs", "RayCluster": "rayclusters"}
-# of the Prometheus operator, whose schemas are not here
-UNKNOWN = {"PodMonitor", "ScrapeConfig", "PrometheusRule"}
 
 
 @lru_cache
-def crd(kind: str) -> Manifest:
-    """The schema of v1, closed: Kubernetes would drop what it does not know, without a word."""
+def of_ray(kind: str) -> Manifest:
+    """The schema of v1, closed."""
     path = CRDS / f"ray.io_{RAY[kind]}.yaml"
     if not path.is_file():
         pytest.skip(f"no {path}: the CRDs of KubeRay are not part of the repository")
     versions = yaml.load(path.read_text(), yaml.CSafeLoader)["spec"]["versions"]  # 10,000 lines
     (schema,) = (one["schema"]["openAPIV3Schema"] for one in versions if one["name"] == "v1")
+    return closed(schema)
+
+
+@lru_cache
+def of_prometheus_operator(version: str, kind: str) -> Manifest:
+    """The schema of the same, by models that are made of its CRDs."""
+    # a second to import
+    from cloudcoil.models.prometheus_operator import v1, v1alpha1
+
+    model = getattr({"v1": v1, "v1alpha1": v1alpha1}[version], kind)
+    return closed(model.model_json_schema(by_alias=True))
+
+
+def closed(schema: Manifest) -> Manifest:
+    """The schema of an object, that takes no field which it does not name."""
     schema["properties"]["metadata"] = {"type": "object"}
-    closed = _closed(schema)
-    assert isinstance(closed, dict)
-    return closed
+    found = _closed(schema)
+    assert isinstance(found, dict)
+    return found
 
 
 def _closed(schema: Any) -> Any:
@@ -41,15 +58,21 @@ def _closed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     found = {key: _closed(value) for key, value in schema.items()}
+    if isinstance(found.get("pattern"), str):
+        # of Go, where flags may come second
+        found["pattern"] = found["pattern"].replace("^(?i)", "(?i)^")
     if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
         found.setdefault("additionalProperties", False)
     return found
 
 
 def check(one: Manifest) -> None:
-    if one["kind"] in RAY:
-        jsonschema.validate(one, crd(one["kind"]))
-    elif one["kind"] not in UNKNOWN:
+    group, _, version = one["apiVersion"].rpartition("/")
+    if group == "ray.io":
+        jsonschema.validate(one, of_ray(one["kind"]))
+    elif group == "monitoring.coreos.com":
+        jsonschema.validate(one, of_prometheus_operator(version, one["kind"]))
+    else:
         kubernetes_validate.validate(one, KUBERNETES, strict=True)
 
 
@@ -83,25 +106,54 @@ def test_pods_of_ray_are_pods(name: str) -> None:
 
 
 def test_monitoring_can_be_applied_alone() -> None:
-    kinds = [one["kind"] for one in kustomized(KUBERAY / "monitoring")]
-    assert set(kinds) >= UNKNOWN
+    objects = kustomized(KUBERAY / "monitoring")
+    for one in objects:
+        check(one)
+    assert {one["kind"] for one in objects} == {"ConfigMap", "PodMonitor", "PrometheusRule", "ScrapeConfig"}
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "error"),
+    [
+        ("cert-manager.io/v1", "Certificate", SchemaNotFoundError),
+        ("monitoring.coreos.com/v1", "PodMonitors", AttributeError),
+        ("monitoring.coreos.com/v1", "ScrapeConfig", AttributeError),
+    ],
+)
+def test_an_object_without_a_schema_is_no_pass(version: str, kind: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        check({"apiVersion": version, "kind": kind, "metadata": {"name": "new"}, "spec": {}})
+
+
+CLUSTER = ("RayService", "spec", "rayClusterConfig")
+ENDPOINT = ("PodMonitor", "spec", "podMetricsEndpoints", 0)
+RULE = ("PrometheusRule", "spec", "groups", 0, "rules", 0)
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("spec", "rayClusterConfig", "enableInTreeAutoscalling"), True),
-        (("spec", "rayClusterConfig", "autoscalerOptions", "upscalingMode"), "Fast"),
-        (("spec", "rayClusterConfig", "headGroupSpec", "rayStartParams", "num-cpus"), 0),
-        (("spec", "rayClusterConfig", "headGroupSpec", "template", "spec", "containers", 0, "envfrom"), []),
+        ((*CLUSTER, "enableInTreeAutoscalling"), True),
+        ((*CLUSTER, "autoscalerOptions", "upscalingMode"), "Fast"),
+        ((*CLUSTER, "headGroupSpec", "rayStartParams", "num-cpus"), 0),
+        ((*CLUSTER, "headGroupSpec", "template", "spec", "containers", 0, "envfrom"), []),
+        ((*ENDPOINT, "scrapeInterval"), "10s"),
+        ((*ENDPOINT, "interval"), 10),
+        ((*ENDPOINT, "relabelings", 0, "action"), "rename"),
+        ((*RULE, "severity"), "warning"),
+        ((*RULE, "for"), "two minutes"),
+        (("ScrapeConfig", "spec", "metricPath"), "/metrics"),
+        (("ScrapeConfig", "spec", "staticConfigs", 0, "targets"), "raysonde-serve-svc:8000"),
     ],
+    ids=lambda value: str(value[-1]) if isinstance(value, tuple) else "",
 )
 def test_mistakes_are_found(path: tuple[str | int, ...], value: Any) -> None:
-    (service,) = (deepcopy(one) for one in overlay("minikube") if one["kind"] == "RayService")
-    check(service)
-    place: Any = service
-    for key in path[:-1]:
+    kind, *keys = path
+    one = deepcopy(next(one for one in overlay("production") if one["kind"] == kind))
+    check(one)
+    place: Any = one
+    for key in keys[:-1]:
         place = place[key]
-    place[path[-1]] = value
+    place[keys[-1]] = value
     with pytest.raises(jsonschema.ValidationError):
-        check(service)
+        check(one)
