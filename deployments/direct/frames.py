@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 _HEADER = struct.Struct("!IBQ")
 # 10,000 windows of 50 samples of 4 fields are 16 MB
@@ -21,12 +21,14 @@ class Kind(IntEnum):
     FAILURE = 3
 
 
+_LAST_KIND = max(Kind)
+
+
 class BadFrame(ValueError):
     """It is not one of ours, or longer than any: the connection is of no use any more."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """One message.
 
     Attributes:
@@ -70,7 +72,7 @@ class FrameReader:
         self._buffer += data
         while len(self._buffer) >= _HEADER.size:
             length, kind, call = _HEADER.unpack_from(self._buffer)
-            if kind > max(Kind) or length > self.most_body_bytes:
+            if kind > _LAST_KIND or length > self.most_body_bytes:
                 raise BadFrame(
                     f"kind {kind} with {length:,} bytes, expected at most {self.most_body_bytes:,}"
                 )
