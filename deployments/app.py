@@ -6,15 +6,14 @@ workload too. Named in `serve_config.yaml`, which sets replicas and resources of
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
 import os
-from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 from ray.serve import Application
-from ray.util import get_node_ip_address
 
 from deployments.arm import Arm
 from deployments.auth import behind_proxy, read_or_create_key
+from deployments.direct.hosts import host_of
 from deployments.router import Router
 from deployments.routing import RoutingPolicy
 from deployments.scaler import FeatureScaler
@@ -51,6 +50,7 @@ def build(arguments: AppArguments) -> Application:
     """The application of one workload.
 
     Raises:
+        BadHost: RAYSONDE_DIRECT_CALLS is not what it may be.
         EmptyRegistry: nothing is trained yet; the message says which command trains.
         FileNotFoundError: no such workload.
     """
@@ -69,7 +69,7 @@ def build(arguments: AppArguments) -> Application:
         settings.logs,
         settings.store_url,
         settings.registry_uri,
-        host=get_node_ip_address if _calls_directly(os.environ) else None,
+        host=host_of(os.environ),
     )
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)
@@ -88,11 +88,6 @@ def build(arguments: AppArguments) -> Application:
             steward,
         )
     )
-
-
-def _calls_directly(environment: Mapping[str, str]) -> bool:
-    """Whether replicas call one another over connections of their own, which have no TLS where Ray has it."""
-    return environment.get("RAYSONDE_DIRECT_CALLS", "1") != "0" and environment.get("RAY_USE_TLS", "0") != "1"
 
 
 def _require_models(settings: Settings, store: Store, workload: str) -> None:

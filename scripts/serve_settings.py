@@ -167,6 +167,8 @@ def child_environment(
         **COMMON,
         RUN_ID_VARIABLE: run_id,
         "RAYSONDE_PROFILE": profile.value,
+        # all replicas are on this machine: no other needs to reach them
+        "RAYSONDE_DIRECT_CALLS": base.get("RAYSONDE_DIRECT_CALLS") or "loopback",
         # pages of other sites could otherwise reach the dashboard's job API through the browser
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),
