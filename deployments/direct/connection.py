@@ -86,10 +86,13 @@ class Connection(Wire):
         future = self._futures.pop(frame.call, None)
         if future is None or future.done():  # who asked no longer waits
             return
-        if frame.kind is Kind.ANSWER:
-            future.set_result(pickle.loads(frame.body))
-        else:
+        if frame.kind is not Kind.ANSWER:
             future.set_exception(CallFailed(frame.body.decode(errors="replace")))
+            return
+        try:
+            future.set_result(pickle.loads(frame.body))
+        except Exception as error:  # noqa: BLE001 - of another version of the code, in an update
+            future.set_exception(CallFailed(f"an answer that cannot be read: {error!r}"))
 
 
 async def connect(address: Address, timeout_s: float) -> Connection:

@@ -163,6 +163,29 @@ async def test_what_is_large_passes_whole() -> None:
         assert await system.calls(large) == ("a", large)
 
 
+class Unreadable:
+    """Can be written alone."""
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return float, ("nothing",)
+
+
+async def test_an_answer_that_cannot_be_read_fails_its_call_alone() -> None:
+    async with deployment("a") as system:
+        replica = system.replicas["a"]
+
+        async def predict(what: object) -> object:
+            return Unreadable() if what == 1 else what
+
+        replica.listener._answer = predict
+        system.calls.close()
+        system.calls = DirectCalls(system.handle, "predict")
+        await system.calls.look()
+        with pytest.raises(CallFailed, match="cannot be read"):
+            await system.calls(1)
+        assert await system.calls(2) == 2
+
+
 async def test_calls_under_way_are_counted_where_they_are_answered() -> None:
     async with deployment("a") as system:
         listener = system.replicas["a"].listener
