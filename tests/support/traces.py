@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from deployments.api import build_api
 from deployments.arm import Arm
+from deployments.direct.calls import DirectCalls
 from deployments.downstream import ServeDownstream
 from deployments.error_log import ErrorLog
 from deployments.front import Front
@@ -45,7 +46,8 @@ class TracedSystem:
         options = ReplicaOptions(contract, folder / "cache", folder / "logs", f"sqlite:///{folder}/store.db")
         self.arms = {arm: FakeHandle(self._traced(Arm(arm, options))) for arm in ARMS}
         self.scaler = FakeHandle(self._traced(FeatureScaler(options, self.arms)))
-        downstream = ServeDownstream(task_of(contract, load_workload(contract)), self.scaler, Levels())
+        calls = DirectCalls(self.scaler, "predict", is_direct=False)
+        downstream = ServeDownstream(task_of(contract, load_workload(contract)), calls, Levels())
         self.service = Service(contract, ARMS, downstream, store, self.system.cache, tracing=self.tracing)
 
     @property

@@ -65,7 +65,7 @@ def test_no_part_of_the_way_of_a_request_is_there_once() -> None:
             assert (scaling["min_replicas"], scaling["max_replicas"]) == (2, 4)
     alone = parts(rendered(ClusterLayout(("calories",), replicas=1)))["calories", "mlp"]["autoscaling_config"]
     assert (alone["min_replicas"], alone["max_replicas"]) == (1, 2)
-    assert alone["target_ongoing_requests"] == 0.4
+    assert alone["target_ongoing_requests"] == 0.05
 
 
 def test_one_router_is_replaced_before_it_goes() -> None:

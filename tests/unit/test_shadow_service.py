@@ -119,8 +119,11 @@ async def test_a_replica_that_starts_late_loads_shadows_and_the_versions_before(
         loaded.append(bundle.content_hash)
         return bundle.content_hash
 
-    VersionedReplica(options, start, arm="mlp")
+    async def answer() -> None:
+        """Nobody asks."""
+
+    VersionedReplica(options, start, answer, arm="mlp")
     assert loaded == [before.bundle, shadow.bundle, candidate.bundle]
     loaded.clear()
-    VersionedReplica(options, start)
+    VersionedReplica(options, start, answer)
     assert set(loaded) == {version.bundle for version in (*system.versions.values(), candidate)}
