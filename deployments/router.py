@@ -114,7 +114,7 @@ class Router:
         return Served(self.service.contract, self.service.arms)
 
     def _read(self) -> Readings:
-        return replica.readings_of(self.service, self._requests)
+        return replica.readings_of(self.service, self._requests, self._scaler.ways)
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any
@@ -35,6 +36,9 @@ class DirectCalls:
         method: what is called, which must be what their listeners answer with.
         is_direct: False: always by the handle.
         clock: monotonic seconds.
+
+    Attributes:
+        ways: calls by the way they went, `direct` or `serve`; one that is made again counts again.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class DirectCalls:
     ) -> None:
         self._handle = handle
         self._method = method_of(handle, method)
+        self.ways: Counter[str] = Counter()
         self._is_direct = is_direct
         self._clock = clock
         self._connections: dict[Address, Connection] = {}
@@ -66,10 +71,12 @@ class DirectCalls:
             connection = self._least_busy()
             if connection is None:
                 break
+            self.ways["direct"] += 1
             try:
                 return await connection.call(*arguments)
             except ConnectionLost:
                 self._next_look_s = self._clock()
+        self.ways["serve"] += 1
         return await self._by_handle(*arguments)
 
     def close(self) -> None:

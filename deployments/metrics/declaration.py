@@ -32,6 +32,8 @@ ERROR_KINDS = (
     "other",
 )
 TRUTH_OUTCOMES = ("accepted", "unmatched", "duplicate", "conflicting")
+# How a router calls the scaler: `deployments/direct/`.
+WAYS = ("direct", "serve")
 DETECTORS = ("input", "quality", "concept", "calibration")
 RETRAINING_OUTCOMES = ("done", "failed")
 PROMOTION_OUTCOMES = ("kept", "rejected", "rolled_back", "superseded")
@@ -103,6 +105,9 @@ _OF_ROUTERS = (
     _gauge("breaker_open", "arm", "1: the breaker is open, 0.5: half open, 0: closed", "router"),
     _gauge("journal_backlog_rows", "", "Predictions that are not in the store yet", "router"),
     _counter("journal_dropped_rows", "", "Predictions that never will be"),
+    _counter(
+        "scaler_calls", "way", "Calls of the scaler: direct, over a connection, or by way of Serve's handle"
+    ),
     _gauge("arm_ready", "arm", "1 when the arm of the policy has answered this replica", "router"),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import product
 
 from deployments.breaker import State
-from deployments.metrics.declaration import CALLS, ERROR_KINDS, TRUTH_OUTCOMES
+from deployments.metrics.declaration import CALLS, ERROR_KINDS, TRUTH_OUTCOMES, WAYS
 from deployments.metrics.readings import Readings
 from deployments.metrics.requests import RequestCounts
 from deployments.service import Service
@@ -29,7 +29,7 @@ _BY_ARM: Mapping[str, Callable[[Service], Mapping[str, int]]] = {
 }
 
 
-def readings_of(service: Service, requests: RequestCounts) -> Readings:
+def readings_of(service: Service, requests: RequestCounts, ways: Mapping[str, int]) -> Readings:
     """All metrics of the origin `router`.
 
     A counter is there from the start, at 0: one that appears with its first event never shows that it grew.
@@ -37,6 +37,7 @@ def readings_of(service: Service, requests: RequestCounts) -> Readings:
     Args:
         service: of the replica.
         requests: that came to it.
+        ways: calls of the scaler by the way they went, see `WAYS`.
     """
     readings = Readings()
     _add_requests(readings, requests)
@@ -44,6 +45,8 @@ def readings_of(service: Service, requests: RequestCounts) -> Readings:
     _add_arms(readings, service)
     for outcome in TRUTH_OUTCOMES:
         readings.put("raysonde_truths_total", service.truths.outcomes[outcome], outcome)
+    for way in WAYS:
+        readings.put("raysonde_scaler_calls_total", ways.get(way, 0), way)
     readings.put("raysonde_journal_backlog_rows", service.journal.waiting)
     readings.put("raysonde_journal_dropped_rows_total", service.journal.dropped)
     return readings

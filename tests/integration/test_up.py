@@ -165,6 +165,18 @@ def test_metrics_are_of_all_routers_and_count_what_was_answered(fast_system: Run
     assert bundles == {arm: one["bundle"] for arm, one in arms.items()}
 
 
+def test_routers_call_the_scaler_over_connections(fast_system: RunningSystem) -> None:
+    calls = ("raysonde_scaler_calls_total", "way", "direct")
+    before = Scraped.of(fast_system).sum(*calls)
+    requests = bodies(flight=23)[:10]
+    with fast_system.client() as client:
+        for body in requests:
+            assert client.post("/predict", json=body).status_code == 200
+    wait_until(
+        lambda: Scraped.of(fast_system).sum(*calls) - before >= len(requests), 10, "as many direct calls"
+    )
+
+
 @dataclass(frozen=True)
 class Scraped:
     """What `/metrics` told."""

@@ -118,13 +118,14 @@ async def test_a_call_whose_replica_goes_is_made_again_of_another() -> None:
         answers = await asyncio.gather(*(system.calls(number) for number in range(6)))
         assert answers == [("b", number) for number in range(6)]
         assert len(gone.asked) == 3
-        assert system.by_serve() == 0
+        assert system.calls.ways == {"direct": 9}
 
 
 async def test_serve_is_asked_when_the_last_replica_goes() -> None:
     async with deployment("a") as system:
         system.replicas["a"].listener.close()
         assert await system.who_answers() == {"serve"}
+        assert system.calls.ways["serve"] == 20
 
 
 async def test_why_there_is_no_answer_is_told_and_ends_no_connection() -> None:

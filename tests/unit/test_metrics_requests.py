@@ -185,7 +185,7 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
         answers = [await client.post("/predict", json=BODY | {"flight_id": f"f{n}"}) for n in range(12)]
         answers += [await client.post("/predict", json=BODY, headers={"Raysonde-Arm": "linear"})]
         await client.post("/feedback", json={"id": answers[0].json()["id"], "truth": {"apogee_m": 1.0}})
-        found: Readings = pickle.loads(pickle.dumps(readings_of(service, counts)))
+        found: Readings = pickle.loads(pickle.dumps(readings_of(service, counts, {"direct": 3})))
         ready = found.of("raysonde_arm_ready")
     told = [answer.json() for answer in answers]
     by_arm = {arm: sum(one["arm"] == arm for one in told) for arm in system.versions}
@@ -200,6 +200,7 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
     assert of("raysonde_fallbacks_total") == fallbacks
     assert of("raysonde_arm_failures_total")["mlp"] >= sum(fallbacks.values()) - 7  # type: ignore[operator]
     assert of("raysonde_breaker_open") == {"linear": 0.0, "mlp": 1.0, "random_forest": 0.0}
+    assert of("raysonde_scaler_calls_total") == {"direct": 3, "serve": 0}
     assert of("raysonde_arm_calls_in_flight") == dict.fromkeys(("linear", "mlp", "random_forest"), 0)
     assert dict(ready) == {("linear",): 1.0, ("mlp",): 0.0, ("random_forest",): 1.0}
     assert found.of("raysonde_truths_total")["accepted",] == 1
@@ -223,15 +224,15 @@ async def test_rows_that_wait_and_calls_under_way_are_told(
     for _ in range(4):
         tasks.append(asyncio.create_task(service.predict(body, "linear")))
         await asyncio.sleep(0.01)
-    found = readings_of(service, counts)
+    found = readings_of(service, counts, {"direct": 3})
     gate.set()
     await asyncio.gather(*tasks)
-    after = readings_of(service, counts)
+    after = readings_of(service, counts, {"direct": 3})
     assert [one.of("raysonde_arm_calls_in_flight")["linear",] for one in (found, after)] == [2, 0]
     assert [one.of("raysonde_queue_rows")["linear",] for one in (found, after)] == [2, 0]
     assert after.of("raysonde_journal_backlog_rows") == {(): 4}
     await service.close()
-    assert readings_of(service, counts).of("raysonde_journal_backlog_rows") == {(): 0}
+    assert readings_of(service, counts, {"direct": 3}).of("raysonde_journal_backlog_rows") == {(): 0}
 
 
 async def test_a_call_that_fails_is_under_way_no_more(system: LocalSystem) -> None:

@@ -139,7 +139,7 @@ async def test_the_page_has_exactly_the_declared_families(fake: FakeSystem) -> N
     async with fake.local.http() as client:
         answer = await client.post("/predict", json=points_of("capsule", 10))
         counts.add("predict", answer.status_code, 0.004, None)
-        fake.replicas = [ReplicaReadings("r1", readings_of(service, counts))]
+        fake.replicas = [ReplicaReadings("r1", readings_of(service, counts, {"direct": 3}))]
         text = (await fake.scrape.text()).decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert set(families) == {name.removesuffix("_total") for name in METRICS}
