@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -93,17 +93,14 @@ class DirectCalls:
         addresses = {address for address in found if isinstance(address, Address)}
         if not addresses:  # nobody could be asked: those that are known may well be there
             return
-        for address in addresses - self._connected().keys():
+        for address, connection in list(self._connections.items()):
+            if connection.is_lost:
+                del self._connections[address]
+        for address in addresses - self._connections.keys():
             await self._connect(address)
         for address in self._connections.keys() - addresses:
             self._connections.pop(address).close()
         self._unreached &= addresses
-
-    def _connected(self) -> Mapping[Address, Connection]:
-        self._connections = {
-            address: connection for address, connection in self._connections.items() if not connection.is_lost
-        }
-        return self._connections
 
     async def _connect(self, address: Address) -> None:
         try:
@@ -128,10 +125,12 @@ class DirectCalls:
             log.warning("replicas not asked for their addresses: %s", reason_of(error))
 
     def _least_busy(self) -> Connection | None:
-        connections = [one for one in self._connections.values() if not one.is_lost]
-        if len(connections) > 1:
-            random.shuffle(connections)  # of those that are as busy, not always the first
-        return min(connections, key=lambda one: one.under_way, default=None)
+        return min(
+            (one for one in self._connections.values() if not one.is_lost),
+            # of those that are as busy, not always the first
+            key=lambda one: (one.under_way, random.random()),
+            default=None,
+        )
 
     async def _by_handle(self, *arguments: Any) -> Any:
         # Serve cancels what a request has called for when its client hangs up; this is called for by many

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from tests.support.collector import Collector, running_collector
 from tests.support.postgres import Cluster, programs
+from tests.support.prometheus import posts
 from tests.support.system import RunningSystem, running_system
 
 
@@ -62,3 +64,10 @@ def _in_postgresql(cluster: Cluster) -> dict[str, str]:
         "RAYSONDE_STORE_URL": cluster.url("journal"),
         "RAYSONDE_REGISTRY_URI": cluster.url("mlflow"),
     }
+
+
+@pytest.fixture(scope="module")
+def slack() -> Iterator[tuple[str, list[Any]]]:
+    """Where alerts arrive: the URL, and what was posted to it."""
+    with posts() as found:
+        yield found

@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.test_serving import CONTRACT
 from tests.support.flights import fly, instance_of
-from tests.support.prometheus import Prometheus, alertmanager, posts, prometheus
+from tests.support.prometheus import Prometheus, alerted
 from tests.support.system import RunningSystem, running_system, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(900)]
@@ -39,20 +39,11 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
 
 
 @pytest.fixture(scope="module")
-def slack() -> Iterator[tuple[str, list[Any]]]:
-    with posts() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def watcher(
     system: RunningSystem, slack: tuple[str, list[Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("prometheus")
-    with (
-        alertmanager(folder / "alertmanager", slack[0], hurried=False) as address,
-        prometheus(folder, system.settings.var, address, hurried=False) as running,
-    ):
+    with alerted(folder, system.settings.var, slack[0], hurried=False) as running:
         yield running
 
 

@@ -13,7 +13,7 @@ from scripts.dashboards.files import DASHBOARDS
 from tests.integration.test_serving import bodies
 from tests.support.flights import fly
 from tests.support.page import block_with, blocks_of
-from tests.support.prometheus import Prometheus, alertmanager, posts, prometheus
+from tests.support.prometheus import Prometheus, alerted
 from tests.support.promql import rules, selectors
 from tests.support.system import RunningSystem, wait_until
 from training.settings import REPOSITORY
@@ -35,22 +35,12 @@ EXPECTED_ALERTS = {"DriftHot"}
 
 
 @pytest.fixture(scope="module")
-def slack() -> Iterator[tuple[str, list[Any]]]:
-    """Where alerts arrive."""
-    with posts() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def watcher(
     fast_system: RunningSystem, slack: tuple[str, list[Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     """Prometheus beside the system, with its Alertmanager."""
     folder = tmp_path_factory.mktemp("prometheus")
-    with (
-        alertmanager(folder / "alertmanager", slack[0]) as address,
-        prometheus(folder, fast_system.settings.var, address) as running,
-    ):
+    with alerted(folder, fast_system.settings.var, slack[0]) as running:
         yield running
 
 

@@ -19,6 +19,7 @@ KUBERAY = REPOSITORY / "kuberay"
 OVERLAYS = ("minikube", "production")
 
 Manifest = dict[str, Any]
+Objects = tuple[Manifest, ...]
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ class PodTemplate:
         return [*self.spec.get("initContainers", ()), *self.spec["containers"]]
 
 
-def overlay(name: str) -> tuple[Manifest, ...]:
+def overlay(name: str) -> Objects:
     """The objects of an overlay; the test is skipped where there is no kubectl."""
     return kustomized(KUBERAY / "overlays" / name)
 
 
 @lru_cache
-def kustomized(folder: Path) -> tuple[Manifest, ...]:
+def kustomized(folder: Path) -> Objects:
     if shutil.which("kubectl") is None:
         pytest.skip("no kubectl here: it makes the manifests from kuberay/")
     made = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
@@ -56,16 +57,23 @@ def kustomized(folder: Path) -> tuple[Manifest, ...]:
     return tuple(one for one in yaml.safe_load_all(made.stdout) if one)
 
 
-def of_kind(objects: tuple[Manifest, ...], kind: str) -> list[Manifest]:
+def of_kind(objects: Objects, kind: str) -> list[Manifest]:
     return [one for one in objects if one["kind"] == kind]
 
 
-def the(objects: tuple[Manifest, ...], kind: str, name: str) -> Manifest:
+def cluster_of(objects: Objects) -> Manifest:
+    """The Ray cluster that the RayService makes."""
+    (service,) = of_kind(objects, "RayService")
+    cluster: Manifest = service["spec"]["rayClusterConfig"]
+    return cluster
+
+
+def the(objects: Objects, kind: str, name: str) -> Manifest:
     (found,) = (one for one in of_kind(objects, kind) if one["metadata"]["name"] == name)
     return found
 
 
-def pod_templates(objects: tuple[Manifest, ...]) -> Iterator[PodTemplate]:
+def pod_templates(objects: Objects) -> Iterator[PodTemplate]:
     for one in objects:
         owner, spec = f"{one['kind']}/{one['metadata']['name']}", one.get("spec", {})
         if one["kind"] in ("Deployment", "StatefulSet"):

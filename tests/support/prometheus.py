@@ -132,6 +132,16 @@ def alertmanager(folder: Path, slack_url: str, *, hurried: bool = True) -> Itera
 
 
 @contextmanager
+def alerted(folder: Path, var: Path, slack_url: str, *, hurried: bool = True) -> Iterator[Prometheus]:
+    """Prometheus with its Alertmanager; arguments as of either."""
+    with (
+        alertmanager(folder / "alertmanager", slack_url, hurried=hurried) as address,
+        prometheus(folder, var, address, hurried=hurried) as running,
+    ):
+        yield running
+
+
+@contextmanager
 def posts() -> Iterator[tuple[str, list[Any]]]:
     """A URL, and the JSON that is posted there, as it comes."""
     received: list[Any] = []

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from scripts.dashboards.files import DASHBOARDS
 from tests.support.manifests import (
     KUBERAY,
-    OVERLAYS,
-    Manifest,
+    Objects,
     PodTemplate,
+    cluster_of,
     kustomized,
     of_kind,
     overlay,
     pod_templates,
     the,
 )
-
-Objects = tuple[Manifest, ...]
-
-
-@pytest.fixture(params=OVERLAYS)
-def objects(request: pytest.FixtureRequest) -> Objects:
-    return overlay(request.param)
-
-
-def cluster_of(objects: Objects) -> Manifest:
-    (service,) = of_kind(objects, "RayService")
-    cluster: Manifest = service["spec"]["rayClusterConfig"]
-    return cluster
 
 
 def of_component(objects: Objects, component: str) -> PodTemplate:

@@ -14,9 +14,10 @@ import yaml
 from scripts.node_environment import node_environment
 from tests.support.manifests import (
     KUBERAY,
-    OVERLAYS,
     Manifest,
+    Objects,
     PodTemplate,
+    cluster_of,
     kustomized,
     of_kind,
     overlay,
@@ -24,24 +25,12 @@ from tests.support.manifests import (
 )
 from training.settings import REPOSITORY
 
-Objects = tuple[Manifest, ...]
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
 OURS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
-
-
-@pytest.fixture(params=OVERLAYS)
-def objects(request: pytest.FixtureRequest) -> Objects:
-    return overlay(request.param)
-
-
-def cluster_of(objects: Objects) -> Manifest:
-    (service,) = of_kind(objects, "RayService")
-    cluster: Manifest = service["spec"]["rayClusterConfig"]
-    return cluster
 
 
 def group(objects: Objects, name: str) -> Manifest:

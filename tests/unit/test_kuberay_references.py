@@ -6,31 +6,21 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.support.manifests import (
     KUBERAY,
-    OVERLAYS,
-    Manifest,
+    Objects,
     PodTemplate,
     of_kind,
-    overlay,
     pod_templates,
     the,
 )
-
-Objects = tuple[Manifest, ...]
 
 # in every namespace
 GIVEN_CONFIG_MAPS = {"kube-root-ca.crt"}
 # of cert-manager, or of minikube.sh
 CERTIFICATE = "raysonde-tls"
-
-
-@pytest.fixture(params=OVERLAYS)
-def objects(request: pytest.FixtureRequest) -> Objects:
-    return overlay(request.param)
 
 
 def selected(objects: Objects, labels: Mapping[str, str]) -> list[PodTemplate]:
