@@ -14,7 +14,7 @@ COMMON: Mapping[str, str] = {
     "RAY_COLOR_PREFIX": "0",
     # Ray gives its workers nearly the lowest priority, so that a training beside them would get as much
     "RAY_worker_niceness": "0",
-    # each time Serve tells Ray of every request since the last time, one by one, and a replica stands still: for
+    # each time Serve tells Ray of every request since the last one, and a replica stands still meanwhile: for
     # 50 to 100 ms every 2 s at 4,000 requests/s, for a tenth of it at this interval, which costs no more
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "200",
     # of Serve's own latencies, as fine from 1 to 100 ms as ours

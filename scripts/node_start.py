@@ -21,6 +21,7 @@ from scripts.cpus import bound_threads
 from scripts.interruption import Interruption
 from scripts.node_environment import node_environment
 from scripts.processes import RUN_ID_VARIABLE
+from scripts.ray_address import forget_dead_address
 from scripts.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
 from scripts.supervisor import ChildDied, Supervisor
 from training.settings import Settings
@@ -95,6 +96,7 @@ def run_head(
             code = 1
         finally:
             ray.stop(interruption)
+            forget_dead_address(environment)
     return code or 0
 
 

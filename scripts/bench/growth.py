@@ -40,7 +40,7 @@ _PORT = 8310
 _WARM_UP_S = 5
 _SETTLED_WARM_UPS = 3
 _MOST_WARM_UPS = 24
-_READY_S = 120.0
+_READY_S = 240.0
 _POLL_S = 0.25
 
 Show = Callable[[str], None]
@@ -129,7 +129,7 @@ def _laid_out(plan: Plan, size: Size, models: Path, show: Show) -> Path:
 def _rounds(plan: Plan, size: Size, folder: Path, models: Path) -> list[Round]:
     site = Site(MODEL, models, folder, free_port(_PORT), Path(sys.executable), Path(sys.executable).parent)
     with Server(_contender(plan.profile, size), site, asked(models, MODEL)) as server:
-        _wait_until_all_arms_answer(site.port, server.target.headers)
+        _wait_until_ready(site.port, server.target.headers)
         _warm_up(server, folder / "warm-up.lua")
         return [
             one_round(server, CONNECTIONS, plan.duration_s, folder / "load.lua") for _ in range(plan.rounds)
@@ -158,14 +158,20 @@ def _contender(profile: str, size: Size) -> Contender:
     return replace(known, name=size.name, launch=launch)
 
 
-def _wait_until_all_arms_answer(port: int, headers: Mapping[str, str]) -> None:
+def _wait_until_ready(port: int, headers: Mapping[str, str]) -> None:
+    """Until all arms answer and the Monitor has read the journal, which takes a core while it lasts."""
+    address = f"http://127.0.0.1:{port}/{raysonde.WORKLOAD}"
+    with httpx.Client(base_url=address, headers=dict(headers), timeout=10) as client:
+        _wait_for(lambda: client.get("/healthz").status_code == httpx.codes.OK, "not all arms answer")
+        _wait_for(lambda: client.get("/monitor").json().get("up_to_date", False), "the journal is not read")
+
+
+def _wait_for(is_so: Callable[[], bool], what_is_not: str) -> None:
     deadline_s = time.monotonic() + _READY_S
-    address = f"http://127.0.0.1:{port}/{raysonde.WORKLOAD}/healthz"
-    with httpx.Client(headers=dict(headers), timeout=10) as client:
-        while client.get(address).status_code != httpx.codes.OK:
-            if time.monotonic() > deadline_s:
-                raise CannotServe(f"not all arms answer after {_READY_S:g} s: {client.get(address).text}")
-            time.sleep(_POLL_S)
+    while not is_so():
+        if time.monotonic() > deadline_s:
+            raise CannotServe(f"{what_is_not} after {_READY_S:g} s")
+        time.sleep(_POLL_S)
 
 
 if __name__ == "__main__":

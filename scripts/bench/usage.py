@@ -24,15 +24,21 @@ class ProcessTree:
     """
 
     def __init__(self, root: psutil.Process, run_id: str) -> None:
-        self._root = root
+        self._roots = [root]
         self._run_id = run_id
         self._seen: set[psutil.Process] = {root}
 
+    def adopt(self, root: psutil.Process) -> None:
+        """Count another process too, and what descends from it."""
+        self._roots.append(root)
+        self._seen.add(root)
+
     def alive(self) -> list[psutil.Process]:
         """Those that run now."""
-        with contextlib.suppress(psutil.Error):
-            self._seen.update(self._root.children(recursive=True))
-        self._seen.update(processes.of_run(self._run_id, self._root.pid))
+        for root in self._roots:
+            with contextlib.suppress(psutil.Error):
+                self._seen.update(root.children(recursive=True))
+        self._seen.update(processes.of_run(self._run_id, self._roots[0].pid))
         self._seen = {process for process in self._seen if process.is_running()}
         return [process for process in self._seen if processes.is_alive(process)]
 

@@ -72,7 +72,8 @@ def measure(plan: LayoutPlan, layout: Layout, tell: Callable[[str], None]) -> Me
         if layout.nodes > 1:
             tell(f"{layout.name}: joining a second node")
             cores = psutil.cpu_count() or 1
-            nodes.enter_context(second_node(server.tree.alive(), site.folder / "node.log", cores))
+            joining = second_node(server.tree.alive(), site.folder / "node.log", cores)
+            server.tree.adopt(nodes.enter_context(joining))
         _wait_until_complete(dashboard, layout, plan.arm)
         run_wrk(server.target, plan.connections, _WARM_UP_S, site.folder / "warm-up.lua")
         loads: list[Load] = []

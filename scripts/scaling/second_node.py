@@ -12,6 +12,7 @@ import psutil
 
 from deployments import serve_without_pandas
 from scripts.bench.server import CannotServe
+from scripts.ray_address import forget_dead_address
 from scripts.serve_settings import OBJECT_STORE_BYTES
 
 _ADDRESS = "--gcs-address="
@@ -20,8 +21,8 @@ _STOP_S = 35.0
 
 
 @contextmanager
-def second_node(system: Sequence[psutil.Process], log: Path, cores: int) -> Iterator[None]:
-    """There for as long as the context.
+def second_node(system: Sequence[psutil.Process], log: Path, cores: int) -> Iterator[psutil.Process]:
+    """There for as long as the context; all of it descends from the process.
 
     Args:
         system: processes of a system that runs.
@@ -42,7 +43,7 @@ def second_node(system: Sequence[psutil.Process], log: Path, cores: int) -> Iter
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        yield
+        yield psutil.Process(node.pid)
     finally:
         node.terminate()
         try:
@@ -50,6 +51,7 @@ def second_node(system: Sequence[psutil.Process], log: Path, cores: int) -> Iter
         except subprocess.TimeoutExpired:
             node.kill()
             node.wait()
+        forget_dead_address(environment)
 
 
 def _joined(system: Sequence[psutil.Process]) -> tuple[str, dict[str, str]]:
