@@ -41,7 +41,7 @@ class Arm(VersionedReplica[ArmRuntime]):
             return PredictedBatch(version.bundle, predicted, arm.coverage, batch.outlier_score)
 
         rows = len(batch.scaled.matrix)
-        with self.tracing.called("arm", batch.trace, arm=self._name, rows=rows):
+        with self.under_way, self.tracing.called("arm", batch.trace, arm=self._name, rows=rows):
             return await self.run(version, rows, compute)
 
 

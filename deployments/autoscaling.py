@@ -1,7 +1,8 @@
 """How many replicas of the scaler and of an arm there should be; `autoscaling_config` names it.
 
-Serve counts the calls that are made through its handles. Those that replicas make over connections of their
-own are counted by who is called.
+Serve counts all calls that are made through its handles, and no others. Most predictions come over
+connections of the replicas; what comes through handles is hardly any load: versions to be loaded, which takes
+seconds when a system starts, questions for addresses. So who is called counts the predictions.
 """
 
 from __future__ import annotations
@@ -25,13 +26,12 @@ class Situation(Protocol):
 
     current_num_replicas: int
     target_num_replicas: int
-    total_num_requests: float
     aggregated_metrics: Mapping[str, Mapping[Any, float]] | None
     config: Targets
 
 
 def by_calls_under_way(situation: Situation) -> tuple[float, dict[str, Any]]:
-    """So many that each has `target_ongoing_requests` calls under way on average, however they are made.
+    """So many that each has `target_ongoing_requests` calls for predictions under way on average.
 
     Serve keeps the number within its bounds, and waits for the delays of the config before it follows.
 
@@ -40,6 +40,5 @@ def by_calls_under_way(situation: Situation) -> tuple[float, dict[str, Any]]:
     """
     if situation.current_num_replicas == 0:
         return situation.target_num_replicas, {}
-    direct = (situation.aggregated_metrics or {}).get(CALLS_UNDER_WAY, {})
-    calls = situation.total_num_requests + sum(direct.values())
-    return calls / situation.config.get_target_ongoing_requests(), {}
+    calls = (situation.aggregated_metrics or {}).get(CALLS_UNDER_WAY, {})
+    return sum(calls.values()) / situation.config.get_target_ongoing_requests(), {}

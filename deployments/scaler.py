@@ -35,7 +35,8 @@ class FeatureScaler(VersionedReplica[ScalerRuntime]):
             CallFailed: it says nothing, and why.
             BundleError, OSError: the version cannot be loaded here.
         """
-        with self.tracing.called("scaler", batch.trace, arm=batch.arm, rows=len(batch.raw)) as trace:
+        called = self.tracing.called("scaler", batch.trace, arm=batch.arm, rows=len(batch.raw))
+        with self.under_way, called as trace:
             with self.tracing.step("scale", trace):
                 scaled = replace(await self._scale(batch), trace=trace)
             predicted: PredictedBatch = await self._arms[batch.arm](batch.version, scaled, batch.level)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from deployments.model_cache import WARM_VERSIONS, WARM_VERSIONS_OF_AN_ARM, Bund
 from deployments.routing import ArmVersion
 from deployments.store import Store
 from deployments.tracing import tracing_of
+from deployments.under_way import UnderWay
 from features.contract import Contract
 from training.bundle import Bundle
 from training.errors import BundleError
@@ -63,6 +65,7 @@ class VersionedReplica(Generic[Runtime]):
 
     Attributes:
         tracing: of the calls that are traced.
+        under_way: entered by each call for predictions.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class VersionedReplica(Generic[Runtime]):
         leave_out_calls_of_serve()
         self.tracing = tracing_of(os.environ, options.contract.workload, part)
         self._told = {"workload": options.contract.workload, "arm": arm}
+        self.under_way = UnderWay(time.monotonic)
         self._host = options.host
         self._listener = Listener(answer)
         cache = BundleCache(options.cache, options.contract, options.registry_uri)
@@ -101,8 +105,8 @@ class VersionedReplica(Generic[Runtime]):
         return None if self._host is None else await self._listener.address(self._host())
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """What Serve asks for `deployments.autoscaling`, and counts the calls of its own handles beside."""
-        return {CALLS_UNDER_WAY: self._listener.under_way.mean()}
+        """What Serve asks for `deployments.autoscaling`."""
+        return {CALLS_UNDER_WAY: self.under_way.mean()}
 
     def __del__(self) -> None:
         """Serve calls this when it stops the replica."""

@@ -8,13 +8,11 @@ import logging
 import pickle
 import secrets
 import socket
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from deployments.direct.frames import BadFrame, Frame, Kind
-from deployments.direct.under_way import UnderWay
 from deployments.direct.wire import Wire
 from deployments.handles import reason_of
 
@@ -41,16 +39,9 @@ class Listener:
 
     Args:
         answer: makes the answer of a call out of its arguments.
-        clock: monotonic seconds.
-
-    Attributes:
-        under_way: the calls that have no answer yet.
     """
 
-    def __init__(
-        self, answer: Callable[..., Awaitable[Any]], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.under_way = UnderWay(clock)
+    def __init__(self, answer: Callable[..., Awaitable[Any]]) -> None:
         self._answer = answer
         self._key = secrets.token_bytes(_KEY_BYTES)
         self._starting: asyncio.Task[asyncio.Server] | None = None
@@ -83,24 +74,17 @@ class Listener:
         return await asyncio.get_running_loop().create_server(self._caller, host, 0, family=family)
 
     def _caller(self) -> _Caller:
-        return _Caller(self._answer, self._key, self.under_way, self._callers)
+        return _Caller(self._answer, self._key, self._callers)
 
 
 class _Caller(Wire):
     """One who calls."""
 
-    def __init__(
-        self,
-        answer: Callable[..., Awaitable[Any]],
-        key: bytes,
-        under_way: UnderWay,
-        callers: set[_Caller],
-    ) -> None:
+    def __init__(self, answer: Callable[..., Awaitable[Any]], key: bytes, callers: set[_Caller]) -> None:
         super().__init__()
         self.reader.most_body_bytes, self._most_body_bytes = len(key), self.reader.most_body_bytes
         self._answer = answer
         self._key = key
-        self._under_way = under_way
         self._callers = callers
         self._is_known = False
         self._patience: asyncio.TimerHandle | None = None
@@ -140,12 +124,11 @@ class _Caller(Wire):
             raise BadFrame("no key, or a wrong one, came first")
 
     async def _run(self, frame: Frame) -> None:
-        with self._under_way:
-            try:
-                answer = await self._answer(*pickle.loads(frame.body))
-                self.send(Frame(Kind.ANSWER, frame.call, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)))
-            except asyncio.CancelledError:
-                self.send(Frame(Kind.FAILURE, frame.call, b"the replica was stopped"))
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is the caller's to handle
-                self.send(Frame(Kind.FAILURE, frame.call, reason_of(error).encode()))
+        try:
+            answer = await self._answer(*pickle.loads(frame.body))
+            self.send(Frame(Kind.ANSWER, frame.call, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)))
+        except asyncio.CancelledError:
+            self.send(Frame(Kind.FAILURE, frame.call, b"the replica was stopped"))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the caller's to handle
+            self.send(Frame(Kind.FAILURE, frame.call, reason_of(error).encode()))

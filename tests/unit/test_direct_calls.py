@@ -187,22 +187,6 @@ async def test_an_answer_that_cannot_be_read_fails_its_call_alone() -> None:
         assert await system.calls(2) == 2
 
 
-async def test_calls_under_way_are_counted_where_they_are_answered() -> None:
-    async with deployment("a") as system:
-        listener = system.replicas["a"].listener
-        listener.under_way.mean()
-        seen: list[float] = []
-
-        async def look() -> None:
-            seen.append(listener.under_way.mean())
-
-        system.replicas["a"].first = look
-        await system.calls(1)
-        await system.calls(2)
-        assert 0 < seen[1] < 1
-        assert listener.under_way.mean() >= 0
-
-
 @pytest.mark.parametrize("first", [Frame(Kind.KEY, 0, b"x" * 32), Frame(Kind.CALL, 0, b"x" * 20)])
 async def test_who_has_no_key_is_cut_off_before_anything_is_read(first: Frame) -> None:
     async with deployment("a") as system:

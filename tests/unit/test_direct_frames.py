@@ -1,5 +1,3 @@
-"""Frames, and the mean of calls under way."""
-
 from __future__ import annotations
 
 import pytest
@@ -7,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.direct.frames import MOST_BODY_BYTES, BadFrame, Frame, FrameReader, Kind, to_bytes
-from deployments.direct.under_way import UnderWay
 
 FRAMES = st.builds(Frame, st.sampled_from(Kind), st.integers(0, 2**64 - 1), st.binary(max_size=40).map(bytes))
 
@@ -38,21 +35,3 @@ def test_what_is_longer_than_allowed_is_refused_before_it_is_there() -> None:
 def test_what_is_no_frame_is_refused() -> None:
     with pytest.raises(BadFrame, match="kind"):
         list(FrameReader().feed(b"GET / HTTP/1.1\r\n"))
-
-
-def test_the_mean_of_calls_under_way_is_over_the_time_since_it_was_asked() -> None:
-    now_s = 0.0
-    under_way = UnderWay(lambda: now_s)
-    assert under_way.mean() == 0
-    with under_way:
-        now_s = 1.0
-        with under_way:
-            now_s = 2.0
-        now_s = 4.0
-    now_s = 10.0
-    assert under_way.mean() == pytest.approx((1 * 1 + 1 * 2 + 2 * 1) / 10)
-    now_s = 11.0
-    assert under_way.mean() == 0
-    with under_way:
-        now_s = 12.0
-        assert under_way.mean() == 1

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from deployments.arm import Arm, MixedVersions
+from deployments.autoscaling import CALLS_UNDER_WAY
 from deployments.batches import PredictedBatch, RawBatch, ScaledBatch
 from deployments.direct.calls import DirectCalls
 from deployments.direct.connection import CallFailed
@@ -118,6 +119,17 @@ async def test_an_arm_that_is_stopped_under_way_has_failed(graph: Graph) -> None
         await graph.scaler.predict(graph.batch("mlp"))
     with pytest.raises(DownstreamError, match=r"^mlp 1: the replica was stopped$"):
         await graph.downstream("mlp", graph.versions["mlp"], RAW[:2])
+
+
+async def test_predictions_are_calls_under_way_and_nothing_else_is(graph: Graph) -> None:
+    arm = graph.arms["mlp"].replica
+    replicas = (graph.scaler, arm)
+    await graph.scaler.load(graph.versions["mlp"])
+    await arm.load(graph.versions["mlp"])
+    assert [replica.record_autoscaling_stats() for replica in replicas] == [{CALLS_UNDER_WAY: 0}] * 2
+    await graph.scaler.predict(graph.batch("mlp"))
+    scaler, arm_ = (replica.record_autoscaling_stats()[CALLS_UNDER_WAY] for replica in replicas)
+    assert 1 > scaler > arm_ > 0
 
 
 async def test_who_gives_a_call_up_ends_it_in_the_scaler_too(graph: Graph) -> None:

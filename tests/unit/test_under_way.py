@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from deployments.under_way import UnderWay
+
+
+def test_the_mean_of_calls_under_way_is_over_the_time_since_it_was_asked() -> None:
+    now_s = 0.0
+    under_way = UnderWay(lambda: now_s)
+    assert under_way.mean() == 0
+    with under_way:
+        now_s = 1.0
+        with under_way:
+            now_s = 2.0
+        now_s = 4.0
+    now_s = 10.0
+    assert under_way.mean() == pytest.approx((1 * 1 + 1 * 2 + 2 * 1) / 10)
+    now_s = 11.0
+    assert under_way.mean() == 0
+    with under_way:
+        now_s = 12.0
+        assert under_way.mean() == 1
