@@ -23,13 +23,13 @@ AUTOSCALING: Mapping[str, Any] = {
     "policy": {"policy_function": "deployments.autoscaling:by_calls_under_way"},
     "min_replicas": 1,
     "max_replicas": 2,
-    "target_ongoing_requests": 0.05,
+    "target_ongoing_requests": 0.02,
     "look_back_period_s": 12,
     "upscale_delay_s": 5,
     "downscale_delay_s": 30,
 }
 # the scaler has a call until its arms have answered
-SCALER_AUTOSCALING: Mapping[str, Any] = {**AUTOSCALING, "target_ongoing_requests": 0.15}
+SCALER_AUTOSCALING: Mapping[str, Any] = {**AUTOSCALING, "target_ongoing_requests": 0.1}
 
 
 class Profile(StrEnum):
