@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,13 +16,19 @@ def forget_dead_address(environment: Mapping[str, str]) -> None:
     Args:
         environment: says where Ray has its folder.
     """
-    file = Path(environment.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster"
+    file = _folder(environment) / "ray" / "ray_current_cluster"
     try:
         host, _, port = file.read_text().strip().rpartition(":")
     except FileNotFoundError:
         return
     if not _listens(host, port):
         file.unlink(missing_ok=True)
+
+
+def _folder(environment: Mapping[str, str]) -> Path:
+    """As Ray chooses it."""
+    names = ("RAY_TMPDIR", "TMPDIR") if sys.platform == "linux" else ("RAY_TMPDIR",)
+    return Path(next((environment[name] for name in names if name in environment), "/tmp"))
 
 
 def _listens(host: str, port: str) -> bool:

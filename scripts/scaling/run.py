@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from scripts.bench.server import CannotServe, Server
 from scripts.bench.usage import CpuTimes
 from scripts.bench.wrk import Load, run_wrk
 from scripts.preflight import free_port
+from scripts.ray_address import forget_dead_address
 from scripts.scaling.layouts import Layout, is_complete, serve_config
 from scripts.scaling.parts import by_part, per_1000
 from scripts.scaling.second_node import second_node
@@ -66,10 +68,13 @@ def measure(plan: LayoutPlan, layout: Layout, tell: Callable[[str], None]) -> Me
     config = serve_config((REPOSITORY / "serve_config.yaml").read_text(), plan.arm, layout)
     contender, dashboard = own_system(site, free_port(plan.port + 1), _PROFILE, config)
     with (
+        contextlib.ExitStack() as at_the_end,
         Server(contender, site, asked(site.models, plan.arm)) as server,
         contextlib.ExitStack() as nodes,
     ):
         if layout.nodes > 1:
+            # its `ray start` writes down the address of the first node, which ends after it
+            at_the_end.callback(forget_dead_address, os.environ)
             tell(f"{layout.name}: joining a second node")
             cores = psutil.cpu_count() or 1
             joining = second_node(server.tree.alive(), site.folder / "node.log", cores)

@@ -12,7 +12,6 @@ import psutil
 
 from deployments import serve_without_pandas
 from scripts.bench.server import CannotServe
-from scripts.ray_address import forget_dead_address
 from scripts.serve_settings import OBJECT_STORE_BYTES
 
 _ADDRESS = "--gcs-address="
@@ -51,7 +50,6 @@ def second_node(system: Sequence[psutil.Process], log: Path, cores: int) -> Iter
         except subprocess.TimeoutExpired:
             node.kill()
             node.wait()
-        forget_dead_address(environment)
 
 
 def _joined(system: Sequence[psutil.Process]) -> tuple[str, dict[str, str]]:

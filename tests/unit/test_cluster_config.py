@@ -11,7 +11,6 @@ from features.config import known_workloads
 from scripts.cluster_config import ClusterLayout, cluster_serve_config
 from scripts.kuberay_files import COMMAND, kuberay_files
 from scripts.rendered import stale
-from scripts.serve_settings import AUTOSCALING
 from training.settings import REPOSITORY
 
 TEXT = (REPOSITORY / "serve_config.yaml").read_text()
@@ -66,7 +65,7 @@ def test_no_part_of_the_way_of_a_request_is_there_once() -> None:
             assert (scaling["min_replicas"], scaling["max_replicas"]) == (2, 4)
     alone = parts(rendered(ClusterLayout(("calories",), replicas=1)))["calories", "mlp"]["autoscaling_config"]
     assert (alone["min_replicas"], alone["max_replicas"]) == (1, 2)
-    assert alone["target_ongoing_requests"] == AUTOSCALING["target_ongoing_requests"]
+    assert alone["target_ongoing_requests"] == 0.02
 
 
 def test_one_router_is_replaced_before_it_goes() -> None:

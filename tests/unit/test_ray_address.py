@@ -1,4 +1,5 @@
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def test_what_is_no_address_is_taken_away(file: Path, text: str) -> None:
     file.write_text(text)
     _forget(file)
     assert not file.exists()
+
+
+def test_it_lies_where_ray_puts_it(file: Path) -> None:
+    file.write_text("")
+    folder = str(file.parent.parent)
+    forget_dead_address({"RAY_TMPDIR": "/nowhere", "TMPDIR": folder})
+    assert file.exists()
+    forget_dead_address({"TMPDIR": folder})
+    assert file.exists() == (sys.platform != "linux")
 
 
 def test_where_nothing_is_written_nothing_is_done(file: Path) -> None:
