@@ -13,12 +13,11 @@ _UNACKNOWLEDGED_MS = 5000
 
 
 class Wire(asyncio.Protocol):
-    """Frames in and out; those that are sent in one turn of the event loop leave in one piece."""
+    """Frames in and out. Of those that are sent in one turn of the event loop uvloop makes one piece."""
 
     def __init__(self) -> None:
         self.reader = FrameReader()
         self._transport: asyncio.Transport | None = None
-        self._due: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Of asyncio."""
@@ -38,13 +37,11 @@ class Wire(asyncio.Protocol):
             BadFrame: it is too long.
         """
         data = to_bytes(frame)
-        if not self._due:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._due.append(data)
+        if self._transport is not None:
+            self._transport.write(data)
 
     def close(self) -> None:
         """What is due is sent before."""
-        self._flush()
         if self._transport is not None:
             self._transport.close()
 
@@ -52,8 +49,3 @@ class Wire(asyncio.Protocol):
         """At once; what is due is not sent."""
         if self._transport is not None:
             self._transport.abort()
-
-    def _flush(self) -> None:
-        due, self._due = self._due, []
-        if self._transport is not None and due:
-            self._transport.write(b"".join(due))

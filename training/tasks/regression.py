@@ -97,7 +97,8 @@ class RegressionTask:
 
     def _decode(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
         value = self._transform.decode_target(encoded, anchors)
-        return np.clip(value, self.target.minimum, self.target.maximum)
+        # of a few values numpy.clip takes twice as long
+        return np.asarray(np.minimum(np.maximum(value, self.target.minimum), self.target.maximum))
 
 
 def _mean(arrays: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
