@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from deployments.autoscaling import CALLS_UNDER_WAY
+from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
 from deployments.direct.listener import Address, Listener
+from deployments.idle import IdleProcessors, used_processors
 from deployments.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.model_cache import WARM_VERSIONS, WARM_VERSIONS_OF_AN_ARM, BundleCache, WarmVersions
 from deployments.routing import ArmVersion
@@ -81,6 +82,7 @@ class VersionedReplica(Generic[Runtime]):
         self.tracing = tracing_of(os.environ, options.contract.workload, part)
         self._told = {"workload": options.contract.workload, "arm": arm}
         self.under_way = UnderWay(time.monotonic)
+        self._idle = IdleProcessors(time.monotonic, used_processors)
         self._host = options.host
         self._listener = Listener(answer)
         cache = BundleCache(options.cache, options.contract, options.registry_uri)
@@ -105,8 +107,8 @@ class VersionedReplica(Generic[Runtime]):
         return None if self._host is None else await self._listener.address(self._host())
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """What Serve asks for `deployments.autoscaling`."""
-        return {CALLS_UNDER_WAY: self.under_way.mean()}
+        """What Serve asks for, and hands to `deployments.autoscaling`."""
+        return {CALLS_UNDER_WAY: self.under_way.mean(), IDLE_PROCESSORS: self._idle.mean()}
 
     def __del__(self) -> None:
         """Serve calls this when it stops the replica."""

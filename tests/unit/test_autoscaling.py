@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
 from ray.serve.config import AutoscalingConfig
 
-from deployments.autoscaling import CALLS_UNDER_WAY, by_calls_under_way
+from deployments import autoscaling_policy
+from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS, replicas_wanted
 from scripts.serve_settings import AUTOSCALING
+
+
+@dataclass
+class Point:
+    timestamp: float
+    value: float
 
 
 @dataclass
@@ -16,7 +24,24 @@ class Situation:
     current_num_replicas: int = 1
     target_num_replicas: int = 1
     aggregated_metrics: dict[str, dict[str, float]] | None = None
+    raw_metrics: dict[str, dict[str, list[Point]]] | None = None
     config: AutoscalingConfig = field(default_factory=lambda: AutoscalingConfig(target_ongoing_requests=0.4))
+
+
+def told(calls: Sequence[float], idle: Sequence[float], replicas: int = 1) -> Situation:
+    """Replicas that all told the same, at a time each."""
+    names = [f"replica-{number}" for number in range(replicas)]
+
+    def points(values: Sequence[float]) -> dict[str, list[Point]]:
+        return {name: [Point(float(at), value) for at, value in enumerate(values)] for name in names}
+
+    mean = sum(calls) / len(calls)
+    return Situation(
+        replicas,
+        replicas,
+        {CALLS_UNDER_WAY: dict.fromkeys(names, mean)},
+        {CALLS_UNDER_WAY: points(calls), IDLE_PROCESSORS: points(idle)},
+    )
 
 
 @pytest.mark.parametrize(
@@ -27,12 +52,46 @@ class Situation:
         (Situation(aggregated_metrics={CALLS_UNDER_WAY: {"a": 0.4}}), 1),
         (Situation(2, 2, aggregated_metrics={CALLS_UNDER_WAY: {"a": 0.5, "b": 0.3}}), 2),
         (Situation(0, 1), 1),
+        (told([0.8] * 5, idle=[1.5] * 5), 2),
+        (told([1.2] * 5, idle=[1.5] * 5, replicas=2), 6),
     ],
 )
 def test_each_replica_gets_its_target_of_calls(situation: Situation, replicas: float) -> None:
-    assert by_calls_under_way(situation)[0] == pytest.approx(replicas)
+    assert replicas_wanted(situation, lambda: 1) == pytest.approx(replicas)
 
 
-def test_serve_finds_the_policy_that_the_config_names() -> None:
+@pytest.mark.parametrize(
+    ("calls", "idle"),
+    [
+        pytest.param([0.8] * 5, [0.3] * 5, id="no processor left"),
+        pytest.param([0, 0, 0, 0.5, 2.0], [1.8, 1.8, 1.8, 0.9, 0.3], id="a load that has just begun"),
+        pytest.param([0.5, 2, 2, 2, 2], [0.9, 0.3, 0.3, 0.3, 0.3], id="saturated but for its first seconds"),
+    ],
+)
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_none_goes_out_where_no_processor_is_left_for_it(
+    calls: list[float], idle: list[float], replicas: int
+) -> None:
+    assert replicas_wanted(told(calls, idle, replicas), lambda: 1) == replicas
+
+
+def test_they_come_back_whether_or_not_processors_are_short() -> None:
+    situation = told([0.1] * 5, [0.0] * 5, replicas=2)
+    assert replicas_wanted(situation, lambda: 1) == pytest.approx(2 * 0.1 / 0.4)
+
+
+def test_of_several_nodes_another_one_may_have_a_processor() -> None:
+    assert replicas_wanted(told([0.8] * 5, [0.0] * 5), lambda: 2) == pytest.approx(2)
+
+
+def test_the_nodes_are_asked_for_where_it_matters_alone() -> None:
+    def nodes() -> int:
+        raise AssertionError("asked of Ray")
+
+    assert replicas_wanted(told([0.1] * 5, [0.0] * 5), nodes) == pytest.approx(0.25)
+
+
+def test_serve_finds_the_policy_that_the_config_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(autoscaling_policy, "_nodes", lambda period: 1)
     policy = AutoscalingConfig(**AUTOSCALING).policy.get_policy()
-    assert policy(Situation(aggregated_metrics={CALLS_UNDER_WAY: {"a": 0.8}})) == (2, {})
+    assert policy(told([0.8] * 5, idle=[1.5] * 5)) == (2, {})

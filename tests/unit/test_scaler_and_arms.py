@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deployments.arm import Arm, MixedVersions
-from deployments.autoscaling import CALLS_UNDER_WAY
+from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
 from deployments.batches import PredictedBatch, RawBatch, ScaledBatch
 from deployments.direct.calls import DirectCalls
 from deployments.direct.connection import CallFailed
@@ -126,10 +127,11 @@ async def test_predictions_are_calls_under_way_and_nothing_else_is(graph: Graph)
     replicas = (graph.scaler, arm)
     await graph.scaler.load(graph.versions["mlp"])
     await arm.load(graph.versions["mlp"])
-    assert [replica.record_autoscaling_stats() for replica in replicas] == [{CALLS_UNDER_WAY: 0}] * 2
+    assert [replica.record_autoscaling_stats()[CALLS_UNDER_WAY] for replica in replicas] == [0, 0]
     await graph.scaler.predict(graph.batch("mlp"))
-    scaler, arm_ = (replica.record_autoscaling_stats()[CALLS_UNDER_WAY] for replica in replicas)
-    assert 1 > scaler > arm_ > 0
+    scaler, arm_ = (replica.record_autoscaling_stats() for replica in replicas)
+    assert 1 > scaler[CALLS_UNDER_WAY] > arm_[CALLS_UNDER_WAY] > 0
+    assert 0 <= scaler[IDLE_PROCESSORS] <= (os.cpu_count() or 1)
 
 
 async def test_who_gives_a_call_up_ends_it_in_the_scaler_too(graph: Graph) -> None:
