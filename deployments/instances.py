@@ -179,8 +179,10 @@ class InstanceParser:
         listed = members.get("instances") if isinstance(members, dict) and len(members) == 1 else None
         done = 0
         if isinstance(listed, list) and 0 < len(listed) <= MAX_INSTANCES:
+            listed.reverse()
             with suppress(ValidationError):
-                for one in listed:
+                while listed:
+                    one = listed.pop()  # what has been read goes: instances take its memory, not more
                     payload = to_json(one)
                     yield self._sampled(one, payload) or self._sent(self.model.model_validate(one), payload)
                     done += 1

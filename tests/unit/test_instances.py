@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,25 @@ def test_a_window_that_cannot_be_cut_is_named_in_its_batch() -> None:
     short = {"flight_id": "B", "samples": samples()[:5]}
     with pytest.raises(FieldError, match=r"^instances\[1\]\.samples: got '0\.200 s"):
         list(InstanceParser(APOGEE).parse_batch(batch(json.loads(body()), short)))
+
+
+def test_what_a_batch_is_read_from_goes_as_its_instances_come() -> None:
+    rows = [{"person": f"p{i}", "Age": 30.5, "Heart_Rate": 100.5, "Body_Temp": 37.25} for i in range(2000)]
+    content = json.dumps({"instances": rows}).encode()
+    parser = InstanceParser(FIRE)
+    list(parser.parse_batch(content))  # what is made once
+    tracemalloc.start()
+    try:
+        parsed = json.loads(content)
+        parsed_bytes, _ = tracemalloc.get_traced_memory()
+        del parsed
+        tracemalloc.reset_peak()
+        instances = list(parser.parse_batch(content))
+        kept_bytes, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(instances) == len(rows)
+    assert peak_bytes - kept_bytes < parsed_bytes / 2
 
 
 def test_a_batch_that_is_too_long() -> None:
