@@ -23,7 +23,7 @@ FLOATS = arrays(np.float64, array_shapes(min_dims=1, max_dims=3, min_side=0), el
 
 
 def parts(value: Any) -> Iterator[Any]:
-    """What a batch is made of, arrays last in their order."""
+    """What a batch is made of, in its order."""
     if isinstance(value, np.ndarray):
         yield (value.dtype, value.shape, value.tobytes())
     elif isinstance(value, Mapping):
