@@ -140,7 +140,8 @@ def test_an_arm_that_fails_is_told_within_a_minute(
 ) -> None:
     _, told = slack
     with fast_system.client() as client:
-        policy = client.get("/traffic").json()["policy"]
+        traffic = client.get("/traffic").json()
+        policy, arms = traffic["policy"], traffic["arms"]
         failing = {"weights": {"mlp": 1.0}, "fallback": ["linear"], "deadlines_s": {"mlp": 1e-4}}
         try:
             client.put("/traffic", json=policy | failing).raise_for_status()
@@ -159,7 +160,7 @@ def test_an_arm_that_fails_is_told_within_a_minute(
         def is_well_again() -> bool:
             # by name: under the policy that is back an arm may have no traffic, and a breaker of an earlier
             # test stays half open until its arm is asked; 503 while one is open
-            for arm in policy["weights"]:
+            for arm in arms:
                 client.post("/predict", json=bodies(flight=8)[0], headers={"Raysonde-Arm": arm})
             return all(series["value"][1] == "0" for series in watcher.query("raysonde_breaker_open"))
 
