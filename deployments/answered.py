@@ -10,7 +10,7 @@ from deployments.instances import Instance
 from deployments.routing import Decision, RoutingTable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answered:
     """A prediction with what the journal keeps beside it.
 

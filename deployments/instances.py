@@ -57,7 +57,7 @@ class Sent(NamedTuple):
     samples: FloatArray | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One checked instance.
 
@@ -266,6 +266,6 @@ def _too_many(error: ValidationError) -> str | None:
 def _json_or_none(body: bytes) -> Any:
     """What is in the body; None where that is no JSON."""
     try:
-        return from_json(body)
+        return from_json(body, cache_strings="keys")
     except ValueError:
         return None

@@ -9,8 +9,9 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -153,12 +154,13 @@ class Predictor:
         return self._answers(table, [said], self._clock() - began_s)[0]
 
     async def predict_batch(
-        self, instances: Sequence[Instance], requested_arm: str | None = None
+        self, instances: Iterable[Instance], requested_arm: str | None = None
     ) -> AsyncGenerator[list[Prediction]]:
-        """Answer many instances in order, some at a time; each is routed by itself, all by one table.
+        """Answer many instances, at least one, in order and some at a time; each is routed by itself.
 
-        They are asked for in parts of `BATCH_ROWS`, the next while one is used. An answer is journalled when
-        it is handed out. Between any two of the lists other requests have their turns.
+        All go by one table. They are taken and asked for in parts of `BATCH_ROWS`, the next while one is
+        used. An answer is journalled when it is handed out. Between any two of the lists other requests have
+        their turns.
 
         Raises:
             FieldError: the requested arm is not there.
@@ -168,10 +170,10 @@ class Predictor:
         began_s = self._clock()
         ahead: deque[asyncio.Task[list[Unsaid]]] = deque()
         try:
-            for begin in range(0, len(instances), BATCH_ROWS):
-                part = instances[begin : begin + BATCH_ROWS]
+            rest = iter(instances)
+            while part := list(islice(rest, BATCH_ROWS)):
                 ahead.append(asyncio.create_task(self._ask_part(table, part, requested_arm)))
-                if begin:
+                if len(ahead) > 1:
                     async for answers in self._answers_in_turns(table, await ahead.popleft(), began_s):
                         yield answers
             async for answers in self._answers_in_turns(table, await ahead.popleft(), began_s):

@@ -21,7 +21,7 @@ from deployments.error_log import ErrorLog
 from deployments.front import Front
 from deployments.levels import Levels
 from deployments.logs import configure_log_file, leave_out_calls_of_serve
-from deployments.memory import search_less_for_garbage
+from deployments.memory import search_less_for_garbage, tidy_up_regularly
 from deployments.metrics import replica
 from deployments.metrics.export import EXPORTED, CountsExport
 from deployments.metrics.readings import Readings, ReplicaReadings
@@ -80,6 +80,7 @@ class Router:
         self.service.adopt()
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(contract.workload, self._read))
+        self._tidying = asyncio.create_task(tidy_up_regularly())
         self._counting: asyncio.Task[None] | None = None
         self._errors: ErrorLog | None = None
 
@@ -127,6 +128,7 @@ class Router:
         """Serve awaits this when it stops the replica."""
         self._following.cancel()
         self._exporting.cancel()
+        self._tidying.cancel()
         if self._counting is not None:
             self._counting.cancel()
         if self._errors is not None:

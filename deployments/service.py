@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -138,14 +139,15 @@ class Service:
 
         Other requests get their turns all the while. What is answered faster than the store takes it waits.
         """
-        instances = []
+        instances = deque[Instance]()
         turn_ends_s = time.monotonic() + _TURN_S
         for instance in self.instances.parse_batch(body):
             instances.append(instance)
             if time.monotonic() > turn_ends_s:
                 await asyncio.sleep(0)
                 turn_ends_s = time.monotonic() + _TURN_S
-        async with aclosing(self.predictor.predict_batch(instances, requested_arm)) as parts:
+        del body, instance  # the memory of a batch goes as it is answered
+        async with aclosing(self.predictor.predict_batch(_taken(instances), requested_arm)) as parts:
             async for part in parts:
                 yield part
                 await self._journal.make_room()
@@ -297,3 +299,9 @@ class Service:
         for row in rows:
             self.counts.add(row)
         self.shadowing.copy(answers, now)
+
+
+def _taken(instances: deque[Instance]) -> Iterator[Instance]:
+    """They, each gone from there once it is taken."""
+    while instances:
+        yield instances.popleft()

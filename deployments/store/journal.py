@@ -47,6 +47,7 @@ class JournalWriter(Generic[R]):
         flush_interval_s: how long a row waits for others.
         max_batch: most rows in one transaction.
         max_buffer: most rows that wait.
+        full_enough: rows that wait above which `make_room` holds back whoever adds many.
         backoff_s: first pause after a failure; it doubles up to `max_backoff_s`.
         max_backoff_s: longest pause.
         sleep: pauses for so many seconds; tests give their own.
@@ -64,6 +65,7 @@ class JournalWriter(Generic[R]):
         flush_interval_s: float = 0.2,
         max_batch: int = 2000,
         max_buffer: int = 50_000,
+        full_enough: int = 4000,
         backoff_s: float = 0.1,
         max_backoff_s: float = 5.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -75,6 +77,7 @@ class JournalWriter(Generic[R]):
         self._flush_interval_s = flush_interval_s
         self._max_batch = max_batch
         self._max_buffer = max_buffer
+        self._full_enough = full_enough
         self._backoff_s = backoff_s
         self._max_backoff_s = max_backoff_s
         self._sleep = sleep
@@ -101,7 +104,7 @@ class JournalWriter(Generic[R]):
 
     async def make_room(self) -> None:
         """Hold back whoever adds many rows until the store has taken what waits; not if it is away."""
-        while len(self._buffer) > self._max_buffer // 4 and self._pause_s == self._backoff_s:
+        while len(self._buffer) > self._full_enough and self._pause_s == self._backoff_s:
             await self._write_batch()
 
     async def flush(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from training.tasks.base import Row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PredictionRow:
     """One answered prediction.
 

@@ -1,3 +1,4 @@
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployments.api import build_api
+from deployments.instances import Instance
 from deployments.service import Service
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
@@ -70,6 +72,20 @@ async def test_answers_equal_offline_predictions(
         assert answer["interval"]["apogee_m"] == pytest.approx(
             [offline["lower"][0], offline["upper"][0]], rel=1e-9
         )
+
+
+async def test_of_a_batch_what_has_been_answered_is_not_kept(
+    system: LocalSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployments.predictor.BATCH_ROWS", 10)
+    await system.service.poll()
+    bodies = [body_of(end=60 + number % 90, entity=f"F{number}") for number in range(60)]
+    kept = []
+    async for part in system.service.predict_batch(orjson.dumps({"instances": bodies}), None):
+        assert len(part) == 10
+        kept.append(sum(isinstance(one, Instance) for one in gc.get_objects()))
+    # the part that is handed out, and the one that was asked for ahead
+    assert [60 - number for number in kept] == [0, 10, 20, 30, 40, 50]
 
 
 async def test_a_batch_answers_in_order_as_single_requests_do(client: httpx.AsyncClient) -> None:

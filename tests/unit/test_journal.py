@@ -167,9 +167,9 @@ async def test_of_many_rows_those_that_fit_are_taken() -> None:
     assert list(sink.rows) == ["0", "1", "2"]
 
 
-async def test_whoever_adds_many_waits_until_three_quarters_are_free() -> None:
+async def test_whoever_adds_many_waits_until_few_enough_wait() -> None:
     sink = Sink()
-    journal = JournalWriter(sink.write_predictions, max_buffer=100, max_batch=10, flush_interval_s=60)
+    journal = JournalWriter(sink.write_predictions, full_enough=25, max_batch=10, flush_interval_s=60)
     journal.add([row(number) for number in range(60)])
     await journal.make_room()
     assert (journal.waiting, sum(sink.batches)) == (20, 40)
@@ -180,7 +180,7 @@ async def test_whoever_adds_many_waits_until_three_quarters_are_free() -> None:
 
 async def test_nobody_waits_for_a_store_that_is_away() -> None:
     sink = Sink(away_for=10**9)
-    journal = JournalWriter(sink.write_predictions, max_buffer=100, sleep=Pauses())
+    journal = JournalWriter(sink.write_predictions, full_enough=25, sleep=Pauses())
     journal.add([row(number) for number in range(60)])
     await journal.make_room()
     await journal.make_room()

@@ -209,6 +209,13 @@ async def test_parts_of_a_batch_are_asked_for_ahead_and_journalled_when_handed_o
     assert (rows_asked(arms), len(journal)) == (3000, 1250)
 
 
+async def test_instances_of_a_batch_are_taken_part_by_part(predictor: Predictor) -> None:
+    instances = iter([instance(n) for n in range(3500)])
+    async with aclosing(predictor.predict_batch(instances)) as answers:
+        await anext(answers)
+        assert sum(1 for _ in instances) == 1500
+
+
 async def test_a_batch_that_fails_on_its_way_ends_there(
     predictor: Predictor, arms: Arms, journal: list[Answered], caplog: pytest.LogCaptureFixture
 ) -> None:
