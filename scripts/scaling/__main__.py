@@ -16,6 +16,7 @@ from scripts.bench.own import models_folder, own_site, own_system
 from scripts.bench.server import CannotServe
 from scripts.bench.wrk import WrkFailed, WrkMissing, require_wrk
 from scripts.marked_page import replace_part
+from scripts.scaling import autogroups
 from scripts.scaling.journal_cost import JournalCost, journal_cost
 from scripts.scaling.layouts import LAYOUTS
 from scripts.scaling.page import MARKS, TITLE, measured_part, tables
@@ -40,12 +41,15 @@ def scaling(
     with interruptible(console):
         try:
             require_wrk()
+            if autogroups.are_on():
+                console.print(f"[yellow]{autogroups.ADVICE}[/]", highlight=False)
             measured, journal = _run(console, plan)
         except (CannotServe, WrkFailed, WrkMissing) as error:
             console.print(f"[bold red]cannot measure:[/] {escape(str(error))}", highlight=False)
             raise typer.Exit(1) from error
     page = folder / PAGE.name if quick else PAGE
-    part = measured_part("make scaling", machine(), plan, measured, journal)
+    where = f"{machine()}, {autogroups.NAME}={int(autogroups.are_on())}"
+    part = measured_part("make scaling", where, plan, measured, journal)
     page.write_text(replace_part(page.read_text() if page.exists() else "", part, MARKS, TITLE))
     for table in tables(measured, journal):
         console.print(table.rich())
