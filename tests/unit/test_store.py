@@ -2,7 +2,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -285,7 +285,7 @@ def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
     columns = ", ".join(name for name in PredictionRow.__dataclass_fields__ if name != "id")
     with writing(store._engine) as connection:
         short = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
-        connection.execute(insert(predictions), [vars(one) | {"id": f"{one.id} again"} for one in rows])
+        connection.execute(insert(predictions), [asdict(one) | {"id": f"{one.id} again"} for one in rows])
         both = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
     assert both == [*short, *short]
 
