@@ -280,7 +280,8 @@ def test_a_database_that_is_away_is_told_from_a_wrong_statement(tmp_path: Path) 
 
 def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
     """The short way into the table writes the very values that the long one does."""
-    rows = [replace(row(n), members={"mlp": {"share": 1}} if n % 2 else None) for n in range(4)]
+    # two blocks and some by themselves
+    rows = [replace(row(n), members={"mlp": {"share": 1}} if n % 2 else None) for n in range(604)]
     store.write_predictions(rows)
     columns = ", ".join(name for name in PredictionRow.__dataclass_fields__ if name != "id")
     with writing(store._engine) as connection:
@@ -288,6 +289,14 @@ def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
         connection.execute(insert(predictions), [asdict(one) | {"id": f"{one.id} again"} for one in rows])
         both = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
     assert both == [*short, *short]
+
+
+def test_of_many_rows_those_that_are_there_stay_as_they_are(store: Store) -> None:
+    store.write_predictions([row(300)])
+    others = [replace(row(n % 550), entity="another") for n in range(604)]
+    store.write_predictions(others)
+    found = {one.id: one.entity for _, one in store.predictions("apogee", limit=1000)}
+    assert found == {str(n): "another" for n in range(550)} | {"300": row(300).entity}
 
 
 def test_the_insert_of_postgresql_goes_by_name_and_asks_for_nothing_back() -> None:
