@@ -28,6 +28,7 @@ from deployments.instance_model import (
     naming_model,
 )
 from deployments.invalid import translate
+from deployments.memory import taken
 from deployments.sample_reader import SampleReader
 from deployments.samples import completed, with_samples
 from features.contract import Contract
@@ -179,10 +180,8 @@ class InstanceParser:
         listed = members.get("instances") if isinstance(members, dict) and len(members) == 1 else None
         done = 0
         if isinstance(listed, list) and 0 < len(listed) <= MAX_INSTANCES:
-            listed.reverse()
             with suppress(ValidationError):
-                while listed:
-                    one = listed.pop()  # what has been read goes: instances take its memory, not more
+                for one in taken(listed):  # what has been read goes: instances take its memory, not more
                     payload = to_json(one)
                     yield self._sampled(one, payload) or self._sent(self.model.model_validate(one), payload)
                     done += 1

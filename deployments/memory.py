@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # new objects before the youngest are searched (Python has 700), and how many such searches until all are
 _NEW_OBJECTS = 50_000
 _YOUNG_SEARCHES = 20
 _OLDER_SEARCHES = 100
 TIDY_PERIOD_S = 5.0
+
+
+def taken(items: list[T]) -> Iterator[T]:
+    """They in their order, each gone from the list once it is taken, so that its memory can go too."""
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 def give_back_free_memory() -> None:

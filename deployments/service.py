@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +25,7 @@ from deployments.instances import Instance, InstanceParser
 from deployments.journal_row import journal_row
 from deployments.judge import Judge
 from deployments.levels import Levels
+from deployments.memory import taken
 from deployments.metrics.answers import AnswerCounts
 from deployments.metrics.calls import CallsInFlight
 from deployments.model_cache import BundleCache
@@ -139,7 +139,7 @@ class Service:
 
         Other requests get their turns all the while. What is answered faster than the store takes it waits.
         """
-        instances = deque[Instance]()
+        instances: list[Instance] = []
         turn_ends_s = time.monotonic() + _TURN_S
         for instance in self.instances.parse_batch(body):
             instances.append(instance)
@@ -147,7 +147,7 @@ class Service:
                 await asyncio.sleep(0)
                 turn_ends_s = time.monotonic() + _TURN_S
         del body, instance  # the memory of a batch goes as it is answered
-        async with aclosing(self.predictor.predict_batch(_taken(instances), requested_arm)) as parts:
+        async with aclosing(self.predictor.predict_batch(taken(instances), requested_arm)) as parts:
             async for part in parts:
                 yield part
                 await self._journal.make_room()
@@ -299,9 +299,3 @@ class Service:
         for row in rows:
             self.counts.add(row)
         self.shadowing.copy(answers, now)
-
-
-def _taken(instances: deque[Instance]) -> Iterator[Instance]:
-    """They, each gone from there once it is taken."""
-    while instances:
-        yield instances.popleft()

@@ -38,17 +38,18 @@ def scaling(
     folder = Settings.from_environment().var / "bench"
     rounds, duration_s = (_QUICK_ROUNDS, _QUICK_S) if quick else (_ROUNDS, _DURATION_S)
     plan = LayoutPlan(_ARM, _CONNECTIONS, rounds, duration_s, folder, port)
+    by_session = autogroups.are_on()
     with interruptible(console):
         try:
             require_wrk()
-            if autogroups.are_on():
+            if by_session:
                 console.print(f"[yellow]{autogroups.ADVICE}[/]", highlight=False)
             measured, journal = _run(console, plan)
         except (CannotServe, WrkFailed, WrkMissing) as error:
             console.print(f"[bold red]cannot measure:[/] {escape(str(error))}", highlight=False)
             raise typer.Exit(1) from error
     page = folder / PAGE.name if quick else PAGE
-    where = f"{machine()}, {autogroups.NAME}={int(autogroups.are_on())}"
+    where = f"{machine()}, {autogroups.NAME}={int(by_session)}"
     part = measured_part("make scaling", where, plan, measured, journal)
     page.write_text(replace_part(page.read_text() if page.exists() else "", part, MARKS, TITLE))
     for table in tables(measured, journal):
