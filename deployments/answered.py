@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from deployments.answers import Blended, Prediction, Said
@@ -10,8 +9,7 @@ from deployments.instances import Instance
 from deployments.routing import Decision, RoutingTable
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """A prediction with what the journal keeps beside it.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from deployments.routing import ArmVersion
@@ -25,8 +24,7 @@ class Blended(NamedTuple):
 Said = Row | Blended
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """A row with everything that tells where it came from.
 
     Attributes:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json, to_json
-from ulid import ULID
+from pydantic_core import to_json
+from ulid_transform import ulid_now
 
 from deployments.errors import TooLarge
 from deployments.instance_model import (
@@ -31,7 +31,7 @@ from deployments.invalid import translate
 from deployments.memory import taken
 from deployments.sample_reader import SampleReader
 from deployments.samples import completed, with_samples
-from features.contract import Contract
+from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from features.windows import cut_window
 
@@ -58,8 +58,7 @@ class Sent(NamedTuple):
     samples: FloatArray | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """One checked instance.
 
     Attributes:
@@ -75,7 +74,7 @@ class Instance:
     entity: str
     raw: FloatArray
     payload: bytes
-    filled: dict[str, int] = field(default_factory=dict)
+    filled: dict[str, int]
     number: int | None = None
 
     @property
@@ -92,14 +91,14 @@ class InstanceParser:
         new_id: makes the id of an instance that has none.
     """
 
-    def __init__(self, contract: Contract, new_id: Callable[[], str] = lambda: str(ULID())) -> None:
+    def __init__(self, contract: Contract, new_id: Callable[[], str] = ulid_now) -> None:
         self.model = instance_model(contract)
         self._naming_model = naming_model(contract)
         self._batch_model = batch_model(self.model)
         self._samples = SampleReader(contract) if contract.window else None
         self._contract = contract
         self._new_id = new_id
-        self._entity_members = [entity_attribute(i) for i in range(len(contract.entity_names))]
+        self._entity_members = attrgetter(*map(entity_attribute, range(len(contract.entity_names))))
         self._values = attrgetter(*(field_attribute(i) for i in range(len(contract.fields))))
 
     def parse_instance(self, body: bytes) -> Instance:
@@ -209,24 +208,26 @@ class InstanceParser:
             parsed = self._naming_model.model_validate({k: v for k, v in members.items() if k != "samples"})
         except ValidationError:
             return None
-        return self._named(parsed, payload)._replace(samples=samples)
+        return Sent(*self._named(parsed), payload, samples=samples)
 
     def _sent(self, parsed: Any, payload: bytes) -> Sent:
-        named = self._named(parsed, payload)
         if self._contract.window is None:
-            return named._replace(values=self._values(parsed))
+            return Sent(*self._named(parsed), payload, values=self._values(parsed))
         # None becomes NaN, which is what `cut_window` takes for "not sent"
         values = chain.from_iterable(map(self._values, parsed.samples))
         count = len(parsed.samples) * len(self._contract.fields)
         samples = np.fromiter(values, np.float64, count).reshape(len(parsed.samples), -1)
-        return named._replace(samples=samples)
+        return Sent(*self._named(parsed), payload, samples=samples)
 
-    def _named(self, parsed: Any, payload: bytes) -> Sent:
-        id_ = self._new_id() if parsed.id is None else str(parsed.id)
-        members = (getattr(parsed, name) for name in self._entity_members)
-        entity = id_ if self._contract.entity == "id" else "/".join(members)
-        number = parsed.id if isinstance(parsed.id, int) else None
-        return Sent(id_, number, entity, payload)
+    def _named(self, parsed: Any) -> tuple[str, int | None, str]:
+        """The members of `Sent` that tell what it is about."""
+        sent_id = parsed.id
+        id_ = self._new_id() if sent_id is None else str(sent_id)
+        number = sent_id if isinstance(sent_id, int) else None
+        if self._contract.entity == "id":
+            return id_, number, id_
+        members = self._entity_members(parsed)
+        return id_, number, members if isinstance(members, str) else "/".join(members)
 
 
 def stack(instances: Sequence[Instance]) -> FloatArray:
@@ -238,20 +239,24 @@ def _filled_row(
     contract: Contract, values: tuple[float | str | None, ...]
 ) -> tuple[FloatArray, dict[str, int]]:
     """(fields,) of a table row, with what was filled."""
-    row = np.empty(len(values))
+    row: list[float] = []
     filled: dict[str, int] = {}
-    for position, (spec, value) in enumerate(zip(contract.fields, values, strict=True)):
-        if value is not None:
-            row[position] = spec.categories.index(value) if isinstance(value, str) else value
-            continue
-        assert spec.fill is not None, "required fields are checked by the model"
-        if spec.fill.constant is not None:
-            row[position] = spec.fill.constant
+    for spec, value in zip(contract.fields, values, strict=True):
+        if value is None:
+            row.append(_fill_of(spec, contract, row))
+            filled[spec.name] = 1
         else:
-            assert spec.fill.same_as is not None, "a table row has no derivatives"
-            row[position] = row[contract.field_names.index(spec.fill.same_as)]
-        filled[spec.name] = 1
-    return row, filled
+            row.append(spec.categories.index(value) if isinstance(value, str) else value)
+    return np.array(row, dtype=np.float64), filled
+
+
+def _fill_of(spec: FieldSpec, contract: Contract, before: Sequence[float]) -> float:
+    """For a field that was not sent; `before` has the values of those before it."""
+    assert spec.fill is not None, "required fields are checked by the model"
+    if spec.fill.constant is not None:
+        return spec.fill.constant
+    assert spec.fill.same_as is not None, "a table row has no derivatives"
+    return before[contract.field_names.index(spec.fill.same_as)]
 
 
 def _too_many(error: ValidationError) -> str | None:
@@ -265,6 +270,6 @@ def _too_many(error: ValidationError) -> str | None:
 def _json_or_none(body: bytes) -> Any:
     """What is in the body; None where that is no JSON."""
     try:
-        return from_json(body, cache_strings="keys")
-    except ValueError:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
         return None

@@ -49,6 +49,13 @@ class JsonFormatter(logging.Formatter):
         return _json(line)
 
 
+class _BoundedFile(RotatingFileHandler):
+    """Turns to a new file after the record that fills one: Python's own formats each twice to know before."""
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - Python's name
+        return self.stream is not None and self.stream.tell() >= self.maxBytes
+
+
 def configure_json_logs(stream: TextIO, logger: str = "", level: int = logging.INFO) -> None:
     """Write the lines of `logger` (the root by default) to `stream`. Called at the edge, once a process."""
     _configure(logging.StreamHandler(stream), logger, level)
@@ -69,7 +76,7 @@ def bounded_file(folder: Path, name: str) -> logging.Handler:
         if time.time() - old.stat().st_mtime > _KEPT_S:
             old.unlink(missing_ok=True)
     path = folder / f"{name}.{os.getpid()}.jsonl"
-    return RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS)
+    return _BoundedFile(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS)
 
 
 def leave_out_calls_of_serve() -> None:

@@ -25,17 +25,19 @@ class RequestLog:
         self.flush = self._gathered.flush
 
     def add(self, rows: Sequence[PredictionRow], trace_id: str | None = None) -> None:
-        """Take answers of one request, with the id of its trace if it has one."""
+        """Take answers, at least one, of one request and time, with the id of its trace if it has one."""
         self._gathered.add((rows, trace_id), len(rows))
 
 
 def _lines(answers: _Answers) -> Iterator[dict[str, Any]]:
     rows, trace_id = answers
+    time = rows[0].created_at.isoformat(timespec="milliseconds")
+    trace = {"trace_id": trace_id} if trace_id else {}
     for row in rows:
         yield {
-            "time": row.created_at.isoformat(timespec="milliseconds"),
+            "time": time,
             "request_id": row.id,
-            **({"trace_id": trace_id} if trace_id else {}),
+            **trace,
             "workload": row.workload,
             "arm": row.arm,
             "model_version": row.model_version,

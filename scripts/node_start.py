@@ -15,7 +15,7 @@ import httpx
 import yaml
 from rich.console import Console
 from rich.markup import escape
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from scripts.cpus import bound_threads
 from scripts.interruption import Interruption
@@ -77,7 +77,7 @@ def run_head(
         serve_config: what it is to serve; each start brings it anew.
         dashboard_port: Ray's, on this machine.
     """
-    run_id = str(ULID())
+    run_id = ulid_now()
     environment = dict(os.environ) | {RUN_ID_VARIABLE: run_id}
     dashboard = Dashboard(f"http://127.0.0.1:{dashboard_port}", _token(settings, environment))
     ray = Supervisor(command, environment, None, run_id, ())

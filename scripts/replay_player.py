@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from features.contract import Contract
 from scripts.client import ApiError, FeedbackCounts, Prediction, Refused, WorkloadClient
@@ -172,7 +172,7 @@ class Player:
 
     async def _answer(self, case: Case, arm: str) -> Answer:
         """Ask, and again after the pause that a busy system asks for; the latency is that of the answer."""
-        instance = instance_of(self._contract, str(ULID()), case)
+        instance = instance_of(self._contract, ulid_now(), case)
         pauses_left = _PAUSES
         while True:
             begun_s = self._clock()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from features.contract import Contract
 from scripts.client import ApiError, FeedbackCounts, FloatArray, Prediction, WorkloadClient
@@ -151,7 +151,7 @@ class StreamPlayer:
 
     async def _outcome(self, case: Case) -> Prediction | Failure:
         try:
-            return await self._client.predict(instance_of(self._contract, str(ULID()), case), self._arm)
+            return await self._client.predict(instance_of(self._contract, ulid_now(), case), self._arm)
         except ApiError as error:
             return Failure.of(case, self._arm or "", error)
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from deployments.store import StoreUnavailable, StoreUnfit
 from scripts import preflight
@@ -69,7 +69,7 @@ def up(
         wrong.append(str(error))
     problems = preflight.problems(ports, settings.var, len(chosen))
     _refuse(console, [*problems, *_running_already(settings), *wrong])
-    plan = Plan(settings, tuple(chosen), rendered, port, dashboard_port, profile, str(ULID()))
+    plan = Plan(settings, tuple(chosen), rendered, port, dashboard_port, profile, ulid_now())
     with Interruption() as interruption:
         RunState.of_this_process(plan.run_id, plan.ports).write(settings.var)
         # all before the first is trained: a registry that is not there yet is not asked, which takes MLflow

@@ -24,6 +24,7 @@ def row(number: int) -> PredictionRow:
         interval={"apogee_m": [0.5, 1.5]},
         coverage=0.9,
         payload="{}",
+        filled={},
     )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect
@@ -18,8 +17,7 @@ from deployments.store.records import PredictionRow
 from deployments.store.schema import predictions
 from deployments.store.upsert import insert_new
 
-_NAMES = tuple(PredictionRow.__dataclass_fields__)
-_VALUES = attrgetter(*_NAMES)
+_NAMES = PredictionRow._fields
 # SQLite's driver lets other threads run at each INSERT, and has to wait for its turn then: beside a busy
 # event loop rows in blocks take half the time of rows one by one. SQLite takes 32,766 parameters, 21 a row.
 _BLOCK_ROWS = 250
@@ -44,7 +42,7 @@ class _Insert:
 
     def parameters(self, rows: Sequence[PredictionRow]) -> Any:
         """Of the statement, a tuple or a dict a row."""
-        columns: list[Sequence[Any]] = list(zip(*map(_VALUES, rows), strict=True))
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for position, convert in self.converters.items():
             columns[position] = [convert(value) for value in columns[position]]
         if self.order is None:

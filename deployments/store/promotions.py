@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Engine, String, select
+from ulid_transform import ulid_now
 
 from deployments.errors import Conflict
 from deployments.promotion import states
@@ -13,7 +14,7 @@ from deployments.promotion.values import Candidacy
 from deployments.routing import ArmVersion, RoutingTable
 from deployments.store.engine import reading, writing
 from deployments.store.routes import record_act
-from deployments.store.step_rows import StepRows, new_ulid, step_table
+from deployments.store.step_rows import StepRows, step_table
 
 promotions = step_table(
     "promotions",
@@ -26,7 +27,7 @@ class Promotions(StepRows[Candidacy]):
     """Candidacies of all workloads. Every method raises StoreUnavailable."""
 
     def __init__(
-        self, engine: Engine, clock: Callable[[], datetime], new_id: Callable[[], str] = new_ulid
+        self, engine: Engine, clock: Callable[[], datetime], new_id: Callable[[], str] = ulid_now
     ) -> None:
         super().__init__(engine, clock, promotions, Candidacy, "candidacy", new_id)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from training.tasks.base import Row
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionRow:
+class PredictionRow(NamedTuple):
     """One answered prediction.
 
     Attributes:
@@ -51,7 +50,7 @@ class PredictionRow:
     interval: dict[str, Any]
     coverage: float
     payload: str
-    filled: dict[str, int] = field(default_factory=dict)
+    filled: dict[str, int]
     members: dict[str, Any] | None = None
     outlier_score: float | None = None
     cached: bool | None = None

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
+from ulid_transform import ulid_now
 
 from deployments.errors import Conflict
 from deployments.retraining import states
 from deployments.retraining.values import Request, Retraining
 from deployments.store.engine import writing
 from deployments.store.routes import record_act
-from deployments.store.step_rows import StepRows, new_ulid, step_table
+from deployments.store.step_rows import StepRows, step_table
 
 retrainings = step_table("retrainings")
 
@@ -21,7 +22,7 @@ class Retrainings(StepRows[Retraining]):
     """Retrainings of all workloads. Every method raises StoreUnavailable."""
 
     def __init__(
-        self, engine: Engine, clock: Callable[[], datetime], new_id: Callable[[], str] = new_ulid
+        self, engine: Engine, clock: Callable[[], datetime], new_id: Callable[[], str] = ulid_now
     ) -> None:
         super().__init__(engine, clock, retrainings, Retraining, "retraining", new_id)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from sqlalchemy import JSON, Boolean, Column, Connection, Engine, Index, String, Table, insert, select, update
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from deployments.errors import NotFound
 from deployments.store.engine import reading
@@ -59,11 +59,6 @@ def step_table(name: str, *columns: Column[Any]) -> Table:
     )
 
 
-def new_ulid() -> str:
-    """An id that sorts by time."""
-    return str(ULID())
-
-
 class StepRows(Generic[V]):
     """What all such rows can do. Every method raises StoreUnavailable.
 
@@ -73,7 +68,7 @@ class StepRows(Generic[V]):
         table: made by `step_table`.
         kind: of the values.
         called: what one is called where there is none.
-        new_id: ids sort by time.
+        new_id: ids sort by time, to the millisecond.
     """
 
     def __init__(
@@ -83,7 +78,7 @@ class StepRows(Generic[V]):
         table: Table,
         kind: type[V],
         called: str,
-        new_id: Callable[[], str] = new_ulid,
+        new_id: Callable[[], str] = ulid_now,
     ) -> None:
         self._engine = engine
         self._clock = clock

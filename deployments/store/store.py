@@ -238,5 +238,5 @@ class Store:
 
 
 def _prediction(row: Row[Any]) -> PredictionRow:
-    values = {name: row._mapping[name] for name in PredictionRow.__dataclass_fields__}
+    values = {name: row._mapping[name] for name in PredictionRow._fields}
     return PredictionRow(**values | {"attempts": tuple(values["attempts"])})

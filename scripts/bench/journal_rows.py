@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from deployments.store import PredictionRow
 from scripts.bench.raysonde import WORKLOAD
@@ -21,7 +21,7 @@ def prediction_row(arm: str, y: float, payload: str) -> PredictionRow:
     """
     return PredictionRow(
         workload=WORKLOAD,
-        id=str(ULID()),
+        id=ulid_now(),
         entity="r1",
         arm=arm,
         model_version="1",
@@ -36,5 +36,6 @@ def prediction_row(arm: str, y: float, payload: str) -> PredictionRow:
         interval={TARGET: [y - 2, y + 2]},
         coverage=0.9,
         payload=payload,
+        filled={},
         outlier_score=0.5,
     )

@@ -12,7 +12,7 @@ from typing import Self
 
 import httpx
 import psutil
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from scripts import processes
 from scripts.bench.contender import Contender, Site
@@ -50,7 +50,7 @@ class Server:
         self._contender = contender
         self._asked = asked
         self._log = site.folder / "output.log"
-        self._run_id = str(ULID())
+        self._run_id = ulid_now()
         self._site = site
         self._child: subprocess.Popen[bytes] | None = None
         self.target = Target(site.port, contender.path, contender.headers(site), contender.bodies(asked.rows))

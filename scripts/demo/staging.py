@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 from rich.markup import escape
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from features.config import known_workloads, load_contract
 from scripts import preflight, serve_settings
@@ -37,7 +37,7 @@ def system_of(settings: Settings, profile: Profile, serve_config: str | None = N
     port, dashboard_port = preflight.free_port(), preflight.free_port()
     text = serve_config or (REPOSITORY / "serve_config.yaml").read_text()
     rendered = serve_settings.render(text, port, known_workloads(settings.workloads), [WORKLOAD])
-    return Plan(settings, (WORKLOAD,), rendered, port, dashboard_port, profile, str(ULID()))
+    return Plan(settings, (WORKLOAD,), rendered, port, dashboard_port, profile, ulid_now())
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from scripts.preflight import free_port
 from tests.support.system import wait_until
@@ -77,7 +77,7 @@ class Container:
 
 @pytest.fixture(scope="module")
 def container() -> Iterator[Container]:
-    name = f"raysonde-check-{str(ULID()).lower()}"
+    name = f"raysonde-check-{ulid_now().lower()}"
     try:
         running = Container(name, free_port())
         wait_until(running.is_healthy, START_S, "the container is healthy")

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -106,7 +106,7 @@ def _tell_truths(store: Store) -> None:
         at = begin + timedelta(minutes=number)
         entity, payload = f"t{number}", orjson.dumps(body).decode()
         predictions.append(
-            replace(row(number), workload="toy", entity=entity, payload=payload, created_at=at)
+            row(number)._replace(workload="toy", entity=entity, payload=payload, created_at=at)
         )
         truths.append(Truth(str(number), {"area_m2": length * width}))
     store.write_predictions(predictions)

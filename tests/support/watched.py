@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -112,6 +111,7 @@ class WatchedScene:
             interval={},
             coverage=0.9,
             payload="",
+            filled={},
             outlier_score=0.5,
         )
         rows = []
@@ -122,8 +122,7 @@ class WatchedScene:
                 for spec, value in zip(contract.fields, values, strict=True)
             }
             rows.append(
-                replace(
-                    blank,
+                blank._replace(
                     id=str(self._answered),
                     entity=str(self._answered),
                     created_at=at,

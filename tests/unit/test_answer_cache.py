@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def raw(value: float) -> NDArray[np.float64]:
 
 
 def instance(number: int, value: float) -> Instance:
-    return Instance(str(number), f"entity-{number % 5}", raw(value), b"{}")
+    return Instance(str(number), f"entity-{number % 5}", raw(value), b"{}", {})
 
 
 def table(versions: Sequence[int] = (1, 1), revision: int = 1, **policy: Any) -> RoutingTable:
@@ -154,8 +153,8 @@ async def test_what_was_answered_is_not_asked_again_and_is_journalled_as_such(
     predictor: Predictor, arms: Arms, journal: list[Answered]
 ) -> None:
     first = await predictor.predict(instance(1, 7.0))
-    second = await predictor.predict(replace(instance(2, 7.0), number=2))
-    assert second == replace(first, id=2)
+    second = await predictor.predict(instance(2, 7.0)._replace(number=2))
+    assert second == first._replace(id=2)
     assert arms.rows == 1
     assert [one.cached for one in journal] == [False, True]
     assert journal[1].instance.id == "2"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -32,8 +31,7 @@ WORKLOAD = load_workload(TOY)
 
 def toy_row(number: int, minute: int | None = None, **changes: object) -> PredictionRow:
     body = {"thing": f"t{number}", "length_m": 1.0 + number % 8, "width_m": 2.0}
-    return replace(
-        row(number),
+    return row(number)._replace(
         workload="toy",
         entity=f"t{number}",
         created_at=BEGIN + timedelta(minutes=number if minute is None else minute),
@@ -112,7 +110,7 @@ def test_pages_are_read_one_after_the_other(store: Store, monkeypatch: pytest.Mo
 
 def test_a_pair_that_cannot_be_used_is_counted_and_no_more(store: Store) -> None:
     filled(store, 5)
-    odd = replace(toy_row(7), payload='{"thing": "t7"}')
+    odd = toy_row(7)._replace(payload='{"thing": "t7"}')
     store.write_predictions([odd, toy_row(8)])
     store.write_truths("toy", [toy_truth(7), Truth("8", {"other": 1.0})])
     journal = store.journal("area_m2")
@@ -138,7 +136,7 @@ def test_a_flight_that_was_asked_about_often_weighs_as_much_as_one_asked_about_o
     for number, stop in enumerate((60, 65, 70, 75)):
         flight = "once" if number == 0 else "often"
         body = orjson.dumps(instance_of(contract, samples[:stop], flight))
-        store.write_predictions([replace(row(number), entity=flight, payload=body.decode())])
+        store.write_predictions([row(number)._replace(entity=flight, payload=body.decode())])
         store.write_truths("apogee", [Truth(str(number), {"apogee_m": 900.0})])
     journal = store.journal("apogee_m")
     query = journal.newest("apogee", contract.schema_version, 100)

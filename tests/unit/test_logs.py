@@ -113,4 +113,5 @@ def answer(id_: str, created_at: datetime) -> PredictionRow:
         interval={"apogee_m": [1200.0, 1300.0]},
         coverage=0.9,
         payload="{}",
+        filled={},
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,7 @@ async def write_lines() -> None:
     for number in range(5):
         answer = row(number)
         at = NOON + timedelta(minutes=number // 4)
-        answer = replace(answer, created_at=at, latency_s=0.001 * 10**number, fallback=number == 4)
+        answer = answer._replace(created_at=at, latency_s=0.001 * 10**number, fallback=number == 4)
         log.add([answer], TRACE if number == 3 else None)
     log.flush()
     errors = iter(

@@ -69,7 +69,7 @@ def table(deadline_s: float = DEADLINE_S) -> RoutingTable:
 
 
 def instance(number: int) -> Instance:
-    return Instance(str(number), "A12", np.array([float(number)]), b"{}")
+    return Instance(str(number), "A12", np.array([float(number)]), b"{}", {})
 
 
 async def settle() -> None:

@@ -34,7 +34,7 @@ def table(revision: int = 1, number: int = 1, **policy: object) -> RoutingTable:
 
 
 def instance(number: int, entity: str = "A12") -> Instance:
-    return Instance(str(number), entity, np.full((2, 3), float(number)), b"{}")
+    return Instance(str(number), entity, np.full((2, 3), float(number)), b"{}", {})
 
 
 class Arms:

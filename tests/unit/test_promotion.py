@@ -115,10 +115,10 @@ class Scene:
         rows, copies, truths = [], [], []
         for _ in range(count):
             self._answers += 1
-            answer = replace(
-                row(self._answers), workload="toy", arm="linear", bundle=served.bundle, created_at=self.now
+            answer = row(self._answers)._replace(
+                workload="toy", arm="linear", bundle=served.bundle, created_at=self.now
             )
-            rows.append(replace(answer, **self._said(served, errors, noise)))
+            rows.append(answer._replace(**self._said(served, errors, noise)))
             if shadow is not None:
                 copies.append(replace(shadow_of(answer, shadow.bundle), **self._said(shadow, errors, noise)))
             truths.append(Truth(answer.id, {"area_m2": 50.0}))

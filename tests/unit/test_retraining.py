@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryDirectory
 
@@ -205,7 +204,7 @@ class Scene:
     def truths(self, count: int) -> None:
         numbers = range(self.pairs, self.pairs + count)
         self.pairs += count
-        self.store.write_predictions([replace(row(n), workload="toy", created_at=self.now) for n in numbers])
+        self.store.write_predictions([row(n)._replace(workload="toy", created_at=self.now) for n in numbers])
         self.store.write_truths("toy", [Truth(str(n), {"area_m2": 1.0}) for n in numbers])
 
     def ask(self, reason: Reason = "drift", **members: object) -> Retraining:
@@ -374,6 +373,7 @@ def test_a_model_that_was_made_too_early_is_made_again_once(scene: Scene) -> Non
         scene.keeper.look_after()
     scene.finish(arms={"linear": ARCHIVED})
     first = scene.last
+    scene.now += timedelta(seconds=1)
     for _ in range(2):
         scene.keeper.look_after()
     assert scene.last.id != first.id

@@ -23,7 +23,7 @@ def version(number: int) -> ArmVersion:
 
 def at(number: int, **changes: object) -> PredictionRow:
     """The prediction `number`, made so many seconds after the first."""
-    return replace(row(number), created_at=BEGIN + timedelta(seconds=number), **changes)  # type: ignore[arg-type]
+    return row(number)._replace(created_at=BEGIN + timedelta(seconds=number), **changes)  # type: ignore[arg-type]
 
 
 def truths(*numbers: int) -> list[Truth]:
@@ -96,7 +96,7 @@ def test_pairs_of_other_traffic_are_left_out(store: Store) -> None:
 
 def test_an_answer_to_another_request_of_the_same_id_makes_no_pair(store: Store) -> None:
     store.write_predictions([at(1)])
-    store.shadows.write([shadow_of(replace(at(1), created_at=BEGIN + timedelta(seconds=7)))])
+    store.shadows.write([shadow_of(at(1)._replace(created_at=BEGIN + timedelta(seconds=7)))])
     store.write_truths("apogee", truths(1))
     assert found(store) == []
 

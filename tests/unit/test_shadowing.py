@@ -38,7 +38,7 @@ def table(*shadows: ArmVersion, **policy: object) -> RoutingTable:
 
 
 def instance(number: int, entity: str = "A12") -> Instance:
-    return Instance(str(number), entity, np.full((2, 3), float(number)), b"{}")
+    return Instance(str(number), entity, np.full((2, 3), float(number)), b"{}", {})
 
 
 class Arms:

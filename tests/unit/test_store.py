@@ -2,7 +2,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -57,7 +56,7 @@ def truth(number: int, value: float = 1.0, observed_at: datetime | None = None) 
 
 
 def test_a_prediction_comes_back_as_it_was(store: Store) -> None:
-    at_level = replace(row(2), level=0.999984)
+    at_level = row(2)._replace(level=0.999984)
     store.write_predictions([row(1), at_level])
     assert store.predictions("apogee") == [(1, row(1)), (2, at_level)]
     assert store.predictions("weather") == []
@@ -281,19 +280,19 @@ def test_a_database_that_is_away_is_told_from_a_wrong_statement(tmp_path: Path) 
 def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
     """The short way into the table writes the very values that the long one does."""
     # two blocks and some by themselves
-    rows = [replace(row(n), members={"mlp": {"share": 1}} if n % 2 else None) for n in range(604)]
+    rows = [row(n)._replace(members={"mlp": {"share": 1}} if n % 2 else None) for n in range(604)]
     store.write_predictions(rows)
-    columns = ", ".join(name for name in PredictionRow.__dataclass_fields__ if name != "id")
+    columns = ", ".join(name for name in PredictionRow._fields if name != "id")
     with writing(store._engine) as connection:
         short = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
-        connection.execute(insert(predictions), [asdict(one) | {"id": f"{one.id} again"} for one in rows])
+        connection.execute(insert(predictions), [one._asdict() | {"id": f"{one.id} again"} for one in rows])
         both = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
     assert both == [*short, *short]
 
 
 def test_of_many_rows_those_that_are_there_stay_as_they_are(store: Store) -> None:
     store.write_predictions([row(300)])
-    others = [replace(row(n % 550), entity="another") for n in range(604)]
+    others = [row(n % 550)._replace(entity="another") for n in range(604)]
     store.write_predictions(others)
     found = {one.id: one.entity for _, one in store.predictions("apogee", limit=1000)}
     assert found == {str(n): "another" for n in range(550)} | {"300": row(300).entity}
@@ -311,8 +310,8 @@ def test_a_text_that_is_too_long_for_postgresql_is_refused_not_cut(
 ) -> None:
     with one_of(postgres_databases) as url, closing(Store(url)) as store:
         with pytest.raises(DataError, match="too long"):
-            store.write_predictions([replace(row(1), entity="A" * 261)])
-        store.write_predictions([replace(row(1), entity="A" * 260)])
+            store.write_predictions([row(1)._replace(entity="A" * 261)])
+        store.write_predictions([row(1)._replace(entity="A" * 260)])
 
 
 def test_the_tables_are_valid_for_postgresql() -> None:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,7 +53,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     databases: Databases = request.getfixturevalue(KINDS[request.param])
     with one_of(databases) as url, closing(Store(url)) as store:
         for workload in ("apogee", *OTHERS):
-            rows = [replace(row(n), workload=workload) for n in range(ROWS)]
+            rows = [row(n)._replace(workload=workload) for n in range(ROWS)]
             store.write_predictions(rows)
             store.write_truths(workload, truths(*range(0, ROWS, 2)))
             store.write_truths(workload, truths(*range(0, ROWS, 20)))

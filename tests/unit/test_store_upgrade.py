@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +59,7 @@ def test_a_database_of_an_older_version_gets_the_columns_that_it_lacks(tmp_path:
     for _ in range(2):
         store.create_tables()
     said = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
-    new = replace(row(2), members=said)
+    new = row(2)._replace(members=said)
     store.write_predictions([new])
     assert [one for _, one in store.predictions("apogee")] == [row(1), new]
 
@@ -90,7 +89,7 @@ def test_a_routing_table_of_an_older_version_has_no_shadows_and_nothing_before(t
 
 def test_what_judging_takes_is_read_without_payloads_and_from_near_the_end(store: Store) -> None:
     said = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
-    store.write_predictions([row(n) for n in range(9)] + [replace(row(9), members=said)])
+    store.write_predictions([row(n) for n in range(9)] + [row(9)._replace(members=said)])
     store.write_truths("apogee", [Truth(str(n), {"apogee_m": float(n)}) for n in range(10)])
     assert [store.judged_tail("apogee", n) for n in (0, 3, 10, 11)] == [10, 7, 0, 0]
     assert store.judged_tail("weather", 3) == 0

@@ -196,7 +196,7 @@ def test_a_monitor_that_starts_anew_has_the_same_metrics(
         clock.now += timedelta(seconds=pause_s)
         ids = [str(number + i) for i in range(count)]
         number += count
-        rows = [replace(stored_row(0), id=id_, created_at=clock.now) for id_ in ids]
+        rows = [stored_row(0)._replace(id=id_, created_at=clock.now) for id_ in ids]
         truths = [Truth(id_, {"apogee_m": 1.0 + error}) for id_ in (*ids, ids[0])]
         if truth_first:
             store.write_truths("apogee", truths)
@@ -220,8 +220,8 @@ def test_cursors_lie_before_all_that_was_written_since(store_url: str) -> None:
     store = Store(store_url)
     times = [NOW + timedelta(hours=hour) for hour in range(48)]
     store.write_predictions(
-        [replace(stored_row(i), created_at=at) for i, at in enumerate(times)]
-        + [replace(stored_row(i), workload="other", created_at=at) for i, at in enumerate(times)]
+        [stored_row(i)._replace(created_at=at) for i, at in enumerate(times)]
+        + [stored_row(i)._replace(workload="other", created_at=at) for i, at in enumerate(times)]
     )
     reader = store.watching
     for hour in (0, 1, 24, 47, 48):
