@@ -67,6 +67,7 @@ class Registry:
         self.client = _open(settings.registry_uri)
         self._known: dict[tuple[str, str, int], ModelVersion] = {}
         self._refused: set[tuple[str, str, int]] = set()
+        self._held: dict[str, tuple[Any, dict[str, ModelVersion]]] = {}
 
     def experiment(self, workload: str) -> str:
         """The id of the workload's experiment, made when it is not there."""
@@ -121,11 +122,8 @@ class Registry:
         """
         found: dict[str, dict[str, ModelVersion]] = {CHAMPION: {}, CHALLENGER: {}}
         for model in self._models(workload):
-            for alias in found.keys() & model.aliases.keys():
-                version = self.client.get_model_version_by_alias(model.name, alias)
-                described = self._describe_or_refuse(version, _aliases_of(model, version))
-                if described:
-                    found[alias][described.arm] = described
+            for alias, version in self._held_of(model).items():
+                found[alias][version.arm] = version
         return found
 
     def find(self, workload: str, arm: str, version: str) -> ModelVersion | None:
@@ -162,6 +160,22 @@ class Registry:
     def _set_alias(self, version: ModelVersion, alias: str) -> None:
         name = _model_name(version.workload, version.arm)
         self.client.set_registered_model_alias(name, alias, version.version)
+
+    def _held_of(self, model: mlflow_registry.RegisteredModel) -> dict[str, ModelVersion]:
+        """By alias; asked for again when anything has changed, or one could not be read."""
+        state, held = self._held.get(model.name, (None, {}))
+        if state == _state_of(model):
+            return held
+        aliases = {CHAMPION, CHALLENGER} & model.aliases.keys()
+        held = {}
+        for alias in aliases:
+            version = self.client.get_model_version_by_alias(model.name, alias)
+            described = self._describe_or_refuse(version, _aliases_of(model, version))
+            if described:
+                held[alias] = described
+        if held.keys() == aliases:
+            self._held[model.name] = _state_of(model), held
+        return held
 
     def _models(self, workload: str) -> list[mlflow_registry.RegisteredModel]:
         found = self.client.search_registered_models(f"name LIKE '{workload}.%'", max_results=_PAGE)
@@ -252,6 +266,12 @@ def _model_name(workload: str, arm: str) -> str:
 def _key(version: mlflow_registry.ModelVersion) -> tuple[str, str, int]:
     # a version number may come back after a deletion, its moment does not
     return str(version.name), str(version.version), int(version.creation_timestamp)
+
+
+def _state_of(model: mlflow_registry.RegisteredModel) -> Any:
+    """What differs once an alias names another version: the newest tells whether a number came back."""
+    newest = [(str(version.version), version.creation_timestamp) for version in model.latest_versions]
+    return dict(model.aliases), newest
 
 
 def _aliases_of(model: Any, version: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from toy.parts import WORKLOADS, toy_parts
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from tests.support.postgres import Cluster
 from training.bundle import read_bundle, write_bundle
@@ -55,7 +55,7 @@ class PostgresCopies:
         )
 
     def new(self, var: Path) -> str:
-        name = f"mlflow_{ULID()}".lower()
+        name = f"mlflow_{ulid_now()}".lower()
         self._cluster.execute(f"CREATE DATABASE {name} TEMPLATE mlflow_made")
         return self._cluster.url(name)
 
@@ -116,6 +116,24 @@ def test_champions_follow_the_alias(registry: Registry, tmp_path: Path) -> None:
     registry.set_champion(second)
     assert registry.champions("toy")["linear"] == replace(second, aliases=("champion",))
     assert not registry.is_empty("toy")
+
+
+def test_a_champion_is_asked_for_again_when_something_has_changed(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, asked = registry.client.get_model_version_by_alias, []
+    monkeypatch.setattr(
+        registry.client, "get_model_version_by_alias", lambda *name: asked.append(name) or ask(*name)
+    )
+    registry.set_champion(registered(registry, tmp_path / "0"))
+    first = registry.champions("toy")["linear"]
+    assert registry.champions("toy")["linear"] == first
+    assert len(asked) == 1
+    registry.client.delete_registered_model("toy.linear")
+    again = registered(registry, tmp_path / "1", seed=1)
+    assert again.version == first.version
+    registry.set_champion(again)
+    assert registry.champions("toy")["linear"].bundle == again.bundle != first.bundle
 
 
 def test_versions_come_newest_first_with_their_aliases(registry: Registry, tmp_path: Path) -> None:
