@@ -74,14 +74,15 @@ def throughput(
         row, window = (load_contract(settings.workloads, name) for name in (table, windows))
         batches = bodies_of(row.example, rows)
         single = _target(place, table, [row.example])
+        # before the batches: their rows keep the Monitor busy for minutes
+        windowed = _target(place, windows, window_instances(window))
+        many = run_wrk(windowed, _WINDOW_CONNECTIONS, duration_s, script)
         alone = run_wrk(single, 1, duration_s, script)
         with ThreadPoolExecutor(1) as other:
             beside = other.submit(run_batches, place, table, rows, batches, duration_s)
             crowded = run_wrk(single, 1, duration_s, script)
             beside.result()
         asked = run_batches(place, table, rows, batches, duration_s)
-        windowed = _target(place, windows, window_instances(window))
-        many = run_wrk(windowed, _WINDOW_CONNECTIONS, duration_s, script)
     except (WrkMissing, WrkFailed, OSError, HTTPException, ValueError) as error:
         console.print(f"[bold red]cannot measure:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
