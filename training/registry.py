@@ -67,7 +67,7 @@ class Registry:
         self.client = _open(settings.registry_uri)
         self._known: dict[tuple[str, str, int], ModelVersion] = {}
         self._refused: set[tuple[str, str, int]] = set()
-        self._held: dict[str, tuple[Any, dict[str, ModelVersion]]] = {}
+        self._held: dict[str, tuple[object, dict[str, ModelVersion]]] = {}
 
     def experiment(self, workload: str) -> str:
         """The id of the workload's experiment, made when it is not there."""
@@ -268,7 +268,7 @@ def _key(version: mlflow_registry.ModelVersion) -> tuple[str, str, int]:
     return str(version.name), str(version.version), int(version.creation_timestamp)
 
 
-def _state_of(model: mlflow_registry.RegisteredModel) -> Any:
+def _state_of(model: mlflow_registry.RegisteredModel) -> tuple[dict[str, str], list[tuple[str, int]]]:
     """What differs once an alias names another version: the newest tells whether a number came back."""
     newest = [(str(version.version), version.creation_timestamp) for version in model.latest_versions]
     return dict(model.aliases), newest

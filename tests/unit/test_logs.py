@@ -4,11 +4,12 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import pytest
 
-from deployments.logs import configure_json_logs
+from deployments.logs import bounded_file, configure_json_logs
 from deployments.request_log import RequestLog
 from deployments.store import PredictionRow
 
@@ -60,6 +61,28 @@ def test_configuring_twice_does_not_double_the_lines(stream: io.StringIO) -> Non
     logging.getLogger("raysonde_test").debug("hidden")
     logging.getLogger("raysonde_test").info("once")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+class CountingFormatter(logging.Formatter):
+    times = 0
+
+    def format(self, record: logging.LogRecord) -> str:
+        self.times += 1
+        return super().format(record)
+
+
+def test_a_full_file_is_followed_by_another_and_each_record_is_formatted_once(tmp_path: Path) -> None:
+    handler, formatter = bounded_file(tmp_path, "router"), CountingFormatter()
+    assert isinstance(handler, RotatingFileHandler)
+    handler.maxBytes = 20
+    handler.setFormatter(formatter)
+    for text in ("one of ten", "two of ten", "three"):
+        handler.emit(logging.makeLogRecord({"msg": text}))
+    handler.close()
+    older, newest = Path(f"{handler.baseFilename}.1"), Path(handler.baseFilename)
+    assert older.read_text().split("\n") == ["one of ten", "two of ten", ""]
+    assert newest.read_text() == "three\n"
+    assert formatter.times == 3
 
 
 async def test_answers_are_logged_together_and_are_a_line_each(stream: io.StringIO) -> None:
