@@ -12,10 +12,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from ulid_transform import ulid_now
 
 from deployments.errors import TooLarge
@@ -270,6 +269,6 @@ def _too_many(error: ValidationError) -> str | None:
 def _json_or_none(body: bytes) -> Any:
     """What is in the body; None where that is no JSON."""
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return from_json(body, cache_strings="keys")
+    except ValueError:
         return None
