@@ -163,8 +163,9 @@ class Registry:
 
     def _held_of(self, model: mlflow_registry.RegisteredModel) -> dict[str, ModelVersion]:
         """By alias; asked for again when anything has changed, or one could not be read."""
-        state, held = self._held.get(model.name, (None, {}))
-        if state == _state_of(model):
+        state = _state_of(model)
+        known_state, held = self._held.get(model.name, (None, {}))
+        if known_state == state:
             return held
         aliases = {CHAMPION, CHALLENGER} & model.aliases.keys()
         held = {}
@@ -174,7 +175,7 @@ class Registry:
             if described:
                 held[alias] = described
         if held.keys() == aliases:
-            self._held[model.name] = _state_of(model), held
+            self._held[model.name] = state, held
         return held
 
     def _models(self, workload: str) -> list[mlflow_registry.RegisteredModel]:
