@@ -31,12 +31,14 @@ from training.claims import claim_of, crew_of
 from training.crew_group import release_group
 from training.families.base import Split, load_family
 from training.held import space_of
+from training.search_state import StateKeeper, put_back_state
 from training.trial_run import HAS_MODEL, LOSS, MODEL_FILE, STEP, TrialTask, run_trial
 from training.trials import Best, Crew, Listener, SearchPlan, TrialRecord
 
 _EXPERIMENT = "tune"
 _CREWS = "crews"
 _PLAN_FILE = "plan.json"
+_STATE_FILE = "state.zip"
 _GRACE_STEPS = 5
 _REDUCTION = 3
 _MAX_STEPS = 100_000
@@ -92,7 +94,8 @@ def search(
     trainable = tune.with_resources(trial, claim)
     experiment = directory / _EXPERIMENT
     with _tune_environment(), _listening(listener):
-        if going_on and tune.Tuner.can_restore(str(experiment)):
+        if going_on and (directory / _STATE_FILE).is_file():
+            put_back_state(directory / _STATE_FILE, experiment)
             tuner = tune.Tuner.restore(str(experiment), trainable, resume_errored=True)
         else:
             shutil.rmtree(experiment, ignore_errors=True)
@@ -133,7 +136,7 @@ def _run_config(directory: Path) -> tune.RunConfig:
         name=_EXPERIMENT,
         storage_path=str(directory),
         verbose=0,
-        callbacks=[_TellListener(directory / _CREWS)],
+        callbacks=[_TellListener(directory / _CREWS), StateKeeper(directory / _STATE_FILE)],
         checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
         failure_config=tune.FailureConfig(max_failures=1),
     )

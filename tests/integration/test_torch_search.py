@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from toy.mortal import PARAMS
 from toy.parts import WORKLOADS
 
 from tests.integration.test_training import wait_for
+from tests.support.searches import kept_trials
 from training.families.base import Split, load_family
 from training.losses import loss_of
 from training.search import search
@@ -132,16 +133,20 @@ search(plan("toy.mortal", int(sys.argv[3])), TRAIN, VALID, Path(sys.argv[2]), la
 """
 
 
+def saved_by_crews(search: Path) -> str:
+    return "".join(state.read_text() for state in search.glob("crews/*/checkpoint_manager_snapshot.json"))
+
+
 @pytest.mark.parametrize(
-    ("workers", "states", "third"),
+    ("workers", "saved", "third"),
     [
-        (1, "tune/experiment_state-*.json", "checkpoint_000002"),
-        pytest.param(2, "crews/*/checkpoint_manager_snapshot.json", '"step":3', marks=pytest.mark.faults),
+        (1, kept_trials, "checkpoint_000002"),
+        pytest.param(2, saved_by_crews, '"step":3', marks=pytest.mark.faults),
     ],
 )
 def test_a_killed_search_goes_on_within_its_trial(
     workers: int,
-    states: str,
+    saved: Callable[[Path], str],
     third: str,
     folder: Path,
     cluster: str,
@@ -156,7 +161,7 @@ def test_a_killed_search_goes_on_within_its_trial(
 
     def third_epoch_is_saved() -> bool:
         assert victim.poll() is None
-        return any(third in state.read_text() for state in directory.glob(states))
+        return third in saved(directory)
 
     wait_for(lambda: epochs(folder)[3] == 1 and third_epoch_is_saved(), "the third epoch")
     victim.kill()
