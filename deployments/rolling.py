@@ -66,8 +66,10 @@ class RollingErrors:
         if min(map(self.truths, bundles)) < min_truths:
             return np.full(len(bundles), 1 / len(bundles))
         squared = np.array([self._mean_square(bundle, window) for bundle in bundles])
-        floored = np.maximum(squared, squared.max() * _LEAST_SHARE_OF_WORST)
-        inverse = 1 / floored if squared.max() > 0 else np.ones(len(bundles))
+        worst = squared.max()
+        # as parts of the worst: the inverse of a tiny square would be infinite
+        of_worst = squared / worst if worst > 0 else np.ones(len(bundles))
+        inverse = 1 / np.maximum(of_worst, _LEAST_SHARE_OF_WORST)
         return np.asarray(inverse / inverse.sum())
 
     def _mean_square(self, bundle: str, window: int) -> float:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deployments.rolling import RollingErrors
@@ -57,6 +57,8 @@ def test_what_is_unknown_or_old_is_not_kept() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=5), st.integers(1, 40))
+@example([0.0, 8.6e-154], 10)
+@example([0.0, 2.3e-162], 10)
 def test_shares_sum_to_one_and_rank_as_the_errors_do(levels: list[float], truths: int) -> None:
     errors = RollingErrors()
     names = [str(number) for number in range(len(levels))]
