@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -78,6 +78,23 @@ def filled_in(expr: str) -> str:
     return expr
 
 
+def wait_for_series(
+    watcher: Prometheus, wanted: set[tuple[str, str]], before_each: Callable[[], None] = lambda: None
+) -> None:
+    """Ask in rounds until every query has had series; of those that never had any it tells who asks."""
+    empty = set(wanted)
+
+    def none_is_empty() -> bool:
+        before_each()
+        empty.difference_update([one for one in empty if watcher.query(one[1])])
+        return not empty
+
+    try:
+        wait_until(none_is_empty, 60, "every query has series")
+    except AssertionError as error:
+        raise AssertionError(f"empty: {sorted(empty)}") from error
+
+
 def test_every_panel_shows_something(fast_system: RunningSystem, watcher: Prometheus) -> None:
     panels = [panel for dashboard in DASHBOARDS for panel in dashboard.panels]
     assert set(EMPTY_PANELS) <= {panel.title for panel in panels}
@@ -87,20 +104,10 @@ def test_every_panel_shows_something(fast_system: RunningSystem, watcher: Promet
         for query in panel.queries
         if panel.title not in EMPTY_PANELS
     }
-    empty = set(wanted)
     flights = iter(range(100, 10_000))
-
-    def all_show() -> bool:
-        send(client, next(flights))
-        empty.difference_update([one for one in empty if watcher.query(one[1])])
-        return not empty
-
     with fast_system.client() as client:
         send_many(client, 250)
-        try:
-            wait_until(all_show, 60, "every panel shows something")
-        except AssertionError as error:
-            raise AssertionError(f"empty: {sorted(empty)}") from error
+        wait_for_series(watcher, wanted, lambda: send(client, next(flights)))
 
 
 def test_every_rule_is_loaded_and_asks_for_what_there_is(watcher: Prometheus) -> None:
@@ -112,17 +119,8 @@ def test_every_rule_is_loaded_and_asks_for_what_there_is(watcher: Prometheus) ->
     }
     asked = {str(one) for rule in rules() for one in selectors(rule["expr"])}
     assert set(EMPTY_SELECTORS) <= asked
-    empty = asked - set(EMPTY_SELECTORS)
-
-    def all_are_there() -> bool:
-        """What is recorded of a rate comes two scrapes and an evaluation after the start."""
-        empty.difference_update([one for one in empty if watcher.query(one)])
-        return not empty
-
-    try:
-        wait_until(all_are_there, 60, "every rule has what it asks for")
-    except AssertionError as error:
-        raise AssertionError(f"empty: {sorted(empty)}") from error
+    # what is recorded of a rate comes two scrapes and an evaluation after the start
+    wait_for_series(watcher, {("a rule", one) for one in asked - set(EMPTY_SELECTORS)})
     assert {series["metric"]["job"]: series["value"][1] for series in watcher.query("up")} == dict.fromkeys(
         ("raysonde", "ray", "haproxy"), "1"
     )
