@@ -12,14 +12,14 @@ from pydantic import BaseModel, Field
 from deployments import documents as docs
 from deployments import problems
 from deployments.bodies import MAX_INSTANCE_BYTES, json_response, read_body
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
+from deployments.domain.routing import ARM_HEADER, RoutingPolicy, RoutingTable
 from deployments.info import Info, info_of
 from deployments.instance_model import instance_json_schema
 from deployments.invalid import read_model
 from deployments.predictions import Predictions
 from deployments.promotion_routes import add_promotions
 from deployments.retrain_routes import add_retraining
-from deployments.routing import ARM_HEADER, RoutingPolicy, RoutingTable
 from deployments.service import Service
 from deployments.store.watch_store import WatchStore
 from deployments.truth_route import Truths

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deployments.batches import PredictedBatch, ScaledBatch
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 from deployments.versioned import ReplicaOptions, VersionedReplica
 from training.bundle import Bundle
 from training.inference import ArmRuntime

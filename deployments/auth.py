@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from deployments.errors import Unauthorized
+from deployments.domain.errors import Unauthorized
 from deployments.problems import problem_response
 
 KEY_VARIABLE = "RAYSONDE_API_KEY"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 from training.inference import Scaled
 from training.tasks.base import Predicted
 

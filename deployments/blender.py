@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.answers import Blended, Said
+from deployments.domain.predictions import Blended, Said
+from deployments.domain.routing import ArmVersion, EnsembleVersion
 from deployments.predictor import Downstream
 from deployments.rolling import RollingErrors
-from deployments.routing import ArmVersion, EnsembleVersion
 from training.tasks.base import Row, Task, predicted_of
 
 FloatArray = NDArray[np.float64]

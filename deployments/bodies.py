@@ -10,7 +10,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from deployments.errors import TooLarge
+from deployments.domain.errors import TooLarge
 
 MAX_INSTANCE_BYTES = 1 << 20
 MAX_BATCH_BYTES = 64 << 20

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
-from deployments.errors import Overloaded
+from deployments.domain.errors import Overloaded
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")

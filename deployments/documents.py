@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployments.ids import id_schema
+from deployments.domain.ids import id_schema
 from deployments.instance_model import instance_json_schema
 from deployments.problems import Problem
 from features.contract import Contract

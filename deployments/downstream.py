@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from deployments.batches import PredictedBatch, RawBatch
 from deployments.direct.calls import DirectCalls
+from deployments.domain.routing import ArmVersion
 from deployments.handles import reason_of
 from deployments.levels import Levels
 from deployments.predictor import DownstreamError
-from deployments.routing import ArmVersion
 from training.tasks.base import Row, Task
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from deployments.errors import InvalidFields, MalformedJson, TooLarge
-from deployments.ids import id_text, id_type
+from deployments.domain.errors import InvalidFields, MalformedJson, TooLarge
+from deployments.domain.ids import id_text, id_type
 from deployments.invalid import path_text
 from deployments.store import Truth
 from features.contract import Contract

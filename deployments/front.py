@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from deployments.paths import route_of
+from deployments.domain.paths import route_of
+from deployments.domain.routing import ARM_HEADER
 from deployments.predictions import Handler, Predictions
 from deployments.problems import FORESEEN, answer_fault, problem_response
-from deployments.routing import ARM_HEADER
 from deployments.service import Service
 from deployments.truth_route import Truths
 

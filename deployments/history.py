@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.coalescer import Coalescer
-from deployments.samples import Samples, before, merged, to_samples
+from deployments.domain.samples import Samples, before, merged, to_samples
 from deployments.store import StoreUnavailable
 from features.contract import Contract
 

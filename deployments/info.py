@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from deployments.routing import ArmVersion, RoutingTable
+from deployments.domain.routing import ArmVersion, RoutingTable
 from deployments.service import Service
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from deployments.ids import Name, id_type
+from deployments.domain.ids import Name, id_type
 from features.contract import Contract, FieldSpec
 
 MAX_INSTANCES = 10_000

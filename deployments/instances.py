@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 from ulid_transform import ulid_now
 
-from deployments.errors import TooLarge
+from deployments.domain.errors import TooLarge
+from deployments.domain.samples import completed, with_samples
 from deployments.instance_model import (
     MAX_INSTANCES,
     batch_model,
@@ -29,7 +30,6 @@ from deployments.instance_model import (
 from deployments.invalid import translate
 from deployments.memory import taken
 from deployments.sample_reader import SampleReader
-from deployments.samples import completed, with_samples
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from features.windows import cut_window

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from deployments.errors import InvalidFields, MalformedJson
-from deployments.ids import id_text
+from deployments.domain.errors import InvalidFields, MalformedJson
+from deployments.domain.ids import id_text
 from features.contract import Contract
 from features.errors import FieldError, SchemaVersionError
 

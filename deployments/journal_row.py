@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from deployments.answered import Answered
+from deployments.domain.outcomes import Answered
 from deployments.store.records import PredictionRow
 from features.contract import Contract
 

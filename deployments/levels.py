@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
 from deployments.store.watch_store import ArmLevel
 
 log = logging.getLogger(__name__)

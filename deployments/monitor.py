@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
 from deployments.logs import configure_log_file
 from deployments.store import Store
 from deployments.watching.rounds import Rounds

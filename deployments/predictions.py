@@ -9,7 +9,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deployments.answers import Prediction, render
 from deployments.bodies import (
     MAX_BATCH_BYTES,
     MAX_INSTANCE_BYTES,
@@ -17,6 +16,7 @@ from deployments.bodies import (
     json_response,
     read_body,
 )
+from deployments.domain.predictions import Prediction, render
 from deployments.service import Service
 
 # Answers a request that names this arm, or none.

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from deployments.errors import (
+from deployments.domain.errors import (
     Conflict,
     InvalidFields,
     MalformedJson,

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments import documents as docs
 from deployments.bodies import MAX_INSTANCE_BYTES, read_body
-from deployments.errors import NotFound, Unavailable
+from deployments.domain.errors import NotFound, Unavailable
+from deployments.domain.promotion import Candidacy
 from deployments.invalid import read_model
-from deployments.promotion.values import Candidacy
 from deployments.service import Service
 
 _ACTOR = "api"

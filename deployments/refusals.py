@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
 from deployments.metrics.requests import RequestCounts
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 from training.settings import Settings
 
 if TYPE_CHECKING:

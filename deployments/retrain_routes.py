@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments import documents as docs
 from deployments.bodies import MAX_INSTANCE_BYTES, read_body
-from deployments.errors import NotFound
+from deployments.domain.errors import NotFound
+from deployments.domain.retraining import Request as RetrainingRequest
+from deployments.domain.retraining import Retraining
 from deployments.invalid import read_model
-from deployments.retraining.values import Request as RetrainingRequest
-from deployments.retraining.values import Retraining
 from deployments.store import Store
 
 _EXAMPLE = {"note": "the new sensor has been in use since Monday"}

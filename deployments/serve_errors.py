@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
 from deployments.problems import problem_response
 
 _PLAIN = "text/plain"

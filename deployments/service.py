@@ -15,10 +15,11 @@ import numpy as np
 import orjson
 
 from deployments.answer_cache import AnswerCache
-from deployments.answered import Answered
-from deployments.answers import Prediction, render
 from deployments.blender import Blender
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
+from deployments.domain.outcomes import Answered
+from deployments.domain.predictions import Prediction, render
+from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
 from deployments.feedback import FeedbackParser
 from deployments.history import MAX_ENTITIES, History
 from deployments.instances import Instance, InstanceParser
@@ -32,7 +33,6 @@ from deployments.model_cache import BundleCache
 from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
-from deployments.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
 from deployments.shadowing import Shadowing
 from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
 from deployments.tracing import NO_TRACING, Tracing

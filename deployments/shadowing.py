@@ -28,10 +28,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.answered import Answered
+from deployments.domain.outcomes import Answered
+from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.logs import is_worth_a_line
 from deployments.predictor import Downstream
-from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store.records import ShadowRow
 from training.tasks.base import Row
 

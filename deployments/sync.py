@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 
 
 @dataclass(frozen=True)

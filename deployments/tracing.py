@@ -15,7 +15,7 @@ from deployments.coalescer import Coalescer
 if TYPE_CHECKING:  # of the Router, which scaler and arms do without
     from starlette.types import ASGIApp
 
-    from deployments.answered import Answered
+    from deployments.domain.outcomes import Answered
     from deployments.predictor import Downstream
 
 # a folder for spans as JSON lines

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
-from deployments.errors import Overloaded
+from deployments.domain.errors import Overloaded
 from deployments.store import FeedbackCounts, StoreUnavailable, Truth
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from deployments.domain.routing import ArmVersion, RoutingTable
 from deployments.model_cache import BundleCache
-from deployments.routing import ArmVersion, RoutingTable
 from deployments.store import Store
 from deployments.sync import Swap, plan_swaps
 from features.contract import Contract

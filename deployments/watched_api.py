@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from deployments import documents as docs
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
 from deployments.store.watch_store import WatchStore
 from deployments.watching.page import MonitorPage
 

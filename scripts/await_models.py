@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
 from scripts.first_models import RegistryUnreadable, lacks_models
 from training.settings import Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from deployments.routing import RoutingPolicy
+from deployments.domain.routing import RoutingPolicy
 from features.config import known_workloads, load_sections, own_workloads
 from scripts import serve_settings
 from scripts.own_workloads import require_modules

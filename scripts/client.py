@@ -17,8 +17,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from deployments.promotion.values import Candidacy
-from deployments.retraining.values import Retraining
+from deployments.domain.promotion import Candidacy
+from deployments.domain.retraining import Retraining
 from deployments.watching.page import MonitorPage
 from features.targets import AnyTarget
 from training.settings import Settings

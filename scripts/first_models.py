@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing
 from pathlib import Path
 
-from deployments.routing import RoutingPolicy
+from deployments.domain.routing import RoutingPolicy
 from deployments.store import Store
 from features.config import load_sections
 from scripts.interruption import Interruption

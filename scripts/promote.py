@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deployments.promotion.values import Candidacy
+from deployments.domain.promotion import Candidacy
 from features.config import load_contract
 from scripts.client import ApiError, Connection, WorkloadClient
 from scripts.own_workloads import WorkloadsOption, settings_with

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deployments.retraining.values import Retraining
+from deployments.domain.retraining import Retraining
 from features.config import load_contract
 from features.contract import Contract
 from scripts.client import ApiError, Connection, WorkloadClient

@@ -16,11 +16,11 @@ from functools import partial
 
 import ray
 
-from deployments.errors import Conflict
+from deployments.domain import retraining_transitions as states
+from deployments.domain.errors import Conflict
+from deployments.domain.retraining import ArmResult, Retraining
 from deployments.logs import configure_log_file
 from deployments.model_cache import BundleCache
-from deployments.retraining import states
-from deployments.retraining.values import ArmResult, Retraining
 from deployments.store import Store
 from features.config import load_contract
 from training.bundle import Bundle

@@ -117,7 +117,7 @@ def _champion(settings: Settings, workload: str, arm: str | None) -> ModelVersio
     Raises:
         LookupError: there is none.
     """
-    from deployments.routing import RoutingPolicy
+    from deployments.domain.routing import RoutingPolicy
     from training.registry import Registry
 
     champions = Registry(settings).champions(workload)

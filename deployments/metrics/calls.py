@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.domain.routing import ArmVersion
 from deployments.predictor import Downstream
-from deployments.routing import ArmVersion
 from training.tasks.base import Row
 
 

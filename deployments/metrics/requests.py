@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.domain.paths import route_of
 from deployments.metrics.declaration import CALLS, DURATION_BOUNDS_S
 from deployments.metrics.kinds import counted_as
 from deployments.metrics.readings import Buckets
-from deployments.paths import route_of
 from deployments.problems import PROBLEM_KIND, kind_of
 
 _CALLS_BY_ROUTE = {f"/{call}": call for call in CALLS if call != "other"}

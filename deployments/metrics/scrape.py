@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
 from deployments.metrics import stored
 from deployments.metrics.readings import Readings, ReplicaReadings
 from deployments.metrics.text import Part, text_of

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from deployments.errors import Conflict
-from deployments.promotion import states
+from deployments.domain import promotion_transitions as states
+from deployments.domain.errors import Conflict
+from deployments.domain.promotion import Candidacy
+from deployments.domain.routing import ArmVersion, RoutingTable
 from deployments.promotion.evidence import Evidence
-from deployments.promotion.values import Candidacy
-from deployments.routing import ArmVersion, RoutingTable
 from deployments.store import Store
 from training.promotion_config import PromotionConfig
 

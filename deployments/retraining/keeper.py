@@ -10,10 +10,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from deployments.errors import Conflict
-from deployments.retraining import states
-from deployments.retraining.states import Facts, JobState
-from deployments.retraining.values import Request, Retraining
+from deployments.domain import retraining_transitions as states
+from deployments.domain.errors import Conflict
+from deployments.domain.retraining import Request, Retraining
+from deployments.domain.retraining_transitions import Facts, JobState
 from deployments.store import Store
 from features.contract import Contract
 from training.journal.query import JournalQuery

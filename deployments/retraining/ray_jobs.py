@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import ray
 
+from deployments.domain.retraining_transitions import JobState
 from deployments.retraining.keeper import JobsAway
-from deployments.retraining.states import JobState
 from training.settings import REPOSITORY, Settings
 
 if TYPE_CHECKING:

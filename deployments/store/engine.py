@@ -22,7 +22,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
 from training.settings import without_password
 
 BUSY_TIMEOUT_S = 10.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, select
 
-from deployments.routing import RoutingTable
+from deployments.domain.routing import RoutingTable
 from deployments.store import routes
 from deployments.store.engine import reading
 from deployments.store.promotions import promotions

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from deployments.samples import Samples, merged
+from deployments.domain.samples import Samples, merged
 from deployments.store.in_lists import in_lists
 from deployments.store.schema import histories
 

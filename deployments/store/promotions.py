@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, Engine, String, select
 from ulid_transform import ulid_now
 
-from deployments.errors import Conflict
-from deployments.promotion import states
-from deployments.promotion.values import Candidacy
-from deployments.routing import ArmVersion, RoutingTable
+from deployments.domain import promotion_transitions as states
+from deployments.domain.errors import Conflict
+from deployments.domain.promotion import Candidacy
+from deployments.domain.routing import ArmVersion, RoutingTable
 from deployments.store.engine import reading, writing
 from deployments.store.routes import record_act
 from deployments.store.step_rows import StepRows, step_table

@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 from ulid_transform import ulid_now
 
-from deployments.errors import Conflict
-from deployments.retraining import states
-from deployments.retraining.values import Request, Retraining
+from deployments.domain import retraining_transitions as states
+from deployments.domain.errors import Conflict
+from deployments.domain.retraining import Request, Retraining
 from deployments.store.engine import writing
 from deployments.store.routes import record_act
 from deployments.store.step_rows import StepRows, step_table

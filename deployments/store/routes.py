@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from deployments.errors import Conflict
-from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.domain.errors import Conflict
+from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store.schema import acts, routing
 
 _SEEDER = "start-up"

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from sqlalchemy import JSON, Boolean, Column, Connection, Engine, Index, String, Table, insert, select, update
 from ulid_transform import ulid_now
 
-from deployments.errors import NotFound
+from deployments.domain.errors import NotFound
 from deployments.store.engine import reading
 from deployments.store.schema import UtcDateTime, metadata
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.samples import Samples
+from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.domain.samples import Samples
 from deployments.store import engine as db
 from deployments.store import histories, routes
 from deployments.store import judged as judging

@@ -24,8 +24,8 @@ from opentelemetry.trace import (
 )
 
 from deployments.coalescer import Coalescer, K, R, T
+from deployments.domain.routing import ArmVersion
 from deployments.predictor import Downstream
-from deployments.routing import ArmVersion
 from deployments.traces.context import traceparent_of
 from training.tasks.base import Row
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from deployments.answered import Answered
+    from deployments.domain.outcomes import Answered
     from deployments.predictor import Downstream
 
 _CLOSE_TIMEOUT_S = 2.0

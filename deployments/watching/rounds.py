@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingTable
 from deployments.model_cache import BundleCache
-from deployments.routing import ArmVersion, EnsembleVersion, RoutingTable
 from deployments.store import Store
 from deployments.store.watch_store import DriftEvent, WatchedPage
 from deployments.store.watched import Cursors

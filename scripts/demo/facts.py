@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from deployments.promotion.values import Candidacy
-from deployments.retraining.values import Retraining
+from deployments.domain.promotion import Candidacy
+from deployments.domain.retraining import Retraining
 from deployments.watching.page import MonitorPage
 
 # the elapsed seconds of a moment

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deployments.promotion.values import Candidacy
-from deployments.retraining.values import Retraining
+from deployments.domain.promotion import Candidacy
+from deployments.domain.retraining import Retraining
 
 # so that some truths are there, and those that come until the wave still tell what is normal
 _CALM_BEGINS_S = 6.0

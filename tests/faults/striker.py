@@ -12,7 +12,7 @@ from typing import Protocol
 
 import httpx
 
-from deployments.retraining.values import Retraining
+from deployments.domain.retraining import Retraining
 from deployments.store import Store
 from scripts.demo.own_weather import WORKLOAD
 from tests.faults.cells import JOB, LoopStage, Situation

@@ -14,8 +14,8 @@ import httpx
 import numpy as np
 import pytest
 
+from deployments.domain.routing import ArmVersion
 from deployments.instances import InstanceParser
-from deployments.routing import ArmVersion
 from deployments.store import Store
 from scripts.processes import of_run
 from scripts.run_state import RunState

@@ -15,11 +15,11 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from deployments.api import build_api
+from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.front import Front
 from deployments.levels import Levels
 from deployments.model_cache import BundleCache
 from deployments.predictor import DownstreamError
-from deployments.routing import ArmVersion, RoutingPolicy
 from deployments.service import Service
 from deployments.store import Store
 from scripts.client import Connection, WorkloadClient

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from deployments.auth import KeyGuard, check_key, read_or_create_key
-from deployments.errors import Unauthorized
+from deployments.domain.errors import Unauthorized
 
 
 def answer(_: Request) -> PlainTextResponse:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from deployments.batches import PredictedBatch, RawBatch, ScaledBatch
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 from training.inference import Scaled
 from training.tasks.base import Predicted
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deployments.routing import RoutingPolicy
+from deployments.domain.routing import RoutingPolicy
 from deployments.store import Store, StoreCounts
 from features.config import load_contract
 from scripts.bench import grown

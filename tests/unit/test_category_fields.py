@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from toy.parts import toy_contract
 
 from deployments.documents import prediction_schema
-from deployments.errors import InvalidFields
+from deployments.domain.errors import InvalidFields
 from deployments.feedback import FeedbackParser
 from deployments.instance_model import instance_json_schema
 from deployments.instances import Instance, InstanceParser

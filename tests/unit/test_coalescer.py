@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.coalescer import Coalescer
-from deployments.errors import Overloaded
+from deployments.domain.errors import Overloaded
 
 
 class Downstream:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from deployments.promotion.values import Candidacy, Look
-from deployments.retraining.values import ArmResult, Attempt, Request, Retraining
-from deployments.routing import ArmVersion, RoutingPolicy
+from deployments.domain.promotion import Candidacy, Look
+from deployments.domain.retraining import ArmResult, Attempt, Request, Retraining
+from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.watching.page import DetectorState, MonitorPage
 from deployments.watching.settings import MonitoringSettings
 from features.config import load_contract, load_sections

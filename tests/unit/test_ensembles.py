@@ -10,9 +10,9 @@ import httpx
 import numpy as np
 import pytest
 
+from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingTable
 from deployments.judge import Judge
 from deployments.rolling import RollingErrors
-from deployments.routing import ArmVersion, EnsembleVersion, RoutingTable
 from deployments.service import Service
 from features.workload import load_workload
 from tests.support.flights import fly, instance_of

@@ -17,8 +17,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from deployments import problems
+from deployments.domain.errors import NoArmAvailable
 from deployments.error_log import ErrorLog
-from deployments.errors import NoArmAvailable
 from deployments.logs import configure_json_logs
 from features.errors import FieldError
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.errors import InvalidFields, MalformedJson, TooLarge
+from deployments.domain.errors import InvalidFields, MalformedJson, TooLarge
 from deployments.instance_model import MAX_INSTANCES, instance_json_schema
 from deployments.instances import Instance, InstanceParser, stack
 from features.config import load_contract

@@ -14,8 +14,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from typer.testing import CliRunner
 
+from deployments.domain.errors import NoArmAvailable
 from deployments.error_log import ErrorLog
-from deployments.errors import NoArmAvailable
 from deployments.logs import configure_log_file
 from deployments.problems import problem_response
 from deployments.request_log import RequestLog

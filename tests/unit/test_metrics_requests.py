@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.auth import KeyGuard
-from deployments.errors import (
+from deployments.domain.errors import (
     Conflict,
     InvalidFields,
     MalformedJson,

@@ -14,14 +14,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from deployments.domain.promotion import Candidacy
+from deployments.domain.retraining import Request
 from deployments.metrics.declaration import COMMON_LABELS, METRICS
 from deployments.metrics.readings import Readings, ReplicaReadings
 from deployments.metrics.replica import readings_of
 from deployments.metrics.requests import RequestCounts
 from deployments.metrics.scrape import Scrape
 from deployments.metrics.stored import window_name
-from deployments.promotion.values import Candidacy
-from deployments.retraining.values import Request
 from deployments.store import StoreUnavailable
 from deployments.store.facts import WorkloadFacts
 from deployments.store.watch_store import DriftEvent, WatchedPage

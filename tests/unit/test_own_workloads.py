@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from deployments.routing import RoutingPolicy
+from deployments.domain.routing import RoutingPolicy
 from features.config import BUILT_IN, known_workloads, load_contract, load_sections, own_workloads
 from features.workload import load_workload
 from scripts.cli import app

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI, Query
 from starlette.exceptions import HTTPException
 
-from deployments.errors import (
+from deployments.domain.errors import (
     Conflict,
     InvalidFields,
     MalformedJson,

@@ -16,11 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from records import row, shadow_of
 from toy.parts import toy_contract
 
-from deployments.errors import Conflict
+from deployments.domain.errors import Conflict
+from deployments.domain.promotion import Candidacy
+from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.promotion.evidence import Evidence
 from deployments.promotion.keeper import PromotionKeeper
-from deployments.promotion.values import Candidacy
-from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import Store, Truth
 from features.workload import load_workload
 from training.promotion_config import LooksConfig, PromotionConfig

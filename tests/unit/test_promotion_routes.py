@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.promotion.values import Candidacy
-from deployments.routing import ArmVersion
+from deployments.domain.promotion import Candidacy
+from deployments.domain.routing import ArmVersion
 from tests.support.serving import LocalSystem
 
 NEW = ArmVersion(model_version="2", bundle="sha256:2", source="/models/2")

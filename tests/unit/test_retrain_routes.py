@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from typer import Exit
 
-from deployments.retraining import states
-from deployments.retraining.values import ArmResult, Request, Retraining
+from deployments.domain import retraining_transitions as states
+from deployments.domain.retraining import ArmResult, Request, Retraining
 from scripts import retrain as command
 from tests.support.serving import LocalSystem
 

@@ -13,11 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from records import row
 from toy.parts import toy_contract
 
-from deployments.errors import Conflict, NotFound
-from deployments.retraining import states
+from deployments.domain import retraining_transitions as states
+from deployments.domain.errors import Conflict, NotFound
+from deployments.domain.retraining import ArmResult, Reason, Request, Retraining
+from deployments.domain.retraining_transitions import Facts, JobState
 from deployments.retraining.keeper import JobsAway, RetrainingKeeper
-from deployments.retraining.states import Facts, JobState
-from deployments.retraining.values import ArmResult, Reason, Request, Retraining
 from deployments.store import Store, Truth
 from deployments.store.watch_store import DriftEvent, WatchedPage
 from deployments.store.watched import Cursors

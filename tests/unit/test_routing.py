@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deployments.errors import NoArmAvailable
-from deployments.rendezvous import pick, unit_hash
-from deployments.routing import Decision, RoutingPolicy, check_arms, choose
+from deployments.domain.errors import NoArmAvailable
+from deployments.domain.rendezvous import pick, unit_hash
+from deployments.domain.routing import Decision, RoutingPolicy, check_arms, choose
 from features.errors import FieldError
 
 ARMS = ("mlp", "random_forest", "linear")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deployments.routing import RoutingPolicy
+from deployments.domain.routing import RoutingPolicy
 from features.config import load_sections
 from scripts.serve_settings import AUTOSCALING, SCALER_AUTOSCALING, with_applications
 from training.settings import REPOSITORY

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
 from deployments.problems import MEDIA_TYPE, problem_of, problem_response
 from deployments.serve_errors import middlewares
 

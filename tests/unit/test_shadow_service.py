@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 from deployments.store import ShadowRow, StoreUnavailable
 from deployments.versioned import ReplicaOptions, VersionedReplica
 from tests.support.flights import fly, instance_of

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from records import row, shadow_of
 
-from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import PredictionRow, ShadowPair, Store, Truth
 from training.tasks.base import Row
 

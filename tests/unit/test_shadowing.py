@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.instances import Instance
 from deployments.predictor import DownstreamError, Predictor
-from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.shadowing import Shadowing, _Lane
 from deployments.store import ShadowRow
 from training.tasks.base import Row

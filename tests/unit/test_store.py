@@ -16,8 +16,8 @@ from sqlalchemy.dialects.postgresql import psycopg2
 from sqlalchemy.exc import DataError
 from sqlalchemy.schema import CreateTable
 
-from deployments.errors import Conflict
-from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.domain.errors import Conflict
+from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import FeedbackCounts, PredictionRow, Store, StoreCounts, StoreUnavailable, Truth
 from deployments.store.engine import reading, writing
 from deployments.store.prediction_insert import _insert

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from records import row
 
-from deployments.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import Store, Truth
 from deployments.store.engine import writing
 from deployments.store.schema import acts

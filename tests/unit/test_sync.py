@@ -1,4 +1,4 @@
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 from deployments.sync import Swap, plan_swaps
 
 

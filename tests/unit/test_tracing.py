@@ -22,9 +22,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind
 
 from deployments.coalescer import Coalescer
-from deployments.errors import Overloaded
+from deployments.domain.errors import Overloaded
+from deployments.domain.routing import RoutingPolicy
 from deployments.logs import configure_json_logs
-from deployments.routing import RoutingPolicy
 from deployments.traces import spans as spans_module
 from deployments.traces.export import SpanFile
 from deployments.traces.spans import SpanTracing, open_tracing

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deployments.routing import ArmVersion, RoutingPolicy
+from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.store import Store
 from features.config import load_sections
 from scripts.cli import app

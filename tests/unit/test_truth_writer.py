@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
-from deployments.errors import Overloaded
+from deployments.domain.errors import Overloaded
 from deployments.store import FeedbackCounts, StoreUnavailable, Truth
 from deployments.truth_writer import TruthWriter
 

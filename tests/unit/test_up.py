@@ -18,7 +18,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from deployments.errors import Unavailable
+from deployments.domain.errors import Unavailable
 from deployments.problems import Problem, problem_of
 from scripts.node_environment import node_environment
 from scripts.plan import Plan

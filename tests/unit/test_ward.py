@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 from deployments.ward import ApplicationAway, Served, Ward
 from tests.support.models import make_parts
 from tests.support.serving import ARMS, LocalSystem

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 from deployments.store import StoreUnavailable
 from deployments.watching.page import MonitorPage
 from features.config import load_sections

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from deployments.answers import Blended, Prediction, Said
+from deployments.domain.predictions import Blended, Prediction, Said
+from deployments.domain.routing import Decision, RoutingTable
 from deployments.instances import Instance
-from deployments.routing import Decision, RoutingTable
 
 
 class Answered(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 from features.contract import Contract
 from training.tasks.base import Row
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.answer_cache import CacheSettings
 from deployments.breaker import BreakerSettings
-from deployments.ensembles import EnsembleSettings
-from deployments.errors import NoArmAvailable
-from deployments.rendezvous import pick
+from deployments.domain.ensembles import EnsembleSettings
+from deployments.domain.errors import NoArmAvailable
+from deployments.domain.rendezvous import pick
 from features.errors import FieldError
 
 ARM_HEADER = "Raysonde-Arm"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from deployments.routing import ArmVersion
+from deployments.domain.routing import ArmVersion
 
 Phase = Literal["shadowing", "probation"]
 State = Literal[

@@ -18,8 +18,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from deployments.promotion.values import Candidacy, Look, Phase, State
-from deployments.routing import ArmVersion
+from deployments.domain.promotion import Candidacy, Look, Phase, State
+from deployments.domain.routing import ArmVersion
 from training.promotion_config import LooksConfig, PromotionConfig
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from deployments.retraining.values import Attempt, Request, Retraining
+from deployments.domain.retraining import Attempt, Request, Retraining
 from training.journal.query import JournalQuery
 from training.retraining_config import RetrainingConfig
 

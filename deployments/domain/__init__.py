@@ -1,0 +1,1 @@
+"""Values and pure rules of serving: routing, predictions, promotion, retraining."""
