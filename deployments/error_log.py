@@ -13,8 +13,8 @@ import orjson
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.gathered_lines import GatheredLines
 from deployments.problems import MEDIA_TYPE
+from deployments.runtime.buffered_lines import GatheredLines
 
 log = logging.getLogger(__name__)
 

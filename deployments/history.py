@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.coalescer import Coalescer
 from deployments.domain.samples import Samples, before, merged, to_samples
+from deployments.runtime.batching import Coalescer
 from deployments.store import StoreUnavailable
 from features.contract import Contract
 

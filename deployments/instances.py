@@ -28,7 +28,7 @@ from deployments.instance_model import (
     naming_model,
 )
 from deployments.invalid import translate
-from deployments.memory import taken
+from deployments.runtime.process_memory import taken
 from deployments.sample_reader import SampleReader
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError

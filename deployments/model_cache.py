@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from deployments.memory import give_back_free_memory
+from deployments.runtime.process_memory import give_back_free_memory
 from features.contract import Contract
 from training.artifact_server import download_folder, is_remote
 from training.bundle import Bundle, read_bundle

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from deployments.domain.errors import Unavailable
-from deployments.logs import configure_log_file
+from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
 from deployments.watching.rounds import Rounds
 from training.settings import Settings

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.answer_cache import AnswerCache
-from deployments.breaker import CircuitBreaker
-from deployments.coalescer import Coalescer
 from deployments.domain.errors import NoArmAvailable, Overloaded
 from deployments.domain.outcomes import Answered, Unsaid
 from deployments.domain.predictions import Prediction, Said
 from deployments.domain.routing import ArmVersion, Choices, Decision, RoutingTable
 from deployments.instances import Instance, stack
 from deployments.levels import Levels
+from deployments.runtime.batching import Coalescer
+from deployments.runtime.circuit_breaker import CircuitBreaker
 from training.tasks.base import Row
 
 log = logging.getLogger(__name__)

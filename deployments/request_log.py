@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from deployments.gathered_lines import GatheredLines
+from deployments.runtime.buffered_lines import GatheredLines
 from deployments.store import PredictionRow
 
 _Answers = tuple[Sequence[PredictionRow], str | None]

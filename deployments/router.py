@@ -20,8 +20,6 @@ from deployments.downstream import ServeDownstream
 from deployments.error_log import ErrorLog
 from deployments.front import Front
 from deployments.levels import Levels
-from deployments.logs import configure_log_file, leave_out_calls_of_serve
-from deployments.memory import search_less_for_garbage, tidy_up_regularly
 from deployments.metrics import replica
 from deployments.metrics.export import EXPORTED, CountsExport
 from deployments.metrics.readings import Readings, ReplicaReadings
@@ -29,6 +27,8 @@ from deployments.metrics.requests import Measured, RequestCounts
 from deployments.model_cache import BundleCache
 from deployments.peers import Peers
 from deployments.refusals import Refusals
+from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
+from deployments.runtime.process_memory import search_less_for_garbage, tidy_up_regularly
 from deployments.service import Service
 from deployments.store import Store
 from deployments.tracing import tracing_of

@@ -26,13 +26,13 @@ from deployments.instances import Instance, InstanceParser
 from deployments.journal_row import journal_row
 from deployments.judge import Judge
 from deployments.levels import Levels
-from deployments.memory import taken
 from deployments.metrics.answers import AnswerCounts
 from deployments.metrics.calls import CallsInFlight
 from deployments.model_cache import BundleCache
 from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
 from deployments.rolling import RollingErrors
+from deployments.runtime.process_memory import taken
 from deployments.shadowing import Shadowing
 from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
 from deployments.tracing import NO_TRACING, Tracing

@@ -17,12 +17,12 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.domain.routing import ArmVersion
-from deployments.logs import configure_log_file
 from deployments.promotion.evidence import Evidence
 from deployments.promotion.keeper import PromotionKeeper
 from deployments.registered import Registered, SharedRegistry
 from deployments.retraining.keeper import JobsAway, RetrainingKeeper
 from deployments.retraining.ray_jobs import RayJobs
+from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
 from deployments.ward import ApplicationAway, Served, Ward
 from features.config import load_sections

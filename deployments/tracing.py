@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from deployments.coalescer import Coalescer
+from deployments.runtime.batching import Coalescer
 
 if TYPE_CHECKING:  # of the Router, which scaler and arms do without
     from starlette.types import ASGIApp

@@ -15,12 +15,12 @@ from typing import Any, Generic, TypeVar
 from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
 from deployments.direct.listener import Address, Listener
 from deployments.domain.routing import ArmVersion
-from deployments.idle import IdleProcessors, used_processors
-from deployments.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.model_cache import WARM_VERSIONS, WARM_VERSIONS_OF_AN_ARM, BundleCache, WarmVersions
+from deployments.runtime.concurrency import UnderWay
+from deployments.runtime.cpu import IdleProcessors, used_processors
+from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.store import Store
 from deployments.tracing import tracing_of
-from deployments.under_way import UnderWay
 from features.contract import Contract
 from training.bundle import Bundle
 from training.errors import BundleError

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import product
 
-from deployments.breaker import State
 from deployments.metrics.declaration import CALLS, ERROR_KINDS, TRUTH_OUTCOMES, WAYS
 from deployments.metrics.readings import Readings
 from deployments.metrics.requests import RequestCounts
+from deployments.runtime.circuit_breaker import State
 from deployments.service import Service
 from features.targets import ClassTarget
 

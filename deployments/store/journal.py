@@ -19,7 +19,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from deployments.logs import is_worth_a_line
+from deployments.runtime.logs import is_worth_a_line
 from deployments.store.engine import StoreUnavailable
 
 _log = logging.getLogger(__name__)

@@ -23,9 +23,9 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from deployments.coalescer import Coalescer, K, R, T
 from deployments.domain.routing import ArmVersion
 from deployments.predictor import Downstream
+from deployments.runtime.batching import Coalescer, K, R, T
 from deployments.traces.context import traceparent_of
 from training.tasks.base import Row
 

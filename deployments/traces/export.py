@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Link, format_span_id, format_trace_id
 
-from deployments.logs import bounded_file
+from deployments.runtime.logs import bounded_file
 from deployments.tracing import to_collector
 
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from deployments.answer_cache import AnswerCache, CacheSettings
-from deployments.breaker import BreakerSettings
 from deployments.domain.errors import NoArmAvailable
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.instances import Instance
 from deployments.predictor import DownstreamError, Predictor
+from deployments.runtime.circuit_breaker import BreakerSettings
 from deployments.store import Store
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract

@@ -1,6 +1,6 @@
 import pytest
 
-from deployments.breaker import BreakerSettings, CircuitBreaker
+from deployments.runtime.circuit_breaker import BreakerSettings, CircuitBreaker
 
 
 class Clock:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.coalescer import Coalescer
 from deployments.domain.errors import Overloaded
+from deployments.runtime.batching import Coalescer
 
 
 class Downstream:

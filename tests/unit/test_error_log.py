@@ -19,7 +19,7 @@ from starlette.routing import Route
 from deployments import problems
 from deployments.domain.errors import NoArmAvailable
 from deployments.error_log import ErrorLog
-from deployments.logs import configure_json_logs
+from deployments.runtime.logs import configure_json_logs
 from features.errors import FieldError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deployments.idle import IdleProcessors, Used, used_processors
+from deployments.runtime.cpu import IdleProcessors, Used, used_processors
 
 
 class Machine:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.logs import bounded_file, configure_json_logs
 from deployments.request_log import RequestLog
+from deployments.runtime.logs import bounded_file, configure_json_logs
 from deployments.store import PredictionRow
 
 

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from deployments.domain.errors import NoArmAvailable
 from deployments.error_log import ErrorLog
-from deployments.logs import configure_log_file
 from deployments.problems import problem_response
 from deployments.request_log import RequestLog
+from deployments.runtime.logs import configure_log_file
 from deployments.traces.spans import open_tracing
 from features.errors import FieldError
 from scripts.cli import app

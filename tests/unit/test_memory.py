@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from deployments.memory import tidy_up, tidy_up_regularly
+from deployments.runtime.process_memory import tidy_up, tidy_up_regularly
 
 
 class Node:

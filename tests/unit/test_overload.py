@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.coalescer import Coalescer
 from deployments.domain.errors import Overloaded
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.instances import Instance
 from deployments.predictor import Predictor
+from deployments.runtime.batching import Coalescer
 from deployments.service import Service
 from deployments.tracing import Tracing
 from tests.support.flights import fly, instance_of

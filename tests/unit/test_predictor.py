@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.breaker import BreakerSettings
 from deployments.domain.errors import NoArmAvailable, Overloaded
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction, Row
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.instances import Instance
 from deployments.predictor import DownstreamError, Predictor
+from deployments.runtime.circuit_breaker import BreakerSettings
 from features.errors import FieldError
 
 ARMS = ("linear", "mlp", "random_forest")

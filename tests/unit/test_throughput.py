@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from deployments.instances import InstanceParser
-from deployments.memory import search_less_for_garbage
+from deployments.runtime.process_memory import search_less_for_garbage
 from features.config import BUILT_IN, load_contract
 from scripts.bench.asked import bodies_of, window_instances
 from scripts.bench.throughput import Batches, run_batches

@@ -21,10 +21,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind
 
-from deployments.coalescer import Coalescer
 from deployments.domain.errors import Overloaded
 from deployments.domain.routing import RoutingPolicy
-from deployments.logs import configure_json_logs
+from deployments.runtime.batching import Coalescer
+from deployments.runtime.logs import configure_json_logs
 from deployments.traces import spans as spans_module
 from deployments.traces.export import SpanFile
 from deployments.traces.spans import SpanTracing, open_tracing

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.under_way import UnderWay
+from deployments.runtime.concurrency import UnderWay
 
 
 def test_the_mean_of_calls_under_way_is_over_the_time_since_it_was_asked() -> None:
