@@ -13,9 +13,9 @@ from ray.serve import Application
 
 from deployments.arm import Arm
 from deployments.auth import behind_proxy, read_or_create_key
-from deployments.direct.hosts import host_of
 from deployments.domain.routing import RoutingPolicy
 from deployments.router import Router
+from deployments.rpc.address import host_of
 from deployments.scaler import FeatureScaler
 from deployments.steward import Steward
 from deployments.store import Store

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.batches import PredictedBatch, RawBatch
-from deployments.direct.calls import DirectCalls
 from deployments.domain.routing import ArmVersion
-from deployments.handles import reason_of
 from deployments.levels import Levels
 from deployments.predictor import DownstreamError
+from deployments.rpc.client import DirectCalls
+from deployments.rpc.serve_handles import reason_of
 from training.tasks.base import Row, Task
 
 

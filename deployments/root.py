@@ -22,8 +22,8 @@ from deployments.metrics.readings import ReplicaReadings
 from deployments.metrics.scrape import Scrape
 from deployments.metrics.text import MEDIA_TYPE
 from deployments.monitor import Monitor
-from deployments.peers import Peers
 from deployments.root_page import render
+from deployments.rpc.broadcast import Peers
 from deployments.steward import Steward
 from deployments.store import Store
 from training.settings import Settings

@@ -15,7 +15,6 @@ from starlette.types import ASGIApp
 
 from deployments.api import build_api
 from deployments.auth import KeyGuard
-from deployments.direct.calls import DirectCalls
 from deployments.downstream import ServeDownstream
 from deployments.error_log import ErrorLog
 from deployments.front import Front
@@ -25,8 +24,9 @@ from deployments.metrics.export import EXPORTED, CountsExport
 from deployments.metrics.readings import Readings, ReplicaReadings
 from deployments.metrics.requests import Measured, RequestCounts
 from deployments.model_cache import BundleCache
-from deployments.peers import Peers
 from deployments.refusals import Refusals
+from deployments.rpc.broadcast import Peers
+from deployments.rpc.client import DirectCalls
 from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.runtime.process_memory import search_less_for_garbage, tidy_up_regularly
 from deployments.service import Service

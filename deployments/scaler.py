@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from deployments.batches import PredictedBatch, RawBatch, ScaledBatch
-from deployments.direct.calls import DirectCalls
-from deployments.handles import Handle
+from deployments.rpc.client import DirectCalls
+from deployments.rpc.serve_handles import Handle
 from deployments.versioned import ReplicaOptions, VersionedReplica
 from training.bundle import Bundle
 from training.inference import ScalerRuntime

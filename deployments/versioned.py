@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
-from deployments.direct.listener import Address, Listener
 from deployments.domain.routing import ArmVersion
 from deployments.model_cache import WARM_VERSIONS, WARM_VERSIONS_OF_AN_ARM, BundleCache, WarmVersions
+from deployments.rpc.server import Address, Listener
 from deployments.runtime.concurrency import UnderWay
 from deployments.runtime.cpu import IdleProcessors, used_processors
 from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve

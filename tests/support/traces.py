@@ -13,11 +13,11 @@ from starlette.types import ASGIApp
 
 from deployments.api import build_api
 from deployments.arm import Arm
-from deployments.direct.calls import DirectCalls
 from deployments.downstream import ServeDownstream
 from deployments.error_log import ErrorLog
 from deployments.front import Front
 from deployments.levels import Levels
+from deployments.rpc.client import DirectCalls
 from deployments.scaler import FeatureScaler
 from deployments.service import Service
 from deployments.traces.spans import SpanTracing

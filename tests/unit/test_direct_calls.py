@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from deployments.direct import calls as direct_calls
-from deployments.direct.calls import LOOK_PERIOD_S, DirectCalls
-from deployments.direct.connection import CallFailed, ConnectionLost, connect
-from deployments.direct.frames import Frame, Kind, to_bytes
-from deployments.direct.listener import Address, Listener
+from deployments.rpc import client as direct_calls
+from deployments.rpc.client import LOOK_PERIOD_S, DirectCalls
+from deployments.rpc.connection import CallFailed, ConnectionLost, connect
+from deployments.rpc.frames import Frame, Kind, to_bytes
+from deployments.rpc.server import Address, Listener
 from tests.support.conditions import wait_for
 from tests.support.handles import FakeHandle
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.direct.frames import MOST_BODY_BYTES, BadFrame, Frame, FrameReader, Kind, to_bytes
+from deployments.rpc.frames import MOST_BODY_BYTES, BadFrame, Frame, FrameReader, Kind, to_bytes
 
 FRAMES = st.builds(Frame, st.sampled_from(Kind), st.integers(0, 2**64 - 1), st.binary(max_size=40).map(bytes))
 

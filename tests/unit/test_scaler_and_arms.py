@@ -12,12 +12,12 @@ import pytest
 from deployments.arm import Arm, MixedVersions
 from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
 from deployments.batches import PredictedBatch, RawBatch, ScaledBatch
-from deployments.direct.calls import DirectCalls
-from deployments.direct.connection import CallFailed
 from deployments.domain.routing import ArmVersion
 from deployments.downstream import ServeDownstream
 from deployments.levels import Levels
 from deployments.predictor import DownstreamError
+from deployments.rpc.client import DirectCalls
+from deployments.rpc.connection import CallFailed
 from deployments.scaler import FeatureScaler
 from deployments.store.watch_store import ArmLevel
 from deployments.versioned import ReplicaOptions

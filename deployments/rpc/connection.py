@@ -7,9 +7,9 @@ import pickle
 from itertools import count
 from typing import Any
 
-from deployments.direct.frames import BadFrame, Frame, Kind
-from deployments.direct.listener import Address
-from deployments.direct.wire import Wire
+from deployments.rpc.frames import BadFrame, Frame, Kind
+from deployments.rpc.server import Address
+from deployments.rpc.transport import Wire
 
 
 class ConnectionLost(RuntimeError):

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
-from deployments.direct.connection import CallFailed, Connection, ConnectionLost, connect
-from deployments.direct.listener import Address
-from deployments.handles import Handle, answers_of_all, method_of, reason_of
+from deployments.rpc.connection import CallFailed, Connection, ConnectionLost, connect
+from deployments.rpc.serve_handles import Handle, answers_of_all, method_of, reason_of
+from deployments.rpc.server import Address
 
 log = logging.getLogger(__name__)
 

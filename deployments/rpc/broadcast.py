@@ -11,7 +11,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from deployments.handles import answers_of_all
+from deployments.rpc.serve_handles import answers_of_all
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import cast
 
-from deployments.direct.frames import Frame, FrameReader, to_bytes
+from deployments.rpc.frames import Frame, FrameReader, to_bytes
 
 # a node that is gone does not say so: what was sent and not acknowledged for so long will not be
 _UNACKNOWLEDGED_MS = 5000

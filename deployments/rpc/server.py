@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployments.direct.frames import BadFrame, Frame, Kind
-from deployments.direct.wire import Wire
-from deployments.handles import reason_of
+from deployments.rpc.frames import BadFrame, Frame, Kind
+from deployments.rpc.serve_handles import reason_of
+from deployments.rpc.transport import Wire
 
 log = logging.getLogger(__name__)
 
