@@ -21,7 +21,7 @@ from deployments.predictions import Predictions
 from deployments.promotion_routes import add_promotions
 from deployments.retrain_routes import add_retraining
 from deployments.service import Service
-from deployments.store.watch_store import WatchStore
+from deployments.store.monitor_feed import WatchStore
 from deployments.truth_route import Truths
 from deployments.watched_api import add_watched
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from deployments.domain.errors import Unavailable
-from deployments.store.watch_store import ArmLevel
+from deployments.store.monitor_feed import ArmLevel
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from deployments import documents as docs
 from deployments.domain.errors import Unavailable
-from deployments.store.watch_store import WatchStore
+from deployments.store.monitor_feed import WatchStore
 from deployments.watching.page import MonitorPage
 
 _RETRY_AFTER_S = 5.0

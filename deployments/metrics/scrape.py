@@ -14,7 +14,7 @@ from deployments.domain.errors import Unavailable
 from deployments.metrics import stored
 from deployments.metrics.readings import Readings, ReplicaReadings
 from deployments.metrics.text import Part, text_of
-from deployments.store.facts import WorkloadFacts
+from deployments.store.metrics_snapshot import WorkloadFacts
 
 log = logging.getLogger(__name__)
 

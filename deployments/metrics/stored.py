@@ -8,7 +8,7 @@ from itertools import product
 
 from deployments.metrics.declaration import DETECTORS, PROMOTION_OUTCOMES, RETRAINING_OUTCOMES
 from deployments.metrics.readings import Buckets, Readings
-from deployments.store.facts import WorkloadFacts
+from deployments.store.metrics_snapshot import WorkloadFacts
 from deployments.watching.page import ArmWindow, LagBin, MonitorPage, ValueBin, Window
 from deployments.watching.values import LAG_EDGES_S
 

@@ -1,6 +1,5 @@
 """The durable record of predictions, truths, routing and acts, and the writer behind the answers."""
 
-from deployments.store.engine import StoreEncoding, StoreUnavailable, StoreUnfit
 from deployments.store.journal import JournalWriter
 from deployments.store.records import (
     Act,
@@ -13,6 +12,7 @@ from deployments.store.records import (
     StoreCounts,
     Truth,
 )
+from deployments.store.sql.engine import StoreEncoding, StoreUnavailable, StoreUnfit
 from deployments.store.store import Store
 from deployments.store.upgrade import StoreTooNew
 

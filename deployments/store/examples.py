@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, func, select
 
-from deployments.store.cursor import PREDICTION_OF_PAIR, of_pairs
-from deployments.store.engine import reading
-from deployments.store.schema import joins, predictions, truths
+from deployments.store.sql.cursor import PREDICTION_OF_PAIR, of_pairs
+from deployments.store.sql.engine import reading
+from deployments.store.sql.schema import joins, predictions, truths
 from training.journal.query import Example, JournalQuery
 
 

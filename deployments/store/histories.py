@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from deployments.domain.samples import Samples, merged
-from deployments.store.in_lists import in_lists
-from deployments.store.schema import histories
+from deployments.store.sql.padded_in_lists import in_lists
+from deployments.store.sql.schema import histories
 
 
 def exchange(

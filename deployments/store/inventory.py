@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, inspect, select, text
 
-from deployments.store.engine import reading
-from deployments.store.schema import metadata
+from deployments.store.sql.engine import reading
+from deployments.store.sql.schema import metadata
 from deployments.store.upgrade import revision_of
 
 _SIZES = {

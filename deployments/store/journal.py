@@ -20,7 +20,7 @@ from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from deployments.runtime.logs import is_worth_a_line
-from deployments.store.engine import StoreUnavailable
+from deployments.store.sql.engine import StoreUnavailable
 
 _log = logging.getLogger(__name__)
 

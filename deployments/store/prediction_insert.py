@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Dialect
 
 from deployments.store.records import PredictionRow
-from deployments.store.schema import predictions
-from deployments.store.upsert import insert_new
+from deployments.store.sql.schema import predictions
+from deployments.store.sql.upsert import insert_new
 
 _NAMES = PredictionRow._fields
 # SQLite's driver lets other threads run at each INSERT, and has to wait for its turn then: beside a busy

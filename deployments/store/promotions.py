@@ -12,9 +12,9 @@ from deployments.domain import promotion_transitions as states
 from deployments.domain.errors import Conflict
 from deployments.domain.promotion import Candidacy
 from deployments.domain.routing import ArmVersion, RoutingTable
-from deployments.store.engine import reading, writing
 from deployments.store.routes import record_act
-from deployments.store.step_rows import StepRows, step_table
+from deployments.store.sql.engine import reading, writing
+from deployments.store.state_rows import StepRows, step_table
 
 promotions = step_table(
     "promotions",

@@ -11,9 +11,9 @@ from ulid_transform import ulid_now
 from deployments.domain import retraining_transitions as states
 from deployments.domain.errors import Conflict
 from deployments.domain.retraining import Request, Retraining
-from deployments.store.engine import writing
 from deployments.store.routes import record_act
-from deployments.store.step_rows import StepRows, step_table
+from deployments.store.sql.engine import writing
+from deployments.store.state_rows import StepRows, step_table
 
 retrainings = step_table("retrainings")
 

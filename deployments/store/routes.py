@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from deployments.domain.errors import Conflict
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.store.schema import acts, routing
+from deployments.store.sql.schema import acts, routing
 
 _SEEDER = "start-up"
 

@@ -21,10 +21,10 @@ from sqlalchemy import (
     select,
 )
 
-from deployments.store.engine import reading, writing
 from deployments.store.records import ShadowPair, ShadowRow
-from deployments.store.schema import UtcDateTime, metadata, predictions, seq_column, truths
-from deployments.store.upsert import insert_new
+from deployments.store.sql.engine import reading, writing
+from deployments.store.sql.schema import UtcDateTime, metadata, predictions, seq_column, truths
+from deployments.store.sql.upsert import insert_new
 from training.tasks.base import Row
 
 shadow_answers = Table(

@@ -16,14 +16,13 @@ from sqlalchemy import Row, func, select
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.domain.samples import Samples
-from deployments.store import engine as db
+from deployments.store import ensemble_pairs as judging
 from deployments.store import histories, routes
-from deployments.store import judged as judging
 from deployments.store import truths as truth_rows
-from deployments.store.cursor import after_cursor, of_pairs
 from deployments.store.examples import StoreJournal
-from deployments.store.facts import Facts
 from deployments.store.inventory import Inventory, take_inventory
+from deployments.store.metrics_snapshot import Facts
+from deployments.store.monitor_feed import WatchStore
 from deployments.store.prediction_insert import insert_predictions
 from deployments.store.promotions import Promotions
 from deployments.store.records import (
@@ -36,10 +35,11 @@ from deployments.store.records import (
     Truth,
 )
 from deployments.store.retrainings import Retrainings
-from deployments.store.schema import acts, joins, predictions, repeated_truths, truths
 from deployments.store.shadow_store import ShadowStore
+from deployments.store.sql import engine as db
+from deployments.store.sql.cursor import after_cursor, of_pairs
+from deployments.store.sql.schema import acts, joins, predictions, repeated_truths, truths
 from deployments.store.upgrade import create_tables
-from deployments.store.watch_store import WatchStore
 
 
 def utc_now() -> datetime:

@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, and_, insert, select
 
-from deployments.store.in_lists import in_lists
 from deployments.store.records import FeedbackCounts, Truth
-from deployments.store.schema import joins, predictions, repeated_truths, truths
-from deployments.store.upsert import insert_new
+from deployments.store.sql.padded_in_lists import in_lists
+from deployments.store.sql.schema import joins, predictions, repeated_truths, truths
+from deployments.store.sql.upsert import insert_new
 
 _MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == truths.c.id)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, String, column, inspect, select, table
 
-from deployments.store.engine import StoreUnfit, reading, translated, writing
+from deployments.store.sql.engine import StoreUnfit, reading, translated, writing
 
 # of `migrations/versions`, oldest first; tables without one are older than the first
 REVISIONS = ("0001", "0002")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from deployments.store.watch_store import DriftEvent
+from deployments.store.monitor_feed import DriftEvent
 from deployments.watching.hysteresis import Finding, Hysteresis, State
 from deployments.watching.page import DetectorState
 from deployments.watching.settings import HysteresisSettings

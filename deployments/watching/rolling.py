@@ -16,7 +16,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.store.watched import WatchedPrediction, WatchedRepeat, WatchedTruth
+from deployments.store.monitored import WatchedPrediction, WatchedRepeat, WatchedTruth
 from deployments.watching.buckets import Buckets
 from deployments.watching.measures import COMMON, Measures
 from deployments.watching.page import ArmWindow, LagBin, TruthCounts, ValueBin

@@ -11,8 +11,8 @@ from pathlib import Path
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingTable
 from deployments.model_cache import BundleCache
 from deployments.store import Store
-from deployments.store.watch_store import DriftEvent, WatchedPage
-from deployments.store.watched import Cursors
+from deployments.store.monitor_feed import DriftEvent, WatchedPage
+from deployments.store.monitored import Cursors
 from deployments.watching.arms import Served
 from deployments.watching.report import MOST_ROWS
 from deployments.watching.report_process import report_html

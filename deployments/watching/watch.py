@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.instances import InstanceParser
-from deployments.store.watch_store import ArmLevel, DriftEvent
-from deployments.store.watched import WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
+from deployments.store.monitor_feed import ArmLevel, DriftEvent
+from deployments.store.monitored import WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
 from deployments.watching.arms import ArmMemory, ArmWatch, Served
 from deployments.watching.detectors import Key, States, highest
 from deployments.watching.hysteresis import Finding

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import create_engine, select
 
 from deployments.store import Act, Store
-from deployments.store.schema import truths
-from deployments.store.watch_store import DriftEvent
+from deployments.store.monitor_feed import DriftEvent
+from deployments.store.sql.schema import truths
 from features.config import load_contract
 from scripts.client import Prediction
 from scripts.demo.own_weather import WORKLOAD

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from deployments.store import Store
-from deployments.store.engine import writing
-from deployments.store.schema import metadata
+from deployments.store.sql.engine import writing
+from deployments.store.sql.schema import metadata
 from tests.support.postgres import Cluster
 
 _TEMPLATE = "raysonde_template"

@@ -10,7 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from deployments.store import PredictionRow, Store, Truth
-from deployments.store.watch_store import DriftEvent
+from deployments.store.monitor_feed import DriftEvent
 from deployments.watching.rounds import Rounds
 from tests.support.serving import LocalSystem
 from tests.support.tables import calories_parts

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from deployments.store.engine import StoreUnavailable
+from deployments.store.sql.engine import StoreUnavailable
 from scripts.await_models import await_models
 from scripts.first_models import RegistryUnreadable
 

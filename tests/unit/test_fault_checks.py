@@ -10,7 +10,7 @@ import pytest
 from toy.parts import toy_contract, toy_raw
 
 from deployments.store import Act
-from deployments.store.watch_store import DriftEvent
+from deployments.store.monitor_feed import DriftEvent
 from scripts.recordings import Recording, cases_of
 from scripts.replay_player import Failure
 from scripts.stream_player import Sent

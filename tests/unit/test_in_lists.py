@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.store.in_lists import in_lists
+from deployments.store.sql.padded_in_lists import in_lists
 
 MOST_LENGTHS = 11
 

@@ -18,8 +18,8 @@ from deployments.batches import PredictedBatch, RawBatch
 from deployments.levels import Levels
 from deployments.scaler import FeatureScaler
 from deployments.store import Store, StoreUnavailable
-from deployments.store.watch_store import ArmLevel, WatchedPage
-from deployments.store.watched import Cursors
+from deployments.store.monitor_feed import ArmLevel, WatchedPage
+from deployments.store.monitored import Cursors
 from deployments.versioned import ReplicaOptions
 from tests.support.flights import fly, instance_of
 from tests.support.handles import FakeHandle

@@ -23,9 +23,9 @@ from deployments.metrics.requests import RequestCounts
 from deployments.metrics.scrape import Scrape
 from deployments.metrics.stored import window_name
 from deployments.store import StoreUnavailable
-from deployments.store.facts import WorkloadFacts
-from deployments.store.watch_store import DriftEvent, WatchedPage
-from deployments.store.watched import Cursors
+from deployments.store.metrics_snapshot import WorkloadFacts
+from deployments.store.monitor_feed import DriftEvent, WatchedPage
+from deployments.store.monitored import Cursors
 from scripts import metrics_table
 from tests.support.reentry import points_of, reentry_parts
 from tests.support.serving import LocalSystem

@@ -19,8 +19,8 @@ from deployments.domain.retraining import ArmResult, Reason, Request, Retraining
 from deployments.domain.retraining_transitions import Facts, JobState
 from deployments.retraining.keeper import JobsAway, RetrainingKeeper
 from deployments.store import Store, Truth
-from deployments.store.watch_store import DriftEvent, WatchedPage
-from deployments.store.watched import Cursors
+from deployments.store.monitor_feed import DriftEvent, WatchedPage
+from deployments.store.monitored import Cursors
 from training.retraining_config import RetrainingConfig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -19,7 +19,7 @@ from deployments.predictor import DownstreamError
 from deployments.rpc.client import DirectCalls
 from deployments.rpc.connection import CallFailed
 from deployments.scaler import FeatureScaler
-from deployments.store.watch_store import ArmLevel
+from deployments.store.monitor_feed import ArmLevel
 from deployments.versioned import ReplicaOptions
 from features.workload import load_workload
 from tests.support.handles import FakeHandle

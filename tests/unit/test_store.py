@@ -19,9 +19,9 @@ from sqlalchemy.schema import CreateTable
 from deployments.domain.errors import Conflict
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import FeedbackCounts, PredictionRow, Store, StoreCounts, StoreUnavailable, Truth
-from deployments.store.engine import reading, writing
 from deployments.store.prediction_insert import _insert
-from deployments.store.schema import metadata, predictions
+from deployments.store.sql.engine import reading, writing
+from deployments.store.sql.schema import metadata, predictions
 from tests.support.databases import Databases, PostgresDatabases, clear, one_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -12,9 +12,9 @@ from records import row
 from sqlalchemy import Connection, func, select, text
 
 from deployments.store import Store, StoreUnavailable, Truth
-from deployments.store import engine as db
 from deployments.store.prediction_insert import insert_predictions
-from deployments.store.schema import predictions
+from deployments.store.sql import engine as db
+from deployments.store.sql.schema import predictions
 from tests.support.databases import PostgresDatabases, one_of
 from tests.support.system import wait_until
 

@@ -13,7 +13,7 @@ from records import row
 from sqlalchemy import make_url, text
 
 from deployments.store import JournalWriter, Store, StoreUnavailable, Truth
-from deployments.store import engine as db
+from deployments.store.sql import engine as db
 from tests.support.databases import PostgresDatabases, one_of
 from tests.support.postgres import Cluster
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from deployments.store import Store
-from deployments.store.engine import writing
+from deployments.store.sql.engine import writing
 from deployments.store.upgrade import REVISION_TABLE, REVISIONS
 from features.config import BUILT_IN
 from scripts.store import app

@@ -36,9 +36,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import ProgrammingError
 
 from deployments.store import Store, StoreTooNew, StoreUnavailable
-from deployments.store.engine import open_engine, reading, writing
 from deployments.store.migrations import configuration, migrate
-from deployments.store.schema import metadata
+from deployments.store.sql.engine import open_engine, reading, writing
+from deployments.store.sql.schema import metadata
 from deployments.store.upgrade import REVISION_TABLE, REVISIONS, create_tables, revision_of
 
 _FIRST = {"predictions", "truths", "repeated_truths", "joins", "acts", "routing"}

@@ -10,7 +10,7 @@ from records import row, shadow_of
 from sqlalchemy import event, text
 
 from deployments.store import Store, Truth
-from deployments.store.engine import reading, writing
+from deployments.store.sql.engine import reading, writing
 from tests.support.databases import Databases, one_of
 
 ROWS = 1500

@@ -10,8 +10,8 @@ from records import row
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import Store, Truth
-from deployments.store.engine import writing
-from deployments.store.schema import acts
+from deployments.store.sql.engine import writing
+from deployments.store.sql.schema import acts
 
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
 

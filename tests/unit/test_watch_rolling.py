@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from deployments.store import Store, Truth
-from deployments.store.watch_store import WatchStore
-from deployments.store.watched import WatchedPrediction, WatchedRepeat, WatchedTruth
+from deployments.store.monitor_feed import WatchStore
+from deployments.store.monitored import WatchedPrediction, WatchedRepeat, WatchedTruth
 from deployments.watching.measures import Measures, NumberMeasures, measures_of
 from deployments.watching.page import LagBin
 from deployments.watching.rolling import RollingMetrics

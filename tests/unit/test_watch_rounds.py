@@ -166,7 +166,7 @@ def test_an_event_that_could_not_be_written_is_told_later(
         raise StoreUnavailable("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr("deployments.store.watch_store.WatchStore.write", away)
+        patch.setattr("deployments.store.monitor_feed.WatchStore.write", away)
         for _ in range(10):
             scene.traffic(5, heavier_kg=20.0)
             with pytest.raises(StoreUnavailable):

@@ -10,11 +10,17 @@ from typing import Any
 
 from sqlalchemy import Engine, delete, insert, select
 
-from deployments.store import engine as db
-from deployments.store import watched
-from deployments.store.cursor import after_cursor
-from deployments.store.schema import drift_events, drift_reports, levels, monitor_pages, refusals
-from deployments.store.watched import Cursors, WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
+from deployments.store import monitored as watched
+from deployments.store.monitored import (
+    Cursors,
+    WatchedPrediction,
+    WatchedRefusals,
+    WatchedRepeat,
+    WatchedTruth,
+)
+from deployments.store.sql import engine as db
+from deployments.store.sql.cursor import after_cursor
+from deployments.store.sql.schema import drift_events, drift_reports, levels, monitor_pages, refusals
 
 
 @dataclass(frozen=True)

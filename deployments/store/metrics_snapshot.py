@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Engine, Table, func, select
 
 from deployments.domain.routing import RoutingTable
 from deployments.store import routes
-from deployments.store.engine import reading
 from deployments.store.promotions import promotions
 from deployments.store.retrainings import retrainings
-from deployments.store.schema import drift_events, monitor_pages
+from deployments.store.sql.engine import reading
+from deployments.store.sql.schema import drift_events, monitor_pages
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from sqlalchemy import JSON, Boolean, Column, Connection, Engine, Index, String,
 from ulid_transform import ulid_now
 
 from deployments.domain.errors import NotFound
-from deployments.store.engine import reading
-from deployments.store.schema import UtcDateTime, metadata
+from deployments.store.sql.engine import reading
+from deployments.store.sql.schema import UtcDateTime, metadata
 
 
 class StepValue(Protocol):

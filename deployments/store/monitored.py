@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Select, select
 
-from deployments.store.cursor import TRUTH_OF_PAIR, after_cursor, of_pairs
-from deployments.store.schema import joins, predictions, refusals, repeated_truths, truths
+from deployments.store.sql.cursor import TRUTH_OF_PAIR, after_cursor, of_pairs
+from deployments.store.sql.schema import joins, predictions, refusals, repeated_truths, truths
 
 
 @dataclass(frozen=True)

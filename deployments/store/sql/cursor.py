@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sqlalchemy import Select, Table, and_
 
-from deployments.store.schema import joins, predictions, truths
+from deployments.store.sql.schema import joins, predictions, truths
 
 Q = TypeVar("Q", bound=Select)  # type: ignore[type-arg]  # whatever columns it has
 

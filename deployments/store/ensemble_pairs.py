@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from deployments.store.cursor import after_cursor, of_pairs
 from deployments.store.records import JudgedRow
-from deployments.store.schema import joins, predictions, truths
+from deployments.store.sql.cursor import after_cursor, of_pairs
+from deployments.store.sql.schema import joins, predictions, truths
 
 
 def read(connection: Connection, workload: str, after: int, limit: int) -> list[JudgedRow]:

@@ -1,0 +1,1 @@
+"""SQL beneath the store: engine, schema, cursors."""
