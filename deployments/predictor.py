@@ -22,8 +22,8 @@ from deployments.domain.errors import NoArmAvailable, Overloaded
 from deployments.domain.outcomes import Answered, Unsaid
 from deployments.domain.predictions import Prediction, Said
 from deployments.domain.routing import ArmVersion, Choices, Decision, RoutingTable
-from deployments.instances import Instance, stack
 from deployments.levels import Levels
+from deployments.requests.parser import Instance, stack
 from deployments.runtime.batching import Coalescer
 from deployments.runtime.circuit_breaker import CircuitBreaker
 from training.tasks.base import Row

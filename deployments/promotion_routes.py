@@ -12,7 +12,7 @@ from deployments import documents as docs
 from deployments.bodies import MAX_INSTANCE_BYTES, read_body
 from deployments.domain.errors import NotFound, Unavailable
 from deployments.domain.promotion import Candidacy
-from deployments.invalid import read_model
+from deployments.requests.validation_errors import read_model
 from deployments.service import Service
 
 _ACTOR = "api"

@@ -13,7 +13,7 @@ from deployments.bodies import MAX_INSTANCE_BYTES, read_body
 from deployments.domain.errors import NotFound
 from deployments.domain.retraining import Request as RetrainingRequest
 from deployments.domain.retraining import Retraining
-from deployments.invalid import read_model
+from deployments.requests.validation_errors import read_model
 from deployments.store import Store
 
 _EXAMPLE = {"note": "the new sensor has been in use since Monday"}

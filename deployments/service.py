@@ -20,9 +20,6 @@ from deployments.domain.errors import Unavailable
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction, render
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
-from deployments.feedback import FeedbackParser
-from deployments.history import MAX_ENTITIES, History
-from deployments.instances import Instance, InstanceParser
 from deployments.journal_row import journal_row
 from deployments.judge import Judge
 from deployments.levels import Levels
@@ -31,6 +28,9 @@ from deployments.metrics.calls import CallsInFlight
 from deployments.model_cache import BundleCache
 from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
+from deployments.requests.entity_history import MAX_ENTITIES, History
+from deployments.requests.feedback import FeedbackParser
+from deployments.requests.parser import Instance, InstanceParser
 from deployments.rolling import RollingErrors
 from deployments.runtime.process_memory import taken
 from deployments.shadowing import Shadowing

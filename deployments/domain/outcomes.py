@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from deployments.domain.predictions import Blended, Prediction, Said
 from deployments.domain.routing import Decision, RoutingTable
-from deployments.instances import Instance
+from deployments.requests.parser import Instance
 
 
 class Answered(NamedTuple):

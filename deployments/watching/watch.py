@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.instances import InstanceParser
+from deployments.requests.parser import InstanceParser
 from deployments.store.monitor_feed import ArmLevel, DriftEvent
 from deployments.store.monitored import WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
 from deployments.watching.arms import ArmMemory, ArmWatch, Served

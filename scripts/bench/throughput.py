@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deployments.instance_model import MAX_INSTANCES
+from deployments.requests.schema import MAX_INSTANCES
 from features.config import load_contract
 from scripts.bench.asked import bodies_of, headers_of, window_instances
 from scripts.bench.wrk import Load, Target, WrkFailed, WrkMissing, run_wrk

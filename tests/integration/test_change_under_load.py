@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from deployments.instances import InstanceParser
+from deployments.requests.parser import InstanceParser
 from deployments.store import Store
 from scripts.serve_settings import ray_token_file
 from tests.support.flights import fly, instance_of

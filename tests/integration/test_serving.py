@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from deployments.domain.routing import ArmVersion
-from deployments.instances import InstanceParser
+from deployments.requests.parser import InstanceParser
 from deployments.store import Store
 from scripts.processes import of_run
 from scripts.run_state import RunState

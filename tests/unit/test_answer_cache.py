@@ -20,8 +20,8 @@ from deployments.domain.errors import NoArmAvailable
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.instances import Instance
 from deployments.predictor import DownstreamError, Predictor
+from deployments.requests.parser import Instance
 from deployments.runtime.circuit_breaker import BreakerSettings
 from deployments.store import Store
 from tests.support.flights import fly, instance_of

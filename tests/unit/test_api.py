@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployments.api import build_api
-from deployments.instances import Instance
+from deployments.requests.parser import Instance
 from deployments.service import Service
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract

@@ -16,9 +16,9 @@ from toy.parts import toy_contract
 
 from deployments.documents import prediction_schema
 from deployments.domain.errors import InvalidFields
-from deployments.feedback import FeedbackParser
-from deployments.instance_model import instance_json_schema
-from deployments.instances import Instance, InstanceParser
+from deployments.requests.feedback import FeedbackParser
+from deployments.requests.parser import Instance, InstanceParser
+from deployments.requests.schema import instance_json_schema
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from training.dataset import matrix_of

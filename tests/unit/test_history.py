@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.domain.samples import Samples, before, completed, merged
-from deployments.history import History
+from deployments.requests.entity_history import History
 from deployments.store import Store, StoreUnavailable
 from features.contract import Contract
 from features.windows import cut_window, windows_of

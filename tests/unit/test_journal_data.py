@@ -12,7 +12,7 @@ import pytest
 from records import row
 from toy.parts import toy_contract
 
-from deployments.instances import InstanceParser
+from deployments.requests.parser import InstanceParser
 from deployments.store import PredictionRow, Store, Truth
 from features.config import load_contract
 from features.workload import load_workload

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.instances import InstanceParser
+from deployments.requests.parser import InstanceParser
 from features.config import load_contract
 from tests.support.manifests import KUBERAY
 from training.settings import REPOSITORY

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from deployments.domain.errors import Overloaded
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.instances import Instance
 from deployments.predictor import Predictor
+from deployments.requests.parser import Instance
 from deployments.runtime.batching import Coalescer
 from deployments.service import Service
 from deployments.tracing import Tracing

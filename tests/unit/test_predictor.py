@@ -10,8 +10,8 @@ from deployments.domain.errors import NoArmAvailable, Overloaded
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction, Row
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.instances import Instance
 from deployments.predictor import DownstreamError, Predictor
+from deployments.requests.parser import Instance
 from deployments.runtime.circuit_breaker import BreakerSettings
 from features.errors import FieldError
 

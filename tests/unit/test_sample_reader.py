@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.instances import InstanceParser
-from deployments.sample_reader import SampleReader
+from deployments.requests.parser import InstanceParser
+from deployments.requests.sample_decoder import SampleReader
 from features.config import BUILT_IN, load_contract
 
 CONTRACT = load_contract(BUILT_IN, "apogee")

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.instances import Instance
 from deployments.predictor import DownstreamError, Predictor
+from deployments.requests.parser import Instance
 from deployments.shadowing import Shadowing, _Lane
 from deployments.store import ShadowRow
 from training.tasks.base import Row

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import orjson
 import pytest
 
-from deployments.instances import InstanceParser
+from deployments.requests.parser import InstanceParser
 from deployments.runtime.process_memory import search_less_for_garbage
 from features.config import BUILT_IN, load_contract
 from scripts.bench.asked import bodies_of, window_instances

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.instances import InstanceParser
+from deployments.requests.parser import InstanceParser
 from tests.support.serving import LocalSystem
 from tests.support.weather import weather_contract, weather_instance, weather_parts
 

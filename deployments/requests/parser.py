@@ -19,7 +19,8 @@ from ulid_transform import ulid_now
 
 from deployments.domain.errors import TooLarge
 from deployments.domain.samples import completed, with_samples
-from deployments.instance_model import (
+from deployments.requests.sample_decoder import SampleReader
+from deployments.requests.schema import (
     MAX_INSTANCES,
     batch_model,
     entity_attribute,
@@ -27,9 +28,8 @@ from deployments.instance_model import (
     instance_model,
     naming_model,
 )
-from deployments.invalid import translate
+from deployments.requests.validation_errors import translate
 from deployments.runtime.process_memory import taken
-from deployments.sample_reader import SampleReader
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from features.windows import cut_window

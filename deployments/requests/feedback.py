@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from deployments.domain.errors import InvalidFields, MalformedJson, TooLarge
 from deployments.domain.ids import id_text, id_type
-from deployments.invalid import path_text
+from deployments.requests.validation_errors import path_text
 from deployments.store import Truth
 from features.contract import Contract
 from features.errors import FieldError
