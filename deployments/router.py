@@ -19,11 +19,12 @@ from deployments.downstream import ServeDownstream
 from deployments.error_log import ErrorLog
 from deployments.front import Front
 from deployments.levels import Levels
+from deployments.lifecycle.bundle_cache import BundleCache
+from deployments.lifecycle.reconciler import Served
 from deployments.metrics import replica
 from deployments.metrics.export import EXPORTED, CountsExport
 from deployments.metrics.readings import Readings, ReplicaReadings
 from deployments.metrics.requests import Measured, RequestCounts
-from deployments.model_cache import BundleCache
 from deployments.refusals import Refusals
 from deployments.rpc.broadcast import Peers
 from deployments.rpc.client import DirectCalls
@@ -33,7 +34,6 @@ from deployments.service import Service
 from deployments.store import Store
 from deployments.tracing import tracing_of
 from deployments.versioned import ReplicaOptions
-from deployments.ward import Served
 from features.workload import load_workload
 from training.tasks.factory import task_of
 

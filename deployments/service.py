@@ -23,9 +23,9 @@ from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingPolic
 from deployments.journal_row import journal_row
 from deployments.judge import Judge
 from deployments.levels import Levels
+from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.metrics.answers import AnswerCounts
 from deployments.metrics.calls import CallsInFlight
-from deployments.model_cache import BundleCache
 from deployments.predictor import Downstream, DownstreamError, Predictor
 from deployments.request_log import RequestLog
 from deployments.requests.entity_history import MAX_ENTITIES, History

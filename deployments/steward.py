@@ -17,14 +17,14 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.domain.routing import ArmVersion
-from deployments.promotion.evidence import Evidence
-from deployments.promotion.keeper import PromotionKeeper
-from deployments.registered import Registered, SharedRegistry
-from deployments.retraining.keeper import JobsAway, RetrainingKeeper
-from deployments.retraining.ray_jobs import RayJobs
+from deployments.lifecycle.promotion_controller import PromotionKeeper
+from deployments.lifecycle.promotion_evidence import Evidence
+from deployments.lifecycle.ray_jobs import RayJobs
+from deployments.lifecycle.reconciler import ApplicationAway, Served, Ward
+from deployments.lifecycle.registry import Registered, SharedRegistry
+from deployments.lifecycle.retraining_controller import JobsAway, RetrainingKeeper
 from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
-from deployments.ward import ApplicationAway, Served, Ward
 from features.config import load_sections
 from features.contract import Contract
 from features.workload import load_workload

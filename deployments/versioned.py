@@ -14,7 +14,12 @@ from typing import Any, Generic, TypeVar
 
 from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
 from deployments.domain.routing import ArmVersion
-from deployments.model_cache import WARM_VERSIONS, WARM_VERSIONS_OF_AN_ARM, BundleCache, WarmVersions
+from deployments.lifecycle.bundle_cache import (
+    WARM_VERSIONS,
+    WARM_VERSIONS_OF_AN_ARM,
+    BundleCache,
+    WarmVersions,
+)
 from deployments.rpc.server import Address, Listener
 from deployments.runtime.concurrency import UnderWay
 from deployments.runtime.cpu import IdleProcessors, used_processors

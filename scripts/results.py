@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deployments.model_cache import BundleCache
+from deployments.lifecycle.bundle_cache import BundleCache
 from features.config import known_workloads, load_contract
 from features.contract import Contract
 from scripts.evaluation import evaluate

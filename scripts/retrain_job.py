@@ -19,7 +19,7 @@ import ray
 from deployments.domain import retraining_transitions as states
 from deployments.domain.errors import Conflict
 from deployments.domain.retraining import ArmResult, Retraining
-from deployments.model_cache import BundleCache
+from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
 from features.config import load_contract

@@ -89,7 +89,7 @@ def _score(
     arm: str | None,
     fresh: bool,
 ) -> Scored:
-    from deployments.model_cache import BundleCache
+    from deployments.lifecycle.bundle_cache import BundleCache
 
     # what does not fit is refused before anything slow
     from training.scoring.parts import require_absent

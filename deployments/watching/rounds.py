@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingTable
-from deployments.model_cache import BundleCache
+from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
 from deployments.store.monitor_feed import DriftEvent, WatchedPage
 from deployments.store.monitored import Cursors

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from toy.parts import WORKLOADS, toy_contract, toy_parts
 
-from deployments.model_cache import BundleCache
+from deployments.lifecycle.bundle_cache import BundleCache
 from tests.support.mlflow_server import mlflow_server
 from tests.support.system import free_port
 from training.bundle import write_bundle

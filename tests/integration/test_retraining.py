@@ -18,8 +18,8 @@ from records import row
 from toy.parts import WORKLOADS, toy_contract, toy_parts, toy_raw
 
 from deployments.domain.retraining import Request, Retraining
-from deployments.retraining.keeper import JobsAway, RetrainingKeeper
-from deployments.retraining.ray_jobs import RayJobs
+from deployments.lifecycle.ray_jobs import RayJobs
+from deployments.lifecycle.retraining_controller import JobsAway, RetrainingKeeper
 from deployments.store import Store, Truth
 from scripts.agent_port import let_ray_choose_agent_port
 from tests.support.killing import driver_of

@@ -18,7 +18,7 @@ from deployments.api import build_api
 from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.front import Front
 from deployments.levels import Levels
-from deployments.model_cache import BundleCache
+from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.predictor import DownstreamError
 from deployments.service import Service
 from deployments.store import Store

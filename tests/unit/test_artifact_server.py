@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toy.parts import toy_contract
 
-from deployments.model_cache import BundleCache
+from deployments.lifecycle.bundle_cache import BundleCache
 from training.artifact_server import ArtifactFolder, is_remote, locate
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"

@@ -83,7 +83,9 @@ async def write_lines() -> None:
     error_log.flush()
     told = {"request_id": "3", "workload": "apogee", "arm": "mlp", "reason": "mlp: out of time"}
     logging.getLogger("deployments.predictor").warning("arm failed", extra=told)
-    logging.getLogger("deployments.ward").info("arm swapped", extra={"workload": "apogee", "arm": "mlp"})
+    logging.getLogger("deployments.lifecycle.reconciler").info(
+        "arm swapped", extra={"workload": "apogee", "arm": "mlp"}
+    )
 
 
 def ask(*arguments: str) -> list[dict[str, Any]]:

@@ -19,8 +19,8 @@ from toy.parts import toy_contract
 from deployments.domain.errors import Conflict
 from deployments.domain.promotion import Candidacy
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.promotion.evidence import Evidence
-from deployments.promotion.keeper import PromotionKeeper
+from deployments.lifecycle.promotion_controller import PromotionKeeper
+from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.store import Store, Truth
 from features.workload import load_workload
 from training.promotion_config import LooksConfig, PromotionConfig

@@ -17,7 +17,7 @@ from deployments.domain import retraining_transitions as states
 from deployments.domain.errors import Conflict, NotFound
 from deployments.domain.retraining import ArmResult, Reason, Request, Retraining
 from deployments.domain.retraining_transitions import Facts, JobState
-from deployments.retraining.keeper import JobsAway, RetrainingKeeper
+from deployments.lifecycle.retraining_controller import JobsAway, RetrainingKeeper
 from deployments.store import Store, Truth
 from deployments.store.monitor_feed import DriftEvent, WatchedPage
 from deployments.store.monitored import Cursors

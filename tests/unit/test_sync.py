@@ -1,5 +1,5 @@
 from deployments.domain.routing import ArmVersion
-from deployments.sync import Swap, plan_swaps
+from deployments.lifecycle.swaps import Swap, plan_swaps
 
 
 def version(number: int) -> ArmVersion:

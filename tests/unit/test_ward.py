@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deployments.domain.routing import ArmVersion
-from deployments.ward import ApplicationAway, Served, Ward
+from deployments.lifecycle.reconciler import ApplicationAway, Served, Ward
 from tests.support.models import make_parts
 from tests.support.serving import ARMS, LocalSystem
 from training.bundle import write_bundle

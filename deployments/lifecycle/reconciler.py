@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from deployments.domain.routing import ArmVersion, RoutingTable
-from deployments.model_cache import BundleCache
+from deployments.lifecycle.bundle_cache import BundleCache
+from deployments.lifecycle.swaps import Swap, plan_swaps
 from deployments.store import Store
-from deployments.sync import Swap, plan_swaps
 from features.contract import Contract
 from training.errors import BundleError
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import ray
 
 from deployments.domain.retraining_transitions import JobState
-from deployments.retraining.keeper import JobsAway
+from deployments.lifecycle.retraining_controller import JobsAway
 from training.settings import REPOSITORY, Settings
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from deployments.domain import promotion_transitions as states
 from deployments.domain.errors import Conflict
 from deployments.domain.promotion import Candidacy
 from deployments.domain.routing import ArmVersion, RoutingTable
-from deployments.promotion.evidence import Evidence
+from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.store import Store
 from training.promotion_config import PromotionConfig
 
