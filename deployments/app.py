@@ -14,13 +14,13 @@ from ray.serve import Application
 from deployments.arm import Arm
 from deployments.auth import behind_proxy, read_or_create_key
 from deployments.domain.routing import RoutingPolicy
+from deployments.monitoring.settings import MonitoringSettings
 from deployments.router import Router
 from deployments.rpc.address import host_of
 from deployments.scaler import FeatureScaler
 from deployments.steward import Steward
 from deployments.store import Store
 from deployments.versioned import ReplicaOptions
-from deployments.watching.settings import MonitoringSettings
 from features.config import load_sections
 from features.contract import Contract
 from training.settings import Settings, without_password

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from functools import partial
 
 from deployments.domain.errors import Unavailable
+from deployments.monitoring.poller import Rounds
 from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
-from deployments.watching.rounds import Rounds
 from training.settings import Settings
 
 log = logging.getLogger(__name__)

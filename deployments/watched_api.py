@@ -10,8 +10,8 @@ from fastapi.responses import HTMLResponse
 
 from deployments import documents as docs
 from deployments.domain.errors import Unavailable
+from deployments.monitoring.view import MonitorPage
 from deployments.store.monitor_feed import WatchStore
-from deployments.watching.page import MonitorPage
 
 _RETRY_AFTER_S = 5.0
 

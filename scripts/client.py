@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from deployments.domain.promotion import Candidacy
 from deployments.domain.retraining import Retraining
-from deployments.watching.page import MonitorPage
+from deployments.monitoring.view import MonitorPage
 from features.targets import AnyTarget
 from training.settings import Settings
 from training.tasks.base import Row

@@ -8,9 +8,9 @@ from itertools import product
 
 from deployments.metrics.declaration import DETECTORS, PROMOTION_OUTCOMES, RETRAINING_OUTCOMES
 from deployments.metrics.readings import Buckets, Readings
+from deployments.monitoring.values import LAG_EDGES_S
+from deployments.monitoring.view import ArmWindow, LagBin, MonitorPage, ValueBin, Window
 from deployments.store.metrics_snapshot import WorkloadFacts
-from deployments.watching.page import ArmWindow, LagBin, MonitorPage, ValueBin, Window
-from deployments.watching.values import LAG_EDGES_S
 
 # Shown for themselves, not among the metrics of the task.
 _COVERAGES = ("coverage", "nominal_coverage")

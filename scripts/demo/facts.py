@@ -11,7 +11,7 @@ from datetime import datetime
 
 from deployments.domain.promotion import Candidacy
 from deployments.domain.retraining import Retraining
-from deployments.watching.page import MonitorPage
+from deployments.monitoring.view import MonitorPage
 
 # the elapsed seconds of a moment
 Elapsed = Callable[[datetime], float]

@@ -9,9 +9,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from deployments.monitoring.poller import Rounds
 from deployments.store import PredictionRow, Store, Truth
 from deployments.store.monitor_feed import DriftEvent
-from deployments.watching.rounds import Rounds
 from tests.support.serving import LocalSystem
 from tests.support.tables import calories_parts
 from training.inference import load_model

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from deployments.domain.promotion import Candidacy, Look
 from deployments.domain.retraining import ArmResult, Attempt, Request, Retraining
 from deployments.domain.routing import ArmVersion, RoutingPolicy
-from deployments.watching.page import DetectorState, MonitorPage
-from deployments.watching.settings import MonitoringSettings
+from deployments.monitoring.settings import MonitoringSettings
+from deployments.monitoring.view import DetectorState, MonitorPage
 from features.config import load_contract, load_sections
 from scripts.cli import app
 from scripts.demo.error_course import ErrorCourse, Judged

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.watching.buckets import Buckets, Tier
-from deployments.watching.values import NumberBins
+from deployments.monitoring.buckets import Buckets, Tier
+from deployments.monitoring.values import NumberBins
 
 TIERS = (Tier(10.0, 60.0), Tier(60.0, 600.0))
 # quarters, whose sums are exact in any order

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deployments.watching.concept import Baseline, LossDrift
-from deployments.watching.settings import ConceptSettings
+from deployments.monitoring.concept import Baseline, LossDrift
+from deployments.monitoring.settings import ConceptSettings
 
 
 def losses(seed: int, truths: int, mean: float = 1.0) -> list[float]:

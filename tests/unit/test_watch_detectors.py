@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from deployments.watching import calibration
-from deployments.watching.hysteresis import Hysteresis
-from deployments.watching.input_drift import InputWindow, ReferenceBins
-from deployments.watching.quality import QualityWindow
-from deployments.watching.settings import (
+from deployments.monitoring import calibration
+from deployments.monitoring.hysteresis import Hysteresis
+from deployments.monitoring.input_drift import InputWindow, ReferenceBins
+from deployments.monitoring.quality import QualityWindow
+from deployments.monitoring.settings import (
     CalibrationSettings,
     HysteresisSettings,
     InputSettings,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from deployments.watching.held import held_at, widened_band
+from deployments.monitoring.coverage_at_level import held_at, widened_band
 from tests.support.regions import Answered, classes, logarithms, numbers, paths
 from training.evaluation import region_metrics
 from training.tasks.base import Predicted

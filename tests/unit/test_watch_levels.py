@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from deployments.watching.levels import AdaptiveLevel
+from deployments.monitoring.levels import AdaptiveLevel
 from training.intervals import calibrate, score_at, widening
 
 WIDEST = 0.999999

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from deployments.monitoring.measures import Measures, NumberMeasures, measures_of
+from deployments.monitoring.rolling_metrics import RollingMetrics
+from deployments.monitoring.view import LagBin
 from deployments.store import Store, Truth
 from deployments.store.monitor_feed import WatchStore
 from deployments.store.monitored import WatchedPrediction, WatchedRepeat, WatchedTruth
-from deployments.watching.measures import Measures, NumberMeasures, measures_of
-from deployments.watching.page import LagBin
-from deployments.watching.rolling import RollingMetrics
 from features.config import load_contract
 from features.contract import Contract
 from features.targets import TargetSpec

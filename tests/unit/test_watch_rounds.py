@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from deployments.domain.routing import ArmVersion
+from deployments.monitoring.view import MonitorPage
 from deployments.store import StoreUnavailable
-from deployments.watching.page import MonitorPage
 from features.config import load_sections
 from tests.support.tables import calories_parts
 from tests.support.watched import ARM, WatchedScene
@@ -31,7 +31,7 @@ def scene(tmp_path: Path, store_url: str) -> Iterator[WatchedScene]:
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take seconds, and have a test of their own."""
-    monkeypatch.setattr("deployments.watching.rounds.Rounds._report", lambda *_: None)
+    monkeypatch.setattr("deployments.monitoring.poller.Rounds._report", lambda *_: None)
 
 
 def page(scene: WatchedScene) -> MonitorPage:
@@ -188,7 +188,7 @@ def test_rows_that_were_taken_in_part_are_not_counted_twice(
         raise RuntimeError("a fault")
 
     with monkeypatch.context() as patch:
-        patch.setattr("deployments.watching.watch.Watch.judged", fail)
+        patch.setattr("deployments.monitoring.workload_monitor.Watch.judged", fail)
         with pytest.raises(RuntimeError, match="a fault"):
             monitor.round()
     scene.watch(monitor, 5)

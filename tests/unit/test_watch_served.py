@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.watching.arms import ArmWatch, Served
-from deployments.watching.measures import COMMON, measures_of
-from deployments.watching.settings import MonitoringSettings
+from deployments.monitoring.arm_monitor import ArmWatch, Served
+from deployments.monitoring.measures import COMMON, measures_of
+from deployments.monitoring.settings import MonitoringSettings
 from tests.support.regions import Answered, classes, logarithms, numbers, paths
 from training.tasks.base import Row
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.watching import calibration, quality
-from deployments.watching.concept import LossDrift
-from deployments.watching.hysteresis import Hysteresis
-from deployments.watching.input_drift import InputWindow, ReferenceBins, limits_of
-from deployments.watching.settings import (
+from deployments.monitoring import calibration, quality
+from deployments.monitoring.concept import LossDrift
+from deployments.monitoring.hysteresis import Hysteresis
+from deployments.monitoring.input_drift import InputWindow, ReferenceBins, limits_of
+from deployments.monitoring.settings import (
     CalibrationSettings,
     ConceptSettings,
     HysteresisSettings,

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from deployments.api import build_api
-from deployments.watching.input_drift import ReferenceBins
-from deployments.watching.report import make_report
-from deployments.watching.report_process import ReportFailed, report_html
+from deployments.monitoring.input_drift import ReferenceBins
+from deployments.monitoring.report import make_report
+from deployments.monitoring.report_process import ReportFailed, report_html
 from tests.support.watched import ARM, WatchedScene
 
 

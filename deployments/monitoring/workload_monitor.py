@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.monitoring.arm_monitor import ArmMemory, ArmWatch, Served
+from deployments.monitoring.detectors import Key, States, highest
+from deployments.monitoring.hysteresis import Finding
+from deployments.monitoring.input_drift import InputWindow, ReferenceBins
+from deployments.monitoring.measures import measures_of
+from deployments.monitoring.quality import QualityWindow
+from deployments.monitoring.rolling_metrics import RollingMetrics
+from deployments.monitoring.settings import MonitoringSettings
+from deployments.monitoring.view import MonitorPage, Window
 from deployments.requests.parser import InstanceParser
 from deployments.store.monitor_feed import ArmLevel, DriftEvent
 from deployments.store.monitored import WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
-from deployments.watching.arms import ArmMemory, ArmWatch, Served
-from deployments.watching.detectors import Key, States, highest
-from deployments.watching.hysteresis import Finding
-from deployments.watching.input_drift import InputWindow, ReferenceBins
-from deployments.watching.measures import measures_of
-from deployments.watching.page import MonitorPage, Window
-from deployments.watching.quality import QualityWindow
-from deployments.watching.rolling import RollingMetrics
-from deployments.watching.settings import MonitoringSettings
 from features.contract import Contract
 from features.errors import InvalidInput
 from features.workload import load_workload

@@ -14,8 +14,8 @@ from itertools import pairwise
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from deployments.watching.hysteresis import Finding
-from deployments.watching.settings import ConceptSettings
+from deployments.monitoring.hysteresis import Finding
+from deployments.monitoring.settings import ConceptSettings
 
 if TYPE_CHECKING:
     from river.drift import ADWIN, PageHinkley

@@ -16,11 +16,11 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.monitoring.buckets import Buckets
+from deployments.monitoring.measures import COMMON, Measures
+from deployments.monitoring.values import LAG_EDGES_S, NumberBins, number_of
+from deployments.monitoring.view import ArmWindow, LagBin, TruthCounts, ValueBin
 from deployments.store.monitored import WatchedPrediction, WatchedRepeat, WatchedTruth
-from deployments.watching.buckets import Buckets
-from deployments.watching.measures import COMMON, Measures
-from deployments.watching.page import ArmWindow, LagBin, TruthCounts, ValueBin
-from deployments.watching.values import LAG_EDGES_S, NumberBins, number_of
 from features.targets import AnyTarget
 from training.tasks.base import Row
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingTable
 from deployments.lifecycle.bundle_cache import BundleCache
+from deployments.monitoring.arm_monitor import Served
+from deployments.monitoring.report import MOST_ROWS
+from deployments.monitoring.report_process import report_html
+from deployments.monitoring.settings import MonitoringSettings
+from deployments.monitoring.workload_monitor import Watch, WatchMemory
 from deployments.store import Store
 from deployments.store.monitor_feed import DriftEvent, WatchedPage
 from deployments.store.monitored import Cursors
-from deployments.watching.arms import Served
-from deployments.watching.report import MOST_ROWS
-from deployments.watching.report_process import report_html
-from deployments.watching.settings import MonitoringSettings
-from deployments.watching.watch import Watch, WatchMemory
 from features.config import load_sections
 from features.contract import Contract
 from training.bundle import Bundle

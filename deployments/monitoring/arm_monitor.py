@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.watching import calibration
-from deployments.watching.buckets import TIERS, Buckets
-from deployments.watching.concept import Baseline, LossDrift
-from deployments.watching.held import held_at
-from deployments.watching.hysteresis import Finding
-from deployments.watching.levels import AdaptiveLevel
-from deployments.watching.measures import COMMON
-from deployments.watching.page import LevelState
-from deployments.watching.settings import MonitoringSettings
+from deployments.monitoring import calibration
+from deployments.monitoring.buckets import TIERS, Buckets
+from deployments.monitoring.concept import Baseline, LossDrift
+from deployments.monitoring.coverage_at_level import held_at
+from deployments.monitoring.hysteresis import Finding
+from deployments.monitoring.levels import AdaptiveLevel
+from deployments.monitoring.measures import COMMON
+from deployments.monitoring.settings import MonitoringSettings
+from deployments.monitoring.view import LevelState
 from training.tasks.base import Calibration, Row, Task
 
 FloatArray = NDArray[np.float64]

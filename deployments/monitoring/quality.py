@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.watching.buckets import TIERS, Buckets
-from deployments.watching.hysteresis import Finding
-from deployments.watching.settings import QualitySettings
+from deployments.monitoring.buckets import TIERS, Buckets
+from deployments.monitoring.hysteresis import Finding
+from deployments.monitoring.settings import QualitySettings
 from features.contract import Contract
 
 FloatArray = NDArray[np.float64]

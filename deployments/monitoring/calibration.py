@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.watching.hysteresis import Finding
-from deployments.watching.measures import COMMON
-from deployments.watching.settings import CalibrationSettings
+from deployments.monitoring.hysteresis import Finding
+from deployments.monitoring.measures import COMMON
+from deployments.monitoring.settings import CalibrationSettings
 
 FloatArray = NDArray[np.float64]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from deployments.monitoring.hysteresis import Finding, Hysteresis, State
+from deployments.monitoring.settings import HysteresisSettings
+from deployments.monitoring.view import DetectorState
 from deployments.store.monitor_feed import DriftEvent
-from deployments.watching.hysteresis import Finding, Hysteresis, State
-from deployments.watching.page import DetectorState
-from deployments.watching.settings import HysteresisSettings
 
 Key = tuple[str, str]
 

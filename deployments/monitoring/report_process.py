@@ -13,7 +13,7 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.watching.report import make_report
+from deployments.monitoring.report import make_report
 
 FloatArray = NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from fnmatch import fnmatchcase
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.watching.buckets import TIERS, Buckets, Tier
-from deployments.watching.hysteresis import Finding
-from deployments.watching.settings import InputSettings
+from deployments.monitoring.buckets import TIERS, Buckets, Tier
+from deployments.monitoring.hysteresis import Finding
+from deployments.monitoring.settings import InputSettings
 
 FloatArray = NDArray[np.float64]
 

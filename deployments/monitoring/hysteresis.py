@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from deployments.watching.settings import HysteresisSettings
+from deployments.monitoring.settings import HysteresisSettings
 
 State = Literal["cool", "hot"]
 

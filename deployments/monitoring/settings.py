@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deployments.watching.buckets import TIERS
+from deployments.monitoring.buckets import TIERS
 
 
 class _Settings(BaseModel):
