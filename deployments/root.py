@@ -18,14 +18,14 @@ from starlette.types import ASGIApp
 
 from deployments import problems
 from deployments.auth import KeyGuard, behind_proxy, read_or_create_key
-from deployments.metrics.readings import ReplicaReadings
-from deployments.metrics.scrape import Scrape
-from deployments.metrics.text import MEDIA_TYPE
 from deployments.monitor import Monitor
 from deployments.root_page import render
 from deployments.rpc.broadcast import Peers
 from deployments.steward import Steward
 from deployments.store import Store
+from deployments.telemetry.metrics.collector import Scrape
+from deployments.telemetry.metrics.exposition import MEDIA_TYPE
+from deployments.telemetry.metrics.samples import ReplicaReadings
 from training.settings import Settings
 
 ANSWER_TIMEOUT_S = 2.0

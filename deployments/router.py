@@ -21,9 +21,6 @@ from deployments.front import Front
 from deployments.levels import Levels
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.lifecycle.reconciler import Served
-from deployments.metrics import replica
-from deployments.metrics.export import EXPORTED, CountsExport
-from deployments.metrics.readings import Readings, ReplicaReadings
 from deployments.metrics.requests import Measured, RequestCounts
 from deployments.refusals import Refusals
 from deployments.rpc.broadcast import Peers
@@ -32,7 +29,10 @@ from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serv
 from deployments.runtime.process_memory import search_less_for_garbage, tidy_up_regularly
 from deployments.service import Service
 from deployments.store import Store
-from deployments.tracing import tracing_of
+from deployments.telemetry.metrics import replica
+from deployments.telemetry.metrics.export import EXPORTED, CountsExport
+from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
+from deployments.telemetry.tracing.api import tracing_of
 from deployments.versioned import ReplicaOptions
 from features.workload import load_workload
 from training.tasks.factory import task_of

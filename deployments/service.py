@@ -35,7 +35,7 @@ from deployments.rolling import RollingErrors
 from deployments.runtime.process_memory import taken
 from deployments.shadowing import Shadowing
 from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
-from deployments.tracing import NO_TRACING, Tracing
+from deployments.telemetry.tracing.api import NO_TRACING, Tracing
 from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times

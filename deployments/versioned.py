@@ -25,7 +25,7 @@ from deployments.runtime.concurrency import UnderWay
 from deployments.runtime.cpu import IdleProcessors, used_processors
 from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.store import Store
-from deployments.tracing import tracing_of
+from deployments.telemetry.tracing.api import tracing_of
 from features.contract import Contract
 from training.bundle import Bundle
 from training.errors import BundleError

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deployments.tracing import FOLDER_VARIABLE
+from deployments.telemetry.tracing.api import FOLDER_VARIABLE
 from training.settings import Settings
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deployments.metrics.table import markdown
+from deployments.telemetry.metrics.docs_table import markdown
 from scripts.marked_page import Marks, replace_part
 from training.settings import REPOSITORY
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import product
 
-from deployments.metrics.declaration import CALLS, ERROR_KINDS, TRUTH_OUTCOMES, WAYS
-from deployments.metrics.readings import Readings
 from deployments.metrics.requests import RequestCounts
 from deployments.runtime.circuit_breaker import State
 from deployments.service import Service
+from deployments.telemetry.metrics.catalogue import CALLS, ERROR_KINDS, TRUTH_OUTCOMES, WAYS
+from deployments.telemetry.metrics.samples import Readings
 from features.targets import ClassTarget
 
 _OPEN: Mapping[State, float] = {"closed": 0.0, "half_open": 0.5, "open": 1.0}

@@ -12,10 +12,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.domain.paths import route_of
-from deployments.metrics.declaration import CALLS, DURATION_BOUNDS_S
-from deployments.metrics.kinds import counted_as
-from deployments.metrics.readings import Buckets
 from deployments.problems import PROBLEM_KIND, kind_of
+from deployments.telemetry.metrics.catalogue import CALLS, DURATION_BOUNDS_S
+from deployments.telemetry.metrics.error_kinds import counted_as
+from deployments.telemetry.metrics.samples import Buckets
 
 _CALLS_BY_ROUTE = {f"/{call}": call for call in CALLS if call != "other"}
 # as nginx has it: nobody was there to hear the answer

@@ -26,7 +26,7 @@ from opentelemetry.trace import (
 from deployments.domain.routing import ArmVersion
 from deployments.predictor import Downstream
 from deployments.runtime.batching import Coalescer, K, R, T
-from deployments.traces.context import traceparent_of
+from deployments.telemetry.tracing.context import traceparent_of
 from training.tasks.base import Row
 
 _OTHERS = create_key("raysonde-requests-of-the-same-call")

@@ -8,7 +8,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, use_span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.traces.context import parent_of
+from deployments.telemetry.tracing.context import parent_of
 
 _PARENT, _STATE = b"traceparent", b"tracestate"
 _NO_PARENT = Context()

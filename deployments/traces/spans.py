@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import Span, TracerProvider
 from opentelemetry.trace import SpanKind, Tracer, format_trace_id, get_current_span
 
+from deployments.telemetry.tracing.api import FOLDER_VARIABLE, Tracing
+from deployments.telemetry.tracing.context import parent_of, traceparent_of
+from deployments.telemetry.tracing.export import provider_of
 from deployments.traces.asked import TracedCoalescer, TracedDownstream
-from deployments.traces.context import parent_of, traceparent_of
-from deployments.traces.export import provider_of
 from deployments.traces.requests import TracedRequests
-from deployments.tracing import FOLDER_VARIABLE, Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

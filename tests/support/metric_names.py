@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deployments.metrics.declaration import METRICS, Metric
+from deployments.telemetry.metrics.catalogue import METRICS, Metric
 from tests.support.promql import rules
 
 _ENDS = {"histogram": ("_bucket", "_count", "_sum"), "gaugehistogram": ("_bucket",)}

@@ -26,14 +26,14 @@ from deployments.domain.errors import (
     Unauthorized,
     Unavailable,
 )
-from deployments.metrics.declaration import DURATION_BOUNDS_S, ERROR_KINDS
-from deployments.metrics.export import EXPORTED, CountsExport
-from deployments.metrics.kinds import counted_as
-from deployments.metrics.readings import Buckets, Readings
 from deployments.metrics.replica import readings_of
 from deployments.metrics.requests import Measured, RequestCounts
 from deployments.predictor import DownstreamError
 from deployments.problems import FORESEEN, kind_of, problem_response
+from deployments.telemetry.metrics.catalogue import DURATION_BOUNDS_S, ERROR_KINDS
+from deployments.telemetry.metrics.error_kinds import counted_as
+from deployments.telemetry.metrics.export import EXPORTED, CountsExport
+from deployments.telemetry.metrics.samples import Buckets, Readings
 from features.errors import FieldError, InvalidInput, SchemaVersionError
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract

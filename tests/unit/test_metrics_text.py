@@ -16,16 +16,16 @@ from prometheus_client.samples import Sample
 
 from deployments.domain.promotion import Candidacy
 from deployments.domain.retraining import Request
-from deployments.metrics.declaration import COMMON_LABELS, METRICS
-from deployments.metrics.readings import Readings, ReplicaReadings
 from deployments.metrics.replica import readings_of
 from deployments.metrics.requests import RequestCounts
-from deployments.metrics.scrape import Scrape
-from deployments.metrics.stored import window_name
 from deployments.store import StoreUnavailable
 from deployments.store.metrics_snapshot import WorkloadFacts
 from deployments.store.monitor_feed import DriftEvent, WatchedPage
 from deployments.store.monitored import Cursors
+from deployments.telemetry.metrics.catalogue import COMMON_LABELS, METRICS
+from deployments.telemetry.metrics.collector import Scrape
+from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
+from deployments.telemetry.metrics.store_metrics import window_name
 from scripts import metrics_table
 from tests.support.reentry import points_of, reentry_parts
 from tests.support.serving import LocalSystem
@@ -257,14 +257,14 @@ async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
     fake.fill_the_store()
     fake.replicas = [fake.replica("r", 5)]
     fake.scrape = Scrape(["reentry"], fake.ask, slow, "1", lambda: NOW, lambda: fake.time_s)
-    monkeypatch.setattr("deployments.metrics.scrape.READ_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("deployments.telemetry.metrics.collector.READ_TIMEOUT_S", 0.01)
     seen = [{sample.name for sample in await fake.samples()} for _ in range(2)]
     threads = list(asked)
     gate.set()
     for names in seen:
         assert ("raysonde_predictions_total" in names, "raysonde_model_info" in names) == (True, False)
     assert threads == ["reentry"]
-    monkeypatch.setattr("deployments.metrics.scrape.READ_TIMEOUT_S", 10.0)
+    monkeypatch.setattr("deployments.telemetry.metrics.collector.READ_TIMEOUT_S", 10.0)
     assert await fake.value("raysonde_monitor_up_to_date") == 1
 
 

@@ -21,7 +21,7 @@ from deployments.predictor import Predictor
 from deployments.requests.parser import Instance
 from deployments.runtime.batching import Coalescer
 from deployments.service import Service
-from deployments.tracing import Tracing
+from deployments.telemetry.tracing.api import Tracing
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, POLICY, LocalDownstream, LocalSystem

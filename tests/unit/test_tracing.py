@@ -25,10 +25,10 @@ from deployments.domain.errors import Overloaded
 from deployments.domain.routing import RoutingPolicy
 from deployments.runtime.batching import Coalescer
 from deployments.runtime.logs import configure_json_logs
-from deployments.traces import spans as spans_module
-from deployments.traces.export import SpanFile
+from deployments.telemetry.tracing import spans as spans_module
+from deployments.telemetry.tracing.api import NO_TRACING, is_wanted, tracing_of
+from deployments.telemetry.tracing.export import SpanFile
 from deployments.traces.spans import SpanTracing, open_tracing
-from deployments.tracing import NO_TRACING, is_wanted, tracing_of
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.traces import CALLER, SAMPLED, TRACE, UNSAMPLED, TracedSystem, ids, linked, parent
@@ -258,7 +258,7 @@ def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
         "import sys, deployments.service, deployments.scaler, deployments.arm, deployments.front\n"
         "from deployments.tracing import tracing_of\n"
         "tracing_of({}, 'apogee', 'router').close()\n"
-        "ours = ('deployments.traces', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
+        "ours = ('deployments.telemetry.tracing', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
         "print([name for name in sys.modules if name.startswith(ours)])"
     )
     done = subprocess.run(

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Link, format_span_id, format_trace_id
 
 from deployments.runtime.logs import bounded_file
-from deployments.tracing import to_collector
+from deployments.telemetry.tracing.api import to_collector
 
 
 def provider_of(

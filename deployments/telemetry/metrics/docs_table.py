@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployments.metrics.declaration import COMMON_LABELS, METRICS, Metric, Origin
+from deployments.telemetry.metrics.catalogue import COMMON_LABELS, METRICS, Metric, Origin
 
 _TITLES: dict[Origin, str] = {
     "router": "Of each router replica, with the labels `workload` and `replica`",

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
-from deployments.metrics.declaration import METRICS, Metric
-from deployments.metrics.readings import Buckets, Readings
+from deployments.telemetry.metrics.catalogue import METRICS, Metric
+from deployments.telemetry.metrics.samples import Buckets, Readings
 
 EXPORTED: tuple[Metric, ...] = tuple(
     metric for metric in METRICS.values() if (metric.origin, metric.kind) == ("router", "counter")

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from deployments.domain.errors import Unavailable
-from deployments.metrics import stored
-from deployments.metrics.readings import Readings, ReplicaReadings
-from deployments.metrics.text import Part, text_of
 from deployments.store.metrics_snapshot import WorkloadFacts
+from deployments.telemetry.metrics import store_metrics as stored
+from deployments.telemetry.metrics.exposition import Part, text_of
+from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
 
 log = logging.getLogger(__name__)
 

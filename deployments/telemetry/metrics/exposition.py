@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from deployments.metrics.declaration import METRICS, Metric
-from deployments.metrics.readings import Buckets, Readings, Value
+from deployments.telemetry.metrics.catalogue import METRICS, Metric
+from deployments.telemetry.metrics.samples import Buckets, Readings, Value
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
-from deployments.metrics.declaration import METRICS
+from deployments.telemetry.metrics.catalogue import METRICS
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from deployments.metrics.declaration import ERROR_KINDS
+from deployments.telemetry.metrics.catalogue import ERROR_KINDS
 
 _COUNTED_AS: Mapping[str, str] = MappingProxyType(
     {

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import product
 
-from deployments.metrics.declaration import DETECTORS, PROMOTION_OUTCOMES, RETRAINING_OUTCOMES
-from deployments.metrics.readings import Buckets, Readings
 from deployments.monitoring.values import LAG_EDGES_S
 from deployments.monitoring.view import ArmWindow, LagBin, MonitorPage, ValueBin, Window
 from deployments.store.metrics_snapshot import WorkloadFacts
+from deployments.telemetry.metrics.catalogue import DETECTORS, PROMOTION_OUTCOMES, RETRAINING_OUTCOMES
+from deployments.telemetry.metrics.samples import Buckets, Readings
 
 # Shown for themselves, not among the metrics of the task.
 _COVERAGES = ("coverage", "nominal_coverage")
