@@ -14,13 +14,13 @@ from deployments import problems
 from deployments.bodies import MAX_INSTANCE_BYTES, json_response, read_body
 from deployments.domain.errors import Unavailable
 from deployments.domain.routing import ARM_HEADER, RoutingPolicy, RoutingTable
+from deployments.inference.service import Service
 from deployments.info import Info, info_of
 from deployments.predictions import Predictions
 from deployments.promotion_routes import add_promotions
 from deployments.requests.schema import instance_json_schema
 from deployments.requests.validation_errors import read_model
 from deployments.retrain_routes import add_retraining
-from deployments.service import Service
 from deployments.store.monitor_feed import WatchStore
 from deployments.truth_route import Truths
 from deployments.watched_api import add_watched

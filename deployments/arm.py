@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deployments.batches import PredictedBatch, ScaledBatch
 from deployments.domain.routing import ArmVersion
+from deployments.inference.messages import PredictedBatch, ScaledBatch
 from deployments.versioned import ReplicaOptions, VersionedReplica
 from training.bundle import Bundle
 from training.inference import ArmRuntime

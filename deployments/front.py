@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.domain.paths import route_of
 from deployments.domain.routing import ARM_HEADER
+from deployments.inference.service import Service
 from deployments.predictions import Handler, Predictions
 from deployments.problems import FORESEEN, answer_fault, problem_response
-from deployments.service import Service
 from deployments.truth_route import Truths
 
 

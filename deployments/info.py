@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from deployments.domain.routing import ArmVersion, RoutingTable
-from deployments.service import Service
+from deployments.inference.service import Service
 
 
 class VersionInfo(BaseModel):

@@ -17,7 +17,7 @@ from deployments.bodies import (
     read_body,
 )
 from deployments.domain.predictions import Prediction, render
-from deployments.service import Service
+from deployments.inference.service import Service
 
 # Answers a request that names this arm, or none.
 Handler = Callable[[Request, str | None], Awaitable[Response]]

@@ -12,8 +12,8 @@ from deployments import documents as docs
 from deployments.bodies import MAX_INSTANCE_BYTES, read_body
 from deployments.domain.errors import NotFound, Unavailable
 from deployments.domain.promotion import Candidacy
+from deployments.inference.service import Service
 from deployments.requests.validation_errors import read_model
-from deployments.service import Service
 
 _ACTOR = "api"
 _Wish = TypeVar("_Wish", bound=BaseModel)

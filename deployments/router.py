@@ -15,10 +15,11 @@ from starlette.types import ASGIApp
 
 from deployments.api import build_api
 from deployments.auth import KeyGuard
-from deployments.downstream import ServeDownstream
 from deployments.error_log import ErrorLog
 from deployments.front import Front
-from deployments.levels import Levels
+from deployments.inference.coverage_levels import Levels
+from deployments.inference.model_client import ServeDownstream
+from deployments.inference.service import Service
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.lifecycle.reconciler import Served
 from deployments.metrics.requests import Measured, RequestCounts
@@ -27,7 +28,6 @@ from deployments.rpc.broadcast import Peers
 from deployments.rpc.client import DirectCalls
 from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.runtime.process_memory import search_less_for_garbage, tidy_up_regularly
-from deployments.service import Service
 from deployments.store import Store
 from deployments.telemetry.metrics import replica
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport

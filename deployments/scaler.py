@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from deployments.batches import PredictedBatch, RawBatch, ScaledBatch
+from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
 from deployments.rpc.client import DirectCalls
 from deployments.rpc.serve_handles import Handle
 from deployments.versioned import ReplicaOptions, VersionedReplica

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deployments.bodies import MAX_BATCH_BYTES, json_response, read_body
-from deployments.service import Service
+from deployments.inference.service import Service
 
 
 class Truths:

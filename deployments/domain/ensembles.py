@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deployments.rolling import MOST_TRUTHS
+from deployments.inference.ensemble_weights import MOST_TRUTHS
 
 
 class EnsembleSettings(BaseModel):

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import Span, TracerProvider
 from opentelemetry.trace import SpanKind, Tracer, format_trace_id, get_current_span
 
+from deployments.inference.tracing import TracedCoalescer, TracedDownstream
 from deployments.telemetry.tracing.api import FOLDER_VARIABLE, Tracing
 from deployments.telemetry.tracing.context import parent_of, traceparent_of
 from deployments.telemetry.tracing.export import provider_of
-from deployments.traces.asked import TracedCoalescer, TracedDownstream
 from deployments.traces.requests import TracedRequests
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from deployments.domain.outcomes import Answered
-    from deployments.predictor import Downstream
+    from deployments.inference.dispatcher import Downstream
 
 _CLOSE_TIMEOUT_S = 2.0
 _NO_SPAN: AbstractContextManager[str | None] = nullcontext()

@@ -17,10 +17,10 @@ from starlette.routing import Mount
 from deployments.api import build_api
 from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.front import Front
-from deployments.levels import Levels
+from deployments.inference.coverage_levels import Levels
+from deployments.inference.dispatcher import DownstreamError
+from deployments.inference.service import Service
 from deployments.lifecycle.bundle_cache import BundleCache
-from deployments.predictor import DownstreamError
-from deployments.service import Service
 from deployments.store import Store
 from scripts.client import Connection, WorkloadClient
 from tests.support.models import make_parts

@@ -13,13 +13,13 @@ from starlette.types import ASGIApp
 
 from deployments.api import build_api
 from deployments.arm import Arm
-from deployments.downstream import ServeDownstream
 from deployments.error_log import ErrorLog
 from deployments.front import Front
-from deployments.levels import Levels
+from deployments.inference.coverage_levels import Levels
+from deployments.inference.model_client import ServeDownstream
+from deployments.inference.service import Service
 from deployments.rpc.client import DirectCalls
 from deployments.scaler import FeatureScaler
-from deployments.service import Service
 from deployments.traces.spans import SpanTracing
 from deployments.versioned import ReplicaOptions
 from features.workload import load_workload

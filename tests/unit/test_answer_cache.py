@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from deployments.answer_cache import AnswerCache, CacheSettings
 from deployments.domain.errors import NoArmAvailable
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.predictor import DownstreamError, Predictor
+from deployments.inference.cache import AnswerCache, CacheSettings
+from deployments.inference.dispatcher import DownstreamError, Predictor
 from deployments.requests.parser import Instance
 from deployments.runtime.circuit_breaker import BreakerSettings
 from deployments.store import Store

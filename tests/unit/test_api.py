@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployments.api import build_api
+from deployments.inference.service import Service
 from deployments.requests.parser import Instance
-from deployments.service import Service
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
@@ -77,7 +77,7 @@ async def test_answers_equal_offline_predictions(
 async def test_of_a_batch_what_has_been_answered_is_not_kept(
     system: LocalSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.predictor.BATCH_ROWS", 10)
+    monkeypatch.setattr("deployments.inference.dispatcher.BATCH_ROWS", 10)
     await system.service.poll()
     bodies = [body_of(end=60 + number % 90, entity=f"F{number}") for number in range(60)]
     kept = []

@@ -25,8 +25,8 @@ from starlette.types import ASGIApp
 from deployments.api import build_api
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.front import Front
+from deployments.inference.service import Service
 from deployments.lifecycle.bundle_cache import BundleCache
-from deployments.service import Service
 from deployments.store import Store
 from features.config import BUILT_IN, known_workloads, load_contract, load_sections
 from features.contract import Contract

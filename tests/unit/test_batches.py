@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from deployments.batches import PredictedBatch, RawBatch, ScaledBatch
 from deployments.domain.routing import ArmVersion
+from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
 from training.inference import Scaled
 from training.tasks.base import Predicted
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingTable
-from deployments.judge import Judge
-from deployments.rolling import RollingErrors
-from deployments.service import Service
+from deployments.inference.ensemble_errors import Judge
+from deployments.inference.ensemble_weights import RollingErrors
+from deployments.inference.service import Service
 from features.workload import load_workload
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract

@@ -9,10 +9,11 @@ import orjson
 import pytest
 from starlette.types import ASGIApp, Message
 
-from deployments import predictor, service
 from deployments.api import build_api
 from deployments.bodies import MAX_INSTANCE_BYTES
 from deployments.front import Front
+from deployments.inference import dispatcher as predictor
+from deployments.inference import service
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem

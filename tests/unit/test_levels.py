@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from deployments.arm import Arm
-from deployments.batches import PredictedBatch, RawBatch
-from deployments.levels import Levels
+from deployments.inference.coverage_levels import Levels
+from deployments.inference.messages import PredictedBatch, RawBatch
 from deployments.scaler import FeatureScaler
 from deployments.store import Store, StoreUnavailable
 from deployments.store.monitor_feed import ArmLevel, WatchedPage

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.request_log import RequestLog
+from deployments.inference.request_log import RequestLog
 from deployments.runtime.logs import bounded_file, configure_json_logs
 from deployments.store import PredictionRow
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from deployments.domain.errors import NoArmAvailable
 from deployments.error_log import ErrorLog
+from deployments.inference.request_log import RequestLog
 from deployments.problems import problem_response
-from deployments.request_log import RequestLog
 from deployments.runtime.logs import configure_log_file
 from deployments.traces.spans import open_tracing
 from features.errors import FieldError
@@ -62,7 +62,7 @@ async def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def write_lines() -> None:
     """Five answers, two errors and a few other lines, by what writes them in a replica."""
-    log = RequestLog(logging.getLogger("deployments.service"))
+    log = RequestLog(logging.getLogger("deployments.inference.service"))
     for number in range(5):
         answer = row(number)
         at = NOON + timedelta(minutes=number // 4)
@@ -82,7 +82,7 @@ async def write_lines() -> None:
             await client.post("/apogee/predict", headers={"x-request-id": name})
     error_log.flush()
     told = {"request_id": "3", "workload": "apogee", "arm": "mlp", "reason": "mlp: out of time"}
-    logging.getLogger("deployments.predictor").warning("arm failed", extra=told)
+    logging.getLogger("deployments.inference.dispatcher").warning("arm failed", extra=told)
     logging.getLogger("deployments.lifecycle.reconciler").info(
         "arm swapped", extra={"workload": "apogee", "arm": "mlp"}
     )

@@ -26,9 +26,9 @@ from deployments.domain.errors import (
     Unauthorized,
     Unavailable,
 )
+from deployments.inference.dispatcher import DownstreamError
 from deployments.metrics.replica import readings_of
 from deployments.metrics.requests import Measured, RequestCounts
-from deployments.predictor import DownstreamError
 from deployments.problems import FORESEEN, kind_of, problem_response
 from deployments.telemetry.metrics.catalogue import DURATION_BOUNDS_S, ERROR_KINDS
 from deployments.telemetry.metrics.error_kinds import counted_as

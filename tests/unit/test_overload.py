@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from deployments.domain.errors import Overloaded
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.predictor import Predictor
+from deployments.inference.dispatcher import Predictor
+from deployments.inference.service import Service
 from deployments.requests.parser import Instance
 from deployments.runtime.batching import Coalescer
-from deployments.service import Service
 from deployments.telemetry.tracing.api import Tracing
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract

@@ -10,7 +10,7 @@ from deployments.domain.errors import NoArmAvailable, Overloaded
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction, Row
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.predictor import DownstreamError, Predictor
+from deployments.inference.dispatcher import DownstreamError, Predictor
 from deployments.requests.parser import Instance
 from deployments.runtime.circuit_breaker import BreakerSettings
 from features.errors import FieldError

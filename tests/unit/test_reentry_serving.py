@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from deployments.api import build_api
-from deployments.service import Service
+from deployments.inference.service import Service
 from deployments.store import Store
 from tests.support.reentry import points_of, reentry_contract, reentry_parts, reentry_prepared
 from tests.support.serving import ARMS, LocalSystem

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from deployments.rolling import RollingErrors
+from deployments.inference.ensemble_weights import RollingErrors
 
 PAIR = ("one", "other")
 

@@ -11,11 +11,11 @@ import pytest
 
 from deployments.arm import Arm, MixedVersions
 from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
-from deployments.batches import PredictedBatch, RawBatch, ScaledBatch
 from deployments.domain.routing import ArmVersion
-from deployments.downstream import ServeDownstream
-from deployments.levels import Levels
-from deployments.predictor import DownstreamError
+from deployments.inference.coverage_levels import Levels
+from deployments.inference.dispatcher import DownstreamError
+from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
+from deployments.inference.model_client import ServeDownstream
 from deployments.rpc.client import DirectCalls
 from deployments.rpc.connection import CallFailed
 from deployments.scaler import FeatureScaler

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.predictor import DownstreamError, Predictor
+from deployments.inference.dispatcher import DownstreamError, Predictor
+from deployments.inference.shadow import Shadowing, _Lane
 from deployments.requests.parser import Instance
-from deployments.shadowing import Shadowing, _Lane
 from deployments.store import ShadowRow
 from training.tasks.base import Row
 

@@ -5,8 +5,8 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from deployments.domain.errors import Overloaded
+from deployments.inference.truth_writer import TruthWriter
 from deployments.store import FeedbackCounts, StoreUnavailable, Truth
-from deployments.truth_writer import TruthWriter
 
 
 class Sink:

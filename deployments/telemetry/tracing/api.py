@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # of the Router, which scaler and arms do without
     from starlette.types import ASGIApp
 
     from deployments.domain.outcomes import Answered
-    from deployments.predictor import Downstream
+    from deployments.inference.dispatcher import Downstream
 
 # a folder for spans as JSON lines
 FOLDER_VARIABLE = "RAYSONDE_TRACES"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.batches import PredictedBatch, RawBatch
 from deployments.domain.routing import ArmVersion
-from deployments.levels import Levels
-from deployments.predictor import DownstreamError
+from deployments.inference.coverage_levels import Levels
+from deployments.inference.dispatcher import DownstreamError
+from deployments.inference.messages import PredictedBatch, RawBatch
 from deployments.rpc.client import DirectCalls
 from deployments.rpc.serve_handles import reason_of
 from training.tasks.base import Row, Task

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from deployments.domain.predictions import Blended, Said
 from deployments.domain.routing import ArmVersion, EnsembleVersion
-from deployments.predictor import Downstream
-from deployments.rolling import RollingErrors
+from deployments.inference.dispatcher import Downstream
+from deployments.inference.ensemble_weights import RollingErrors
 from training.tasks.base import Row, Task, predicted_of
 
 FloatArray = NDArray[np.float64]

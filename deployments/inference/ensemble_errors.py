@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
 
-from deployments.rolling import MOST_TRUTHS, RollingErrors
+from deployments.inference.ensemble_weights import MOST_TRUTHS, RollingErrors
 from deployments.store.records import JudgedRow
 from features.targets import AnyTarget
 from training.tasks.base import Row, Task

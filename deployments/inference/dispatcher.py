@@ -17,12 +17,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.answer_cache import AnswerCache
 from deployments.domain.errors import NoArmAvailable, Overloaded
 from deployments.domain.outcomes import Answered, Unsaid
 from deployments.domain.predictions import Prediction, Said
 from deployments.domain.routing import ArmVersion, Choices, Decision, RoutingTable
-from deployments.levels import Levels
+from deployments.inference.cache import AnswerCache
+from deployments.inference.coverage_levels import Levels
 from deployments.requests.parser import Instance, stack
 from deployments.runtime.batching import Coalescer
 from deployments.runtime.circuit_breaker import CircuitBreaker

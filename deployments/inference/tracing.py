@@ -24,7 +24,7 @@ from opentelemetry.trace import (
 )
 
 from deployments.domain.routing import ArmVersion
-from deployments.predictor import Downstream
+from deployments.inference.dispatcher import Downstream
 from deployments.runtime.batching import Coalescer, K, R, T
 from deployments.telemetry.tracing.context import traceparent_of
 from training.tasks.base import Row

@@ -14,29 +14,29 @@ from typing import Any
 import numpy as np
 import orjson
 
-from deployments.answer_cache import AnswerCache
-from deployments.blender import Blender
 from deployments.domain.errors import Unavailable
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction, render
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
-from deployments.journal_row import journal_row
-from deployments.judge import Judge
-from deployments.levels import Levels
+from deployments.inference.answer_metrics import AnswerCounts
+from deployments.inference.cache import AnswerCache
+from deployments.inference.coverage_levels import Levels
+from deployments.inference.dispatcher import Downstream, DownstreamError, Predictor
+from deployments.inference.ensemble import Blender
+from deployments.inference.ensemble_errors import Judge
+from deployments.inference.ensemble_weights import RollingErrors
+from deployments.inference.in_flight import CallsInFlight
+from deployments.inference.journal_row import journal_row
+from deployments.inference.request_log import RequestLog
+from deployments.inference.shadow import Shadowing
+from deployments.inference.truth_writer import TruthWriter
 from deployments.lifecycle.bundle_cache import BundleCache
-from deployments.metrics.answers import AnswerCounts
-from deployments.metrics.calls import CallsInFlight
-from deployments.predictor import Downstream, DownstreamError, Predictor
-from deployments.request_log import RequestLog
 from deployments.requests.entity_history import MAX_ENTITIES, History
 from deployments.requests.feedback import FeedbackParser
 from deployments.requests.parser import Instance, InstanceParser
-from deployments.rolling import RollingErrors
 from deployments.runtime.process_memory import taken
-from deployments.shadowing import Shadowing
 from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
 from deployments.telemetry.tracing.api import NO_TRACING, Tracing
-from deployments.truth_writer import TruthWriter
 from features.contract import Contract
 from features.windows import check_times
 from features.workload import load_workload

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.domain.routing import ArmVersion
-from deployments.predictor import Downstream
+from deployments.inference.dispatcher import Downstream
 from training.tasks.base import Row
 
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from deployments.domain.outcomes import Answered
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.predictor import Downstream
+from deployments.inference.dispatcher import Downstream
 from deployments.runtime.logs import is_worth_a_line
 from deployments.store.records import ShadowRow
 from training.tasks.base import Row
