@@ -12,8 +12,8 @@ from ray import serve
 from ray.serve import Application
 
 from deployments.arm import Arm
-from deployments.auth import behind_proxy, read_or_create_key
 from deployments.domain.routing import RoutingPolicy
+from deployments.http.auth import behind_proxy, read_or_create_key
 from deployments.monitoring.settings import MonitoringSettings
 from deployments.router import Router
 from deployments.rpc.address import host_of

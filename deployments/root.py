@@ -16,10 +16,10 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
-from deployments import problems
-from deployments.auth import KeyGuard, behind_proxy, read_or_create_key
+from deployments.http import problems
+from deployments.http.auth import KeyGuard, behind_proxy, read_or_create_key
+from deployments.http.root_page import render
 from deployments.monitor import Monitor
-from deployments.root_page import render
 from deployments.rpc.broadcast import Peers
 from deployments.steward import Steward
 from deployments.store import Store

@@ -13,17 +13,17 @@ from ray.serve.handle import DeploymentHandle
 from ray.util.metrics import Counter
 from starlette.types import ASGIApp
 
-from deployments.api import build_api
-from deployments.auth import KeyGuard
-from deployments.error_log import ErrorLog
-from deployments.front import Front
+from deployments.http.app import build_api
+from deployments.http.auth import KeyGuard
+from deployments.http.error_log import ErrorLog
+from deployments.http.fast_path import Front
+from deployments.http.rejections import Refusals
+from deployments.http.request_metrics import Measured, RequestCounts
 from deployments.inference.coverage_levels import Levels
 from deployments.inference.model_client import ServeDownstream
 from deployments.inference.service import Service
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.lifecycle.reconciler import Served
-from deployments.metrics.requests import Measured, RequestCounts
-from deployments.refusals import Refusals
 from deployments.rpc.broadcast import Peers
 from deployments.rpc.client import DirectCalls
 from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve

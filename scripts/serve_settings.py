@@ -161,7 +161,7 @@ def child_environment(
     else:
         for name in behind_haproxy(base, lambda: ""):  # an image has them for its nodes
             environment.pop(name, None)
-        environment["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "deployments.serve_errors:middlewares"
+        environment["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "deployments.http.proxy_errors:middlewares"
     return {
         **environment,
         **COMMON,

@@ -16,7 +16,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from deployments.auth import KEY_PARAMETER
+from deployments.http.auth import KEY_PARAMETER
 from features.config import load_contract
 from scripts.plan import Plan
 from scripts.serve_settings import ray_token_file

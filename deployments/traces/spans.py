@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import Span, TracerProvider
 from opentelemetry.trace import SpanKind, Tracer, format_trace_id, get_current_span
 
+from deployments.http.tracing import TracedRequests
 from deployments.inference.tracing import TracedCoalescer, TracedDownstream
 from deployments.telemetry.tracing.api import FOLDER_VARIABLE, Tracing
 from deployments.telemetry.tracing.context import parent_of, traceparent_of
 from deployments.telemetry.tracing.export import provider_of
-from deployments.traces.requests import TracedRequests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from deployments.api import build_api
 from deployments.domain.routing import ArmVersion, RoutingPolicy
-from deployments.front import Front
+from deployments.http.app import build_api
+from deployments.http.fast_path import Front
 from deployments.inference.coverage_levels import Levels
 from deployments.inference.dispatcher import DownstreamError
 from deployments.inference.service import Service

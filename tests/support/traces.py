@@ -11,10 +11,10 @@ from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
 from opentelemetry.trace import format_span_id, format_trace_id
 from starlette.types import ASGIApp
 
-from deployments.api import build_api
 from deployments.arm import Arm
-from deployments.error_log import ErrorLog
-from deployments.front import Front
+from deployments.http.app import build_api
+from deployments.http.error_log import ErrorLog
+from deployments.http.fast_path import Front
 from deployments.inference.coverage_levels import Levels
 from deployments.inference.model_client import ServeDownstream
 from deployments.inference.service import Service

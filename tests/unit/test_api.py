@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.api import build_api
+from deployments.http.app import build_api
 from deployments.inference.service import Service
 from deployments.requests.parser import Instance
 from tests.support.flights import fly, instance_of

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from deployments.api import build_api
-from deployments.problems import _RULES
+from deployments.http.app import build_api
+from deployments.http.problems import _RULES
 from deployments.store import Store
 from tests.support.serving import LocalSystem
 from training.settings import REPOSITORY

@@ -12,8 +12,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from deployments.auth import KeyGuard, check_key, read_or_create_key
 from deployments.domain.errors import Unauthorized
+from deployments.http.auth import KeyGuard, check_key, read_or_create_key
 
 
 def answer(_: Request) -> PlainTextResponse:

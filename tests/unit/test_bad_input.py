@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from starlette.types import ASGIApp
 
-from deployments.api import build_api
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.front import Front
+from deployments.http.app import build_api
+from deployments.http.fast_path import Front
 from deployments.inference.service import Service
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments.api import build_api
+from deployments.http.app import build_api
 from tests.support.serving import ARMS, LocalSystem
 from tests.support.tables import calories_parts
 from training.inference import load_model

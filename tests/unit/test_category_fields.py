@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from toy.parts import toy_contract
 
-from deployments.documents import prediction_schema
 from deployments.domain.errors import InvalidFields
+from deployments.http.openapi import prediction_schema
 from deployments.requests.feedback import FeedbackParser
 from deployments.requests.parser import Instance, InstanceParser
 from deployments.requests.schema import instance_json_schema

@@ -16,18 +16,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from deployments import problems
 from deployments.domain.errors import NoArmAvailable
-from deployments.error_log import ErrorLog
+from deployments.http import problems
+from deployments.http.error_log import ErrorLog
 from deployments.runtime.logs import configure_json_logs
 from features.errors import FieldError
 
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    logger = logging.getLogger("deployments.error_log")
+    logger = logging.getLogger("deployments.http.error_log")
     made = io.StringIO()
-    configure_json_logs(made, "deployments.error_log")
+    configure_json_logs(made, "deployments.http.error_log")
     yield made
     logger.handlers = []
 
@@ -60,7 +60,7 @@ async def test_what_is_refused_is_a_warning_with_the_field(stream: io.StringIO) 
     assert list(line.items()) == [
         ("time", "2026-01-01T00:00:00.000+00:00"),
         ("level", "warning"),
-        ("logger", "deployments.error_log"),
+        ("logger", "deployments.http.error_log"),
         ("message", "not answered"),
         ("http_request_id", "r1"),
         ("trace_id", "cafe"),

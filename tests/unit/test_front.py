@@ -9,9 +9,9 @@ import orjson
 import pytest
 from starlette.types import ASGIApp, Message
 
-from deployments.api import build_api
-from deployments.bodies import MAX_INSTANCE_BYTES
-from deployments.front import Front
+from deployments.http.app import build_api
+from deployments.http.bodies import MAX_INSTANCE_BYTES
+from deployments.http.fast_path import Front
 from deployments.inference import dispatcher as predictor
 from deployments.inference import service
 from tests.support.flights import fly, instance_of

@@ -15,9 +15,9 @@ from starlette.types import Receive, Scope, Send
 from typer.testing import CliRunner
 
 from deployments.domain.errors import NoArmAvailable
-from deployments.error_log import ErrorLog
+from deployments.http.error_log import ErrorLog
+from deployments.http.problems import problem_response
 from deployments.inference.request_log import RequestLog
-from deployments.problems import problem_response
 from deployments.runtime.logs import configure_log_file
 from deployments.traces.spans import open_tracing
 from features.errors import FieldError

@@ -14,7 +14,6 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.auth import KeyGuard
 from deployments.domain.errors import (
     Conflict,
     InvalidFields,
@@ -26,10 +25,11 @@ from deployments.domain.errors import (
     Unauthorized,
     Unavailable,
 )
+from deployments.http.auth import KeyGuard
+from deployments.http.problems import FORESEEN, kind_of, problem_response
+from deployments.http.request_metrics import Measured, RequestCounts
 from deployments.inference.dispatcher import DownstreamError
 from deployments.metrics.replica import readings_of
-from deployments.metrics.requests import Measured, RequestCounts
-from deployments.problems import FORESEEN, kind_of, problem_response
 from deployments.telemetry.metrics.catalogue import DURATION_BOUNDS_S, ERROR_KINDS
 from deployments.telemetry.metrics.error_kinds import counted_as
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport

@@ -16,8 +16,8 @@ from prometheus_client.samples import Sample
 
 from deployments.domain.promotion import Candidacy
 from deployments.domain.retraining import Request
+from deployments.http.request_metrics import RequestCounts
 from deployments.metrics.replica import readings_of
-from deployments.metrics.requests import RequestCounts
 from deployments.store import StoreUnavailable
 from deployments.store.metrics_snapshot import WorkloadFacts
 from deployments.store.monitor_feed import DriftEvent, WatchedPage

@@ -19,7 +19,7 @@ from deployments.domain.errors import (
     TooLarge,
     Unauthorized,
 )
-from deployments.problems import install, problem_of, problem_response
+from deployments.http.problems import install, problem_of, problem_response
 from deployments.store import StoreUnavailable
 from features.errors import FieldError, InvalidInput, SchemaVersionError
 

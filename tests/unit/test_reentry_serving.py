@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from deployments.api import build_api
+from deployments.http.app import build_api
 from deployments.inference.service import Service
 from deployments.store import Store
 from tests.support.reentry import points_of, reentry_contract, reentry_parts, reentry_prepared

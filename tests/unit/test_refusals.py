@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.metrics.requests import Measured, RequestCounts
-from deployments.refusals import Refusals
+from deployments.http.rejections import Refusals
+from deployments.http.request_metrics import Measured, RequestCounts
 from deployments.store import StoreUnavailable
 from tests.support.watched import WatchedScene
 

@@ -6,8 +6,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from deployments.domain.errors import Unavailable
-from deployments.problems import MEDIA_TYPE, problem_of, problem_response
-from deployments.serve_errors import middlewares
+from deployments.http.problems import MEDIA_TYPE, problem_of, problem_response
+from deployments.http.proxy_errors import middlewares
 
 
 async def _plain(request: Request) -> Response:

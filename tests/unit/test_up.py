@@ -19,7 +19,7 @@ import yaml
 from rich.console import Console
 
 from deployments.domain.errors import Unavailable
-from deployments.problems import Problem, problem_of
+from deployments.http.problems import Problem, problem_of
 from scripts.node_environment import node_environment
 from scripts.plan import Plan
 from scripts.processes import RUN_ID_VARIABLE

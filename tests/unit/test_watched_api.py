@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from deployments.api import build_api
+from deployments.http.app import build_api
 from deployments.monitoring.input_drift import ReferenceBins
 from deployments.monitoring.report import make_report
 from deployments.monitoring.report_process import ReportFailed, report_html

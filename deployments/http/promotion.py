@@ -8,10 +8,10 @@ from typing import TypeVar
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments import documents as docs
-from deployments.bodies import MAX_INSTANCE_BYTES, read_body
 from deployments.domain.errors import NotFound, Unavailable
 from deployments.domain.promotion import Candidacy
+from deployments.http import openapi as docs
+from deployments.http.bodies import MAX_INSTANCE_BYTES, read_body
 from deployments.inference.service import Service
 from deployments.requests.validation_errors import read_model
 

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.domain.paths import route_of
-from deployments.problems import PROBLEM_KIND, kind_of
+from deployments.http.problems import PROBLEM_KIND, kind_of
 from deployments.telemetry.metrics.catalogue import CALLS, DURATION_BOUNDS_S
 from deployments.telemetry.metrics.error_kinds import counted_as
 from deployments.telemetry.metrics.samples import Buckets

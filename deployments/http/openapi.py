@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deployments.domain.ids import id_schema
-from deployments.problems import Problem
+from deployments.http.problems import Problem
 from deployments.requests.schema import instance_json_schema
 from features.contract import Contract
 

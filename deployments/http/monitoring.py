@@ -8,8 +8,8 @@ from email.utils import format_datetime
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from deployments import documents as docs
 from deployments.domain.errors import Unavailable
+from deployments.http import openapi as docs
 from deployments.monitoring.view import MonitorPage
 from deployments.store.monitor_feed import WatchStore
 

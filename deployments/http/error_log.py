@@ -13,7 +13,7 @@ import orjson
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.problems import MEDIA_TYPE
+from deployments.http.problems import MEDIA_TYPE
 from deployments.runtime.buffered_lines import GatheredLines
 
 log = logging.getLogger(__name__)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments import documents as docs
-from deployments.bodies import MAX_INSTANCE_BYTES, read_body
 from deployments.domain.errors import NotFound
 from deployments.domain.retraining import Request as RetrainingRequest
 from deployments.domain.retraining import Retraining
+from deployments.http import openapi as docs
+from deployments.http.bodies import MAX_INSTANCE_BYTES, read_body
 from deployments.requests.validation_errors import read_model
 from deployments.store import Store
 

@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.domain.paths import route_of
 from deployments.domain.routing import ARM_HEADER
+from deployments.http.feedback import Truths
+from deployments.http.prediction import Handler, Predictions
+from deployments.http.problems import FORESEEN, answer_fault, problem_response
 from deployments.inference.service import Service
-from deployments.predictions import Handler, Predictions
-from deployments.problems import FORESEEN, answer_fault, problem_response
-from deployments.truth_route import Truths
 
 
 class Front:

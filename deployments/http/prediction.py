@@ -9,14 +9,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deployments.bodies import (
+from deployments.domain.predictions import Prediction, render
+from deployments.http.bodies import (
     MAX_BATCH_BYTES,
     MAX_INSTANCE_BYTES,
     json_list_response,
     json_response,
     read_body,
 )
-from deployments.domain.predictions import Prediction, render
 from deployments.inference.service import Service
 
 # Answers a request that names this arm, or none.

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.domain.errors import Unavailable
-from deployments.problems import problem_response
+from deployments.http.problems import problem_response
 
 _PLAIN = "text/plain"
 _OVERLOADED = "More requests come than can be answered in time, or nothing answers yet."

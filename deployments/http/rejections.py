@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from deployments.domain.errors import Unavailable
-from deployments.metrics.requests import RequestCounts
+from deployments.http.request_metrics import RequestCounts
 
 log = logging.getLogger(__name__)
 

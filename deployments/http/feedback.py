@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deployments.bodies import MAX_BATCH_BYTES, json_response, read_body
+from deployments.http.bodies import MAX_BATCH_BYTES, json_response, read_body
 from deployments.inference.service import Service
 
 

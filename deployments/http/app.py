@@ -9,21 +9,21 @@ from fastapi import FastAPI, Header, Request, Response
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 
-from deployments import documents as docs
-from deployments import problems
-from deployments.bodies import MAX_INSTANCE_BYTES, json_response, read_body
 from deployments.domain.errors import Unavailable
 from deployments.domain.routing import ARM_HEADER, RoutingPolicy, RoutingTable
+from deployments.http import openapi as docs
+from deployments.http import problems
+from deployments.http.bodies import MAX_INSTANCE_BYTES, json_response, read_body
+from deployments.http.feedback import Truths
+from deployments.http.info import Info, info_of
+from deployments.http.monitoring import add_watched
+from deployments.http.prediction import Predictions
+from deployments.http.promotion import add_promotions
+from deployments.http.retraining import add_retraining
 from deployments.inference.service import Service
-from deployments.info import Info, info_of
-from deployments.predictions import Predictions
-from deployments.promotion_routes import add_promotions
 from deployments.requests.schema import instance_json_schema
 from deployments.requests.validation_errors import read_model
-from deployments.retrain_routes import add_retraining
 from deployments.store.monitor_feed import WatchStore
-from deployments.truth_route import Truths
-from deployments.watched_api import add_watched
 
 ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
 

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.domain.errors import Unauthorized
-from deployments.problems import problem_response
+from deployments.http.problems import problem_response
 
 KEY_VARIABLE = "RAYSONDE_API_KEY"
 KEY_PARAMETER = "key"

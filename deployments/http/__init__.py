@@ -1,0 +1,1 @@
+"""The HTTP API as ASGI applications: routes, bodies, problem documents."""
