@@ -11,16 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 from ray.serve import Application
 
-from deployments.arm import Arm
+from deployments.actors.arm import Arm
+from deployments.actors.base import ReplicaOptions
+from deployments.actors.feature_scaler import FeatureScaler
+from deployments.actors.lifecycle_controller import Steward
+from deployments.actors.router import Router
 from deployments.domain.routing import RoutingPolicy
 from deployments.http.auth import behind_proxy, read_or_create_key
 from deployments.monitoring.settings import MonitoringSettings
-from deployments.router import Router
 from deployments.rpc.address import host_of
-from deployments.scaler import FeatureScaler
-from deployments.steward import Steward
 from deployments.store import Store
-from deployments.versioned import ReplicaOptions
 from features.config import load_sections
 from features.contract import Contract
 from training.settings import Settings, without_password

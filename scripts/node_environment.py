@@ -43,7 +43,7 @@ def node_environment(base: Mapping[str, str], binary: Callable[[], str] = bundle
         base: where a user may have chosen HAProxy's binary, for example `os.environ`.
         binary: HAProxy's, when none was chosen.
     """
-    preloaded = {"RAY_preload_python_modules": "deployments.serve_without_pandas"}
+    preloaded = {"RAY_preload_python_modules": "deployments.actors.serve_without_pandas"}
     return dict(COMMON) | behind_haproxy(base, binary) | preloaded
 
 

@@ -17,7 +17,7 @@ import ray
 import yaml
 from ray._private.ray_constants import PROMETHEUS_SERVICE_DISCOVERY_FILE
 
-from deployments import serve_without_pandas
+from deployments.actors import serve_without_pandas
 from scripts.agent_port import let_ray_choose_agent_port
 from scripts.cpus import bound_process
 from scripts.scrape_targets import write_targets

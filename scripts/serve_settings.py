@@ -20,7 +20,7 @@ OBJECT_STORE_BYTES = 300 * 1024 * 1024
 
 # of the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
 AUTOSCALING: Mapping[str, Any] = {
-    "policy": {"policy_function": "deployments.autoscaling_policy:by_calls_under_way"},
+    "policy": {"policy_function": "deployments.actors.autoscaling_policy:by_calls_under_way"},
     "min_replicas": 1,
     "max_replicas": 2,
     "target_ongoing_requests": 0.02,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from deployments import serve_without_pandas
+from deployments.actors import serve_without_pandas
 from scripts.bench.server import CannotServe
 from scripts.serve_settings import OBJECT_STORE_BYTES
 

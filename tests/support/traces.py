@@ -11,7 +11,10 @@ from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
 from opentelemetry.trace import format_span_id, format_trace_id
 from starlette.types import ASGIApp
 
-from deployments.arm import Arm
+from deployments.actors.arm import Arm
+from deployments.actors.base import ReplicaOptions
+from deployments.actors.feature_scaler import FeatureScaler
+from deployments.actors.tracing_sdk import SpanTracing
 from deployments.http.app import build_api
 from deployments.http.error_log import ErrorLog
 from deployments.http.fast_path import Front
@@ -19,9 +22,6 @@ from deployments.inference.coverage_levels import Levels
 from deployments.inference.model_client import ServeDownstream
 from deployments.inference.service import Service
 from deployments.rpc.client import DirectCalls
-from deployments.scaler import FeatureScaler
-from deployments.traces.spans import SpanTracing
-from deployments.versioned import ReplicaOptions
 from features.workload import load_workload
 from tests.support.handles import FakeHandle
 from tests.support.serving import ARMS, LocalSystem

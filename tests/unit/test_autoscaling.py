@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 from ray.serve.config import AutoscalingConfig
 
-from deployments import autoscaling_policy
-from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS, replicas_wanted
+from deployments.actors import autoscaling_policy
+from deployments.actors.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS, replicas_wanted
 from scripts.serve_settings import AUTOSCALING
 
 

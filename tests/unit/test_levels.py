@@ -13,14 +13,14 @@ import httpx
 import numpy as np
 import pytest
 
-from deployments.arm import Arm
+from deployments.actors.arm import Arm
+from deployments.actors.base import ReplicaOptions
+from deployments.actors.feature_scaler import FeatureScaler
 from deployments.inference.coverage_levels import Levels
 from deployments.inference.messages import PredictedBatch, RawBatch
-from deployments.scaler import FeatureScaler
 from deployments.store import Store, StoreUnavailable
 from deployments.store.monitor_feed import ArmLevel, WatchedPage
 from deployments.store.monitored import Cursors
-from deployments.versioned import ReplicaOptions
 from tests.support.flights import fly, instance_of
 from tests.support.handles import FakeHandle
 from tests.support.models import apogee_contract
@@ -175,7 +175,7 @@ async def test_an_arm_makes_regions_of_the_level_that_it_is_asked_for(
     system: LocalSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Serve holds it and the scaler."""
-    monkeypatch.setattr("deployments.versioned.configure_log_file", lambda *_: None)
+    monkeypatch.setattr("deployments.actors.base.configure_log_file", lambda *_: None)
     options = ReplicaOptions(
         system.contract, tmp_path / "cache", tmp_path / "logs", f"sqlite:///{tmp_path}/store.db"
     )

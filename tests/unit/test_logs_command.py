@@ -14,12 +14,12 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from typer.testing import CliRunner
 
+from deployments.actors.tracing_sdk import open_tracing
 from deployments.domain.errors import NoArmAvailable
 from deployments.http.error_log import ErrorLog
 from deployments.http.problems import problem_response
 from deployments.inference.request_log import RequestLog
 from deployments.runtime.logs import configure_log_file
-from deployments.traces.spans import open_tracing
 from features.errors import FieldError
 from scripts.cli import app
 from tests.records import row

@@ -14,10 +14,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from deployments.actors.router_metrics import readings_of
 from deployments.domain.promotion import Candidacy
 from deployments.domain.retraining import Request
 from deployments.http.request_metrics import RequestCounts
-from deployments.metrics.replica import readings_of
 from deployments.store import StoreUnavailable
 from deployments.store.metrics_snapshot import WorkloadFacts
 from deployments.store.monitor_feed import DriftEvent, WatchedPage

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.arm import Arm, MixedVersions
-from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
+from deployments.actors.arm import Arm, MixedVersions
+from deployments.actors.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
+from deployments.actors.base import ReplicaOptions
+from deployments.actors.feature_scaler import FeatureScaler
 from deployments.domain.routing import ArmVersion
 from deployments.inference.coverage_levels import Levels
 from deployments.inference.dispatcher import DownstreamError
@@ -18,9 +20,7 @@ from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
 from deployments.inference.model_client import ServeDownstream
 from deployments.rpc.client import DirectCalls
 from deployments.rpc.connection import CallFailed
-from deployments.scaler import FeatureScaler
 from deployments.store.monitor_feed import ArmLevel
-from deployments.versioned import ReplicaOptions
 from features.workload import load_workload
 from tests.support.handles import FakeHandle
 from tests.support.models import windows
@@ -57,7 +57,7 @@ class Graph:
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Graph:
     # each replica would take the log of this process for its own
-    monkeypatch.setattr("deployments.versioned.configure_log_file", lambda folder, name: None)
+    monkeypatch.setattr("deployments.actors.base.configure_log_file", lambda folder, name: None)
     return Graph(tmp_path)
 
 

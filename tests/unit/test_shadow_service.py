@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from deployments.actors.base import ReplicaOptions, VersionedReplica
 from deployments.domain.routing import ArmVersion
 from deployments.store import ShadowRow, StoreUnavailable
-from deployments.versioned import ReplicaOptions, VersionedReplica
 from tests.support.flights import fly, instance_of
 from tests.support.models import make_parts
 from tests.support.serving import POLICY, LocalSystem
@@ -107,7 +107,7 @@ async def test_a_store_that_refuses_what_shadows_say_harms_nobody(
 async def test_a_replica_that_starts_late_loads_shadows_and_the_versions_before(
     system: LocalSystem, candidate: ArmVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.versioned.configure_log_file", lambda *_: None)
+    monkeypatch.setattr("deployments.actors.base.configure_log_file", lambda *_: None)
     before, shadow = system.versions["mlp"], system.versions["linear"]
     gone = ArmVersion(model_version="9", bundle="sha256:99", source="gone")
     system.store.put_arm("apogee", "mlp", candidate)

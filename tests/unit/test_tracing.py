@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind
 
+from deployments.actors.tracing_sdk import SpanTracing, open_tracing
 from deployments.domain.errors import Overloaded
 from deployments.domain.routing import RoutingPolicy
 from deployments.runtime.batching import Coalescer
@@ -28,7 +29,6 @@ from deployments.runtime.logs import configure_json_logs
 from deployments.telemetry.tracing import spans as spans_module
 from deployments.telemetry.tracing.api import NO_TRACING, is_wanted, tracing_of
 from deployments.telemetry.tracing.export import SpanFile
-from deployments.traces.spans import SpanTracing, open_tracing
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.traces import CALLER, SAMPLED, TRACE, UNSAMPLED, TracedSystem, ids, linked, parent
@@ -41,7 +41,7 @@ BY_MLP = {"Raysonde-Arm": "mlp"}
 @pytest.fixture
 def traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TracedSystem]:
     # each replica would take the log of this process for its own
-    monkeypatch.setattr("deployments.versioned.configure_log_file", lambda folder, name: None)
+    monkeypatch.setattr("deployments.actors.base.configure_log_file", lambda folder, name: None)
     # only who asks for a trace gets one
     system = TracedSystem(tmp_path, ParentBased(ALWAYS_OFF))
     yield system

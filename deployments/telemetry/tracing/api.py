@@ -101,6 +101,6 @@ def tracing_of(environment: Mapping[str, str], workload: str, part: str) -> Trac
     """
     if not is_wanted(environment):
         return NO_TRACING
-    from deployments.traces.spans import open_tracing
+    from deployments.actors.tracing_sdk import open_tracing
 
     return open_tracing(environment, workload, part)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from deployments.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
+from deployments.actors.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
 from deployments.domain.routing import ArmVersion
 from deployments.lifecycle.bundle_cache import (
     WARM_VERSIONS,

@@ -13,6 +13,7 @@ from ray.serve.handle import DeploymentHandle
 from ray.util.metrics import Counter
 from starlette.types import ASGIApp
 
+from deployments.actors.base import ReplicaOptions
 from deployments.http.app import build_api
 from deployments.http.auth import KeyGuard
 from deployments.http.error_log import ErrorLog
@@ -33,7 +34,6 @@ from deployments.telemetry.metrics import replica
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
 from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
 from deployments.telemetry.tracing.api import tracing_of
-from deployments.versioned import ReplicaOptions
 from features.workload import load_workload
 from training.tasks.factory import task_of
 

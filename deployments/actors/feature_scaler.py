@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from deployments.actors.base import ReplicaOptions, VersionedReplica
 from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
 from deployments.rpc.client import DirectCalls
 from deployments.rpc.serve_handles import Handle
-from deployments.versioned import ReplicaOptions, VersionedReplica
 from training.bundle import Bundle
 from training.inference import ScalerRuntime
 

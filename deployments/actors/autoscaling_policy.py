@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from deployments.autoscaling import Situation, replicas_wanted
+from deployments.actors.autoscaling import Situation, replicas_wanted
 
 # Serve asks several times a second for each deployment
 _KEPT_S = 10

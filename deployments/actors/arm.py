@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from deployments.actors.base import ReplicaOptions, VersionedReplica
 from deployments.domain.routing import ArmVersion
 from deployments.inference.messages import PredictedBatch, ScaledBatch
-from deployments.versioned import ReplicaOptions, VersionedReplica
 from training.bundle import Bundle
 from training.inference import ArmRuntime
 
