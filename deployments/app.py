@@ -23,7 +23,7 @@ from deployments.rpc.address import host_of
 from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract
-from training.settings import Settings, without_password
+from training.runtime.settings import Settings, without_password
 
 
 class AppArguments(BaseModel):

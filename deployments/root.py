@@ -26,7 +26,7 @@ from deployments.store import Store
 from deployments.telemetry.metrics.collector import Scrape
 from deployments.telemetry.metrics.exposition import MEDIA_TYPE
 from deployments.telemetry.metrics.samples import ReplicaReadings
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 ANSWER_TIMEOUT_S = 2.0
 

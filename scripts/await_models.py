@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from deployments.domain.errors import Unavailable
 from scripts.first_models import RegistryUnreadable, lacks_models
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 

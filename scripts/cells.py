@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from features.sphere import great_circle_m
 from features.targets import AnyTarget, ClassTarget, PathTarget
+from training.runtime.tasks.base import Row
 from training.scoring.columns import array_columns
-from training.tasks.base import Row
 
 FloatArray = NDArray[np.float64]
 

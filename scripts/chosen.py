@@ -9,7 +9,7 @@ from deployments.domain.routing import RoutingPolicy
 from features.config import known_workloads, load_sections, own_workloads
 from scripts import serve_settings
 from scripts.own_workloads import require_modules
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 
 def choose(

@@ -21,8 +21,8 @@ from deployments.domain.promotion import Candidacy
 from deployments.domain.retraining import Retraining
 from deployments.monitoring.view import MonitorPage
 from features.targets import AnyTarget
-from training.settings import Settings
-from training.tasks.base import Row
+from training.runtime.settings import Settings
+from training.runtime.tasks.base import Row
 
 FloatArray = NDArray[np.float64]
 

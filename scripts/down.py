@@ -11,7 +11,7 @@ from rich.console import Console
 from scripts import processes
 from scripts.preflight import is_free
 from scripts.run_state import RunState
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 _GOOD_ORDER_S = 60
 

@@ -12,7 +12,7 @@ from features.workload import load_workload
 from scripts.marks import Predictions, TimedPrediction
 from scripts.recordings import Case, Recording, cases_of
 from training.evaluation import point_name
-from training.inference import Model
+from training.runtime.inference import Model
 
 FloatArray = NDArray[np.float64]
 

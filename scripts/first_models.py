@@ -15,7 +15,7 @@ from features.config import load_sections
 from scripts.interruption import Interruption
 from scripts.plan import Plan
 from scripts.supervisor import Supervisor
-from training.settings import Settings, without_password
+from training.runtime.settings import Settings, without_password
 
 
 class NotTrained(RuntimeError):

@@ -10,7 +10,7 @@ import sys
 import urllib.request
 from collections.abc import Sequence
 
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 _API_URL = "http://127.0.0.1:8000"
 _TIMEOUT_S = 8.0

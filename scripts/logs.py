@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from deployments.telemetry.tracing.api import FOLDER_VARIABLE
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from scripts.log_queries import Found

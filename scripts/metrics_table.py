@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deployments.telemetry.metrics.docs_table import markdown
 from scripts.marked_page import Marks, replace_part
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 PAGE = Path("docs/metrics.md")
 

@@ -16,7 +16,7 @@ from rich.markup import escape
 from scripts.chosen import choose
 from scripts.node_start import NodePorts, ray_start, run_head
 from scripts.own_workloads import WorkloadsDirOption, settings_with
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 app = typer.Typer(
     no_args_is_help=True,

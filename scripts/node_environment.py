@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from deployments.telemetry.metrics.catalogue import DURATION_BOUNDS_S
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 LATENCY_BUCKETS_MS = ",".join(f"{1000 * bound_s:g}" for bound_s in (*DURATION_BOUNDS_S, 10, 60))
 COMMON: Mapping[str, str] = {

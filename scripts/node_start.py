@@ -24,7 +24,7 @@ from scripts.processes import RUN_ID_VARIABLE
 from scripts.ray_address import forget_dead_address
 from scripts.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
 from scripts.supervisor import ChildDied, Supervisor
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 _POLL_S = 0.5
 _LOOK_S = 5.0

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from features.config import BUILT_IN, load_sections
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 _VARIABLE = "RAYSONDE_WORKLOADS"
 _PYTHON_PATH = "PYTHONPATH"

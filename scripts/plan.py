@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.preflight import free_port
 from scripts.serve_settings import Profile, ProxyPorts, child_environment, read_or_create_ray_token
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 _METRICS_PORT = 9101
 _STATS_PORT = 8404

@@ -10,7 +10,7 @@ from rich.console import Console
 from scripts.dashboards import files as dashboards
 from scripts.kuberay_files import COMMAND, kuberay_files
 from scripts.rendered import settle
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Write nothing; exit code 1 if something is stale.")

@@ -38,7 +38,7 @@ from scripts.stream_options import (
     TruthDelayOption,
 )
 from scripts.stream_schedule import Bursts, Pace, Steady
-from training.tasks.factory import task_of
+from training.runtime.tasks.factory import task_of
 
 
 def replay(

@@ -20,9 +20,9 @@ from scripts.own_workloads import WorkloadsOption, settings_with
 from scripts.recordings import find_recorded, load_records, recordings_of
 from scripts.reports.base import load_report
 from scripts.results_page import Section, page
-from training.errors import BundleError
-from training.inference import Model, load_model
-from training.settings import REPOSITORY, Settings
+from training.runtime.errors import BundleError
+from training.runtime.inference import Model, load_model
+from training.runtime.settings import REPOSITORY, Settings
 
 _PAGE = REPOSITORY / "docs" / "results.md"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from features.contract import Contract
 from scripts.tables import TextTable, number
-from training.bundle import Card
+from training.runtime.bundle import Card
 
 
 @dataclass(frozen=True)

@@ -23,16 +23,16 @@ from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
 from features.config import load_contract
-from training.bundle import Bundle
-from training.errors import BundleError
 from training.gate import Verdict
 from training.journal.dataset import NothingJournalled
 from training.pipeline import TrainingBusy
 from training.progress import no_stages
 from training.registry import ModelVersion
 from training.retraining import RetrainingTask, retrain_workload
+from training.runtime.bundle import Bundle
+from training.runtime.errors import BundleError
+from training.runtime.settings import Settings
 from training.search import SearchError
-from training.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from rich.text import Text
 from features.config import load_contract, load_sections
 from scripts.cluster import ray_running
 from scripts.own_workloads import WorkloadsOption, require_modules, settings_with
-from training.errors import BundleError
+from training.runtime.errors import BundleError
+from training.runtime.settings import Settings
 from training.scoring.errors import ScoringFailed
-from training.settings import Settings
 
 if TYPE_CHECKING:
     from training.registry import ModelVersion

@@ -12,7 +12,7 @@ from features.targets import AnyTarget
 from scripts.marks import Predictions, TimedPrediction
 from scripts.tables import share
 from training.evaluation import point_metrics, point_name, region_metrics
-from training.tasks.base import Predicted
+from training.runtime.tasks.base import Predicted
 
 
 @dataclass(frozen=True)

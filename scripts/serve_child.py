@@ -21,7 +21,7 @@ from deployments.actors import serve_without_pandas
 from scripts.agent_port import let_ray_choose_agent_port
 from scripts.cpus import bound_process
 from scripts.scrape_targets import write_targets
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
 _PRELOADED_BY_WORKERS = "RAY_preload_python_modules"

@@ -16,7 +16,7 @@ from rich.table import Table
 from deployments.store import Store, StoreUnavailable, StoreUnfit
 from deployments.store.inventory import Inventory
 from deployments.store.upgrade import REVISIONS
-from training.settings import Settings, without_password
+from training.runtime.settings import Settings, without_password
 
 app = typer.Typer(
     no_args_is_help=True,

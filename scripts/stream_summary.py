@@ -20,7 +20,7 @@ from scripts.replay_summary import show_failures, show_truths
 from scripts.scores import score_of
 from scripts.stream_player import Sent, Streamed
 from scripts.tables import TextTable, number
-from training.tasks.factory import task_of
+from training.runtime.tasks.factory import task_of
 
 QUANTILES = (50, 95, 99)
 

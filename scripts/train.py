@@ -30,7 +30,7 @@ from scripts.own_workloads import WorkloadsOption, require_modules, settings_wit
 if TYPE_CHECKING:
     from training.arm_training import TrainedArm
     from training.pipeline import TrainingOptions
-    from training.settings import Settings
+    from training.runtime.settings import Settings
     from training.sources.base import Progress as Report
 
 

@@ -24,7 +24,7 @@ from scripts.plan import Plan
 from scripts.run_state import RunState
 from scripts.serve_settings import Profile
 from scripts.serving import serve
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 
 def up(

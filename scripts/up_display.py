@@ -20,7 +20,7 @@ from deployments.http.auth import KEY_PARAMETER
 from features.config import load_contract
 from scripts.plan import Plan
 from scripts.serve_settings import ray_token_file
-from training.settings import Settings, without_password
+from training.runtime.settings import Settings, without_password
 
 
 class StageDisplay:

@@ -13,7 +13,7 @@ from features.config import load_contract
 from features.contract import Contract
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases, one_of
 from tests.support.postgres import Cluster, running_cluster
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 # how long an example takes is a matter of what else the machine does
 settings.register_profile("untimed", deadline=None)

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from training.assembly import Origin, assemble
-from training.bundle import BundleParts, Card, read_bundle, write_bundle
 from training.config import TrainingConfig
 from training.families.base import load_family
-from training.inference import load_model
 from training.preparation import Prepared
 from training.progress import Stages
 from training.registry import ModelVersion, Registry
+from training.runtime.bundle import BundleParts, Card, read_bundle, write_bundle
+from training.runtime.inference import load_model
+from training.runtime.settings import REPOSITORY
 from training.search import search
-from training.settings import REPOSITORY
 from training.tracking import SearchRuns, git_commit
 from training.trials import Best, SearchPlan, TrialRecord
 

@@ -8,12 +8,12 @@ from datetime import datetime
 import numpy as np
 
 from features.workload import anchors_of
-from training.bundle import BundleParts, Card, Golden, Reference
 from training.dataset import Dataset
 from training.evaluation import metrics_of, point_metrics
-from training.inference import ArmRuntime, Model, Scaled
 from training.preparation import Prepared
-from training.tasks.base import Calibration, Predicted
+from training.runtime.bundle import BundleParts, Card, Golden, Reference
+from training.runtime.inference import ArmRuntime, Model, Scaled
+from training.runtime.tasks.base import Calibration, Predicted
 from training.trials import Best
 
 GOLDEN_ROWS = 24

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from training.bundle import Bundle, BundleParts
 from training.dataset import Dataset
 from training.gate import Judged, Verdict, judge, unopposed
-from training.inference import Model
-from training.retraining_config import GateConfig
-from training.row_losses import row_losses, rows_inside
-from training.tasks.base import Predicted
+from training.runtime.bundle import Bundle, BundleParts
+from training.runtime.inference import Model
+from training.runtime.retraining_config import GateConfig
+from training.runtime.row_losses import row_losses, rows_inside
+from training.runtime.tasks.base import Predicted
 
 FloatArray = NDArray[np.float64]
 

@@ -19,9 +19,9 @@ from training.dataset import Dataset, build_dataset
 from training.evaluation import point_metrics, points_of
 from training.families.base import Params, load_family
 from training.preparation import encoded_target, scaled_split
+from training.runtime.tasks.factory import task_of
 from training.sources.base import Progress, no_progress
 from training.splits import Splits
-from training.tasks.factory import task_of
 
 FloatArray = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from features.sphere import great_circle_m
 from features.targets import AnyTarget, ClassTarget, PathTarget
-from training.tasks.base import Predicted
+from training.runtime.tasks.base import Predicted
 
 FloatArray = NDArray[np.float64]
 

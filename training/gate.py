@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from training.retraining_config import FEWEST_BLOCKS, GateConfig
+from training.runtime.retraining_config import FEWEST_BLOCKS, GateConfig
 
 FloatArray = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from training.parallel import ray_map
 from training.preparation import prepare
 from training.progress import Stages
 from training.registry import Registry
-from training.settings import Settings
+from training.runtime.settings import Settings
 from training.sources.base import with_file
 
 

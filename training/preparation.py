@@ -18,10 +18,10 @@ from training.config import TrainingConfig
 from training.dataset import Dataset, build_dataset, with_entity
 from training.families.base import Split
 from training.progress import Stages
+from training.runtime.tasks.base import Task
+from training.runtime.tasks.factory import task_of
 from training.sources.base import Mapper, cached_records, no_progress
 from training.splits import Splits, split_by_group, split_by_time
-from training.tasks.base import Task
-from training.tasks.factory import task_of
 
 _PARTS = 8
 

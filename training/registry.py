@@ -22,11 +22,11 @@ import mlflow.entities.model_registry as mlflow_registry
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from training.artifact_server import download_file, is_remote
-from training.bundle import content_hash_of, read_bundle
-from training.errors import BundleError
-from training.manifest import MANIFEST
-from training.settings import Settings
+from training.runtime.artifact_server import download_file, is_remote
+from training.runtime.bundle import content_hash_of, read_bundle
+from training.runtime.errors import BundleError
+from training.runtime.manifest import MANIFEST
+from training.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 

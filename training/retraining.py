@@ -18,7 +18,6 @@ from features.config import load_sections
 from features.contract import Contract
 from features.workload import load_workload
 from training.arm_training import ArmTrainer
-from training.bundle import Bundle, BundleParts
 from training.comparison import compare
 from training.config import TrainingConfig
 from training.families.base import load_family
@@ -26,14 +25,15 @@ from training.gate import Verdict
 from training.held import check_held
 from training.journal.dataset import Journalled, NothingJournalled, read_journal
 from training.journal.mix import mix, split_journal
-from training.journal.query import Journal, JournalQuery
 from training.parallel import ray_map
 from training.pipeline import only_one
 from training.preparation import Prepared, scaled, source_splits
 from training.progress import Stages
 from training.registry import ModelVersion, Registry
-from training.retraining_config import RetrainingConfig
-from training.settings import Settings
+from training.runtime.bundle import Bundle, BundleParts
+from training.runtime.journal_query import Journal, JournalQuery
+from training.runtime.retraining_config import RetrainingConfig
+from training.runtime.settings import Settings
 
 _TAG_LENGTH = 5000
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from training.tasks.base import Kind
+from training.runtime.tasks.base import Kind
 
 
 def started(make: Callable[[], Any], seed: int) -> Any:

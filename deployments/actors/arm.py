@@ -5,8 +5,8 @@ from __future__ import annotations
 from deployments.actors.base import ReplicaOptions, VersionedReplica
 from deployments.domain.routing import ArmVersion
 from deployments.inference.messages import PredictedBatch, ScaledBatch
-from training.bundle import Bundle
-from training.inference import ArmRuntime
+from training.runtime.bundle import Bundle
+from training.runtime.inference import ArmRuntime
 
 
 class MixedVersions(RuntimeError):

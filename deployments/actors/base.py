@@ -27,8 +27,8 @@ from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serv
 from deployments.store import Store
 from deployments.telemetry.tracing.api import tracing_of
 from features.contract import Contract
-from training.bundle import Bundle
-from training.errors import BundleError
+from training.runtime.bundle import Bundle
+from training.runtime.errors import BundleError
 
 Runtime = TypeVar("Runtime")
 Result = TypeVar("Result")

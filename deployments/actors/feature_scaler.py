@@ -9,8 +9,8 @@ from deployments.actors.base import ReplicaOptions, VersionedReplica
 from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
 from deployments.rpc.client import DirectCalls
 from deployments.rpc.serve_handles import Handle
-from training.bundle import Bundle
-from training.inference import ScalerRuntime
+from training.runtime.bundle import Bundle
+from training.runtime.inference import ScalerRuntime
 
 
 class FeatureScaler(VersionedReplica[ScalerRuntime]):

@@ -28,11 +28,11 @@ from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract
 from features.workload import load_workload
-from training.errors import BundleError
-from training.promotion_config import PromotionConfig
-from training.retraining_config import RetrainingConfig
-from training.settings import Settings
-from training.tasks.factory import task_of
+from training.runtime.errors import BundleError
+from training.runtime.promotion_config import PromotionConfig
+from training.runtime.retraining_config import RetrainingConfig
+from training.runtime.settings import Settings
+from training.runtime.tasks.factory import task_of
 
 log = logging.getLogger(__name__)
 

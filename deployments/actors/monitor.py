@@ -17,7 +17,7 @@ from deployments.domain.errors import Unavailable
 from deployments.monitoring.poller import Rounds
 from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -35,7 +35,7 @@ from deployments.telemetry.metrics.export import EXPORTED, CountsExport
 from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
 from deployments.telemetry.tracing.api import tracing_of
 from features.workload import load_workload
-from training.tasks.factory import task_of
+from training.runtime.tasks.factory import task_of
 
 log = logging.getLogger(__name__)
 

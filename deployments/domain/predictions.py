@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from deployments.domain.routing import ArmVersion
 from features.contract import Contract
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 
 class Blended(NamedTuple):

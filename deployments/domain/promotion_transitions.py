@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from deployments.domain.promotion import Candidacy, Look, Phase, State
 from deployments.domain.routing import ArmVersion
-from training.promotion_config import LooksConfig, PromotionConfig
+from training.runtime.promotion_config import LooksConfig, PromotionConfig
 
 if TYPE_CHECKING:
     from training.gate import Verdict  # brings SciPy, and the store of every replica knows states

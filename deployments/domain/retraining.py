@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from training.journal.query import JournalQuery
+from training.runtime.journal_query import JournalQuery
 
 Reason = Literal["drift", "schedule", "by hand"]
 State = Literal["waiting", "submitting", "running", "done", "failed"]

@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from deployments.domain.retraining import Attempt, Request, Retraining
-from training.journal.query import JournalQuery
-from training.retraining_config import RetrainingConfig
+from training.runtime.journal_query import JournalQuery
+from training.runtime.retraining_config import RetrainingConfig
 
 # What Ray says of a job; it is unknown when it was never submitted, or the cluster is another one by now.
 JobState = Literal["unknown", "alive", "succeeded", "died"]

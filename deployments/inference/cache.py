@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 FloatArray = NDArray[np.float64]
 

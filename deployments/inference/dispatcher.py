@@ -26,7 +26,7 @@ from deployments.inference.coverage_levels import Levels
 from deployments.requests.parser import Instance, stack
 from deployments.runtime.batching import Coalescer
 from deployments.runtime.circuit_breaker import CircuitBreaker
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from deployments.domain.predictions import Blended, Said
 from deployments.domain.routing import ArmVersion, EnsembleVersion
 from deployments.inference.dispatcher import Downstream
 from deployments.inference.ensemble_weights import RollingErrors
-from training.tasks.base import Row, Task, predicted_of
+from training.runtime.tasks.base import Row, Task, predicted_of
 
 FloatArray = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from deployments.inference.ensemble_weights import MOST_TRUTHS, RollingErrors
 from deployments.store.records import JudgedRow
 from features.targets import AnyTarget
-from training.tasks.base import Row, Task
+from training.runtime.tasks.base import Row, Task
 
 PAGE_ROWS = 1000
 PAGES_A_POLL = 5

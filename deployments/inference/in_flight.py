@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deployments.domain.routing import ArmVersion
 from deployments.inference.dispatcher import Downstream
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 
 class CallsInFlight:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.domain.routing import ArmVersion
-from training.inference import Scaled
-from training.tasks.base import Predicted
+from training.runtime.inference import Scaled
+from training.runtime.tasks.base import Predicted
 
 # bytes, dtype, shape
 _Packed = tuple[bytes, str, tuple[int, ...]]

@@ -13,7 +13,7 @@ from deployments.inference.dispatcher import DownstreamError
 from deployments.inference.messages import PredictedBatch, RawBatch
 from deployments.rpc.client import DirectCalls
 from deployments.rpc.serve_handles import reason_of
-from training.tasks.base import Row, Task
+from training.runtime.tasks.base import Row, Task
 
 
 class ServeDownstream:

@@ -40,8 +40,8 @@ from deployments.telemetry.tracing.api import NO_TRACING, Tracing
 from features.contract import Contract
 from features.windows import check_times
 from features.workload import load_workload
-from training.bundle import Card
-from training.tasks.factory import task_of
+from training.runtime.bundle import Card
+from training.runtime.tasks.factory import task_of
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Downstream
 from deployments.runtime.logs import is_worth_a_line
 from deployments.store.records import ShadowRow
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 _log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from deployments.domain.routing import ArmVersion
 from deployments.inference.dispatcher import Downstream
 from deployments.runtime.batching import Coalescer, K, R, T
 from deployments.telemetry.tracing.context import traceparent_of
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 _OTHERS = create_key("raysonde-requests-of-the-same-call")
 

@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 
 from deployments.runtime.process_memory import give_back_free_memory
 from features.contract import Contract
-from training.artifact_server import download_folder, is_remote
-from training.bundle import Bundle, read_bundle
-from training.errors import ForeignBundle
+from training.runtime.artifact_server import download_folder, is_remote
+from training.runtime.bundle import Bundle, read_bundle
+from training.runtime.errors import ForeignBundle
 
 Runtime = TypeVar("Runtime")
 

@@ -17,7 +17,7 @@ from deployments.domain.promotion import Candidacy
 from deployments.domain.routing import ArmVersion, RoutingTable
 from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.store import Store
-from training.promotion_config import PromotionConfig
+from training.runtime.promotion_config import PromotionConfig
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from deployments.store.records import ShadowPair
 from features.targets import AnyTarget
 from training.gate import Judged, Verdict, judge, judge_promoted
-from training.promotion_config import LooksConfig
-from training.retraining_config import GateConfig
-from training.row_losses import row_losses, rows_inside
-from training.tasks.base import Row, Task, predicted_of
+from training.runtime.promotion_config import LooksConfig
+from training.runtime.retraining_config import GateConfig
+from training.runtime.row_losses import row_losses, rows_inside
+from training.runtime.tasks.base import Row, Task, predicted_of
 
 FloatArray = NDArray[np.float64]
 

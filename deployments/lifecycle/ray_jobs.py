@@ -15,7 +15,7 @@ import ray
 
 from deployments.domain.retraining_transitions import JobState
 from deployments.lifecycle.retraining_controller import JobsAway
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

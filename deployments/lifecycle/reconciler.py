@@ -18,7 +18,7 @@ from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.lifecycle.swaps import Swap, plan_swaps
 from deployments.store import Store
 from features.contract import Contract
-from training.errors import BundleError
+from training.runtime.errors import BundleError
 
 log = logging.getLogger(__name__)
 

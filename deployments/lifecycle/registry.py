@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from deployments.domain.routing import ArmVersion
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from training.registry import ModelVersion, Registry

@@ -16,8 +16,8 @@ from deployments.domain.retraining import Request, Retraining
 from deployments.domain.retraining_transitions import Facts, JobState
 from deployments.store import Store
 from features.contract import Contract
-from training.journal.query import JournalQuery
-from training.retraining_config import RetrainingConfig
+from training.runtime.journal_query import JournalQuery
+from training.runtime.retraining_config import RetrainingConfig
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from deployments.monitoring.levels import AdaptiveLevel
 from deployments.monitoring.measures import COMMON
 from deployments.monitoring.settings import MonitoringSettings
 from deployments.monitoring.view import LevelState
-from training.tasks.base import Calibration, Row, Task
+from training.runtime.tasks.base import Calibration, Row, Task
 
 FloatArray = NDArray[np.float64]
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.sphere import great_circle_m
-from training.intervals import IntervalCalibration, widening
-from training.tasks.base import Calibration, Row, Task
-from training.tasks.classification import ClassCalibration
-from training.tasks.path import PathCalibration
-from training.tasks.regression import RegressionTask
+from training.runtime.intervals import IntervalCalibration, widening
+from training.runtime.tasks.base import Calibration, Row, Task
+from training.runtime.tasks.classification import ClassCalibration
+from training.runtime.tasks.path import PathCalibration
+from training.runtime.tasks.regression import RegressionTask
 
 FloatArray = NDArray[np.float64]
 

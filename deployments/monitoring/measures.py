@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from features.sphere import great_circle_m
 from features.targets import AnyTarget, ClassTarget, PathTarget, TargetSpec
-from training.tasks.base import Row, Task
+from training.runtime.tasks.base import Row, Task
 
 FloatArray = NDArray[np.float64]
 

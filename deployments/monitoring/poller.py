@@ -20,7 +20,7 @@ from deployments.store.monitor_feed import DriftEvent, WatchedPage
 from deployments.store.monitored import Cursors
 from features.config import load_sections
 from features.contract import Contract
-from training.bundle import Bundle
+from training.runtime.bundle import Bundle
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from deployments.monitoring.values import LAG_EDGES_S, NumberBins, number_of
 from deployments.monitoring.view import ArmWindow, LagBin, TruthCounts, ValueBin
 from deployments.store.monitored import WatchedPrediction, WatchedRepeat, WatchedTruth
 from features.targets import AnyTarget
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 FloatArray = NDArray[np.float64]
 

@@ -26,8 +26,8 @@ from deployments.store.monitored import WatchedPrediction, WatchedRefusals, Watc
 from features.contract import Contract
 from features.errors import InvalidInput
 from features.workload import load_workload
-from training.tasks.base import Row
-from training.tasks.factory import task_of
+from training.runtime.tasks.base import Row
+from training.runtime.tasks.factory import task_of
 
 FloatArray = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 from deployments.store.sql.cursor import PREDICTION_OF_PAIR, of_pairs
 from deployments.store.sql.engine import reading
 from deployments.store.sql.schema import joins, predictions, truths
-from training.journal.query import Example, JournalQuery
+from training.runtime.journal_query import Example, JournalQuery
 
 
 class StoreJournal:

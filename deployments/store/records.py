@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 
 # a tuple, as what becomes one: a frozen dataclass takes two to three times as long to make, for each row

@@ -25,7 +25,7 @@ from deployments.store.records import ShadowPair, ShadowRow
 from deployments.store.sql.engine import reading, writing
 from deployments.store.sql.schema import UtcDateTime, metadata, predictions, seq_column, truths
 from deployments.store.sql.upsert import insert_new
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 shadow_answers = Table(
     "shadow_answers",

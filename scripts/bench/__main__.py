@@ -27,7 +27,7 @@ from scripts.bench.models import ESTIMATORS, make_models
 from scripts.bench.page import Circumstances, measured_part, page_with, tables
 from scripts.bench.run import Plan, Results, run
 from scripts.bench.wrk import WrkMissing, require_wrk
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 CONNECTIONS = (1, 16, 64, 256)

@@ -12,7 +12,7 @@ from deployments.store import PredictionRow, Store, Truth
 from scripts.bench.journal_rows import TARGET, prediction_row
 from scripts.bench.raysonde import WORKLOAD, lay_out_arms
 from scripts.bench.table import NAMES, friedman, instances
-from training.bundle import BundleParts, read_bundle, write_bundle
+from training.runtime.bundle import BundleParts, read_bundle, write_bundle
 
 _ROWS_AT_ONCE = 2000
 _SEED = 1

@@ -29,7 +29,7 @@ from scripts.bench.run import one_round
 from scripts.bench.server import CannotServe, Server
 from scripts.bench.wrk import WrkFailed, WrkMissing, require_wrk, run_wrk
 from scripts.preflight import free_port
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 PAGE = REPOSITORY / "docs" / "benchmarks-growth.md"
 MODEL = "linear"

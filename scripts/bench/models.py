@@ -34,10 +34,10 @@ from features.scaling import StandardScaler
 from scripts.bench import table
 from scripts.bench.table import NAMES, instances
 from training.assembly import Origin, assemble
-from training.bundle import write_bundle
 from training.config import TrainingConfig
 from training.preparation import Prepared, prepare
 from training.progress import no_stages
+from training.runtime.bundle import write_bundle
 from training.sources.base import serial_map
 from training.trials import Best
 

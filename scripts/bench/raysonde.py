@@ -10,7 +10,7 @@ import yaml
 
 from features.config import load_sections
 from scripts.preflight import free_port
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 WORKLOAD = "bench"
 WORKLOADS = Path(__file__).parent / "workload"

@@ -20,7 +20,7 @@ from scripts.bench.models import Asked
 from scripts.bench.usage import ProcessTree
 from scripts.bench.wrk import Target
 from scripts.processes import RUN_ID_VARIABLE
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 _START_S = 240.0
 _POLL_S = 0.25

@@ -29,7 +29,7 @@ from scripts.bench.asked import bodies_of, headers_of, window_instances
 from scripts.bench.wrk import Load, Target, WrkFailed, WrkMissing, run_wrk
 from scripts.client import Connection
 from scripts.tables import TextTable
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 _WINDOW_CONNECTIONS = 64
 _TIMEOUT_S = 60.0

@@ -22,7 +22,7 @@ from scripts.burst.play import Player
 from scripts.burst.timeline import Seen, Timeline, courses, problems
 from scripts.marked_page import replace_part
 from scripts.preflight import free_port
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 PAGE = REPOSITORY / "docs" / "scaling.md"
 _QUICK = BurstPlan(rounds=1, burst_s=30, idle_s=60, lead_s=3)

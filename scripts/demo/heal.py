@@ -23,7 +23,7 @@ from scripts.interruption import Interruption
 from scripts.plan import Plan
 from scripts.serve_settings import Profile
 from scripts.supervisor import Supervisor
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 EVENTS = "demo-heal.json"
 

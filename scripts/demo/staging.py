@@ -23,7 +23,7 @@ from scripts.run_state import RunState
 from scripts.serve_settings import Profile
 from scripts.serving import running
 from scripts.supervisor import Supervisor
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 
 def system_of(settings: Settings, profile: Profile, serve_config: str | None = None) -> Plan:

@@ -16,7 +16,7 @@ from scripts.tables import TextTable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from training.bundle import Card
+    from training.runtime.bundle import Card
 
 # records of a file and the cards of the arms -> tables of more than what models say about each case
 MoreTables = Callable[[Contract, "pd.DataFrame", Mapping[str, "Card"]], list[TextTable]]

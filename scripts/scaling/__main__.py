@@ -21,7 +21,7 @@ from scripts.scaling.journal_cost import JournalCost, journal_cost
 from scripts.scaling.layouts import LAYOUTS
 from scripts.scaling.page import MARKS, TITLE, measured_part, tables
 from scripts.scaling.run import LayoutPlan, MeasuredLayout, measure
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 PAGE = REPOSITORY / "docs" / "scaling.md"
 _CONNECTIONS, _ROUNDS, _DURATION_S = 64, 3, 8

@@ -23,7 +23,7 @@ from scripts.ray_address import forget_dead_address
 from scripts.scaling.layouts import Layout, is_complete, serve_config
 from scripts.scaling.parts import by_part, per_1000
 from scripts.scaling.second_node import second_node
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 _COMPLETE_S = 90.0
 _POLL_S = 0.5

@@ -12,7 +12,7 @@ from scripts.tables import TextTable, number
 if TYPE_CHECKING:
     import pandas as pd
 
-    from training.bundle import Card
+    from training.runtime.bundle import Card
 
 FOLDS = 5
 _BASELINES = ("training.baselines.mean_by_duration",)

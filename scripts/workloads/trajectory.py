@@ -13,7 +13,7 @@ from scripts.tables import TextTable, number
 if TYPE_CHECKING:
     import pandas as pd
 
-    from training.bundle import Card
+    from training.runtime.bundle import Card
 
 FOLDS = 10
 _BASELINE = "constant_velocity"

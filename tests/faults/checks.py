@@ -21,7 +21,7 @@ from scripts.processes import of_run
 from scripts.stream_player import Sent
 from tests.faults.run import Run
 from training.registry import Registry
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 # what a killed router has not written: the answers of the last 0.2 s (docs/architecture.md), and those of
 # the transaction that was under way, which may have waited for others

@@ -26,7 +26,7 @@ from tests.faults.cells import LoopStage
 from tests.faults.striker import ROUTERS, Strike, Striker, victims_of
 from tests.support.killing import Replicas
 from tests.support.system import with_routers
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 SEED = 5
 _AT_MOST_S = 600.0

@@ -13,7 +13,7 @@ import pytest
 from tests.faults import checks
 from tests.faults.cells import LoopStage, expected_attempts
 from tests.faults.run import Run, heal_under_faults
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 

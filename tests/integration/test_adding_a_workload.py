@@ -20,7 +20,7 @@ from scripts.processes import of_run
 from scripts.run_state import RunState
 from tests.support.page import block_with, blocks_of, write_files
 from tests.support.system import free_port, wait_until
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

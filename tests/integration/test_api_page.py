@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.page import Block, blocks_of
 from tests.support.system import RunningSystem, wait_until
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 pytestmark = pytest.mark.integration
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from features.config import load_contract
-from training.bundle import read_bundle
-from training.inference import load_model
 from training.registry import Registry
-from training.settings import REPOSITORY, Settings
+from training.runtime.bundle import read_bundle
+from training.runtime.inference import load_model
+from training.runtime.settings import REPOSITORY, Settings
 from training.sources.base import no_progress, serial_map
 from training.sources.calories import make_source
 

@@ -28,9 +28,9 @@ from tests.support.killing import Replicas
 from tests.support.models import apogee_contract, make_parts, register
 from tests.support.postgres import Cluster
 from tests.support.system import RunningSystem, wait_until
-from training.bundle import read_bundle, write_bundle
-from training.inference import load_model
 from training.registry import ModelVersion, Registry
+from training.runtime.bundle import read_bundle, write_bundle
+from training.runtime.inference import load_model
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

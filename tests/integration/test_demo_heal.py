@@ -32,13 +32,13 @@ from scripts.processes import of_run
 from scripts.run_state import RunState
 from tests.support.system import wait_until
 from training.assembly import Origin, assemble
-from training.bundle import write_bundle
 from training.config import TrainingConfig
 from training.families.base import load_family
 from training.preparation import prepare
 from training.progress import no_stages
 from training.registry import Registry
-from training.settings import REPOSITORY, Settings
+from training.runtime.bundle import write_bundle
+from training.runtime.settings import REPOSITORY, Settings
 from training.sources.base import serial_map
 from training.trials import Best
 

@@ -28,10 +28,10 @@ from scripts.processes import of_run
 from scripts.recordings import load_recordings
 from scripts.run_state import RunState
 from tests.support.system import wait_until
-from training.bundle import read_bundle
-from training.inference import load_model
 from training.registry import Registry
-from training.settings import REPOSITORY, Settings
+from training.runtime.bundle import read_bundle
+from training.runtime.inference import load_model
+from training.runtime.settings import REPOSITORY, Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 

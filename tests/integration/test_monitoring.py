@@ -16,7 +16,7 @@ from tests.support.page import block_with, blocks_of
 from tests.support.prometheus import Prometheus, alerted
 from tests.support.promql import rules, selectors
 from tests.support.system import RunningSystem, wait_until
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

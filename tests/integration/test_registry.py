@@ -15,10 +15,10 @@ from toy.parts import WORKLOADS, toy_parts
 from ulid_transform import ulid_now
 
 from tests.support.postgres import Cluster
-from training.bundle import read_bundle, write_bundle
-from training.errors import ForeignBundle
 from training.registry import ModelVersion, Registry
-from training.settings import Settings
+from training.runtime.bundle import read_bundle, write_bundle
+from training.runtime.errors import ForeignBundle
+from training.runtime.settings import Settings
 
 pytestmark = pytest.mark.integration
 

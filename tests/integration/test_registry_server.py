@@ -15,10 +15,10 @@ from toy.parts import WORKLOADS, toy_contract, toy_parts
 from deployments.lifecycle.bundle_cache import BundleCache
 from tests.support.mlflow_server import mlflow_server
 from tests.support.system import free_port
-from training.bundle import write_bundle
-from training.errors import TamperedBundle
 from training.registry import ModelVersion, Registry
-from training.settings import Settings
+from training.runtime.bundle import write_bundle
+from training.runtime.errors import TamperedBundle
+from training.runtime.settings import Settings
 
 pytestmark = pytest.mark.integration
 

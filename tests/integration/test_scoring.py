@@ -20,14 +20,14 @@ from features.config import BUILT_IN
 from features.windows import windows_of
 from tests.support.flights import fly, rows_of
 from tests.support.models import apogee_contract, make_parts, register
-from training.bundle import BundleParts
-from training.inference import Model
 from training.registry import Registry
+from training.runtime.bundle import BundleParts
+from training.runtime.inference import Model
+from training.runtime.settings import REPOSITORY, Settings
+from training.runtime.tasks.base import Predicted
 from training.scoring.errors import OtherRun, ScoringFailed
 from training.scoring.run import Scored, score_file
 from training.scoring.scorer import Stamp
-from training.settings import REPOSITORY, Settings
-from training.tasks.base import Predicted
 
 pytestmark = [
     pytest.mark.integration,

@@ -22,8 +22,8 @@ from scripts.run_state import RunState
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.system import ARMS, RunningSystem, wait_until
-from training.bundle import read_bundle
-from training.inference import load_model
+from training.runtime.bundle import read_bundle
+from training.runtime.inference import load_model
 
 pytestmark = pytest.mark.integration
 CONTRACT = apogee_contract()

@@ -20,13 +20,13 @@ from toy.parts import WORKLOADS
 from tests.support.page import blocks_of, write_files
 from tests.support.searches import kept_trials
 from training.arm_training import TrainedArm
-from training.bundle import read_bundle
-from training.inference import load_model
 from training.pipeline import TrainingBusy, TrainingOptions, train_workload
 from training.progress import no_stages
 from training.registry import Registry
+from training.runtime.bundle import read_bundle
+from training.runtime.inference import load_model
+from training.runtime.settings import REPOSITORY, Settings
 from training.search import SearchError
-from training.settings import REPOSITORY, Settings
 
 pytestmark = [
     pytest.mark.integration,

@@ -29,7 +29,7 @@ from tests.support.flights import fly
 from tests.support.models import register
 from tests.support.system import ARMS, RunningSystem, free_port, wait_until
 from training.registry import Registry
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 START_S = 240.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 _PACKAGES = ("features", "training", "deployments", "scripts")
 

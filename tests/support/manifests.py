@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 KUBERAY = REPOSITORY / "kuberay"
 OVERLAYS = ("minikube", "production")

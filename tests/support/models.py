@@ -16,13 +16,13 @@ from features.scaling import Moments, StandardScaler
 from features.windows import windows_of
 from features.workload import anchors_of, load_workload
 from tests.support.flights import fly, rows_of
-from training.bundle import BundleParts, Card, Golden, Reference, write_bundle
 from training.families.base import Split, load_family
-from training.inference import Model
-from training.intervals import calibrate
 from training.registry import ModelVersion, Registry
-from training.settings import REPOSITORY
-from training.tasks.base import Predicted
+from training.runtime.bundle import BundleParts, Card, Golden, Reference, write_bundle
+from training.runtime.inference import Model
+from training.runtime.intervals import calibrate
+from training.runtime.settings import REPOSITORY
+from training.runtime.tasks.base import Predicted
 
 FLIGHTS = 30
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.support.system import free_port, wait_until
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs"
 

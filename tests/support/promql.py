@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 RULES = REPOSITORY / "configs" / "prometheus" / "rules"
 

@@ -18,7 +18,7 @@ from scripts import processes
 from scripts.processes import RUN_ID_VARIABLE
 from tests.support.manifests import KUBERAY
 from tests.support.system import free_port, wait_until
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 START_TIMEOUT_S = 90.0
 _OBJECT_STORE_BYTES = str(200 * 1024 * 1024)

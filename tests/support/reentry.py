@@ -14,12 +14,12 @@ import pandas as pd
 from features.config import load_contract
 from features.contract import Contract
 from training.assembly import Origin, assemble
-from training.bundle import BundleParts
 from training.config import TrainingConfig
 from training.families.base import load_family
 from training.preparation import Prepared, prepare
 from training.progress import no_stages
-from training.settings import REPOSITORY
+from training.runtime.bundle import BundleParts
+from training.runtime.settings import REPOSITORY
 from training.sources.base import no_progress, serial_map
 from training.sources.capsules import make_source
 from training.trials import Best

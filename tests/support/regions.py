@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.targets import AnyTarget, ClassTarget, PathTarget, TargetSpec
-from training.tasks.base import Task
-from training.tasks.classification import ClassificationTask
-from training.tasks.path import PathTask
-from training.tasks.regression import RegressionTask
+from training.runtime.tasks.base import Task
+from training.runtime.tasks.classification import ClassificationTask
+from training.runtime.tasks.path import PathTask
+from training.runtime.tasks.regression import RegressionTask
 
 FloatArray = NDArray[np.float64]
 

@@ -24,9 +24,9 @@ from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
 from scripts.client import Connection, WorkloadClient
 from tests.support.models import make_parts
-from training.bundle import BundleParts, write_bundle
-from training.inference import load_model
-from training.tasks.base import Row
+from training.runtime.bundle import BundleParts, write_bundle
+from training.runtime.inference import load_model
+from training.runtime.tasks.base import Row
 
 ARMS = ("linear", "mlp", "random_forest")
 POLICY = RoutingPolicy(weights={"mlp": 3, "linear": 1, "random_forest": 1}, fallback=ARMS)

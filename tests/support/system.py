@@ -18,7 +18,7 @@ import yaml
 
 from tests.support.models import register
 from training.registry import ModelVersion, Registry
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 ARMS = ("linear", "mlp", "random_forest")
 START_TIMEOUT_S = 180.0

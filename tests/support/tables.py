@@ -11,12 +11,12 @@ from typing import Any
 from features.config import load_sections
 from features.contract import Contract
 from training.assembly import Origin, assemble
-from training.bundle import BundleParts
 from training.config import TrainingConfig
 from training.families.base import load_family
 from training.preparation import Prepared, prepare
 from training.progress import no_stages
-from training.settings import REPOSITORY
+from training.runtime.bundle import BundleParts
+from training.runtime.settings import REPOSITORY
 from training.sources.base import serial_map
 from training.trials import Best
 

@@ -25,7 +25,7 @@ from deployments.rpc.client import DirectCalls
 from features.workload import load_workload
 from tests.support.handles import FakeHandle
 from tests.support.serving import ARMS, LocalSystem
-from training.tasks.factory import task_of
+from training.runtime.tasks.factory import task_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"

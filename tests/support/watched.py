@@ -14,8 +14,8 @@ from deployments.store import PredictionRow, Store, Truth
 from deployments.store.monitor_feed import DriftEvent
 from tests.support.serving import LocalSystem
 from tests.support.tables import calories_parts
-from training.inference import load_model
-from training.settings import REPOSITORY
+from training.runtime.inference import load_model
+from training.runtime.settings import REPOSITORY
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ARM = "mlp"

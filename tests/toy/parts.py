@@ -15,10 +15,10 @@ from features.config import load_contract
 from features.contract import Contract
 from features.scaling import Moments, StandardScaler
 from features.workload import anchors_of
-from training.bundle import BundleParts, Card, Golden, Reference
-from training.inference import Model
-from training.intervals import IntervalCalibration
-from training.tasks.base import Predicted
+from training.runtime.bundle import BundleParts, Card, Golden, Reference
+from training.runtime.inference import Model
+from training.runtime.intervals import IntervalCalibration
+from training.runtime.tasks.base import Predicted
 
 WORKLOADS = Path(__file__).parent / "workloads"
 

@@ -13,7 +13,7 @@ import yaml
 
 from tests.support.metric_names import known_labels
 from tests.support.promql import rules, selectors
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs"
 TESTS = sorted((CONFIGS / "prometheus" / "tests").glob("*.yml"))

@@ -28,7 +28,7 @@ from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.reentry import points_of, reentry_parts
 from tests.support.serving import POLICY, LocalSystem
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 ARMS = ("linear", "mlp")
 SMALL = CacheSettings(max_entries=2)

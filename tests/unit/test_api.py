@@ -16,7 +16,7 @@ from deployments.requests.parser import Instance
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
-from training.inference import load_model
+from training.runtime.inference import load_model
 
 CONTRACT = apogee_contract()
 

@@ -10,7 +10,7 @@ from deployments.http.app import build_api
 from deployments.http.problems import _RULES
 from deployments.store import Store
 from tests.support.serving import LocalSystem
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "api.md").read_text()
 

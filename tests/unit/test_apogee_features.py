@@ -11,7 +11,7 @@ from features.config import load_contract
 from features.windows import windows_of
 from features.workload import anchors_of
 from features.workloads.apogee import GRAVITY_MPS2, WORKLOAD, drag_coast_climb_m
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
 COLUMN = {name: i for i, name in enumerate(WORKLOAD.feature_names)}

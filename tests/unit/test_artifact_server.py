@@ -8,7 +8,7 @@ import pytest
 from toy.parts import toy_contract
 
 from deployments.lifecycle.bundle_cache import BundleCache
-from training.artifact_server import ArtifactFolder, is_remote, locate
+from training.runtime.artifact_server import ArtifactFolder, is_remote, locate
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
 

@@ -30,7 +30,7 @@ from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
 from features.config import BUILT_IN, known_workloads, load_contract, load_sections
 from features.contract import Contract
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 DOCUMENTED = {400, 409, 413, 422}
 Corrupt = Callable[[dict[str, Any]], Any]

@@ -15,8 +15,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from deployments.domain.routing import ArmVersion
 from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
-from training.inference import Scaled
-from training.tasks.base import Predicted
+from training.runtime.inference import Scaled
+from training.runtime.tasks.base import Predicted
 
 VERSION = ArmVersion(model_version="3", bundle="sha256:1", source="/models/3")
 FLOATS = arrays(np.float64, array_shapes(min_dims=1, max_dims=3, min_side=0), elements=st.floats(width=32))

@@ -18,9 +18,9 @@ from scripts.bench.growth_page import growth_part, growth_table
 from scripts.bench.measure import Measured
 from scripts.bench.raysonde import WORKLOAD, WORKLOADS
 from tests.support.models import make_parts
-from training.bundle import read_bundle, write_bundle
 from training.registry import Registry
-from training.settings import Settings
+from training.runtime.bundle import read_bundle, write_bundle
+from training.runtime.settings import Settings
 
 MEASURED = Measured("", "linear", 16, 1600.0, 10.0, 15.0, 20.0, 0, 0.5, 600e6)
 

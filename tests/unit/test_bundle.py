@@ -12,9 +12,15 @@ import numpy as np
 import pytest
 from toy.parts import toy_parts
 
-from training.bundle import FORMAT_VERSION, content_hash_of, read_bundle, write_bundle
-from training.errors import BundleError, ForeignBundle, MalformedBundle, TamperedBundle, UnsupportedFormat
-from training.tasks.base import Predicted
+from training.runtime.bundle import FORMAT_VERSION, content_hash_of, read_bundle, write_bundle
+from training.runtime.errors import (
+    BundleError,
+    ForeignBundle,
+    MalformedBundle,
+    TamperedBundle,
+    UnsupportedFormat,
+)
+from training.runtime.tasks.base import Predicted
 
 FILES = (
     "card.json",

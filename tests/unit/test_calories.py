@@ -20,8 +20,8 @@ from training.config import TrainingConfig
 from training.crossval import CrossValidation, cross_validate
 from training.dataset import build_dataset, matrix_of
 from training.evaluation import band_metrics, number_metrics
-from training.inference import Model
-from training.settings import REPOSITORY
+from training.runtime.inference import Model
+from training.runtime.settings import REPOSITORY
 from training.sources.base import cached_records, load_source, no_progress, serial_map, with_file
 from training.sources.calories import draw, make_source, read_workouts
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from deployments.http.app import build_api
 from tests.support.serving import ARMS, LocalSystem
 from tests.support.tables import calories_parts
-from training.inference import load_model
+from training.runtime.inference import load_model
 
 WORKOUT = {
     "id": 750000,

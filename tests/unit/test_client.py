@@ -13,7 +13,7 @@ import pytest
 from scripts.client import Connection, FeedbackCounts, NotRunning, Refused, WorkloadClient
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 TARGET = apogee_contract().target
 

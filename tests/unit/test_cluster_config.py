@@ -11,7 +11,7 @@ from features.config import known_workloads
 from scripts.cluster_config import ClusterLayout, cluster_serve_config
 from scripts.kuberay_files import COMMAND, kuberay_files
 from scripts.rendered import stale
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 TEXT = (REPOSITORY / "serve_config.yaml").read_text()
 KNOWN = known_workloads(REPOSITORY / "configs" / "workloads")

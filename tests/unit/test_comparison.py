@@ -12,12 +12,12 @@ from toy.parts import linear_graph, toy_parts, toy_raw
 from toy.workload import WORKLOAD
 
 from features.workload import anchors_of
-from training.bundle import Bundle, BundleParts, Golden, read_bundle, write_bundle
 from training.comparison import compare
 from training.dataset import Dataset
-from training.inference import Model
-from training.retraining_config import GateConfig
-from training.tasks.base import Predicted
+from training.runtime.bundle import Bundle, BundleParts, Golden, read_bundle, write_bundle
+from training.runtime.inference import Model
+from training.runtime.retraining_config import GateConfig
+from training.runtime.tasks.base import Predicted
 
 CONFIG = GateConfig()
 

@@ -18,7 +18,7 @@ from features.config import known_workloads
 from scripts.cli import app
 from scripts.serve_settings import served_workloads
 from tests.support.code import is_read
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

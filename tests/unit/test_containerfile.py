@@ -8,7 +8,7 @@ import pytest
 
 from scripts.node_environment import node_environment
 from tests.support.code import is_read
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 HOME = "/opt/raysonde"
 

@@ -11,7 +11,7 @@ from features.config import load_contract, load_sections
 from features.contract import RATE_CHANNEL, Contract, Fill
 from features.errors import FieldError
 from features.workload import anchors_of, load_workload
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 WORKLOADS = REPOSITORY / "configs" / "workloads"
 

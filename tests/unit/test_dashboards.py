@@ -16,7 +16,7 @@ from scripts.dashboards.values import Dashboard
 from scripts.rendered import stale
 from tests.support.metric_names import known_labels
 from tests.support.promql import selectors
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 EACH = pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
 

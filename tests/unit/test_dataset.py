@@ -20,7 +20,7 @@ from training.dataset import (
     matrix_of,
     windows_of_chunk,
 )
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 from training.sources.base import LOG, WEIGHT, cached_records, load_source, no_progress, serial_map
 from training.splits import split_by_group
 

@@ -26,9 +26,9 @@ from scripts.demo.plan import SHORT, USUAL, HealPlan, HealRule, calm_cases, case
 from scripts.demo.story import STEPS, Story
 from training.config import TrainingConfig
 from training.held import check_held
-from training.promotion_config import PromotionConfig
-from training.retraining_config import RetrainingConfig
-from training.settings import REPOSITORY
+from training.runtime.promotion_config import PromotionConfig
+from training.runtime.retraining_config import RetrainingConfig
+from training.runtime.settings import REPOSITORY
 
 BEGUN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WORKLOADS = REPOSITORY / "configs" / "workloads"

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.cli import COMMANDS
 from tests.support.code import is_read
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "deployment.md").read_text()
 MAKEFILE = (REPOSITORY / "Makefile").read_text()

@@ -18,7 +18,7 @@ from features.workload import load_workload
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, POLICY, LocalSystem
-from training.tasks.factory import task_of
+from training.runtime.tasks.factory import task_of
 
 CONTRACT = apogee_contract()
 TASK = task_of(CONTRACT, load_workload(CONTRACT))

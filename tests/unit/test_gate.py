@@ -15,9 +15,9 @@ from scipy.signal import lfilter
 from features.config import load_contract
 from training.evaluation import metrics_of
 from training.gate import GateConfig, Judged, judge, unopposed
-from training.row_losses import row_losses, rows_inside
-from training.settings import REPOSITORY
-from training.tasks.base import Predicted
+from training.runtime.row_losses import row_losses, rows_inside
+from training.runtime.settings import REPOSITORY
+from training.runtime.tasks.base import Predicted
 
 CONFIG = GateConfig()
 WORKLOADS = REPOSITORY / "configs" / "workloads"

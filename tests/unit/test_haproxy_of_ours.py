@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 WRAPPER = REPOSITORY / "scripts" / "haproxy-of-ours"
 SERVED = """global

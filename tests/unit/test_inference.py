@@ -10,10 +10,10 @@ import pytest
 from toy.parts import linear_graph, toy_parts, toy_raw
 
 from features.targets import TargetSpec
-from training.bundle import BundleParts, Golden
-from training.errors import ForeignBundle, GoldenMismatch, MalformedBundle
-from training.inference import ArmRuntime, Model, ScalerRuntime
-from training.tasks.base import Predicted
+from training.runtime.bundle import BundleParts, Golden
+from training.runtime.errors import ForeignBundle, GoldenMismatch, MalformedBundle
+from training.runtime.inference import ArmRuntime, Model, ScalerRuntime
+from training.runtime.tasks.base import Predicted
 
 PARTS = toy_parts()
 

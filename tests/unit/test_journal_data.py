@@ -20,8 +20,8 @@ from tests.support.flights import fly, instance_of
 from training.dataset import Dataset, joined
 from training.journal.dataset import NothingJournalled, instance_matrix, read_journal
 from training.journal.mix import mix, split_journal
-from training.journal.query import JournalQuery
-from training.settings import REPOSITORY
+from training.runtime.journal_query import JournalQuery
+from training.runtime.settings import REPOSITORY
 from training.splits import Splits
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)

@@ -23,7 +23,7 @@ from tests.support.manifests import (
     overlay,
     pod_templates,
 )
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,

@@ -16,7 +16,7 @@ import yaml
 from kubernetes_validate import SchemaNotFoundError
 
 from tests.support.manifests import KUBERAY, OVERLAYS, Manifest, kustomized, overlay, pod_templates
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 KUBERNETES = "1.32"
 CRDS = REPOSITORY.parent / "shared" / "kuberay-crds"

@@ -24,7 +24,7 @@ from features.errors import FieldError
 from scripts.cli import app
 from tests.records import row
 from tests.support.page import blocks_of
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -29,7 +29,7 @@ from deployments.telemetry.metrics.store_metrics import window_name
 from scripts import metrics_table
 from tests.support.reentry import points_of, reentry_parts
 from tests.support.serving import LocalSystem
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ARM: dict[str, Any] = {

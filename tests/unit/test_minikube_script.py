@@ -14,7 +14,7 @@ import pytest
 from deployments.requests.parser import InstanceParser
 from features.config import load_contract
 from tests.support.manifests import KUBERAY
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 SCRIPT = KUBERAY / "minikube.sh"
 TOOLS = ("minikube", "kubectl", "helm", "docker", "make")

@@ -22,7 +22,7 @@ from scripts.node_start import Dashboard, NodePorts, ServeRefused, ray_start, ru
 from scripts.preflight import free_port
 from scripts.supervisor import ChildDied
 from tests.support.system import wait_until
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 PORTS = NodePorts(metrics=8080, agent=52365)
 URL = "http://ray"

@@ -16,8 +16,8 @@ from scipy.stats import kstest
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract, make_parts
 from tests.support.serving import POLICY, LocalSystem
-from training.inference import ScalerRuntime
-from training.outliers import OutlierScorer, Shape
+from training.runtime.inference import ScalerRuntime
+from training.runtime.outliers import OutlierScorer, Shape
 
 CONTRACT = apogee_contract()
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]

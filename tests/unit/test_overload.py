@@ -25,7 +25,7 @@ from deployments.telemetry.tracing.api import Tracing
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, POLICY, LocalDownstream, LocalSystem
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 REQUESTS = 2000
 DEADLINE_S = 60.0

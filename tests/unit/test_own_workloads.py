@@ -18,7 +18,7 @@ from scripts.cli import app
 from scripts.own_workloads import require_modules, settings_with, workers_runtime_env
 from scripts.serve_settings import with_applications
 from tests.support.page import block_with, blocks_of, write_files
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 from training.sources.base import load_source
 
 BLOCKS = blocks_of(REPOSITORY / "docs" / "adding-a-workload.md")

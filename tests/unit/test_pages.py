@@ -9,7 +9,7 @@ import pytest
 
 from scripts.cli import COMMANDS
 from tests.support.metric_names import known_labels
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]

@@ -23,9 +23,9 @@ from deployments.lifecycle.promotion_controller import PromotionKeeper
 from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.store import Store, Truth
 from features.workload import load_workload
-from training.promotion_config import LooksConfig, PromotionConfig
-from training.retraining_config import GateConfig
-from training.tasks.factory import task_of
+from training.runtime.promotion_config import LooksConfig, PromotionConfig
+from training.runtime.retraining_config import GateConfig
+from training.runtime.tasks.factory import task_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LOOKS = LooksConfig(first_truths=40, looks=3, at_most_h=24)

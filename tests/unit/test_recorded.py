@@ -10,7 +10,7 @@ import pytest
 
 from features.config import load_contract
 from features.errors import FieldError
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 from training.sources.base import LOG, no_progress, serial_map
 from training.sources.recorded import make_source, read_logs
 

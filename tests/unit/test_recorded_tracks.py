@@ -12,7 +12,7 @@ from features.errors import FieldError
 from features.workloads.reentry import WORKLOAD
 from tests.support.reentry import reentry_contract
 from training.dataset import build_dataset
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 from training.sources.base import load_source, no_progress, serial_map
 from training.sources.recorded_tracks import read_tracks
 

@@ -24,7 +24,7 @@ from scripts.recordings import (
 from scripts.reports.base import load_report
 from scripts.reports.each import EachReport
 from scripts.reports.event import EventReport
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs" / "workloads"
 SOURCE = """

@@ -15,7 +15,7 @@ from deployments.inference.service import Service
 from deployments.store import Store
 from tests.support.reentry import points_of, reentry_contract, reentry_parts, reentry_prepared
 from tests.support.serving import ARMS, LocalSystem
-from training.inference import load_model
+from training.runtime.inference import load_model
 
 CONTRACT = reentry_contract()
 POINTS = points_of("booster", 24)["samples"]

@@ -26,7 +26,7 @@ from scripts.replay_player import Played, Player
 from scripts.stream_schedule import Bursts, Steady
 from tests.support.flights import fly, rows_of
 from tests.support.serving import ARMS, LocalSystem
-from training.inference import Model
+from training.runtime.inference import Model
 
 EVENT_S = 10.0
 

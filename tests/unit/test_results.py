@@ -27,8 +27,8 @@ from scripts.workloads.apogee import REPORT
 from scripts.workloads.calories import cross_validated
 from tests.support.flights import fly, rows_of
 from tests.support.models import make_parts
-from training.inference import Model
-from training.settings import REPOSITORY, Settings
+from training.runtime.inference import Model
+from training.runtime.settings import REPOSITORY, Settings
 from training.sources.calories import draw
 
 ARMS = ["linear"]

@@ -21,7 +21,7 @@ from deployments.lifecycle.retraining_controller import JobsAway, RetrainingKeep
 from deployments.store import Store, Truth
 from deployments.store.monitor_feed import DriftEvent, WatchedPage
 from deployments.store.monitored import Cursors
-from training.retraining_config import RetrainingConfig
+from training.runtime.retraining_config import RetrainingConfig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONFIG = RetrainingConfig(min_truths=10, jobs_per_day=2, cooldown_min=30, attempts=2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features.config import load_contract
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 from training.sources.base import LOG, WEIGHT, no_progress, serial_map
 from training.sources.designs import draw_design
 from training.sources.flights import Flight, FlightError, simulate_flight

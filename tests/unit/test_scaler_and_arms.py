@@ -25,8 +25,8 @@ from features.workload import load_workload
 from tests.support.handles import FakeHandle
 from tests.support.models import windows
 from tests.support.serving import ARMS, LocalSystem
-from training.inference import Model
-from training.tasks.factory import task_of
+from training.runtime.inference import Model
+from training.runtime.tasks.factory import task_of
 
 RAW = windows()[0][:5]
 

@@ -11,7 +11,7 @@ from scripts.scaling.needs import needs
 from scripts.scaling.page import measured_part
 from scripts.scaling.parts import by_part, part_of, per_1000
 from scripts.scaling.run import LayoutPlan, MeasuredLayout
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 TEXT = (REPOSITORY / "serve_config.yaml").read_text()
 COSTS = {"router": 0.3, "scaler": 0.06, "arm": 0.06, "HAProxy": 0.06, "rest": 0.1}

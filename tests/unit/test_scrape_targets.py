@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from scripts.scrape_targets import write_targets
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 
 def targets(folder: Path) -> dict[str, list[str]]:

@@ -15,11 +15,11 @@ from features.workload import anchors_of
 from features.workloads.weather import WORKLOAD
 from tests.support.weather import calm_prepared, weather_parts
 from tests.unit.test_families import FAMILIES, suggested
-from training.bundle import read_bundle, write_bundle
-from training.errors import MalformedBundle
 from training.families.base import Split, load_family
 from training.flat import flat
-from training.inference import ArmRuntime, Model, load_model
+from training.runtime.bundle import read_bundle, write_bundle
+from training.runtime.errors import MalformedBundle
+from training.runtime.inference import ArmRuntime, Model, load_model
 
 GENERATOR = np.random.default_rng(4)
 

@@ -11,7 +11,7 @@ import yaml
 from deployments.domain.routing import RoutingPolicy
 from features.config import load_sections
 from scripts.serve_settings import AUTOSCALING, SCALER_AUTOSCALING, with_applications
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 WORKLOADS = REPOSITORY / "configs" / "workloads"
 NAMES = sorted(path.stem for path in WORKLOADS.glob("*.yaml"))

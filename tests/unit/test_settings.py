@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.settings import Settings
+from training.runtime.settings import Settings
 from training.tracking import git_commit
 
 VARIABLES = (

@@ -16,7 +16,7 @@ from deployments.store import ShadowRow, StoreUnavailable
 from tests.support.flights import fly, instance_of
 from tests.support.models import make_parts
 from tests.support.serving import POLICY, LocalSystem
-from training.bundle import Bundle, write_bundle
+from training.runtime.bundle import Bundle, write_bundle
 
 ALL_TO_MLP = POLICY.model_copy(update={"weights": {"mlp": 1.0}})
 

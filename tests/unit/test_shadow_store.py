@@ -10,7 +10,7 @@ from records import row, shadow_of
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import PredictionRow, ShadowPair, Store, Truth
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2})

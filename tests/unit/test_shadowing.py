@@ -16,7 +16,7 @@ from deployments.inference.dispatcher import DownstreamError, Predictor
 from deployments.inference.shadow import Shadowing, _Lane
 from deployments.requests.parser import Instance
 from deployments.store import ShadowRow
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 ARMS = ("linear", "mlp")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -18,7 +18,7 @@ from deployments.store.upgrade import REVISION_TABLE, REVISIONS
 from features.config import BUILT_IN
 from scripts.store import app
 from scripts.up import _needs_training
-from training.settings import Settings, without_password
+from training.runtime.settings import Settings, without_password
 
 NEWEST = REVISIONS[-1]
 

@@ -18,7 +18,7 @@ from scripts.store import app
 from scripts.up import _needs_training
 from tests.support.databases import PostgresDatabases, one_of
 from tests.support.postgres import Cluster
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 
 @pytest.fixture(params=["SQL_ASCII", "LATIN1"])

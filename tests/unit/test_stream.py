@@ -24,7 +24,7 @@ from scripts.stream_player import Sent, StreamPlayer
 from scripts.stream_schedule import Bursts, Schedule, Steady
 from scripts.stream_summary import stream_table, write_stream
 from tests.support.serving import ARMS, LocalSystem
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 CONTRACT = toy_contract()
 

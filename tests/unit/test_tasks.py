@@ -15,11 +15,11 @@ from features.sphere import great_circle_m
 from features.targets import AnyTarget, ClassTarget, PathTarget, TargetSpec
 from features.workload import FloatArray
 from training.evaluation import metrics_of, point_metrics, points_of
-from training.tasks.base import Calibration, Predicted, Task
-from training.tasks.classification import ClassificationTask
-from training.tasks.factory import calibration_type
-from training.tasks.path import PathTask
-from training.tasks.regression import RegressionTask
+from training.runtime.tasks.base import Calibration, Predicted, Task
+from training.runtime.tasks.classification import ClassificationTask
+from training.runtime.tasks.factory import calibration_type
+from training.runtime.tasks.path import PathTask
+from training.runtime.tasks.regression import RegressionTask
 
 ROWS = 4000
 NUMBER = TargetSpec(name="area_m2", unit="m2", min=-50, max=50)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tests.unit.test_families import suggested
 from training.families.base import Split, load_family, resumable
 from training.runs import Alone, Run
-from training.tasks.base import Kind
+from training.runtime.tasks.base import Kind
 from training.torch_fit import _BatchLoss
 from training.torch_state import FitState
 

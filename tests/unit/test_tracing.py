@@ -32,7 +32,7 @@ from deployments.telemetry.tracing.export import SpanFile
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.traces import CALLER, SAMPLED, TRACE, UNSAMPLED, TracedSystem, ids, linked, parent
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 INSTANCE = instance_of(apogee_contract(), fly(5)[0][105:160], "A12") | {"id": "mine"}
 BY_MLP = {"Raysonde-Arm": "mlp"}

@@ -14,7 +14,7 @@ from features.workloads.trajectory import WORKLOAD
 from tests.support.tracks import START_S, made_up, straight, trajectory_contract
 from training.dataset import build_dataset
 from training.evaluation import point_metrics
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 from training.sources.base import LOG, no_progress, serial_map
 from training.sources.tracks import make_source, read_positions, track_records
 from training.sources.traffic_adsb import make_source as traffic_source

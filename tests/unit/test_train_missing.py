@@ -12,7 +12,7 @@ from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.store import Store
 from features.config import load_sections
 from scripts.cli import app
-from training.settings import Settings
+from training.runtime.settings import Settings
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from features.config import load_sections
 from training.config import DEFAULT_TRIALS, TrainingConfig
 from training.evaluation import band_metrics, number_metrics
 from training.held import check_held
-from training.inference import Predicted
-from training.settings import REPOSITORY
+from training.runtime.inference import Predicted
+from training.runtime.settings import REPOSITORY
 
 SOURCE = {"module": "toy.source"}
 

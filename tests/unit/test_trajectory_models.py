@@ -15,15 +15,15 @@ from scripts.reports.base import load_report
 from scripts.workloads.trajectory import cross_validated
 from tests.support.tracks import made_up, trajectory_contract
 from training.assembly import Origin, assemble
-from training.bundle import Card
 from training.config import TrainingConfig
 from training.crossval import cross_validate
 from training.families.base import load_family
 from training.families.linear import expand
-from training.inference import Model
 from training.preparation import Prepared, prepare
 from training.progress import no_stages
-from training.settings import REPOSITORY
+from training.runtime.bundle import Card
+from training.runtime.inference import Model
+from training.runtime.settings import REPOSITORY
 from training.sources.base import serial_map
 from training.trials import Best
 

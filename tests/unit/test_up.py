@@ -34,7 +34,7 @@ from scripts.serve_settings import (
 )
 from scripts.stages import Stage, StageProbe, stage_of
 from scripts.up_display import StageDisplay, show_ready, write_examples
-from training.settings import REPOSITORY, Settings
+from training.runtime.settings import REPOSITORY, Settings
 
 KNOWN = ["apogee", "weather"]
 CONFIG = """

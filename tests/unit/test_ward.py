@@ -11,8 +11,8 @@ from deployments.domain.routing import ArmVersion
 from deployments.lifecycle.reconciler import ApplicationAway, Served, Ward
 from tests.support.models import make_parts
 from tests.support.serving import ARMS, LocalSystem
-from training.bundle import write_bundle
-from training.errors import GoldenMismatch
+from training.runtime.bundle import write_bundle
+from training.runtime.errors import GoldenMismatch
 
 
 class LocalReplicas:

@@ -10,7 +10,7 @@ import pytest
 from deployments.monitoring.coverage_at_level import held_at, widened_band
 from tests.support.regions import Answered, classes, logarithms, numbers, paths
 from training.evaluation import region_metrics
-from training.tasks.base import Predicted
+from training.runtime.tasks.base import Predicted
 
 ROWS = 400
 LEVELS = (0.5, 0.8, 0.97, 0.999)

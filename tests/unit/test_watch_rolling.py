@@ -26,9 +26,9 @@ from features.workload import load_workload
 from tests.records import row as stored_row
 from tests.support.databases import Databases, clear, one_of
 from training.evaluation import metrics_of
-from training.settings import REPOSITORY
-from training.tasks.base import Predicted, Row, Task
-from training.tasks.factory import task_of
+from training.runtime.settings import REPOSITORY
+from training.runtime.tasks.base import Predicted, Row, Task
+from training.runtime.tasks.factory import task_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HORIZONS = 4

@@ -16,9 +16,9 @@ from deployments.store import StoreUnavailable
 from features.config import load_sections
 from tests.support.tables import calories_parts
 from tests.support.watched import ARM, WatchedScene
-from training.bundle import write_bundle
-from training.errors import BundleError
-from training.settings import REPOSITORY
+from training.runtime.bundle import write_bundle
+from training.runtime.errors import BundleError
+from training.runtime.settings import REPOSITORY
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from deployments.monitoring.arm_monitor import ArmWatch, Served
 from deployments.monitoring.measures import COMMON, measures_of
 from deployments.monitoring.settings import MonitoringSettings
 from tests.support.regions import Answered, classes, logarithms, numbers, paths
-from training.tasks.base import Row
+from training.runtime.tasks.base import Row
 
 FloatArray = NDArray[np.float64]
 Make = Callable[..., Answered]

@@ -20,7 +20,7 @@ from training.dataset import build_dataset
 from training.families.base import load_family
 from training.preparation import prepare
 from training.progress import no_stages
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 from training.sources.base import no_progress, serial_map
 from training.sources.weather import hourly_records, make_source, new_york
 

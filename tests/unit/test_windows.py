@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from features.config import load_contract
 from features.errors import FieldError
 from features.windows import Window, Windower, cut_window, windows_of
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
 FIELDS = len(CONTRACT.fields)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.runs import Run
-from training.tasks.base import Kind
+from training.runtime.tasks.base import Kind
 
 Params = Mapping[str, Any]
 # report(step, validation loss): raises nothing, may stop the trial from outside

@@ -20,7 +20,7 @@ from features.errors import FieldError
 from features.windows import cut_window
 from features.workload import Workload
 from training.dataset import Dataset, balanced, raw_type
-from training.journal.query import Example, Journal, JournalQuery
+from training.runtime.journal_query import Example, Journal, JournalQuery
 from training.scoring.records import filled
 
 FloatArray = NDArray[np.float64]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ray.exceptions import RayError
 
 from features.contract import Contract
-from training.bundle import BundleParts
-from training.inference import Model
+from training.runtime.bundle import BundleParts
+from training.runtime.inference import Model
 from training.scoring.errors import ScoringFailed
 from training.scoring.parts import Manifest, Parts, discard, write_part
 from training.scoring.plan import (

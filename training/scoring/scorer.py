@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from features.contract import Contract
 from features.errors import FieldError
 from features.windows import Windower, cut_window
-from training.inference import Model
+from training.runtime.inference import Model
 from training.scoring.columns import array_columns
 from training.scoring.records import Checked, checked, entities_of, filled, keys_of
 

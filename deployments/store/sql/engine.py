@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from deployments.domain.errors import Unavailable
-from training.settings import without_password
+from training.runtime.settings import without_password
 
 BUSY_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.errors import ForeignBundle, TamperedBundle, UnsupportedFormat
+from training.runtime.errors import ForeignBundle, TamperedBundle, UnsupportedFormat
 
 FORMAT = "raysonde-bundle"
 MANIFEST = "manifest.json"

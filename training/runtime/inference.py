@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.workload import Workload, anchors_of, load_workload
-from training.bundle import Bundle, BundleParts
-from training.errors import ForeignBundle, GoldenMismatch, MalformedBundle
-from training.outliers import OutlierScorer
-from training.tasks.base import Predicted, Task
-from training.tasks.factory import task_of
+from training.runtime.bundle import Bundle, BundleParts
+from training.runtime.errors import ForeignBundle, GoldenMismatch, MalformedBundle
+from training.runtime.outliers import OutlierScorer
+from training.runtime.tasks.base import Predicted, Task
+from training.runtime.tasks.factory import task_of
 
 if TYPE_CHECKING:
     import onnxruntime as ort

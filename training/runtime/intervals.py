@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from training.tasks.base import Calibration
+from training.runtime.tasks.base import Calibration
 
 FloatArray = NDArray[np.float64]
 

@@ -15,8 +15,8 @@ from pydantic import ConfigDict, Field
 
 from features.scaling import StandardScaler
 from features.targets import ClassTarget
-from training.intervals import conformal_quantiles, score_at
-from training.tasks.base import Calibration, Kind, Predicted, Row
+from training.runtime.intervals import conformal_quantiles, score_at
+from training.runtime.tasks.base import Calibration, Kind, Predicted, Row
 
 FloatArray = NDArray[np.float64]
 

@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from features.contract import Contract
 from features.scaling import StandardScaler
-from training.errors import ForeignBundle, MalformedBundle
-from training.manifest import read_files, read_manifest, write_files
-from training.tasks.base import Calibration, Predicted
-from training.tasks.factory import calibration_type
+from training.runtime.errors import ForeignBundle, MalformedBundle
+from training.runtime.manifest import read_files, read_manifest, write_files
+from training.runtime.tasks.base import Calibration, Predicted
+from training.runtime.tasks.factory import calibration_type
 
 FORMAT_VERSION = 1
 

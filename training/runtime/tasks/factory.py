@@ -5,11 +5,11 @@ from __future__ import annotations
 from features.contract import Contract
 from features.targets import ClassTarget, PathTarget, TaskName
 from features.workload import Workload
-from training.intervals import IntervalCalibration
-from training.tasks.base import Calibration, Task
-from training.tasks.classification import ClassCalibration, ClassificationTask
-from training.tasks.path import PathCalibration, PathTask
-from training.tasks.regression import RegressionTask
+from training.runtime.intervals import IntervalCalibration
+from training.runtime.tasks.base import Calibration, Task
+from training.runtime.tasks.classification import ClassCalibration, ClassificationTask
+from training.runtime.tasks.path import PathCalibration, PathTask
+from training.runtime.tasks.regression import RegressionTask
 
 _CALIBRATIONS: dict[TaskName, type[Calibration]] = {
     "regression": IntervalCalibration,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from features.scaling import Moments, StandardScaler
 from features.targets import TargetSpec
 from features.workload import Workload, transform_of
-from training.intervals import IntervalCalibration, calibrate
-from training.tasks.base import Calibration, Kind, Predicted, Row
+from training.runtime.intervals import IntervalCalibration, calibrate
+from training.runtime.tasks.base import Calibration, Kind, Predicted, Row
 
 FloatArray = NDArray[np.float64]
 

@@ -1,0 +1,1 @@
+"""What a replica may load: bundles, inference, regions, and their settings."""
