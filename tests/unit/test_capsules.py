@@ -9,7 +9,7 @@ import pytest
 from tests.support.reentry import reentry_contract
 from training.sources.base import no_progress, serial_map
 from training.sources.capsules import draw_path, make_source, simulate_batch
-from training.sources.sightings import TruePath, draw_sensor, observe
+from training.sources.simulation.sightings import TruePath, draw_sensor, observe
 
 RECORDS = make_source(reentry_contract(), tracks=60, seed=3).records(serial_map, no_progress)
 KIND = RECORDS["track_id"].str.split("-").str[0]

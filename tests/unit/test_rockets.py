@@ -8,9 +8,9 @@ import pytest
 from features.config import load_contract
 from training.runtime.settings import REPOSITORY
 from training.sources.base import LOG, WEIGHT, no_progress, serial_map
-from training.sources.designs import draw_design
-from training.sources.flights import Flight, FlightError, simulate_flight
 from training.sources.rockets import Names, fly, make_source, simulate_batch
+from training.sources.simulation.designs import draw_design
+from training.sources.simulation.flights import Flight, FlightError, simulate_flight
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
 
@@ -79,7 +79,7 @@ def test_a_flight_that_failed_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     """An integrator that gives an apogee of minus the elevation must not get through."""
     states = np.zeros((50, 14))
     states[:, 0] = np.linspace(0, 5, 50)
-    monkeypatch.setattr("training.sources.flights._integrate", lambda design: states)
+    monkeypatch.setattr("training.sources.simulation.flights._integrate", lambda design: states)
     with pytest.raises(FlightError, match="apogee of"):
         simulate_flight(np.random.default_rng(0))
     with pytest.raises(FlightError, match="none of 20 designs flew"):

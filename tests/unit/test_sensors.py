@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.sources.flights import Flight
-from training.sources.sensors import Logger, Smoothing, draw_logger, record
+from training.sources.simulation.flights import Flight
+from training.sources.simulation.sensors import Logger, Smoothing, draw_logger, record
 
 PERFECT = Logger(
     rate_hz=20.0,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.sources import burns
-from training.sources.atmosphere import density_kgpm3
-from training.sources.trajectories import (
+from training.sources.simulation import burns
+from training.sources.simulation.atmosphere import density_kgpm3
+from training.sources.simulation.trajectories import (
     EARTH_RADIUS_M,
     GRAVITY_MPS2,
     MU_M3PS2,

@@ -15,10 +15,17 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Contract
-from training.sources.air_traffic import aircraft, balloon
 from training.sources.base import Mapper, Progress
-from training.sources.sightings import EDGE_OF_SPACE_M, TruePath, draw_sensor, observe, path_of, with_rests
-from training.sources.spaceflights import FLIGHTS
+from training.sources.simulation.air_traffic import aircraft, balloon
+from training.sources.simulation.sightings import (
+    EDGE_OF_SPACE_M,
+    TruePath,
+    draw_sensor,
+    observe,
+    path_of,
+    with_rests,
+)
+from training.sources.simulation.spaceflights import FLIGHTS
 
 _BATCH = 25
 _ATTEMPTS = 50

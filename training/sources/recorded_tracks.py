@@ -24,7 +24,7 @@ from features.contract import Contract
 from features.errors import FieldError
 from training.sources.base import LOG, Mapper, Progress
 from training.sources.files import hash_file, read_table
-from training.sources.trajectories import EARTH_RADIUS_M
+from training.sources.simulation.trajectories import EARTH_RADIUS_M
 
 FloatArray = NDArray[np.float64]
 

@@ -15,8 +15,8 @@ import pandas as pd
 
 from features.contract import Contract
 from training.sources.base import LOG, WEIGHT, Mapper, Progress
-from training.sources.flights import Flight, FlightError, simulate_flight
-from training.sources.sensors import Log, draw_logger, record
+from training.sources.simulation.flights import Flight, FlightError, simulate_flight
+from training.sources.simulation.sensors import Log, draw_logger, record
 
 _BATCH = 10
 _ATTEMPTS = 20

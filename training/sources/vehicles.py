@@ -17,11 +17,11 @@ from features.contract import Contract
 from features.geo import from_local
 from features.targets import PathTarget
 from training.sources.base import LOG, Mapper, Progress
+from training.sources.simulation.vehicle_motion import STEP_S, STEPS, Motion, move
+from training.sources.simulation.vehicle_plans import Plan, draw_plan
+from training.sources.simulation.vehicle_sensors import SAMPLE_S, hear
 from training.sources.tracks import RecordedTracks
 from training.sources.tracks import make_source as recorded_source
-from training.sources.vehicle_motion import STEP_S, STEPS, Motion, move
-from training.sources.vehicle_plans import Plan, draw_plan
-from training.sources.vehicle_sensors import SAMPLE_S, hear
 
 FloatArray = NDArray[np.float64]
 

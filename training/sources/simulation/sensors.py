@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
-from training.sources.flights import Flight
+from training.sources.simulation.flights import Flight
 
 FloatArray = NDArray[np.float64]
 

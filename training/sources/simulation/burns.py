@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import asin, cos, pi, sin, sqrt
 
-from training.sources.trajectories import EARTH_RADIUS_M, GRAVITY_MPS2, End, Moment, Thrust, Vector
+from training.sources.simulation.trajectories import EARTH_RADIUS_M, GRAVITY_MPS2, End, Moment, Thrust, Vector
 
 _STEERING_S = 90.0
 _STEEPEST_RAD = 1.0

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from training.sources.atmosphere import density_kgpm3
+from training.sources.simulation.atmosphere import density_kgpm3
 
 FloatArray = NDArray[np.float64]
 Vector = tuple[float, float, float]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.atmosphere import density_kgpm3
-from training.sources.sightings import TruePath
-from training.sources.trajectories import EARTH_RADIUS_M
+from training.sources.simulation.atmosphere import density_kgpm3
+from training.sources.simulation.sightings import TruePath
+from training.sources.simulation.trajectories import EARTH_RADIUS_M
 
 FloatArray = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.vehicle_plans import LIFE_S, Plan
+from training.sources.simulation.vehicle_plans import LIFE_S, Plan
 
 FloatArray = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.sources.atmosphere import density_kgpm3
-from training.sources.trajectories import EARTH_RADIUS_M, Trajectory
+from training.sources.simulation.atmosphere import density_kgpm3
+from training.sources.simulation.trajectories import EARTH_RADIUS_M, Trajectory
 
 FloatArray = NDArray[np.float64]
 

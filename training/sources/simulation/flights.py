@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline
 
-from training.sources.designs import Design, draw_design
+from training.sources.simulation.designs import Design, draw_design
 
 FloatArray = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources import burns
-from training.sources.trajectories import (
+from training.sources.simulation import burns
+from training.sources.simulation.trajectories import (
     EARTH_RADIUS_M,
     GRAVITY_MPS2,
     MU_M3PS2,

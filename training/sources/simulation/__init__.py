@@ -1,0 +1,1 @@
+"""Physics and plans behind the simulated sources."""
