@@ -22,8 +22,8 @@ from ray.util.queue import Empty, Queue
 
 from training.crew_group import release_group, remember_group
 from training.families.base import Params, Report, ResumableFamily, Split, load_family
-from training.losses import loss_of
-from training.runs import Run
+from training.families.losses import loss_of
+from training.families.runs import Run
 from training.trials import Crew
 
 _STATE_FILE = "state"

@@ -10,8 +10,8 @@ from typing import Any
 from ray import tune
 
 from training.families.base import Split, load_family, resumable
-from training.losses import loss_of
-from training.runs import Run
+from training.families.losses import loss_of
+from training.families.runs import Run
 from training.trials import Crew
 
 LOSS = "loss"

@@ -20,7 +20,7 @@ from toy.parts import WORKLOADS
 from tests.integration.test_training import wait_for
 from tests.support.searches import kept_trials
 from training.families.base import Split, load_family
-from training.losses import loss_of
+from training.families.losses import loss_of
 from training.runtime.settings import REPOSITORY
 from training.search import search
 from training.trials import Best, SearchPlan, TrialRecord

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from training.families.base import Params, Report, Split, expect_numbers
-from training.losses import loss_of
+from training.families.losses import loss_of
 
 
 class ToyFamily:

@@ -13,8 +13,8 @@ from typing import Any
 
 from training.families.base import Params, Report, Split
 from training.families.lstm import LstmFamily
-from training.runs import ALONE, Run
-from training.torch_members import FittedMembers
+from training.families.runs import ALONE, Run
+from training.families.torch_members import FittedMembers
 
 PARAMS: dict[str, Any] = {
     "width": 8,

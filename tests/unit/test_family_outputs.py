@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tests.unit.test_families import suggested
 from training.families.base import Split, load_family
-from training.losses import loss_of
+from training.families.losses import loss_of
 
 MANY = ("linear", "ridge", "random_forest", "mlp", "gru", "lstm")
 CLASSIFIERS = ("random_forest", "mlp", "gru", "lstm")

@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 import torch
 
-from training.device import pick_device
 from training.families.base import Split, load_family
-from training.torch_members import FittedMembers
+from training.families.device import pick_device
+from training.families.torch_members import FittedMembers
 
 PARAMS: dict[str, Any] = {
     "width": 16,

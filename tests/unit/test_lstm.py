@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from training.families.base import Split, load_family
-from training.torch_members import FittedMembers, kept
+from training.families.torch_members import FittedMembers, kept
 
 PARAMS: dict[str, Any] = {
     "width": 16,

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from tests.unit.test_families import suggested
 from training.families.base import Split, load_family, resumable
-from training.runs import Alone, Run
+from training.families.runs import Alone, Run
+from training.families.torch_fit import _BatchLoss
+from training.families.torch_state import FitState
 from training.runtime.tasks.base import Kind
-from training.torch_fit import _BatchLoss
-from training.torch_state import FitState
 
 FAMILIES = ("mlp", "gru", "lstm")
 KINDS: tuple[Kind, ...] = ("numbers", "classes")

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from training.families.base import Params, Split, load_family
-from training.unseen import seen
+from training.families.feature_mask import seen
 
 NAMES = ("speed", "route_0", "route_1", "turn")
 PARAMS: dict[str, dict[str, Any]] = {

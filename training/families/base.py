@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from training.runs import Run
+from training.families.runs import Run
 from training.runtime.tasks.base import Kind
 
 Params = Mapping[str, Any]

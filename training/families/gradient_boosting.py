@@ -16,8 +16,8 @@ from onnx import TensorProto, helper
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from training.families.base import Params, Report, Split, expect_numbers
-from training.flat import flat, with_input_shape
-from training.losses import loss_of
+from training.families.flat import flat, with_input_shape
+from training.families.losses import loss_of
 
 # Structured arrays of scikit-learn, a row a node: feature_idx, num_threshold, left, right, is_leaf, value.
 Nodes = NDArray[np.void]

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.families.base import Params, Report, Split
-from training.runs import ALONE, Run
-from training.torch_fit import fit_members
-from training.torch_members import FittedMembers, sequences, started
-from training.unseen import seen
+from training.families.feature_mask import seen
+from training.families.runs import ALONE, Run
+from training.families.torch_fit import fit_members
+from training.families.torch_members import FittedMembers, sequences, started
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from training.families.base import Params, Report, Split
-from training.runs import ALONE, Run
-from training.torch_fit import fit_members
-from training.torch_members import FittedMembers, kept, sequences, started
+from training.families.runs import ALONE, Run
+from training.families.torch_fit import fit_members
+from training.families.torch_members import FittedMembers, kept, sequences, started
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0

@@ -11,8 +11,8 @@ from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import RandomForestRegressor
 
 from training.families.base import Params, Report, Split
-from training.flat import flat, with_input_shape
-from training.losses import loss_of
+from training.families.flat import flat, with_input_shape
+from training.families.losses import loss_of
 
 
 class RandomForestFamily:

@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.linear_model import Ridge
 
 from training.families.base import Params, Report, Split, expect_numbers
+from training.families.feature_mask import seen
 from training.families.linear import FittedLinear, expand, outputs_by_rows
-from training.losses import loss_of
-from training.unseen import seen
+from training.families.losses import loss_of
 
 
 class RidgeFamily:

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from training.costs import costs_of, cross_entropy
-from training.device import pick_device
 from training.families.base import Params, Report, Split
-from training.losses import loss_of
-from training.runs import Run
-from training.torch_members import Answer, FittedMembers
-from training.torch_state import FitState
+from training.families.costs import costs_of, cross_entropy
+from training.families.device import pick_device
+from training.families.losses import loss_of
+from training.families.runs import Run
+from training.families.torch_members import Answer, FittedMembers
+from training.families.torch_state import FitState
 
 # noise(rows) -> (rows, ...), drawn on the CPU
 Noise = Callable[[int], torch.Tensor]
