@@ -13,7 +13,7 @@ from features.contract import Contract
 from features.scaling import Moments, StandardScaler
 from features.targets import AnyTarget
 from features.workload import Workload, anchors_of, load_workload
-from training.baseline import fitted_baselines
+from training.baselines.base import fitted_baselines
 from training.config import RowsConfig
 from training.dataset import Dataset, build_dataset
 from training.evaluation import point_metrics, points_of

@@ -13,7 +13,7 @@ import numpy as np
 from features.contract import Contract
 from features.scaling import Moments, StandardScaler
 from features.workload import Workload, anchors_of, load_workload
-from training.baseline import fitted_baselines
+from training.baselines.base import fitted_baselines
 from training.config import TrainingConfig
 from training.dataset import Dataset, build_dataset, with_entity
 from training.families.base import Split
