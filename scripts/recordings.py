@@ -181,7 +181,7 @@ def _source_options(workloads: Path, workload: str) -> dict[str, Any]:
 
 def recordings_of(contract: Contract, records: pd.DataFrame) -> list[Recording]:
     """The recordings in records, in the order of their first rows."""
-    from training.dataset import matrix_of, target_of, with_entity
+    from training.data.dataset import matrix_of, target_of, with_entity
     from training.sources.base import LOG
 
     records = with_entity(contract, records)

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from features.workload import anchors_of
-from training.dataset import Dataset
+from training.data.dataset import Dataset
 from training.evaluation import metrics_of, point_metrics
 from training.preparation import Prepared
 from training.runtime.bundle import BundleParts, Card, Golden, Reference

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from training.dataset import Dataset
+from training.data.dataset import Dataset
 from training.gate import Judged, Verdict, judge, unopposed
 from training.runtime.bundle import Bundle, BundleParts
 from training.runtime.inference import Model

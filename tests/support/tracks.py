@@ -14,7 +14,7 @@ from features.config import load_contract
 from features.contract import Contract
 from features.geo import from_local
 from features.windows import cut_window
-from training.dataset import matrix_of
+from training.data.dataset import matrix_of
 from training.runtime.settings import REPOSITORY
 from training.sources.base import no_progress, serial_map
 from training.sources.vehicles import make_source

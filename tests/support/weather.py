@@ -16,7 +16,7 @@ from features.config import load_contract
 from features.contract import Contract
 from training.assembly import Origin, assemble
 from training.config import TrainingConfig
-from training.dataset import matrix_of
+from training.data.dataset import matrix_of
 from training.families.base import load_family
 from training.preparation import Prepared, prepare
 from training.progress import no_stages

@@ -18,7 +18,7 @@ from tests.support.params import middle_params
 from tests.support.tables import calories_parts
 from training.config import TrainingConfig
 from training.crossval import CrossValidation, cross_validate
-from training.dataset import build_dataset, matrix_of
+from training.data.dataset import build_dataset, matrix_of
 from training.evaluation import band_metrics, number_metrics
 from training.runtime.inference import Model
 from training.runtime.settings import REPOSITORY

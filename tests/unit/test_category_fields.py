@@ -21,7 +21,7 @@ from deployments.requests.parser import Instance, InstanceParser
 from deployments.requests.schema import instance_json_schema
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
-from training.dataset import matrix_of
+from training.data.dataset import matrix_of
 
 SIZE = {"name": "Size", "kind": "category", "categories": ["small", "large"], "description": "of the shirt"}
 SECTION: dict[str, Any] = {

@@ -13,7 +13,7 @@ from toy.workload import WORKLOAD
 
 from features.workload import anchors_of
 from training.comparison import compare
-from training.dataset import Dataset
+from training.data.dataset import Dataset
 from training.runtime.bundle import Bundle, BundleParts, Golden, read_bundle, write_bundle
 from training.runtime.inference import Model
 from training.runtime.retraining_config import GateConfig

@@ -13,8 +13,8 @@ from toy.source import ToySource
 from training import crossval
 from training.config import RowsConfig
 from training.crossval import cross_validate
+from training.data.splits import Splits
 from training.sources.base import no_progress, serial_map
-from training.splits import Splits
 
 CONTRACT = toy_contract()
 RECORDS = ToySource(things=80, seed=1).records(serial_map, no_progress)

@@ -13,16 +13,10 @@ from features.config import load_contract
 from features.errors import FieldError
 from features.windows import windows_of
 from features.workload import load_workload
-from training.dataset import (
-    build_dataset,
-    chunks_of,
-    hash_records,
-    matrix_of,
-    windows_of_chunk,
-)
+from training.data.dataset import build_dataset, chunks_of, hash_records, matrix_of, windows_of_chunk
+from training.data.splits import split_by_group
 from training.runtime.settings import REPOSITORY
 from training.sources.base import LOG, WEIGHT, cached_records, load_source, no_progress, serial_map
-from training.splits import split_by_group
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
 WORKLOAD = load_workload(CONTRACT)
@@ -99,7 +93,7 @@ def test_logs_of_one_entity_are_not_mixed_but_grouped() -> None:
 def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     table = records(flights=5).sample(frac=1.0, random_state=0).sort_values("time_s", kind="stable")
     whole = build_dataset(CONTRACT, WORKLOAD, table)
-    monkeypatch.setattr("training.dataset._ENTITIES_PER_CHUNK", 2)
+    monkeypatch.setattr("training.data.dataset._ENTITIES_PER_CHUNK", 2)
     assert [c["flight_id"].nunique() for c in chunks_of(CONTRACT, table)] == [2, 2, 1]
     chunked = build_dataset(CONTRACT, WORKLOAD, table)
     np.testing.assert_array_equal(whole.features, chunked.features)

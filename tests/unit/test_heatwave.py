@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.support.weather import calm_prepared, weather_contract, weather_parts
-from training.dataset import build_dataset
+from training.data.dataset import build_dataset
 from training.runtime.inference import Model
 from training.sources.base import load_source, no_progress, serial_map
 from training.sources.heatwave import HeatWave, make_source

@@ -17,12 +17,12 @@ from deployments.store import PredictionRow, Store, Truth
 from features.config import load_contract
 from features.workload import load_workload
 from tests.support.flights import fly, instance_of
-from training.dataset import Dataset, joined
+from training.data.dataset import Dataset, joined
+from training.data.splits import Splits
 from training.journal.dataset import NothingJournalled, instance_matrix, read_journal
 from training.journal.mix import mix, split_journal
 from training.runtime.journal_query import JournalQuery
 from training.runtime.settings import REPOSITORY
-from training.splits import Splits
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 TOY = toy_contract()

@@ -14,7 +14,7 @@ from features.contract import RATE_CHANNEL, Contract
 from features.errors import FieldError
 from features.window_spec import PointWindow
 from features.windows import Windower, cut_window, windows_of
-from training.dataset import raw_type
+from training.data.dataset import raw_type
 
 NAN = np.nan
 FIELDS = [

@@ -11,7 +11,7 @@ import pytest
 from features.errors import FieldError
 from features.workloads.reentry import WORKLOAD
 from tests.support.reentry import reentry_contract
-from training.dataset import build_dataset
+from training.data.dataset import build_dataset
 from training.runtime.settings import REPOSITORY
 from training.sources.base import load_source, no_progress, serial_map
 from training.sources.recorded_tracks import read_tracks

@@ -16,7 +16,7 @@ from features.workload import load_workload
 from tests.support.flights import fly, rows_of
 from tests.support.models import apogee_contract, make_parts
 from tests.support.reentry import reentry_contract, reentry_parts, reentry_records
-from training.dataset import windows_of_chunk, with_entity
+from training.data.dataset import windows_of_chunk, with_entity
 from training.runtime.inference import Model
 from training.scoring.columns import array_columns
 from training.scoring.errors import OtherRun

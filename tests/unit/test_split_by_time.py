@@ -10,11 +10,11 @@ from toy.parts import WORKLOADS, toy_contract
 
 from features.config import load_sections
 from training.config import TrainingConfig
-from training.dataset import Dataset
+from training.data.dataset import Dataset
+from training.data.splits import Splits, split_by_time
 from training.preparation import prepare
 from training.progress import no_stages
 from training.sources.base import serial_map
-from training.splits import Splits, split_by_time
 
 SHARES = (0.495, 0.1, 0.15, 0.255)
 HOURS = 8000

@@ -12,7 +12,7 @@ from features.sphere import great_circle_m
 from features.workload import Transform, anchors_of, load_workload
 from features.workloads.trajectory import HORIZONS_S, WORKLOAD
 from tests.support.tracks import made_up, straight, trajectory_contract, window_of
-from training.dataset import build_dataset
+from training.data.dataset import build_dataset
 
 CONTRACT = trajectory_contract()
 NAMES = WORKLOAD.feature_names

@@ -16,7 +16,7 @@ from features.workload import anchors_of
 from features.workloads.weather import WORKLOAD
 from tests.support.weather import HOUR_S, START_S, calm_prepared, hours, weather_contract, weather_parts
 from training.config import TrainingConfig
-from training.dataset import build_dataset
+from training.data.dataset import build_dataset
 from training.families.base import load_family
 from training.preparation import prepare
 from training.progress import no_stages

@@ -12,7 +12,7 @@ from features.windows import Windower, cut_window, windows_of
 from features.workloads.weather import WORKLOAD
 from tests.support.models import apogee_contract
 from tests.support.weather import HOUR_S, START_S, hours, rows_of, weather_contract
-from training.dataset import build_dataset, raw_type
+from training.data.dataset import build_dataset, raw_type
 from training.sources.weather import hourly_records
 
 CONTRACT = weather_contract()

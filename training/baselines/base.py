@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.workload import Workload
-from training.splits import Splits
+from training.data.splits import Splits
 
 FloatArray = NDArray[np.float64]
 

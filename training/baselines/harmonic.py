@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.workload import Workload, anchors_of
-from training.dataset import Dataset
-from training.splits import Splits
+from training.data.dataset import Dataset
+from training.data.splits import Splits
 
 FloatArray = NDArray[np.float64]
 

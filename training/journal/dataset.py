@@ -19,7 +19,7 @@ from features.contract import Contract
 from features.errors import FieldError
 from features.windows import cut_window
 from features.workload import Workload
-from training.dataset import Dataset, balanced, raw_type
+from training.data.dataset import Dataset, balanced, raw_type
 from training.runtime.journal_query import Example, Journal, JournalQuery
 from training.scoring.records import filled
 

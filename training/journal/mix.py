@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from training.dataset import Dataset, joined
-from training.splits import Splits, split_by_time
+from training.data.dataset import Dataset, joined
+from training.data.splits import Splits, split_by_time
 
 # Of the older pairs; the order in which they are dealt out is that of `split_by_time`.
 _TRAIN, _VALID, _CALIBRATE = 0.6, 0.15, 0.25
