@@ -32,7 +32,7 @@ from training.retraining import RetrainingTask, retrain_workload
 from training.runtime.bundle import Bundle
 from training.runtime.errors import BundleError
 from training.runtime.settings import Settings
-from training.search import SearchError
+from training.search.tune import SearchError
 
 log = logging.getLogger(__name__)
 

@@ -113,7 +113,7 @@ def _train_one(
     console: Console, settings: Settings, workload: str, options: TrainingOptions
 ) -> list[TrainedArm]:
     from training.pipeline import TrainingBusy, train_workload
-    from training.search import SearchError
+    from training.search.tune import SearchError
 
     try:
         with _bars(console) as bars:

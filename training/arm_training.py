@@ -17,9 +17,9 @@ from training.registry import ModelVersion, Registry
 from training.runtime.bundle import BundleParts, Card, read_bundle, write_bundle
 from training.runtime.inference import load_model
 from training.runtime.settings import REPOSITORY
-from training.search import search
+from training.search.trials import Best, SearchPlan, TrialRecord
+from training.search.tune import search
 from training.tracking import SearchRuns, git_commit
-from training.trials import Best, SearchPlan, TrialRecord
 
 # what is said about a model before it is registered, as tags of its version
 Judge = Callable[[BundleParts], Mapping[str, str]]

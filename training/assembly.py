@@ -14,7 +14,7 @@ from training.preparation import Prepared
 from training.runtime.bundle import BundleParts, Card, Golden, Reference
 from training.runtime.inference import ArmRuntime, Model, Scaled
 from training.runtime.tasks.base import Calibration, Predicted
-from training.trials import Best
+from training.search.trials import Best
 
 GOLDEN_ROWS = 24
 REFERENCE_ROWS = 1000

@@ -12,12 +12,12 @@ from features.config import load_sections
 from features.contract import Contract
 from training.arm_training import ArmTrainer, TrainedArm
 from training.config import TrainingConfig
-from training.held import check_held
 from training.parallel import ray_map
 from training.preparation import prepare
 from training.progress import Stages
 from training.registry import Registry
 from training.runtime.settings import Settings
+from training.search.fixed_hyperparameters import check_held
 from training.sources.base import with_file
 
 

@@ -22,7 +22,6 @@ from training.comparison import compare
 from training.config import TrainingConfig
 from training.families.base import load_family
 from training.gate import Verdict
-from training.held import check_held
 from training.journal.dataset import Journalled, NothingJournalled, read_journal
 from training.journal.mix import mix, split_journal
 from training.parallel import ray_map
@@ -34,6 +33,7 @@ from training.runtime.bundle import Bundle, BundleParts
 from training.runtime.journal_query import Journal, JournalQuery
 from training.runtime.retraining_config import RetrainingConfig
 from training.runtime.settings import Settings
+from training.search.fixed_hyperparameters import check_held
 
 _TAG_LENGTH = 5000
 

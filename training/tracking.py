@@ -14,7 +14,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
-from training.trials import SearchPlan, TrialRecord
+from training.search.trials import SearchPlan, TrialRecord
 
 _PARENT_TAG = "mlflow.parentRunId"
 _PLAN_TAG = "search_plan"

@@ -38,8 +38,8 @@ from training.config import TrainingConfig
 from training.preparation import Prepared, prepare
 from training.progress import no_stages
 from training.runtime.bundle import write_bundle
+from training.search.trials import Best
 from training.sources.base import serial_map
-from training.trials import Best
 
 SEED = 0
 WORKLOAD = "bench"

@@ -39,8 +39,8 @@ from training.progress import no_stages
 from training.registry import Registry
 from training.runtime.bundle import write_bundle
 from training.runtime.settings import REPOSITORY, Settings
+from training.search.trials import Best
 from training.sources.base import serial_map
-from training.trials import Best
 
 pytestmark = [
     pytest.mark.integration,

@@ -22,8 +22,8 @@ from tests.support.searches import kept_trials
 from training.families.base import Split, load_family
 from training.families.losses import loss_of
 from training.runtime.settings import REPOSITORY
-from training.search import search
-from training.trials import Best, SearchPlan, TrialRecord
+from training.search.trials import Best, SearchPlan, TrialRecord
+from training.search.tune import search
 
 pytestmark = [
     pytest.mark.integration,

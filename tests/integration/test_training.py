@@ -26,7 +26,7 @@ from training.registry import Registry
 from training.runtime.bundle import read_bundle
 from training.runtime.inference import load_model
 from training.runtime.settings import REPOSITORY, Settings
-from training.search import SearchError
+from training.search.tune import SearchError
 
 pytestmark = [
     pytest.mark.integration,

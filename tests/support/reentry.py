@@ -20,9 +20,9 @@ from training.preparation import Prepared, prepare
 from training.progress import no_stages
 from training.runtime.bundle import BundleParts
 from training.runtime.settings import REPOSITORY
+from training.search.trials import Best
 from training.sources.base import no_progress, serial_map
 from training.sources.capsules import make_source
-from training.trials import Best
 
 _SOURCE: Mapping[str, Any] = {"tracks": 80, "seed": 1}
 _PARAMS = {"trees": 12, "min_samples_leaf": 5, "max_features": 0.4, "max_samples": 0.6}

@@ -17,8 +17,8 @@ from training.preparation import Prepared, prepare
 from training.progress import no_stages
 from training.runtime.bundle import BundleParts
 from training.runtime.settings import REPOSITORY
+from training.search.trials import Best
 from training.sources.base import serial_map
-from training.trials import Best
 
 WORKOUTS = 2000
 

@@ -22,9 +22,9 @@ from training.preparation import Prepared, prepare
 from training.progress import no_stages
 from training.runtime.bundle import BundleParts
 from training.runtime.settings import REPOSITORY
+from training.search.trials import Best
 from training.sources.base import no_progress, serial_map
 from training.sources.heatwave import make_source
-from training.trials import Best
 
 PARAMS: Mapping[str, Mapping[str, Any]] = {
     "ridge": {"alpha": 100.0, "products": False},

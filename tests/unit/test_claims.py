@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from training.claims import claim_of, crew_of
 from training.families.base import load_family
-from training.trials import Crew
+from training.search.resource_requests import claim_of, crew_of
+from training.search.trials import Crew
 
 LSTM, RIDGE = load_family("lstm"), load_family("ridge")
 WAITING = 0.01

@@ -25,10 +25,10 @@ from scripts.demo.picture import draw, hot_spans, version_spans
 from scripts.demo.plan import SHORT, USUAL, HealPlan, HealRule, calm_cases, cases_of_wave
 from scripts.demo.story import STEPS, Story
 from training.config import TrainingConfig
-from training.held import check_held
 from training.runtime.promotion_config import PromotionConfig
 from training.runtime.retraining_config import RetrainingConfig
 from training.runtime.settings import REPOSITORY
+from training.search.fixed_hyperparameters import check_held
 
 BEGUN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WORKLOADS = REPOSITORY / "configs" / "workloads"

@@ -20,8 +20,8 @@ from training.preparation import Prepared, prepare
 from training.progress import no_stages
 from training.runtime.bundle import Bundle, read_bundle, write_bundle
 from training.runtime.inference import load_model
+from training.search.trials import Best
 from training.sources.base import serial_map
-from training.trials import Best
 
 FAMILIES = [m.name for m in pkgutil.iter_modules(training.families.__path__) if m.name != "base"]
 ORIGIN = Origin("any", datetime(2026, 1, 2, tzinfo=UTC), "unknown", seed=3)

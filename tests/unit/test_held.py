@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from training.families.base import load_family
-from training.held import check_held, space_of
+from training.search.fixed_hyperparameters import check_held, space_of
 
 
 def suggested(held: dict[str, Any]) -> dict[str, Any]:

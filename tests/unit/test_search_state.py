@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.search_state import keep_state, put_back_state
+from training.search.search_state import keep_state, put_back_state
 
 
 def folder_with(folder: Path, files: dict[str, str]) -> Path:

@@ -24,8 +24,8 @@ from training.progress import no_stages
 from training.runtime.bundle import Card
 from training.runtime.inference import Model
 from training.runtime.settings import REPOSITORY
+from training.search.trials import Best
 from training.sources.base import serial_map
-from training.trials import Best
 
 CONTRACT = trajectory_contract()
 RIDGE: Mapping[str, Any] = {"alpha": 300.0, "products": False}

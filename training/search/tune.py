@@ -27,13 +27,13 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from training.claims import claim_of, crew_of
-from training.crew_group import release_group
 from training.families.base import Split, load_family
-from training.held import space_of
-from training.search_state import StateKeeper, put_back_state
-from training.trial_run import HAS_MODEL, LOSS, MODEL_FILE, STEP, TrialTask, run_trial
-from training.trials import Best, Crew, Listener, SearchPlan, TrialRecord
+from training.search.fixed_hyperparameters import space_of
+from training.search.resource_requests import claim_of, crew_of
+from training.search.search_state import StateKeeper, put_back_state
+from training.search.trial_run import HAS_MODEL, LOSS, MODEL_FILE, STEP, TrialTask, run_trial
+from training.search.trials import Best, Crew, Listener, SearchPlan, TrialRecord
+from training.search.worker_group import release_group
 
 _EXPERIMENT = "tune"
 _CREWS = "crews"

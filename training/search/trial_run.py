@@ -12,7 +12,7 @@ from ray import tune
 from training.families.base import Split, load_family, resumable
 from training.families.losses import loss_of
 from training.families.runs import Run
-from training.trials import Crew
+from training.search.trials import Crew
 
 LOSS = "loss"
 STEP = "step"
@@ -48,7 +48,7 @@ def run_trial(config: dict[str, Any], task: TrialTask, train: Split, valid: Spli
     link = _Link()
     if task.crew is not None:
         # torch takes seconds to import, and only crews need it here
-        from training.data_parallel import CrewTask, fit_together
+        from training.search.data_parallel import CrewTask, fit_together
 
         crew_task = CrewTask(task.family, config, train, valid, task.seed)
         directory = task.directory / tune.get_context().get_trial_id()

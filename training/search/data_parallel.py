@@ -20,11 +20,11 @@ import torch
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.util.queue import Empty, Queue
 
-from training.crew_group import release_group, remember_group
 from training.families.base import Params, Report, ResumableFamily, Split, load_family
 from training.families.losses import loss_of
 from training.families.runs import Run
-from training.trials import Crew
+from training.search.trials import Crew
+from training.search.worker_group import release_group, remember_group
 
 _STATE_FILE = "state"
 _WAIT_S = 0.2

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from training.families.base import Family, resumable
-from training.trials import Crew
+from training.search.trials import Crew
 
 # Small networks share a GPU.
 _GPU_SHARE = 0.25
