@@ -94,7 +94,7 @@ def _require_models(settings: Settings, store: Store, workload: str) -> None:
     table = store.routing(workload)
     if table is not None and table.arms:
         return  # served before: no need to wait for MLflow to be imported
-    from training.registry import Registry
+    from training.registry.models import Registry
 
     if Registry(settings).is_empty(workload):
         raise EmptyRegistry(

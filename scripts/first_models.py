@@ -71,7 +71,7 @@ def _has_champions(settings: Settings, workload: str, arms: AbstractSet[str]) ->
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    from training.registry import Registry
+    from training.registry.models import Registry
 
     try:
         return arms <= Registry(settings).champions(workload).keys()

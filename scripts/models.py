@@ -20,7 +20,7 @@ from scripts.own_workloads import WorkloadsOption, settings_with
 from scripts.train import short_hash
 
 if TYPE_CHECKING:
-    from training.registry import ModelVersion
+    from training.registry.models import ModelVersion
 
 
 def models(
@@ -44,7 +44,7 @@ def models(
         console.print(f"[bold red]no models:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     # MLflow takes seconds to import: not before --help or a mistyped name is answered
-    from training.registry import Registry
+    from training.registry.models import Registry
 
     versions = Registry(settings).versions(workload)
     if as_json:

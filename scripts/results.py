@@ -97,7 +97,7 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def _has_models(settings: Settings, workload: str) -> bool:
-    from training.registry import Registry  # MLflow takes seconds to import
+    from training.registry.models import Registry  # MLflow takes seconds to import
 
     return bool(Registry(settings).champions(workload))
 
@@ -126,7 +126,7 @@ def _champions(settings: Settings, contract: Contract) -> dict[str, Model]:
     Raises:
         ValueError: there is none at all.
     """
-    from training.registry import Registry  # MLflow takes seconds to import
+    from training.registry.models import Registry  # MLflow takes seconds to import
 
     champions = Registry(settings).champions(contract.workload)
     if not champions:

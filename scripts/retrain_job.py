@@ -27,7 +27,7 @@ from training.gate import Verdict
 from training.journal.dataset import NothingJournalled
 from training.pipeline import TrainingBusy
 from training.progress import no_stages
-from training.registry import ModelVersion
+from training.registry.models import ModelVersion
 from training.retraining import RetrainingTask, retrain_workload
 from training.runtime.bundle import Bundle
 from training.runtime.errors import BundleError

@@ -29,7 +29,7 @@ from training.runtime.settings import Settings
 from training.scoring.errors import ScoringFailed
 
 if TYPE_CHECKING:
-    from training.registry import ModelVersion
+    from training.registry.models import ModelVersion
     from training.scoring.run import Scored
     from training.sources.base import Progress as Report
 
@@ -118,7 +118,7 @@ def _champion(settings: Settings, workload: str, arm: str | None) -> ModelVersio
         LookupError: there is none.
     """
     from deployments.domain.routing import RoutingPolicy
-    from training.registry import Registry
+    from training.registry.models import Registry
 
     champions = Registry(settings).champions(workload)
     if arm is None and champions:

@@ -13,13 +13,13 @@ from training.config import TrainingConfig
 from training.families.base import load_family
 from training.preparation import Prepared
 from training.progress import Stages
-from training.registry import ModelVersion, Registry
+from training.registry.models import ModelVersion, Registry
+from training.registry.tracking import SearchRuns, git_commit
 from training.runtime.bundle import BundleParts, Card, read_bundle, write_bundle
 from training.runtime.inference import load_model
 from training.runtime.settings import REPOSITORY
 from training.search.trials import Best, SearchPlan, TrialRecord
 from training.search.tune import search
-from training.tracking import SearchRuns, git_commit
 
 # what is said about a model before it is registered, as tags of its version
 Judge = Callable[[BundleParts], Mapping[str, str]]

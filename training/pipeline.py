@@ -15,7 +15,7 @@ from training.config import TrainingConfig
 from training.parallel import ray_map
 from training.preparation import prepare
 from training.progress import Stages
-from training.registry import Registry
+from training.registry.models import Registry
 from training.runtime.settings import Settings
 from training.search.fixed_hyperparameters import check_held
 from training.sources.base import with_file

@@ -28,7 +28,7 @@ from training.parallel import ray_map
 from training.pipeline import only_one
 from training.preparation import Prepared, scaled, source_splits
 from training.progress import Stages
-from training.registry import ModelVersion, Registry
+from training.registry.models import ModelVersion, Registry
 from training.runtime.bundle import Bundle, BundleParts
 from training.runtime.journal_query import Journal, JournalQuery
 from training.runtime.retraining_config import RetrainingConfig

@@ -10,7 +10,7 @@ from deployments.domain.routing import ArmVersion
 from training.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from training.registry import ModelVersion, Registry
+    from training.registry.models import ModelVersion, Registry
 
 
 class SharedRegistry:
@@ -25,7 +25,7 @@ class SharedRegistry:
         """The registry; MLflow takes seconds to import."""
         with self._opening:
             if self._registry is None:
-                from training.registry import Registry
+                from training.registry.models import Registry
 
                 self._registry = Registry(self._settings)
             return self._registry

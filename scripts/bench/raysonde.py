@@ -60,7 +60,7 @@ def _settings(folder: Path) -> Settings:
 
 def _register(settings: Settings, bundles: Sequence[Path]) -> None:
     # MLflow takes seconds to import
-    from training.registry import Registry
+    from training.registry.models import Registry
 
     registry = Registry(settings)
     for bundle in bundles:

@@ -20,7 +20,7 @@ from scripts.demo.own_weather import WORKLOAD
 from scripts.processes import of_run
 from scripts.stream_player import Sent
 from tests.faults.run import Run
-from training.registry import Registry
+from training.registry.models import Registry
 from training.runtime.settings import Settings
 
 # what a killed router has not written: the answers of the last 0.2 s (docs/architecture.md), and those of

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from features.config import load_contract
-from training.registry import Registry
+from training.registry.models import Registry
 from training.runtime.bundle import read_bundle
 from training.runtime.inference import load_model
 from training.runtime.settings import REPOSITORY, Settings

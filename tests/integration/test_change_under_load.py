@@ -28,7 +28,7 @@ from tests.support.killing import Replicas
 from tests.support.models import apogee_contract, make_parts, register
 from tests.support.postgres import Cluster
 from tests.support.system import RunningSystem, wait_until
-from training.registry import ModelVersion, Registry
+from training.registry.models import ModelVersion, Registry
 from training.runtime.bundle import read_bundle, write_bundle
 from training.runtime.inference import load_model
 

@@ -36,7 +36,7 @@ from training.config import TrainingConfig
 from training.families.base import load_family
 from training.preparation import prepare
 from training.progress import no_stages
-from training.registry import Registry
+from training.registry.models import Registry
 from training.runtime.bundle import write_bundle
 from training.runtime.settings import REPOSITORY, Settings
 from training.search.trials import Best

@@ -28,7 +28,7 @@ from scripts.processes import of_run
 from scripts.recordings import load_recordings
 from scripts.run_state import RunState
 from tests.support.system import wait_until
-from training.registry import Registry
+from training.registry.models import Registry
 from training.runtime.bundle import read_bundle
 from training.runtime.inference import load_model
 from training.runtime.settings import REPOSITORY, Settings

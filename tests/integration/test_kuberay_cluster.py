@@ -30,7 +30,7 @@ from tests.support.mlflow_server import mlflow_server
 from tests.support.models import apogee_contract, register
 from tests.support.ray_cluster import LocalCluster, kuberay_environment, local_cluster
 from tests.support.system import ARMS, wait_until
-from training.registry import Registry
+from training.registry.models import Registry
 from training.runtime.settings import REPOSITORY, Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(600)]

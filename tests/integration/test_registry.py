@@ -15,7 +15,7 @@ from toy.parts import WORKLOADS, toy_parts
 from ulid_transform import ulid_now
 
 from tests.support.postgres import Cluster
-from training.registry import ModelVersion, Registry
+from training.registry.models import ModelVersion, Registry
 from training.runtime.bundle import read_bundle, write_bundle
 from training.runtime.errors import ForeignBundle
 from training.runtime.settings import Settings
@@ -166,7 +166,7 @@ def test_a_champion_that_is_no_bundle_is_left_out_and_logged_once(
     registry.client.set_registered_model_alias("toy.linear", "champion", bad.version)
     for _ in range(3):
         assert set(registry.champions("toy")) == {"mlp"}
-    assert [r.levelno for r in caplog.records if r.name == "training.registry"] == [logging.WARNING]
+    assert [r.levelno for r in caplog.records if r.name == "training.registry.models"] == [logging.WARNING]
 
 
 def test_other_workloads_are_not_mixed_in(registry: Registry, tmp_path: Path) -> None:

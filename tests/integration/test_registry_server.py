@@ -15,7 +15,7 @@ from toy.parts import WORKLOADS, toy_contract, toy_parts
 from deployments.lifecycle.bundle_cache import BundleCache
 from tests.support.mlflow_server import mlflow_server
 from tests.support.system import free_port
-from training.registry import ModelVersion, Registry
+from training.registry.models import ModelVersion, Registry
 from training.runtime.bundle import write_bundle
 from training.runtime.errors import TamperedBundle
 from training.runtime.settings import Settings
@@ -112,10 +112,10 @@ def test_a_version_made_by_hand_is_found(
     source = f"{run.info.artifact_uri}/mine"
     made = registry.client.create_model_version("toy.gru", source, run.info.run_id)
     nothing = registry.client.create_model_version("toy.gru", f"{source}-not", run.info.run_id)
-    with caplog.at_level(logging.WARNING, "training.registry"):
+    with caplog.at_level(logging.WARNING, "training.registry.models"):
         for _ in range(2):
             assert [one.version for one in registry.versions("toy") if one.arm == "gru"] == [made.version]
-    (told,) = (record for record in caplog.records if record.name == "training.registry")
+    (told,) = (record for record in caplog.records if record.name == "training.registry.models")
     assert told.args is not None
     assert (nothing.name, str(nothing.version)) == told.args[:2]
 

@@ -24,7 +24,7 @@ from deployments.store import Store, Truth
 from scripts.agent_port import let_ray_choose_agent_port
 from tests.support.killing import driver_of
 from tests.support.system import free_port, wait_until
-from training.registry import ModelVersion, Registry
+from training.registry.models import ModelVersion, Registry
 from training.runtime.bundle import write_bundle
 from training.runtime.retraining_config import RetrainingConfig
 from training.runtime.settings import Settings

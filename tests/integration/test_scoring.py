@@ -20,7 +20,7 @@ from features.config import BUILT_IN
 from features.windows import windows_of
 from tests.support.flights import fly, rows_of
 from tests.support.models import apogee_contract, make_parts, register
-from training.registry import Registry
+from training.registry.models import Registry
 from training.runtime.bundle import BundleParts
 from training.runtime.inference import Model
 from training.runtime.settings import REPOSITORY, Settings

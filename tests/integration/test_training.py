@@ -22,7 +22,7 @@ from tests.support.searches import kept_trials
 from training.arm_training import TrainedArm
 from training.pipeline import TrainingBusy, TrainingOptions, train_workload
 from training.progress import no_stages
-from training.registry import Registry
+from training.registry.models import Registry
 from training.runtime.bundle import read_bundle
 from training.runtime.inference import load_model
 from training.runtime.settings import REPOSITORY, Settings

@@ -28,7 +28,7 @@ from tests.integration.test_serving import bodies
 from tests.support.flights import fly
 from tests.support.models import register
 from tests.support.system import ARMS, RunningSystem, free_port, wait_until
-from training.registry import Registry
+from training.registry.models import Registry
 from training.runtime.settings import REPOSITORY, Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

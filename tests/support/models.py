@@ -17,7 +17,7 @@ from features.windows import windows_of
 from features.workload import anchors_of, load_workload
 from tests.support.flights import fly, rows_of
 from training.families.base import Split, load_family
-from training.registry import ModelVersion, Registry
+from training.registry.models import ModelVersion, Registry
 from training.runtime.bundle import BundleParts, Card, Golden, Reference, write_bundle
 from training.runtime.inference import Model
 from training.runtime.intervals import calibrate

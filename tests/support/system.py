@@ -17,7 +17,7 @@ import httpx
 import yaml
 
 from tests.support.models import register
-from training.registry import ModelVersion, Registry
+from training.registry.models import ModelVersion, Registry
 from training.runtime.settings import REPOSITORY, Settings
 
 ARMS = ("linear", "mlp", "random_forest")

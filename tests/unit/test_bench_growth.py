@@ -18,7 +18,7 @@ from scripts.bench.growth_page import growth_part, growth_table
 from scripts.bench.measure import Measured
 from scripts.bench.raysonde import WORKLOAD, WORKLOADS
 from tests.support.models import make_parts
-from training.registry import Registry
+from training.registry.models import Registry
 from training.runtime.bundle import read_bundle, write_bundle
 from training.runtime.settings import Settings
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from training.registry.tracking import git_commit
 from training.runtime.settings import Settings
-from training.tracking import git_commit
 
 VARIABLES = (
     "RAYSONDE_STORE_URL",

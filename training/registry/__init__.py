@@ -1,0 +1,1 @@
+"""Models and runs, kept by MLflow."""
