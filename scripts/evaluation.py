@@ -11,7 +11,7 @@ from features.contract import Contract
 from features.workload import load_workload
 from scripts.marks import Predictions, TimedPrediction
 from scripts.recordings import Case, Recording, cases_of
-from training.evaluation import point_name
+from training.pipeline.evaluation import point_name
 from training.runtime.inference import Model
 
 FloatArray = NDArray[np.float64]

@@ -25,8 +25,8 @@ from deployments.store import Store
 from features.config import load_contract
 from training.gate import Verdict
 from training.journal.dataset import NothingJournalled
-from training.pipeline import TrainingBusy
-from training.progress import no_stages
+from training.pipeline.progress import no_stages
+from training.pipeline.run import TrainingBusy
 from training.registry.models import ModelVersion
 from training.retraining import RetrainingTask, retrain_workload
 from training.runtime.bundle import Bundle

@@ -11,7 +11,7 @@ import numpy as np
 from features.targets import AnyTarget
 from scripts.marks import Predictions, TimedPrediction
 from scripts.tables import share
-from training.evaluation import point_metrics, point_name, region_metrics
+from training.pipeline.evaluation import point_metrics, point_name, region_metrics
 from training.runtime.tasks.base import Predicted
 
 

@@ -28,8 +28,8 @@ from scripts.metric_cells import columns_of
 from scripts.own_workloads import WorkloadsOption, require_modules, settings_with
 
 if TYPE_CHECKING:
-    from training.arm_training import TrainedArm
-    from training.pipeline import TrainingOptions
+    from training.pipeline.arm_training import TrainedArm
+    from training.pipeline.run import TrainingOptions
     from training.runtime.settings import Settings
     from training.sources.base import Progress as Report
 
@@ -87,7 +87,7 @@ def train(
         return
     with console.status("Starting Ray"):
         # heavy imports, so that --help answers at once
-        from training.pipeline import TrainingOptions
+        from training.pipeline.run import TrainingOptions
     chosen = tuple(name.strip() for name in families.split(",")) if families else None
     options = TrainingOptions(chosen, trials, seed, resume, reason, data)
     with ray_running(console):
@@ -112,7 +112,7 @@ def _lacking(console: Console, settings: Settings, names: Sequence[str]) -> list
 def _train_one(
     console: Console, settings: Settings, workload: str, options: TrainingOptions
 ) -> list[TrainedArm]:
-    from training.pipeline import TrainingBusy, train_workload
+    from training.pipeline.run import TrainingBusy, train_workload
     from training.search.tune import SearchError
 
     try:

@@ -33,10 +33,10 @@ from features.contract import Contract
 from features.scaling import StandardScaler
 from scripts.bench import table
 from scripts.bench.table import NAMES, instances
-from training.assembly import Origin, assemble
 from training.config import TrainingConfig
-from training.preparation import Prepared, prepare
-from training.progress import no_stages
+from training.pipeline.assembly import Origin, assemble
+from training.pipeline.preparation import Prepared, prepare
+from training.pipeline.progress import no_stages
 from training.runtime.bundle import write_bundle
 from training.search.trials import Best
 from training.sources.base import serial_map

@@ -13,7 +13,7 @@ from scripts.replay_files import write_each
 from scripts.reports.base import MoreTables
 from scripts.scores import best_by, names_in, said_by, score_of
 from scripts.tables import TextTable, number
-from training.evaluation import shown_metrics
+from training.pipeline.evaluation import shown_metrics
 
 # more recordings than these are not told one by one
 _MOST_TOLD = 20

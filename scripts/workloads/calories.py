@@ -20,7 +20,9 @@ _BASELINES = ("training.baselines.mean_by_duration",)
 
 def cross_validated(contract: Contract, records: pd.DataFrame, cards: Mapping[str, Card]) -> list[TextTable]:
     """Errors of the families with the parameters of their champions, fitted on four fifths of the rows."""
-    from training.crossval import cross_validate  # scikit-learn and torch: not before they are needed
+    from training.pipeline.crossval import (
+        cross_validate,  # scikit-learn and torch: not before they are needed
+    )
 
     params = {card.family: card.params for card in cards.values()}
     found = cross_validate(contract, records, params, baselines=_BASELINES, folds=FOLDS)

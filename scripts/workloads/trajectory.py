@@ -22,8 +22,10 @@ _BASELINE = "constant_velocity"
 def cross_validated(contract: Contract, records: pd.DataFrame, cards: Mapping[str, Card]) -> list[TextTable]:
     """Errors of the families with the parameters of their champions, by aircraft."""
     from training.config import TrainingConfig
-    from training.crossval import cross_validate  # scikit-learn and torch: not before they are needed
-    from training.evaluation import shown_metrics
+    from training.pipeline.crossval import (
+        cross_validate,  # scikit-learn and torch: not before they are needed
+    )
+    from training.pipeline.evaluation import shown_metrics
 
     params = {card.family: card.params for card in cards.values()}
     training = TrainingConfig.model_validate(load_sections(BUILT_IN, contract.workload)["training"])

@@ -31,11 +31,11 @@ from scripts.preflight import is_free
 from scripts.processes import of_run
 from scripts.run_state import RunState
 from tests.support.system import wait_until
-from training.assembly import Origin, assemble
 from training.config import TrainingConfig
 from training.families.base import load_family
-from training.preparation import prepare
-from training.progress import no_stages
+from training.pipeline.assembly import Origin, assemble
+from training.pipeline.preparation import prepare
+from training.pipeline.progress import no_stages
 from training.registry.models import Registry
 from training.runtime.bundle import write_bundle
 from training.runtime.settings import REPOSITORY, Settings

@@ -19,9 +19,9 @@ from toy.parts import WORKLOADS
 
 from tests.support.page import blocks_of, write_files
 from tests.support.searches import kept_trials
-from training.arm_training import TrainedArm
-from training.pipeline import TrainingBusy, TrainingOptions, train_workload
-from training.progress import no_stages
+from training.pipeline.arm_training import TrainedArm
+from training.pipeline.progress import no_stages
+from training.pipeline.run import TrainingBusy, TrainingOptions, train_workload
 from training.registry.models import Registry
 from training.runtime.bundle import read_bundle
 from training.runtime.inference import load_model

@@ -13,11 +13,11 @@ import pandas as pd
 
 from features.config import load_contract
 from features.contract import Contract
-from training.assembly import Origin, assemble
 from training.config import TrainingConfig
 from training.families.base import load_family
-from training.preparation import Prepared, prepare
-from training.progress import no_stages
+from training.pipeline.assembly import Origin, assemble
+from training.pipeline.preparation import Prepared, prepare
+from training.pipeline.progress import no_stages
 from training.runtime.bundle import BundleParts
 from training.runtime.settings import REPOSITORY
 from training.search.trials import Best

@@ -17,9 +17,9 @@ from features.workload import anchors_of, load_workload
 from tests.support.params import middle_params
 from tests.support.tables import calories_parts
 from training.config import TrainingConfig
-from training.crossval import CrossValidation, cross_validate
 from training.data.dataset import build_dataset, matrix_of
-from training.evaluation import band_metrics, number_metrics
+from training.pipeline.crossval import CrossValidation, cross_validate
+from training.pipeline.evaluation import band_metrics, number_metrics
 from training.runtime.inference import Model
 from training.runtime.settings import REPOSITORY
 from training.sources.base import cached_records, load_source, no_progress, serial_map, with_file

@@ -10,10 +10,10 @@ import pytest
 from toy.parts import toy_contract
 from toy.source import ToySource
 
-from training import crossval
 from training.config import RowsConfig
-from training.crossval import cross_validate
 from training.data.splits import Splits
+from training.pipeline import crossval
+from training.pipeline.crossval import cross_validate
 from training.sources.base import no_progress, serial_map
 
 CONTRACT = toy_contract()

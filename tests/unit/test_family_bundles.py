@@ -13,11 +13,11 @@ from toy.parts import WORKLOADS, toy_contract, toy_raw
 
 import training.families
 from features.config import load_sections
-from training.assembly import GOLDEN_ROWS, Origin, assemble
 from training.config import TrainingConfig
 from training.families.base import load_family
-from training.preparation import Prepared, prepare
-from training.progress import no_stages
+from training.pipeline.assembly import GOLDEN_ROWS, Origin, assemble
+from training.pipeline.preparation import Prepared, prepare
+from training.pipeline.progress import no_stages
 from training.runtime.bundle import Bundle, read_bundle, write_bundle
 from training.runtime.inference import load_model
 from training.search.trials import Best

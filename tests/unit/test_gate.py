@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from features.config import load_contract
-from training.evaluation import metrics_of
 from training.gate import GateConfig, Judged, judge, unopposed
+from training.pipeline.evaluation import metrics_of
 from training.runtime.row_losses import row_losses, rows_inside
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Predicted

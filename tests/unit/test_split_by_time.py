@@ -12,8 +12,8 @@ from features.config import load_sections
 from training.config import TrainingConfig
 from training.data.dataset import Dataset
 from training.data.splits import Splits, split_by_time
-from training.preparation import prepare
-from training.progress import no_stages
+from training.pipeline.preparation import prepare
+from training.pipeline.progress import no_stages
 from training.sources.base import serial_map
 
 SHARES = (0.495, 0.1, 0.15, 0.255)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from features.sphere import great_circle_m
 from features.targets import AnyTarget, ClassTarget, PathTarget, TargetSpec
 from features.workload import FloatArray
-from training.evaluation import metrics_of, point_metrics, points_of
+from training.pipeline.evaluation import metrics_of, point_metrics, points_of
 from training.runtime.tasks.base import Calibration, Predicted, Task
 from training.runtime.tasks.classification import ClassificationTask
 from training.runtime.tasks.factory import calibration_type

@@ -13,7 +13,7 @@ from features.sphere import great_circle_m
 from features.workloads.trajectory import WORKLOAD
 from tests.support.tracks import START_S, made_up, straight, trajectory_contract
 from training.data.dataset import build_dataset
-from training.evaluation import point_metrics
+from training.pipeline.evaluation import point_metrics
 from training.runtime.settings import REPOSITORY
 from training.sources.base import LOG, no_progress, serial_map
 from training.sources.tracks import make_source, read_positions, track_records

@@ -14,13 +14,13 @@ from features.routes import WAVES, route_waves
 from scripts.reports.base import load_report
 from scripts.workloads.trajectory import cross_validated
 from tests.support.tracks import made_up, trajectory_contract
-from training.assembly import Origin, assemble
 from training.config import TrainingConfig
-from training.crossval import cross_validate
 from training.families.base import load_family
 from training.families.linear import expand
-from training.preparation import Prepared, prepare
-from training.progress import no_stages
+from training.pipeline.assembly import Origin, assemble
+from training.pipeline.crossval import cross_validate
+from training.pipeline.preparation import Prepared, prepare
+from training.pipeline.progress import no_stages
 from training.runtime.bundle import Card
 from training.runtime.inference import Model
 from training.runtime.settings import REPOSITORY

@@ -9,7 +9,7 @@ import pytest
 
 from deployments.monitoring.coverage_at_level import held_at, widened_band
 from tests.support.regions import Answered, classes, logarithms, numbers, paths
-from training.evaluation import region_metrics
+from training.pipeline.evaluation import region_metrics
 from training.runtime.tasks.base import Predicted
 
 ROWS = 400

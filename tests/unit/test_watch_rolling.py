@@ -25,7 +25,7 @@ from features.targets import TargetSpec
 from features.workload import load_workload
 from tests.records import row as stored_row
 from tests.support.databases import Databases, clear, one_of
-from training.evaluation import metrics_of
+from training.pipeline.evaluation import metrics_of
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Predicted, Row, Task
 from training.runtime.tasks.factory import task_of

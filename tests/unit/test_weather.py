@@ -18,8 +18,8 @@ from tests.support.weather import HOUR_S, START_S, calm_prepared, hours, weather
 from training.config import TrainingConfig
 from training.data.dataset import build_dataset
 from training.families.base import load_family
-from training.preparation import prepare
-from training.progress import no_stages
+from training.pipeline.preparation import prepare
+from training.pipeline.progress import no_stages
 from training.runtime.settings import REPOSITORY
 from training.sources.base import no_progress, serial_map
 from training.sources.weather import hourly_records, make_source, new_york

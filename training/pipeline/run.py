@@ -10,11 +10,11 @@ from pathlib import Path
 
 from features.config import load_sections
 from features.contract import Contract
-from training.arm_training import ArmTrainer, TrainedArm
 from training.config import TrainingConfig
-from training.parallel import ray_map
-from training.preparation import prepare
-from training.progress import Stages
+from training.pipeline.arm_training import ArmTrainer, TrainedArm
+from training.pipeline.parallel import ray_map
+from training.pipeline.preparation import prepare
+from training.pipeline.progress import Stages
 from training.registry.models import Registry
 from training.runtime.settings import Settings
 from training.search.fixed_hyperparameters import check_held

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from training.assembly import Origin, assemble
 from training.config import TrainingConfig
 from training.families.base import load_family
-from training.preparation import Prepared
-from training.progress import Stages
+from training.pipeline.assembly import Origin, assemble
+from training.pipeline.preparation import Prepared
+from training.pipeline.progress import Stages
 from training.registry.models import ModelVersion, Registry
 from training.registry.tracking import SearchRuns, git_commit
 from training.runtime.bundle import BundleParts, Card, read_bundle, write_bundle

@@ -18,7 +18,7 @@ from training.config import TrainingConfig
 from training.data.dataset import Dataset, build_dataset, with_entity
 from training.data.splits import Splits, split_by_group, split_by_time
 from training.families.base import Split
-from training.progress import Stages
+from training.pipeline.progress import Stages
 from training.runtime.tasks.base import Task
 from training.runtime.tasks.factory import task_of
 from training.sources.base import Mapper, cached_records, no_progress

@@ -9,8 +9,8 @@ import numpy as np
 
 from features.workload import anchors_of
 from training.data.dataset import Dataset
-from training.evaluation import metrics_of, point_metrics
-from training.preparation import Prepared
+from training.pipeline.evaluation import metrics_of, point_metrics
+from training.pipeline.preparation import Prepared
 from training.runtime.bundle import BundleParts, Card, Golden, Reference
 from training.runtime.inference import ArmRuntime, Model, Scaled
 from training.runtime.tasks.base import Calibration, Predicted

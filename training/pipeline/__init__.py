@@ -1,0 +1,1 @@
+"""From a source of data to registered models."""
