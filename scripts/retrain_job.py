@@ -23,12 +23,12 @@ from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
 from features.config import load_contract
-from training.gate import Verdict
-from training.journal.dataset import NothingJournalled
 from training.pipeline.progress import no_stages
 from training.pipeline.run import TrainingBusy
 from training.registry.models import ModelVersion
-from training.retraining import RetrainingTask, retrain_workload
+from training.retraining.gate import Verdict
+from training.retraining.journal_dataset import NothingJournalled
+from training.retraining.run import RetrainingTask, retrain_workload
 from training.runtime.bundle import Bundle
 from training.runtime.errors import BundleError
 from training.runtime.settings import Settings

@@ -23,7 +23,7 @@ from deployments.domain.routing import ArmVersion
 from training.runtime.promotion_config import LooksConfig, PromotionConfig
 
 if TYPE_CHECKING:
-    from training.gate import Verdict  # brings SciPy, and the store of every replica knows states
+    from training.retraining.gate import Verdict  # brings SciPy, and the store of every replica knows states
 
 # A version that every replica has loaded comes into service within seconds.
 _PROMOTION_TAKES = timedelta(minutes=10)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deployments.store.records import ShadowPair
 from features.targets import AnyTarget
-from training.gate import Judged, Verdict, judge, judge_promoted
+from training.retraining.gate import Judged, Verdict, judge, judge_promoted
 from training.runtime.promotion_config import LooksConfig
 from training.runtime.retraining_config import GateConfig
 from training.runtime.row_losses import row_losses, rows_inside

@@ -12,8 +12,8 @@ from toy.parts import linear_graph, toy_parts, toy_raw
 from toy.workload import WORKLOAD
 
 from features.workload import anchors_of
-from training.comparison import compare
 from training.data.dataset import Dataset
+from training.retraining.comparison import compare
 from training.runtime.bundle import Bundle, BundleParts, Golden, read_bundle, write_bundle
 from training.runtime.inference import Model
 from training.runtime.retraining_config import GateConfig

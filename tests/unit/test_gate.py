@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from features.config import load_contract
-from training.gate import GateConfig, Judged, judge, unopposed
 from training.pipeline.evaluation import metrics_of
+from training.retraining.gate import GateConfig, Judged, judge, unopposed
 from training.runtime.row_losses import row_losses, rows_inside
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Predicted
@@ -74,8 +74,8 @@ def test_power_over_a_hundred_seeds(gain: float, expected: int) -> None:
 
 def test_a_test_of_single_rows_would_be_fooled_by_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why blocks have a length: with one row each the same challengers pass five times as often."""
-    monkeypatch.setattr("training.gate._autocorrelation_time", lambda values: 1.0)
-    monkeypatch.setattr("training.gate._BLOCK_TIMES", 1)
+    monkeypatch.setattr("training.retraining.gate._autocorrelation_time", lambda values: 1.0)
+    monkeypatch.setattr("training.retraining.gate._BLOCK_TIMES", 1)
     rows = CONFIG.model_copy(update={"min_gain": 0.0, "blocks": 500})
     assert sum(judge(rows, *pair(seed, 0.0, 0.8), 0.9).passed for seed in range(200)) > 40
 

@@ -19,8 +19,8 @@ from features.workload import load_workload
 from tests.support.flights import fly, instance_of
 from training.data.dataset import Dataset, joined
 from training.data.splits import Splits
-from training.journal.dataset import NothingJournalled, instance_matrix, read_journal
-from training.journal.mix import mix, split_journal
+from training.retraining.journal_dataset import NothingJournalled, instance_matrix, read_journal
+from training.retraining.journal_mix import mix, split_journal
 from training.runtime.journal_query import JournalQuery
 from training.runtime.settings import REPOSITORY
 
@@ -102,7 +102,7 @@ def test_pages_are_read_one_after_the_other(store: Store, monkeypatch: pytest.Mo
     journal = store.journal("area_m2")
     query = journal.newest("toy", "1.0", 100)
     whole = read_journal(TOY, WORKLOAD, journal, query)
-    monkeypatch.setattr("training.journal.dataset.PAGE_ROWS", 7)
+    monkeypatch.setattr("training.retraining.journal_dataset.PAGE_ROWS", 7)
     paged = read_journal(TOY, WORKLOAD, journal, query)
     assert paged.dataset.data_hash == whole.dataset.data_hash
     np.testing.assert_array_equal(paged.dataset.target, whole.dataset.target)

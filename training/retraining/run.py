@@ -17,18 +17,18 @@ import numpy as np
 from features.config import load_sections
 from features.contract import Contract
 from features.workload import load_workload
-from training.comparison import compare
 from training.config import TrainingConfig
 from training.families.base import load_family
-from training.gate import Verdict
-from training.journal.dataset import Journalled, NothingJournalled, read_journal
-from training.journal.mix import mix, split_journal
 from training.pipeline.arm_training import ArmTrainer
 from training.pipeline.parallel import ray_map
 from training.pipeline.preparation import Prepared, scaled, source_splits
 from training.pipeline.progress import Stages
 from training.pipeline.run import only_one
 from training.registry.models import ModelVersion, Registry
+from training.retraining.comparison import compare
+from training.retraining.gate import Verdict
+from training.retraining.journal_dataset import Journalled, NothingJournalled, read_journal
+from training.retraining.journal_mix import mix, split_journal
 from training.runtime.bundle import Bundle, BundleParts
 from training.runtime.journal_query import Journal, JournalQuery
 from training.runtime.retraining_config import RetrainingConfig

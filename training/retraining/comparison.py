@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.dataset import Dataset
-from training.gate import Judged, Verdict, judge, unopposed
+from training.retraining.gate import Judged, Verdict, judge, unopposed
 from training.runtime.bundle import Bundle, BundleParts
 from training.runtime.inference import Model
 from training.runtime.retraining_config import GateConfig

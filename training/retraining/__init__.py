@@ -1,0 +1,1 @@
+"""Train again on what the journal holds, and judge the result before it serves."""
