@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scripts.cpus import bound_process
+from scripts.host.cpus import bound_process
 from scripts.own_workloads import workers_runtime_env
 
 

@@ -8,7 +8,7 @@ import psutil
 import typer
 from rich.console import Console
 
-from scripts import processes
+from scripts.host import processes
 from scripts.preflight import is_free
 from scripts.run_state import RunState
 from training.runtime.settings import Settings

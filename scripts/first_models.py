@@ -12,7 +12,7 @@ from pathlib import Path
 from deployments.domain.routing import RoutingPolicy
 from deployments.store import Store
 from features.config import load_sections
-from scripts.interruption import Interruption
+from scripts.host.interruption import Interruption
 from scripts.plan import Plan
 from scripts.supervisor import Supervisor
 from training.runtime.settings import Settings, without_password

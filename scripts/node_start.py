@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.markup import escape
 from ulid_transform import ulid_now
 
-from scripts.cpus import bound_threads
-from scripts.interruption import Interruption
+from scripts.host.cpus import bound_threads
+from scripts.host.interruption import Interruption
+from scripts.host.processes import RUN_ID_VARIABLE
+from scripts.host.ray_address import forget_dead_address
 from scripts.node_environment import node_environment
-from scripts.processes import RUN_ID_VARIABLE
-from scripts.ray_address import forget_dead_address
 from scripts.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
 from scripts.supervisor import ChildDied, Supervisor
 from training.runtime.settings import Settings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from scripts.processes import is_of_any_run
+from scripts.host.processes import is_of_any_run
 
 # Measured as sums of proportional sets: Ray with its dashboard, Serve and the root application take 1.6 GB,
 # each workload 0.6 GB.

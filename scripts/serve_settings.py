@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
+from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.node_environment import COMMON, behind_haproxy
-from scripts.processes import RUN_ID_VARIABLE
 
 # plasma holds request batches and training tables here, never models: small, so that it fits a laptop
 OBJECT_STORE_BYTES = 300 * 1024 * 1024

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from deployments.http.auth import read_or_create_key
-from scripts.interruption import Interruption
+from scripts.host.interruption import Interruption
 from scripts.plan import Plan
 from scripts.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
 from scripts.stages import StageProbe

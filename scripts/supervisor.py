@@ -14,8 +14,8 @@ from typing import IO
 
 import psutil
 
-from scripts import processes
-from scripts.interruption import Interruption
+from scripts.host import processes
+from scripts.host.interruption import Interruption
 from scripts.preflight import is_free
 from scripts.stages import Stage
 

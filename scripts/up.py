@@ -16,9 +16,9 @@ from ulid_transform import ulid_now
 from deployments.store import StoreUnavailable, StoreUnfit
 from scripts import preflight
 from scripts.chosen import choose
-from scripts.cpus import asked_cpus
 from scripts.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
-from scripts.interruption import Interruption
+from scripts.host.cpus import asked_cpus
+from scripts.host.interruption import Interruption
 from scripts.own_workloads import WorkloadsDirOption, settings_with
 from scripts.plan import Plan
 from scripts.run_state import RunState

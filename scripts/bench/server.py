@@ -14,12 +14,12 @@ import httpx
 import psutil
 from ulid_transform import ulid_now
 
-from scripts import processes
 from scripts.bench.contender import Contender, Site
 from scripts.bench.models import Asked
 from scripts.bench.usage import ProcessTree
 from scripts.bench.wrk import Target
-from scripts.processes import RUN_ID_VARIABLE
+from scripts.host import processes
+from scripts.host.processes import RUN_ID_VARIABLE
 from training.runtime.settings import REPOSITORY
 
 _START_S = 240.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import psutil
 
-from scripts import processes
+from scripts.host import processes
 
 # user and system seconds so far, by process
 CpuTimes = Mapping[psutil.Process, float]

@@ -19,7 +19,7 @@ from scripts.demo.plan import SHORT, USUAL, HealPlan
 from scripts.demo.play import Played, play
 from scripts.demo.staging import ready, stage_of, system_of
 from scripts.demo.telling import Telling, steps_table
-from scripts.interruption import Interruption
+from scripts.host.interruption import Interruption
 from scripts.plan import Plan
 from scripts.serve_settings import Profile
 from scripts.supervisor import Supervisor

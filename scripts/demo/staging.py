@@ -17,7 +17,7 @@ from scripts.demo.own_weather import WORKLOAD
 from scripts.demo.plan import HealPlan, calm_cases, cases_of_wave
 from scripts.demo.play import Stage
 from scripts.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
-from scripts.interruption import Interruption
+from scripts.host.interruption import Interruption
 from scripts.plan import Plan
 from scripts.run_state import RunState
 from scripts.serve_settings import Profile

@@ -17,7 +17,7 @@ from deployments.store.sql.schema import truths
 from features.config import load_contract
 from scripts.client import Prediction
 from scripts.demo.own_weather import WORKLOAD
-from scripts.processes import of_run
+from scripts.host.processes import of_run
 from scripts.stream_player import Sent
 from tests.faults.run import Run
 from training.registry.models import Registry

@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 
-from scripts.processes import of_run
+from scripts.host.processes import of_run
 from scripts.run_state import RunState
 from tests.support.page import block_with, blocks_of, write_files
 from tests.support.system import free_port, wait_until

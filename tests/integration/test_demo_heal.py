@@ -27,8 +27,8 @@ from scripts.demo.heal import EVENTS
 from scripts.demo.home import Home
 from scripts.demo.own_weather import WORKLOAD, write
 from scripts.demo.plan import SHORT
+from scripts.host.processes import of_run
 from scripts.preflight import is_free
-from scripts.processes import of_run
 from scripts.run_state import RunState
 from tests.support.system import wait_until
 from training.config import TrainingConfig

@@ -23,8 +23,8 @@ import pytest
 from deployments.store import Store
 from features.config import load_contract
 from scripts.evaluation import evaluate
+from scripts.host.processes import of_run
 from scripts.preflight import is_free
-from scripts.processes import of_run
 from scripts.recordings import load_recordings
 from scripts.run_state import RunState
 from tests.support.system import wait_until

@@ -21,7 +21,7 @@ from deployments.domain.retraining import Request, Retraining
 from deployments.lifecycle.ray_jobs import RayJobs
 from deployments.lifecycle.retraining_controller import JobsAway, RetrainingKeeper
 from deployments.store import Store, Truth
-from scripts.agent_port import let_ray_choose_agent_port
+from scripts.host.agent_port import let_ray_choose_agent_port
 from tests.support.killing import driver_of
 from tests.support.system import free_port, wait_until
 from training.registry.models import ModelVersion, Registry

@@ -21,8 +21,8 @@ from psutil import CONN_LISTEN
 
 from deployments.store import Store
 from scripts.first_models import RegistryUnreadable, lacks_models
+from scripts.host.processes import of_run
 from scripts.preflight import is_free
-from scripts.processes import of_run
 from scripts.run_state import RunState
 from tests.integration.test_serving import bodies
 from tests.support.flights import fly

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from deployments.store import Store
-from scripts.processes import of_run
+from scripts.host.processes import of_run
 from scripts.run_state import RunState
 from tests.integration.test_serving import bodies
 from tests.support.system import RunningSystem, wait_until

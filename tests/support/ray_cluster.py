@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from scripts import processes
-from scripts.processes import RUN_ID_VARIABLE
+from scripts.host import processes
+from scripts.host.processes import RUN_ID_VARIABLE
 from tests.support.manifests import KUBERAY
 from tests.support.system import free_port, wait_until
 from training.runtime.settings import REPOSITORY

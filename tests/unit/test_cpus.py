@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from scripts.cpus import ONE_THREAD, asked_cpus, bound_threads
+from scripts.host.cpus import ONE_THREAD, asked_cpus, bound_threads
 
 TELL = """
 import json, os

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from scripts.interruption import Interruption
+from scripts.host.interruption import Interruption
 from scripts.node_environment import node_environment
 from scripts.node_start import Dashboard, NodePorts, ServeRefused, ray_start, run_head
 from scripts.preflight import free_port

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from scripts import processes
+from scripts.host import processes
 
 # prints its pid, then sleeps; with "deaf" it ignores SIGTERM; with "child" it has a child without the mark
 PROGRAM = """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.ray_address import forget_dead_address
+from scripts.host.ray_address import forget_dead_address
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.interruption import Interruption
-from scripts.processes import RUN_ID_VARIABLE, of_run
+from scripts.host.interruption import Interruption
+from scripts.host.processes import RUN_ID_VARIABLE, of_run
 from scripts.stages import Stage
 from scripts.supervisor import ChildDied, Supervisor
 
@@ -101,7 +101,7 @@ def test_the_log_of_the_run_before_is_kept(tmp_path: Path) -> None:
 
 def test_two_signals_at_once_are_one_wish(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 50.0
-    monkeypatch.setattr("scripts.interruption.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("scripts.host.interruption.time.monotonic", lambda: now_s)
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)

@@ -20,9 +20,9 @@ from rich.console import Console
 
 from deployments.domain.errors import Unavailable
 from deployments.http.problems import Problem, problem_of
+from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.node_environment import node_environment
 from scripts.plan import Plan
-from scripts.processes import RUN_ID_VARIABLE
 from scripts.run_state import RunState
 from scripts.serve_settings import (
     Profile,

@@ -1,0 +1,1 @@
+"""What this machine is asked for: processor cores, processes, ports, signals."""
