@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from deployments.domain.errors import Unavailable
-from scripts.first_models import RegistryUnreadable, lacks_models
+from scripts.launcher.first_models import RegistryUnreadable, lacks_models
 from training.runtime.settings import Settings
 
 log = logging.getLogger(__name__)

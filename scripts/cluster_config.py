@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from scripts.serve_settings import render, served_workloads
+from scripts.launcher.serve_settings import render, served_workloads
 
 # the custom resource, as the worker groups of kuberay/ name it
 PLACE = "serving"

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from scripts.host import processes
-from scripts.preflight import is_free
-from scripts.run_state import RunState
+from scripts.launcher.preflight import is_free
+from scripts.launcher.run_state import RunState
 from training.runtime.settings import Settings
 
 _GOOD_ORDER_S = 60

@@ -15,8 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.config import load_contract
+from scripts.launcher.user_workloads import WorkloadsOption, settings_with
 from scripts.metric_cells import few_columns_of
-from scripts.own_workloads import WorkloadsOption, settings_with
 from scripts.train import short_hash
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scripts.chosen import choose
-from scripts.node_start import NodePorts, ray_start, run_head
-from scripts.own_workloads import WorkloadsDirOption, settings_with
+from scripts.launcher.node_start import NodePorts, ray_start, run_head
+from scripts.launcher.user_workloads import WorkloadsDirOption, settings_with
+from scripts.launcher.workload_selection import choose
 from training.runtime.settings import REPOSITORY
 
 app = typer.Typer(

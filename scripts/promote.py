@@ -13,7 +13,7 @@ from rich.markup import escape
 from deployments.domain.promotion import Candidacy
 from features.config import load_contract
 from scripts.client import ApiError, Connection, WorkloadClient
-from scripts.own_workloads import WorkloadsOption, settings_with
+from scripts.launcher.user_workloads import WorkloadsOption, settings_with
 
 _PERIOD_S = 0.5
 

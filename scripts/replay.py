@@ -18,8 +18,8 @@ from features.config import load_contract
 from features.contract import Contract
 from features.workload import load_workload
 from scripts.client import ApiError, Connection, WorkloadClient
+from scripts.launcher.user_workloads import WorkloadsOption, require_modules, settings_with
 from scripts.marks import Predictions, TimedPrediction
-from scripts.own_workloads import WorkloadsOption, require_modules, settings_with
 from scripts.recordings import Recording, load_recordings
 from scripts.replay_files import write_predictions
 from scripts.replay_player import Played, Player

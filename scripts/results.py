@@ -16,7 +16,7 @@ from deployments.lifecycle.bundle_cache import BundleCache
 from features.config import known_workloads, load_contract
 from features.contract import Contract
 from scripts.evaluation import evaluate
-from scripts.own_workloads import WorkloadsOption, settings_with
+from scripts.launcher.user_workloads import WorkloadsOption, settings_with
 from scripts.recordings import find_recorded, load_records, recordings_of
 from scripts.reports.base import load_report
 from scripts.results_page import Section, page

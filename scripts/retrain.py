@@ -13,7 +13,7 @@ from deployments.domain.retraining import Retraining
 from features.config import load_contract
 from features.contract import Contract
 from scripts.client import ApiError, Connection, WorkloadClient
-from scripts.own_workloads import WorkloadsOption, settings_with
+from scripts.launcher.user_workloads import WorkloadsOption, settings_with
 
 _PERIOD_S = 1.0
 

@@ -22,8 +22,8 @@ from rich.progress import (
 from rich.text import Text
 
 from features.config import load_contract, load_sections
-from scripts.cluster import ray_running
-from scripts.own_workloads import WorkloadsOption, require_modules, settings_with
+from scripts.launcher.ray_session import ray_running
+from scripts.launcher.user_workloads import WorkloadsOption, require_modules, settings_with
 from training.runtime.errors import BundleError
 from training.runtime.settings import Settings
 from training.scoring.errors import ScoringFailed

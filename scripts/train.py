@@ -23,9 +23,9 @@ from rich.table import Table
 
 from features.config import load_contract
 from features.targets import AnyTarget
-from scripts.cluster import ray_running
+from scripts.launcher.ray_session import ray_running
+from scripts.launcher.user_workloads import WorkloadsOption, require_modules, settings_with
 from scripts.metric_cells import columns_of
-from scripts.own_workloads import WorkloadsOption, require_modules, settings_with
 
 if TYPE_CHECKING:
     from training.pipeline.arm_training import TrainedArm
@@ -98,7 +98,7 @@ def train(
 
 
 def _lacking(console: Console, settings: Settings, names: Sequence[str]) -> list[str]:
-    from scripts.first_models import RegistryUnreadable, lacks_models
+    from scripts.launcher.first_models import RegistryUnreadable, lacks_models
 
     try:
         lacking = [name for name in names if lacks_models(settings, name)]

@@ -14,16 +14,16 @@ from rich.markup import escape
 from ulid_transform import ulid_now
 
 from deployments.store import StoreUnavailable, StoreUnfit
-from scripts import preflight
-from scripts.chosen import choose
-from scripts.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
 from scripts.host.cpus import asked_cpus
 from scripts.host.interruption import Interruption
-from scripts.own_workloads import WorkloadsDirOption, settings_with
-from scripts.plan import Plan
-from scripts.run_state import RunState
-from scripts.serve_settings import Profile
-from scripts.serving import serve
+from scripts.launcher import preflight
+from scripts.launcher.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
+from scripts.launcher.run_state import RunState
+from scripts.launcher.serve_settings import Profile
+from scripts.launcher.serving import serve
+from scripts.launcher.start_plan import Plan
+from scripts.launcher.user_workloads import WorkloadsDirOption, settings_with
+from scripts.launcher.workload_selection import choose
 from training.runtime.settings import REPOSITORY, Settings
 
 

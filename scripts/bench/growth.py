@@ -28,7 +28,7 @@ from scripts.bench.page import page_with
 from scripts.bench.run import one_round
 from scripts.bench.server import CannotServe, Server
 from scripts.bench.wrk import WrkFailed, WrkMissing, require_wrk, run_wrk
-from scripts.preflight import free_port
+from scripts.launcher.preflight import free_port
 from training.runtime.settings import REPOSITORY, Settings
 
 PAGE = REPOSITORY / "docs" / "benchmarks-growth.md"

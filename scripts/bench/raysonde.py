@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from features.config import load_sections
-from scripts.preflight import free_port
+from scripts.launcher.preflight import free_port
 from training.runtime.settings import Settings
 
 WORKLOAD = "bench"

@@ -14,7 +14,7 @@ from scripts.bench.models import Asked, asked, revision
 from scripts.bench.server import CannotServe, Server
 from scripts.bench.usage import cpu_spent_s
 from scripts.bench.wrk import WrkFailed, run_wrk
-from scripts.preflight import free_port
+from scripts.launcher.preflight import free_port
 
 # away from 8000, where a system of the user's may run
 _PORT = 8310

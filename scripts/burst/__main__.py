@@ -20,8 +20,8 @@ from scripts.burst.phases import BurstPlan
 from scripts.burst.picture import draw
 from scripts.burst.play import Player
 from scripts.burst.timeline import Seen, Timeline, courses, problems
+from scripts.launcher.preflight import free_port
 from scripts.marked_page import replace_part
-from scripts.preflight import free_port
 from training.runtime.settings import REPOSITORY, Settings
 
 PAGE = REPOSITORY / "docs" / "scaling.md"

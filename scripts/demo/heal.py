@@ -20,9 +20,9 @@ from scripts.demo.play import Played, play
 from scripts.demo.staging import ready, stage_of, system_of
 from scripts.demo.telling import Telling, steps_table
 from scripts.host.interruption import Interruption
-from scripts.plan import Plan
-from scripts.serve_settings import Profile
-from scripts.supervisor import Supervisor
+from scripts.launcher.serve_settings import Profile
+from scripts.launcher.start_plan import Plan
+from scripts.launcher.supervisor import Supervisor
 from training.runtime.settings import Settings
 
 EVENTS = "demo-heal.json"

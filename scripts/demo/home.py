@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts.demo import own_weather
 from scripts.demo.plan import HealPlan
-from scripts.own_workloads import settings_with
+from scripts.launcher.user_workloads import settings_with
 from training.runtime.settings import Settings
 
 _ADDRESSES = ("RAYSONDE_REGISTRY_URI", "RAYSONDE_STORE_URL")

@@ -11,18 +11,18 @@ from rich.markup import escape
 from ulid_transform import ulid_now
 
 from features.config import known_workloads, load_contract
-from scripts import preflight, serve_settings
 from scripts.demo.home import Home
 from scripts.demo.own_weather import WORKLOAD
 from scripts.demo.plan import HealPlan, calm_cases, cases_of_wave
 from scripts.demo.play import Stage
-from scripts.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
 from scripts.host.interruption import Interruption
-from scripts.plan import Plan
-from scripts.run_state import RunState
-from scripts.serve_settings import Profile
-from scripts.serving import running
-from scripts.supervisor import Supervisor
+from scripts.launcher import preflight, serve_settings
+from scripts.launcher.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
+from scripts.launcher.run_state import RunState
+from scripts.launcher.serve_settings import Profile
+from scripts.launcher.serving import running
+from scripts.launcher.start_plan import Plan
+from scripts.launcher.supervisor import Supervisor
 from training.runtime.settings import REPOSITORY, Settings
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from scripts.bench.raysonde import WORKLOAD
-from scripts.serve_settings import with_applications
+from scripts.launcher.serve_settings import with_applications
 
 
 @dataclass(frozen=True)

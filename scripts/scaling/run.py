@@ -19,7 +19,7 @@ from scripts.bench.server import CannotServe, Server
 from scripts.bench.usage import CpuTimes
 from scripts.bench.wrk import Load, run_wrk
 from scripts.host.ray_address import forget_dead_address
-from scripts.preflight import free_port
+from scripts.launcher.preflight import free_port
 from scripts.scaling.layouts import Layout, is_complete, serve_config
 from scripts.scaling.parts import by_part, per_1000
 from scripts.scaling.second_node import second_node

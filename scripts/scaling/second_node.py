@@ -12,7 +12,7 @@ import psutil
 
 from deployments.actors import serve_without_pandas
 from scripts.bench.server import CannotServe
-from scripts.serve_settings import OBJECT_STORE_BYTES
+from scripts.launcher.serve_settings import OBJECT_STORE_BYTES
 
 _ADDRESS = "--gcs-address="
 # Ray drains a node for up to 30 s
@@ -58,7 +58,7 @@ def _joined(system: Sequence[psutil.Process]) -> tuple[str, dict[str, str]]:
     for process in system:
         try:
             words = process.cmdline()
-            if "scripts.serve_child" in words:
+            if "scripts.launcher.serve_child" in words:
                 environment = process.environ()
         except psutil.Error:
             continue

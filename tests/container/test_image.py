@@ -15,7 +15,7 @@ import httpx
 import pytest
 from ulid_transform import ulid_now
 
-from scripts.preflight import free_port
+from scripts.launcher.preflight import free_port
 from tests.support.system import wait_until
 
 ENGINE = shlex.split(os.environ.get("ENGINE", "podman"))

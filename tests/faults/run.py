@@ -21,7 +21,7 @@ from scripts.demo.play import Played, play
 from scripts.demo.staging import ready, stage_of, system_of
 from scripts.demo.telling import Telling
 from scripts.host.interruption import Interruption
-from scripts.serve_settings import Profile, ray_token_file
+from scripts.launcher.serve_settings import Profile, ray_token_file
 from tests.faults.cells import LoopStage
 from tests.faults.striker import ROUTERS, Strike, Striker, victims_of
 from tests.support.killing import Replicas

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from scripts.host.processes import of_run
-from scripts.run_state import RunState
+from scripts.launcher.run_state import RunState
 from tests.support.page import block_with, blocks_of, write_files
 from tests.support.system import free_port, wait_until
 from training.runtime.settings import REPOSITORY

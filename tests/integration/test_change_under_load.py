@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 
 from deployments.requests.parser import InstanceParser
 from deployments.store import Store
-from scripts.serve_settings import ray_token_file
+from scripts.launcher.serve_settings import ray_token_file
 from tests.support.flights import fly, instance_of
 from tests.support.killing import Replicas
 from tests.support.models import apogee_contract, make_parts, register

@@ -28,8 +28,8 @@ from scripts.demo.home import Home
 from scripts.demo.own_weather import WORKLOAD, write
 from scripts.demo.plan import SHORT
 from scripts.host.processes import of_run
-from scripts.preflight import is_free
-from scripts.run_state import RunState
+from scripts.launcher.preflight import is_free
+from scripts.launcher.run_state import RunState
 from tests.support.system import wait_until
 from training.config import TrainingConfig
 from training.families.base import load_family

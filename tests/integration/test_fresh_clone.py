@@ -24,9 +24,9 @@ from deployments.store import Store
 from features.config import load_contract
 from scripts.evaluation import evaluate
 from scripts.host.processes import of_run
-from scripts.preflight import is_free
+from scripts.launcher.preflight import is_free
+from scripts.launcher.run_state import RunState
 from scripts.recordings import load_recordings
-from scripts.run_state import RunState
 from tests.support.system import wait_until
 from training.registry.models import Registry
 from training.runtime.bundle import read_bundle

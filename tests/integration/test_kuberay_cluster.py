@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from deployments.store import Store
-from scripts.node_environment import node_environment
+from scripts.launcher.node_environment import node_environment
 from tests.support.flights import fly, instance_of
 from tests.support.ingress import Ingress, NoEndpoint, Probe, ingress
 from tests.support.manifests import KUBERAY

@@ -18,7 +18,7 @@ from deployments.domain.routing import ArmVersion
 from deployments.requests.parser import InstanceParser
 from deployments.store import Store
 from scripts.host.processes import of_run
-from scripts.run_state import RunState
+from scripts.launcher.run_state import RunState
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.system import ARMS, RunningSystem, wait_until

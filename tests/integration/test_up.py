@@ -20,10 +20,10 @@ from prometheus_client.samples import Sample
 from psutil import CONN_LISTEN
 
 from deployments.store import Store
-from scripts.first_models import RegistryUnreadable, lacks_models
 from scripts.host.processes import of_run
-from scripts.preflight import is_free
-from scripts.run_state import RunState
+from scripts.launcher.first_models import RegistryUnreadable, lacks_models
+from scripts.launcher.preflight import is_free
+from scripts.launcher.run_state import RunState
 from tests.integration.test_serving import bodies
 from tests.support.flights import fly
 from tests.support.models import register

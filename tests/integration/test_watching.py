@@ -11,7 +11,7 @@ import pytest
 
 from deployments.store import Store
 from scripts.host.processes import of_run
-from scripts.run_state import RunState
+from scripts.launcher.run_state import RunState
 from tests.integration.test_serving import bodies
 from tests.support.system import RunningSystem, wait_until
 

@@ -10,7 +10,7 @@ from ray.serve.config import AutoscalingConfig
 
 from deployments.actors import autoscaling_policy
 from deployments.actors.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS, replicas_wanted
-from scripts.serve_settings import AUTOSCALING
+from scripts.launcher.serve_settings import AUTOSCALING
 
 
 @dataclass

@@ -26,7 +26,7 @@ from scripts.bench.server import CannotServe, Server
 from scripts.bench.table import NAMES, friedman, instances, make_source
 from scripts.bench.usage import cpu_spent_s
 from scripts.bench.wrk import Load, Target
-from scripts.preflight import free_port
+from scripts.launcher.preflight import free_port
 from training.runtime.settings import REPOSITORY
 from training.sources.base import no_progress, serial_map
 

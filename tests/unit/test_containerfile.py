@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from scripts.node_environment import node_environment
+from scripts.launcher.node_environment import node_environment
 from tests.support.code import is_read
 from training.runtime.settings import REPOSITORY
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.node_environment import node_environment
+from scripts.launcher.node_environment import node_environment
 from tests.support.manifests import (
     KUBERAY,
     Manifest,

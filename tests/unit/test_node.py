@@ -17,10 +17,10 @@ import pytest
 from rich.console import Console
 
 from scripts.host.interruption import Interruption
-from scripts.node_environment import node_environment
-from scripts.node_start import Dashboard, NodePorts, ServeRefused, ray_start, run_head
-from scripts.preflight import free_port
-from scripts.supervisor import ChildDied
+from scripts.launcher.node_environment import node_environment
+from scripts.launcher.node_start import Dashboard, NodePorts, ServeRefused, ray_start, run_head
+from scripts.launcher.preflight import free_port
+from scripts.launcher.supervisor import ChildDied
 from tests.support.system import wait_until
 from training.runtime.settings import Settings
 

@@ -15,8 +15,8 @@ from deployments.domain.routing import RoutingPolicy
 from features.config import BUILT_IN, known_workloads, load_contract, load_sections, own_workloads
 from features.workload import load_workload
 from scripts.cli import app
-from scripts.own_workloads import require_modules, settings_with, workers_runtime_env
-from scripts.serve_settings import with_applications
+from scripts.launcher.serve_settings import with_applications
+from scripts.launcher.user_workloads import require_modules, settings_with, workers_runtime_env
 from tests.support.page import block_with, blocks_of, write_files
 from training.runtime.settings import REPOSITORY
 from training.sources.base import load_source

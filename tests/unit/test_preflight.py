@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import preflight
-from scripts.preflight import Port, free_port, is_free, problems
+from scripts.launcher import preflight
+from scripts.launcher.preflight import Port, free_port, is_free, problems
 
 ENOUGH = 10**10
 

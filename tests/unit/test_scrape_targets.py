@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from scripts.scrape_targets import write_targets
+from scripts.launcher.scrape_targets import write_targets
 from training.runtime.settings import REPOSITORY, Settings
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from deployments.domain.routing import RoutingPolicy
 from features.config import load_sections
-from scripts.serve_settings import AUTOSCALING, SCALER_AUTOSCALING, with_applications
+from scripts.launcher.serve_settings import AUTOSCALING, SCALER_AUTOSCALING, with_applications
 from training.runtime.settings import REPOSITORY
 
 WORKLOADS = REPOSITORY / "configs" / "workloads"

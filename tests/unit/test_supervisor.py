@@ -11,8 +11,8 @@ import pytest
 
 from scripts.host.interruption import Interruption
 from scripts.host.processes import RUN_ID_VARIABLE, of_run
-from scripts.stages import Stage
-from scripts.supervisor import ChildDied, Supervisor
+from scripts.launcher.readiness import Stage
+from scripts.launcher.supervisor import ChildDied, Supervisor
 
 RUN = "run-supervised"
 GOOD = """

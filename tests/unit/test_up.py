@@ -21,10 +21,11 @@ from rich.console import Console
 from deployments.domain.errors import Unavailable
 from deployments.http.problems import Problem, problem_of
 from scripts.host.processes import RUN_ID_VARIABLE
-from scripts.node_environment import node_environment
-from scripts.plan import Plan
-from scripts.run_state import RunState
-from scripts.serve_settings import (
+from scripts.launcher.display import StageDisplay, show_ready, write_examples
+from scripts.launcher.node_environment import node_environment
+from scripts.launcher.readiness import Stage, StageProbe, stage_of
+from scripts.launcher.run_state import RunState
+from scripts.launcher.serve_settings import (
     Profile,
     ProxyPorts,
     child_environment,
@@ -32,8 +33,7 @@ from scripts.serve_settings import (
     render,
     served_workloads,
 )
-from scripts.stages import Stage, StageProbe, stage_of
-from scripts.up_display import StageDisplay, show_ready, write_examples
+from scripts.launcher.start_plan import Plan
 from training.runtime.settings import REPOSITORY, Settings
 
 KNOWN = ["apogee", "weather"]

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from scripts.host.processes import RUN_ID_VARIABLE
-from scripts.node_environment import COMMON, behind_haproxy
+from scripts.launcher.node_environment import COMMON, behind_haproxy
 
 # plasma holds request batches and training tables here, never models: small, so that it fits a laptop
 OBJECT_STORE_BYTES = 300 * 1024 * 1024

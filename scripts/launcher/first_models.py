@@ -13,8 +13,8 @@ from deployments.domain.routing import RoutingPolicy
 from deployments.store import Store
 from features.config import load_sections
 from scripts.host.interruption import Interruption
-from scripts.plan import Plan
-from scripts.supervisor import Supervisor
+from scripts.launcher.start_plan import Plan
+from scripts.launcher.supervisor import Supervisor
 from training.runtime.settings import Settings, without_password
 
 

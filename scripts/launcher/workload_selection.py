@@ -7,8 +7,8 @@ from pathlib import Path
 
 from deployments.domain.routing import RoutingPolicy
 from features.config import known_workloads, load_sections, own_workloads
-from scripts import serve_settings
-from scripts.own_workloads import require_modules
+from scripts.launcher import serve_settings
+from scripts.launcher.user_workloads import require_modules
 from training.runtime.settings import Settings
 
 

@@ -21,9 +21,9 @@ from scripts.host.cpus import bound_threads
 from scripts.host.interruption import Interruption
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.host.ray_address import forget_dead_address
-from scripts.node_environment import node_environment
-from scripts.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
-from scripts.supervisor import ChildDied, Supervisor
+from scripts.launcher.node_environment import node_environment
+from scripts.launcher.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
+from scripts.launcher.supervisor import ChildDied, Supervisor
 from training.runtime.settings import Settings
 
 _POLL_S = 0.5

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from scripts.host.cpus import bound_process
-from scripts.own_workloads import workers_runtime_env
+from scripts.launcher.user_workloads import workers_runtime_env
 
 
 @contextmanager

@@ -16,8 +16,8 @@ import psutil
 
 from scripts.host import processes
 from scripts.host.interruption import Interruption
-from scripts.preflight import is_free
-from scripts.stages import Stage
+from scripts.launcher.preflight import is_free
+from scripts.launcher.readiness import Stage
 
 _GOOD_ORDER_S = 45.0
 _POLL_S = 0.2

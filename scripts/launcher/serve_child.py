@@ -20,7 +20,7 @@ from ray._private.ray_constants import PROMETHEUS_SERVICE_DISCOVERY_FILE
 from deployments.actors import serve_without_pandas
 from scripts.host.agent_port import let_ray_choose_agent_port
 from scripts.host.cpus import bound_process
-from scripts.scrape_targets import write_targets
+from scripts.launcher.scrape_targets import write_targets
 from training.runtime.settings import Settings
 
 _PR_SET_PDEATHSIG = 1

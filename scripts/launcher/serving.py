@@ -15,11 +15,11 @@ from rich.markup import escape
 
 from deployments.http.auth import read_or_create_key
 from scripts.host.interruption import Interruption
-from scripts.plan import Plan
-from scripts.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
-from scripts.stages import StageProbe
-from scripts.supervisor import ChildDied, Supervisor
-from scripts.up_display import StageDisplay, show_ready, write_examples
+from scripts.launcher.display import StageDisplay, show_ready, write_examples
+from scripts.launcher.readiness import StageProbe
+from scripts.launcher.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
+from scripts.launcher.start_plan import Plan
+from scripts.launcher.supervisor import ChildDied, Supervisor
 
 
 def serve(console: Console, plan: Plan, begun_s: float, interruption: Interruption) -> None:
@@ -71,7 +71,7 @@ def running(console: Console, plan: Plan, begun_s: float, interruption: Interrup
 def _supervisor(plan: Plan) -> Supervisor:
     rendered = plan.settings.var / "serve_config.yaml"
     rendered.write_text(plan.serve_config)
-    command = [sys.executable, "-m", "scripts.serve_child", str(rendered)]
+    command = [sys.executable, "-m", "scripts.launcher.serve_child", str(rendered)]
     command += ["--dashboard-port", str(plan.dashboard_port), "--object-store-bytes", str(OBJECT_STORE_BYTES)]
     return Supervisor(command, plan.environment(), plan.log, plan.run_id, plan.ports)
 

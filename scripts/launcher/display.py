@@ -18,8 +18,8 @@ from rich.text import Text
 
 from deployments.http.auth import KEY_PARAMETER
 from features.config import load_contract
-from scripts.plan import Plan
-from scripts.serve_settings import ray_token_file
+from scripts.launcher.serve_settings import ray_token_file
+from scripts.launcher.start_plan import Plan
 from training.runtime.settings import Settings, without_password
 
 
