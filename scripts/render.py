@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from scripts.dashboards import files as dashboards
-from scripts.kuberay_files import COMMAND, kuberay_files
-from scripts.rendered import settle
+from scripts.rendering.dashboards import files as dashboards
+from scripts.rendering.files import settle
+from scripts.rendering.kuberay import COMMAND, kuberay_files
 from training.runtime.settings import REPOSITORY
 
 CheckOption = Annotated[

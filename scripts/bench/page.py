@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scripts.bench.contender import Contender
 from scripts.bench.measure import Failed, Measured
-from scripts.marked_page import Marks, replace_part
+from scripts.rendering.generated_section import Marks, replace_part
 from scripts.tables import TextTable
 
 MARKS = Marks.of("make bench")

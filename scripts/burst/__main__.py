@@ -21,7 +21,7 @@ from scripts.burst.picture import draw
 from scripts.burst.play import Player
 from scripts.burst.timeline import Seen, Timeline, courses, problems
 from scripts.launcher.preflight import free_port
-from scripts.marked_page import replace_part
+from scripts.rendering.generated_section import replace_part
 from training.runtime.settings import REPOSITORY, Settings
 
 PAGE = REPOSITORY / "docs" / "scaling.md"

@@ -8,7 +8,7 @@ import numpy as np
 
 from scripts.burst.phases import BurstPlan
 from scripts.burst.timeline import Course, Timeline
-from scripts.marked_page import Marks
+from scripts.rendering.generated_section import Marks
 from scripts.tables import TextTable, number
 
 MARKS = Marks.of("make burst")

@@ -15,7 +15,7 @@ from scripts.bench.models import asked, make_models
 from scripts.bench.own import models_folder, own_site, own_system
 from scripts.bench.server import CannotServe
 from scripts.bench.wrk import WrkFailed, WrkMissing, require_wrk
-from scripts.marked_page import replace_part
+from scripts.rendering.generated_section import replace_part
 from scripts.scaling import autogroups
 from scripts.scaling.journal_cost import JournalCost, journal_cost
 from scripts.scaling.layouts import LAYOUTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scripts.marked_page import Marks
+from scripts.rendering.generated_section import Marks
 from scripts.scaling.journal_cost import JournalCost
 from scripts.scaling.needs import NODE_CORES, PLANNED_USE, Need, needs
 from scripts.scaling.parts import ARM, HAPROXY, PARTS, ROUTER, SCALER

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.dashboards.files import DASHBOARDS
+from scripts.rendering.dashboards.files import DASHBOARDS
 from tests.integration.test_serving import bodies
 from tests.support.flights import fly
 from tests.support.page import block_with, blocks_of

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from features.config import known_workloads
-from scripts.cluster_config import ClusterLayout, cluster_serve_config
-from scripts.kuberay_files import COMMAND, kuberay_files
-from scripts.rendered import stale
+from scripts.rendering.cluster_config import ClusterLayout, cluster_serve_config
+from scripts.rendering.files import stale
+from scripts.rendering.kuberay import COMMAND, kuberay_files
 from training.runtime.settings import REPOSITORY
 
 TEXT = (REPOSITORY / "serve_config.yaml").read_text()

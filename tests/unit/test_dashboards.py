@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.dashboards.files import COMMAND, DASHBOARDS, grafana_files
-from scripts.dashboards.grafana import dashboard_json
-from scripts.dashboards.values import Dashboard
-from scripts.rendered import stale
+from scripts.rendering.dashboards.files import COMMAND, DASHBOARDS, grafana_files
+from scripts.rendering.dashboards.grafana import dashboard_json
+from scripts.rendering.dashboards.values import Dashboard
+from scripts.rendering.files import stale
 from tests.support.metric_names import known_labels
 from tests.support.promql import selectors
 from training.runtime.settings import REPOSITORY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.dashboards.files import DASHBOARDS
+from scripts.rendering.dashboards.files import DASHBOARDS
 from tests.support.manifests import (
     KUBERAY,
     Objects,

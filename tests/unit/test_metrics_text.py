@@ -26,7 +26,7 @@ from deployments.telemetry.metrics.catalogue import COMMON_LABELS, METRICS
 from deployments.telemetry.metrics.collector import Scrape
 from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
 from deployments.telemetry.metrics.store_metrics import window_name
-from scripts import metrics_table
+from scripts.rendering import metrics_table
 from tests.support.reentry import points_of, reentry_parts
 from tests.support.serving import LocalSystem
 from training.runtime.settings import REPOSITORY

@@ -8,7 +8,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from scripts.rendered import settle, stale
+from scripts.rendering.files import settle, stale
 
 
 def test_what_differs_is_written_and_then_no_longer_stale(tmp_path: Path) -> None:

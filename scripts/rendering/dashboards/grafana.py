@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.dashboards.values import Dashboard, Kind, Panel, Query, Row, Variable
+from scripts.rendering.dashboards.values import Dashboard, Kind, Panel, Query, Row, Variable
 
 Json = dict[str, Any]
 

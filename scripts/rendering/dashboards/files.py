@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from scripts.dashboards.drift import DRIFT
-from scripts.dashboards.grafana import dashboard_json
-from scripts.dashboards.models import MODELS
-from scripts.dashboards.service import SERVICE
-from scripts.dashboards.values import Dashboard
+from scripts.rendering.dashboards.drift import DRIFT
+from scripts.rendering.dashboards.grafana import dashboard_json
+from scripts.rendering.dashboards.models import MODELS
+from scripts.rendering.dashboards.service import SERVICE
+from scripts.rendering.dashboards.values import Dashboard
 
 COMMAND = "raysonde render grafana"
 DASHBOARDS: tuple[Dashboard, ...] = (SERVICE, MODELS, DRIFT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deployments.telemetry.metrics.docs_table import markdown
-from scripts.marked_page import Marks, replace_part
+from scripts.rendering.generated_section import Marks, replace_part
 from training.runtime.settings import REPOSITORY
 
 PAGE = Path("docs/metrics.md")

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from scripts.dashboards.selectors import ARM, OF_ARM, OF_WORKLOAD, WORKLOAD, grown, last, one, quantile, rate
-from scripts.dashboards.values import YES_NO, Dashboard, Panel, Query, Row, Word
+from scripts.rendering.dashboards.selectors import (
+    ARM,
+    OF_ARM,
+    OF_WORKLOAD,
+    WORKLOAD,
+    grown,
+    last,
+    one,
+    quantile,
+    rate,
+)
+from scripts.rendering.dashboards.values import YES_NO, Dashboard, Panel, Query, Row, Word
 
 _DURATIONS = "raysonde_request_duration_seconds_bucket"
 _PREDICT = f'{OF_WORKLOAD}, call="predict"'

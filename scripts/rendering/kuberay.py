@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from features.config import known_workloads
-from scripts.cluster_config import ClusterLayout, PlainDumper, cluster_serve_config
+from scripts.rendering.cluster_config import ClusterLayout, PlainDumper, cluster_serve_config
 
 COMMAND = "raysonde render kuberay"
 _SERVE_CONFIGS = {

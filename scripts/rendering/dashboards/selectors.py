@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.dashboards.values import Query, Variable
+from scripts.rendering.dashboards.values import Query, Variable
 
 WORKLOAD = Variable("workload", "label_values(raysonde_workload_ready, workload)")
 ARM = Variable("arm", 'label_values(raysonde_model_info{workload=~"$workload"}, arm)')

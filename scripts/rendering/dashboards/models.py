@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.dashboards.selectors import (
+from scripts.rendering.dashboards.selectors import (
     ARM,
     LOSSES,
     OF_ARM,
@@ -15,7 +15,7 @@ from scripts.dashboards.selectors import (
     over_day,
     rate,
 )
-from scripts.dashboards.values import YES_NO, Dashboard, Panel, Query, Row
+from scripts.rendering.dashboards.values import YES_NO, Dashboard, Panel, Query, Row
 
 _IN_WINDOW = f'{OF_ARM}, window="$window"'
 _ARM_LEGEND = "{{workload}} {{arm}}"

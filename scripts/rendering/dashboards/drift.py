@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.dashboards.selectors import (
+from scripts.rendering.dashboards.selectors import (
     ARM,
     LOSSES,
     OF_ARM,
@@ -15,7 +15,7 @@ from scripts.dashboards.selectors import (
     over_day,
     rate,
 )
-from scripts.dashboards.values import Dashboard, Panel, Query, Row, Word
+from scripts.rendering.dashboards.values import Dashboard, Panel, Query, Row, Word
 
 _HOT = {0.0: Word("cool", "green"), 1.0: Word("hot", "red")}
 _DETECTOR = "{{workload}} {{detector}} {{subject}}"

@@ -1,0 +1,1 @@
+"""Files and parts of pages that are made from the code."""
