@@ -12,8 +12,8 @@ from rich.markup import escape
 
 from deployments.domain.promotion import Candidacy
 from features.config import load_contract
-from scripts.client import ApiError, Connection, WorkloadClient
 from scripts.launcher.user_workloads import WorkloadsOption, settings_with
+from scripts.replay.client import ApiError, Connection, WorkloadClient
 
 _PERIOD_S = 0.5
 

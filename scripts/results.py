@@ -15,11 +15,11 @@ from rich.markup import escape
 from deployments.lifecycle.bundle_cache import BundleCache
 from features.config import known_workloads, load_contract
 from features.contract import Contract
-from scripts.evaluation import evaluate
 from scripts.launcher.user_workloads import WorkloadsOption, settings_with
-from scripts.recordings import find_recorded, load_records, recordings_of
-from scripts.reports.base import load_report
-from scripts.results_page import Section, page
+from scripts.replay.offline_evaluation import evaluate
+from scripts.replay.recordings import find_recorded, load_records, recordings_of
+from scripts.replay.reports.base import load_report
+from scripts.replay.results_page import Section, page
 from training.runtime.errors import BundleError
 from training.runtime.inference import Model, load_model
 from training.runtime.settings import REPOSITORY, Settings

@@ -12,8 +12,8 @@ from rich.markup import escape
 from deployments.domain.retraining import Retraining
 from features.config import load_contract
 from features.contract import Contract
-from scripts.client import ApiError, Connection, WorkloadClient
 from scripts.launcher.user_workloads import WorkloadsOption, settings_with
+from scripts.replay.client import ApiError, Connection, WorkloadClient
 
 _PERIOD_S = 1.0
 

@@ -10,7 +10,7 @@ import orjson
 
 from features.contract import Contract
 from features.windows import cut_window
-from scripts.client import Connection
+from scripts.replay.client import Connection
 
 WINDOW_FIELDS = 4
 _BODIES = 4

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from scripts.bench.grown import Size
 from scripts.bench.measure import Measured
-from scripts.tables import TextTable
+from scripts.replay.text_tables import TextTable
 
 _METHOD = """\
 One row of 16 numbers a request, as in [benchmarks.md](benchmarks.md), by 16 connections of `wrk` on the same

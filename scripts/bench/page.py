@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scripts.bench.contender import Contender
 from scripts.bench.measure import Failed, Measured
 from scripts.rendering.generated_section import Marks, replace_part
-from scripts.tables import TextTable
+from scripts.replay.text_tables import TextTable
 
 MARKS = Marks.of("make bench")
 _TITLE = "# Benchmarks"

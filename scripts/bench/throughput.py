@@ -27,8 +27,8 @@ from deployments.requests.schema import MAX_INSTANCES
 from features.config import load_contract
 from scripts.bench.asked import bodies_of, headers_of, window_instances
 from scripts.bench.wrk import Load, Target, WrkFailed, WrkMissing, run_wrk
-from scripts.client import Connection
-from scripts.tables import TextTable
+from scripts.replay.client import Connection
+from scripts.replay.text_tables import TextTable
 from training.runtime.settings import Settings
 
 _WINDOW_CONNECTIONS = 64

@@ -9,7 +9,7 @@ import numpy as np
 from scripts.burst.phases import BurstPlan
 from scripts.burst.timeline import Course, Timeline
 from scripts.rendering.generated_section import Marks
-from scripts.tables import TextTable, number
+from scripts.replay.text_tables import TextTable, number
 
 MARKS = Marks.of("make burst")
 TITLE = "# Scaling"

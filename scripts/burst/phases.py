@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scripts.stream_schedule import Bursts, Schedule
+from scripts.replay.stream_schedule import Bursts, Schedule
 
 
 @dataclass(frozen=True)

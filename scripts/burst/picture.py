@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from scripts.burst.phases import BurstPlan
 from scripts.burst.timeline import Timeline, per_second
-from scripts.picture_style import BEST, INK, OTHERS, TRUTH, new_figure, plain, save
+from scripts.replay.plots.style import BEST, INK, OTHERS, TRUTH, new_figure, plain, save
 
 NAME = "scaling burst"
 

@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scripts.client import Connection, Prediction
 from scripts.demo.home import Home
 from scripts.demo.plan import SHORT, USUAL, HealPlan
 from scripts.demo.play import Played, play
@@ -23,6 +22,7 @@ from scripts.host.interruption import Interruption
 from scripts.launcher.serve_settings import Profile
 from scripts.launcher.start_plan import Plan
 from scripts.launcher.supervisor import Supervisor
+from scripts.replay.client import Connection, Prediction
 from training.runtime.settings import Settings
 
 EVENTS = "demo-heal.json"

@@ -12,7 +12,7 @@ from scripts.demo.error_course import ErrorCourse, Judged
 from scripts.demo.facts import Event
 from scripts.demo.plan import HealRule
 from scripts.demo.story import Story
-from scripts.picture_style import BEST, INK, MEASURED, OTHERS, TRUTH, new_figure, plain, save
+from scripts.replay.plots.style import BEST, INK, MEASURED, OTHERS, TRUTH, new_figure, plain, save
 
 NAME = "demo heal"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from features.contract import Contract
-from scripts.recordings import Case, cases_of, recordings_of
+from scripts.replay.recordings import Case, cases_of, recordings_of
 from training.sources.base import no_progress, serial_map
 from training.sources.heatwave import HeatWave, HeatWaveSource
 

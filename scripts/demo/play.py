@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from features.contract import Contract
-from scripts.client import ApiError, Connection, Prediction, WorkloadClient
 from scripts.demo.error_course import ErrorCourse, Judged
 from scripts.demo.facts import Seen
 from scripts.demo.plan import HealPlan
 from scripts.demo.story import Story
 from scripts.demo.telling import Telling
-from scripts.lean_transport import LeanTransport
-from scripts.recordings import Case
-from scripts.stream_player import Streamed, StreamPlayer
-from scripts.stream_schedule import Schedule, Steady
+from scripts.replay.aiohttp_transport import LeanTransport
+from scripts.replay.client import ApiError, Connection, Prediction, WorkloadClient
+from scripts.replay.recordings import Case
+from scripts.replay.stream_player import Streamed, StreamPlayer
+from scripts.replay.stream_schedule import Schedule, Steady
 
 _PERIOD_S = 0.5
 _MOST_OPEN = 64

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scripts.rendering.generated_section import Marks
+from scripts.replay.text_tables import TextTable
 from scripts.scaling.journal_cost import JournalCost
 from scripts.scaling.needs import NODE_CORES, PLANNED_USE, Need, needs
 from scripts.scaling.parts import ARM, HAPROXY, PARTS, ROUTER, SCALER
 from scripts.scaling.run import LayoutPlan, MeasuredLayout
-from scripts.tables import TextTable
 
 MARKS = Marks.of("make scaling")
 TITLE = "# Scaling"

@@ -15,10 +15,10 @@ from deployments.store import Act, Store
 from deployments.store.monitor_feed import DriftEvent
 from deployments.store.sql.schema import truths
 from features.config import load_contract
-from scripts.client import Prediction
 from scripts.demo.own_weather import WORKLOAD
 from scripts.host.processes import of_run
-from scripts.stream_player import Sent
+from scripts.replay.client import Prediction
+from scripts.replay.stream_player import Sent
 from tests.faults.run import Run
 from training.registry.models import Registry
 from training.runtime.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.tables import TextTable
+from scripts.replay.text_tables import TextTable
 from tests.faults.cells import STAGES, VICTIMS
 
 HEADER = (

@@ -13,7 +13,6 @@ from pathlib import Path
 from rich.console import Console
 
 from deployments.store import Store
-from scripts.client import Connection
 from scripts.demo.home import Home
 from scripts.demo.own_weather import WORKLOAD
 from scripts.demo.plan import SHORT
@@ -22,6 +21,7 @@ from scripts.demo.staging import ready, stage_of, system_of
 from scripts.demo.telling import Telling
 from scripts.host.interruption import Interruption
 from scripts.launcher.serve_settings import Profile, ray_token_file
+from scripts.replay.client import Connection
 from tests.faults.cells import LoopStage
 from tests.faults.striker import ROUTERS, Strike, Striker, victims_of
 from tests.support.killing import Replicas

@@ -22,11 +22,11 @@ import pytest
 
 from deployments.store import Store
 from features.config import load_contract
-from scripts.evaluation import evaluate
 from scripts.host.processes import of_run
 from scripts.launcher.preflight import is_free
 from scripts.launcher.run_state import RunState
-from scripts.recordings import load_recordings
+from scripts.replay.offline_evaluation import evaluate
+from scripts.replay.recordings import load_recordings
 from tests.support.system import wait_until
 from training.registry.models import Registry
 from training.runtime.bundle import read_bundle

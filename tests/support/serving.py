@@ -22,7 +22,7 @@ from deployments.inference.dispatcher import DownstreamError
 from deployments.inference.service import Service
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
-from scripts.client import Connection, WorkloadClient
+from scripts.replay.client import Connection, WorkloadClient
 from tests.support.models import make_parts
 from training.runtime.bundle import BundleParts, write_bundle
 from training.runtime.inference import load_model

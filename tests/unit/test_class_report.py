@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.instances import instance_of
-from scripts.marks import TimedPrediction
-from scripts.recordings import Case, Recording
-from scripts.workloads.reentry import REPORT
+from scripts.replay.horizon_errors import TimedPrediction
+from scripts.replay.recordings import Case, Recording
+from scripts.replay.reports.reentry import REPORT
+from scripts.replay.request_bodies import instance_of
 from tests.support.reentry import reentry_contract
 
 CONTRACT = reentry_contract()

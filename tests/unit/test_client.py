@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
-from scripts.client import Connection, FeedbackCounts, NotRunning, Refused, WorkloadClient
+from scripts.replay.client import Connection, FeedbackCounts, NotRunning, Refused, WorkloadClient
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
 from training.runtime.settings import Settings

@@ -11,9 +11,9 @@ from toy.parts import toy_contract, toy_raw
 
 from deployments.store import Act
 from deployments.store.monitor_feed import DriftEvent
-from scripts.recordings import Recording, cases_of
-from scripts.replay_player import Failure
-from scripts.stream_player import Sent
+from scripts.replay.player import Failure
+from scripts.replay.recordings import Recording, cases_of
+from scripts.replay.stream_player import Sent
 from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts
 from tests.faults.checks import most_open_at_once, told_again, was_just_answered, was_under_way
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from toy.parts import toy_contract
 
-from scripts.client import Connection, NotRunning, Refused, WorkloadClient
-from scripts.lean_transport import LeanTransport
+from scripts.replay.aiohttp_transport import LeanTransport
+from scripts.replay.client import Connection, NotRunning, Refused, WorkloadClient
 
 TARGET = toy_contract().target
 

@@ -11,8 +11,7 @@ import yaml
 from toy.parts import WORKLOADS, toy_contract
 
 from features.contract import Contract
-from scripts.instances import instance_of
-from scripts.recordings import (
+from scripts.replay.recordings import (
     Recording,
     cases_of,
     find_recorded,
@@ -21,9 +20,10 @@ from scripts.recordings import (
     recordings_of,
     steps_of,
 )
-from scripts.reports.base import load_report
-from scripts.reports.each import EachReport
-from scripts.reports.event import EventReport
+from scripts.replay.reports.base import load_report
+from scripts.replay.reports.each import EachReport
+from scripts.replay.reports.event import EventReport
+from scripts.replay.request_bodies import instance_of
 from training.runtime.settings import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs" / "workloads"

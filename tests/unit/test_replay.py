@@ -16,14 +16,21 @@ from toy.parts import toy_contract, toy_parts, toy_raw
 
 from features.contract import Contract
 from features.windows import windows_of
-from scripts.client import WorkloadClient
-from scripts.evaluation import evaluate
-from scripts.marks import FRACTIONS, TimedPrediction, best_arm, coverage_of, marks_of, median_ape_percent
-from scripts.recordings import Recording
 from scripts.replay import _chosen, _factor, _pace, by_recording
-from scripts.replay_files import write_each, write_marks, write_predictions
-from scripts.replay_player import Played, Player
-from scripts.stream_schedule import Bursts, Steady
+from scripts.replay.client import WorkloadClient
+from scripts.replay.csv_files import write_each, write_marks, write_predictions
+from scripts.replay.horizon_errors import (
+    FRACTIONS,
+    TimedPrediction,
+    best_arm,
+    coverage_of,
+    marks_of,
+    median_ape_percent,
+)
+from scripts.replay.offline_evaluation import evaluate
+from scripts.replay.player import Played, Player
+from scripts.replay.recordings import Recording
+from scripts.replay.stream_schedule import Bursts, Steady
 from tests.support.flights import fly, rows_of
 from tests.support.serving import ARMS, LocalSystem
 from training.runtime.inference import Model

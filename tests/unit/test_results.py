@@ -14,17 +14,17 @@ from features.config import load_contract
 from features.contract import Contract
 from features.windows import windows_of
 from features.workload import load_workload
-from scripts.evaluation import evaluate
-from scripts.marks import Predictions, TimedPrediction
-from scripts.recordings import Recording
-from scripts.replay_each_picture import _times, draw_series
-from scripts.reports.base import load_report
-from scripts.reports.each import EachReport
+from scripts.replay.horizon_errors import Predictions, TimedPrediction
+from scripts.replay.offline_evaluation import evaluate
+from scripts.replay.plots.each import _times, draw_series
+from scripts.replay.recordings import Recording
+from scripts.replay.reports.apogee import REPORT
+from scripts.replay.reports.base import load_report
+from scripts.replay.reports.calories import cross_validated
+from scripts.replay.reports.each import EachReport
+from scripts.replay.results_page import Section, held_out, page
+from scripts.replay.text_tables import TextTable
 from scripts.results import _files
-from scripts.results_page import Section, held_out, page
-from scripts.tables import TextTable
-from scripts.workloads.apogee import REPORT
-from scripts.workloads.calories import cross_validated
 from tests.support.flights import fly, rows_of
 from tests.support.models import make_parts
 from training.runtime.inference import Model

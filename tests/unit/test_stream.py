@@ -16,13 +16,13 @@ from rich.console import Console
 from toy.parts import toy_contract, toy_parts, toy_raw
 
 from deployments.store import FeedbackCounts, Truth
-from scripts.client import Connection, Prediction, WorkloadClient
-from scripts.recordings import Case, Recording, cases_of
-from scripts.replay_player import Failure
-from scripts.stream import Stream, cases_in_order, play_stream
-from scripts.stream_player import Sent, StreamPlayer
-from scripts.stream_schedule import Bursts, Schedule, Steady
-from scripts.stream_summary import stream_table, write_stream
+from scripts.replay.client import Connection, Prediction, WorkloadClient
+from scripts.replay.player import Failure
+from scripts.replay.recordings import Case, Recording, cases_of
+from scripts.replay.stream import Stream, cases_in_order, play_stream
+from scripts.replay.stream_player import Sent, StreamPlayer
+from scripts.replay.stream_schedule import Bursts, Schedule, Steady
+from scripts.replay.stream_summary import stream_table, write_stream
 from tests.support.serving import ARMS, LocalSystem
 from training.runtime.tasks.base import Row
 

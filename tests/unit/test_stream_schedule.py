@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.stream_schedule import Bursts, Due, Schedule, Steady
+from scripts.replay.stream_schedule import Bursts, Due, Schedule, Steady
 
 
 def times(schedule: Schedule, until_s: float, step_s: float = 0.01) -> list[float]:

@@ -16,7 +16,7 @@ from deployments.runtime.process_memory import search_less_for_garbage
 from features.config import BUILT_IN, load_contract
 from scripts.bench.asked import bodies_of, window_instances
 from scripts.bench.throughput import Batches, run_batches
-from scripts.client import Connection
+from scripts.replay.client import Connection
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -11,8 +11,8 @@ import numpy as np
 
 from features.config import BUILT_IN, load_sections
 from features.routes import WAVES, route_waves
-from scripts.reports.base import load_report
-from scripts.workloads.trajectory import cross_validated
+from scripts.replay.reports.base import load_report
+from scripts.replay.reports.trajectory import cross_validated
 from tests.support.tracks import made_up, trajectory_contract
 from training.config import TrainingConfig
 from training.families.base import load_family

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.contract import Contract
-from scripts.marks import Predictions
-from scripts.replay_files import write_each
-from scripts.reports.base import MoreTables
-from scripts.scores import best_by, names_in, said_by, score_of
-from scripts.tables import TextTable, number
+from scripts.replay.csv_files import write_each
+from scripts.replay.horizon_errors import Predictions
+from scripts.replay.reports.base import MoreTables
+from scripts.replay.scores import best_by, names_in, said_by, score_of
+from scripts.replay.text_tables import TextTable, number
 from training.pipeline.evaluation import shown_metrics
 
 # more recordings than these are not told one by one
@@ -67,7 +67,7 @@ class EachReport:
         self, directory: Path, contract: Contract, predictions: Predictions, best: str
     ) -> Iterator[Path]:
         """A picture a series, or one of the whole table."""
-        from scripts.replay_each_picture import draw_series, draw_table  # matplotlib
+        from scripts.replay.plots.each import draw_series, draw_table  # matplotlib
 
         if contract.task != "regression":
             return

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from features.contract import Contract
 from features.workload import load_workload
-from scripts.marks import Predictions, TimedPrediction
-from scripts.recordings import Case, Recording, cases_of
+from scripts.replay.horizon_errors import Predictions, TimedPrediction
+from scripts.replay.recordings import Case, Recording, cases_of
 from training.pipeline.evaluation import point_name
 from training.runtime.inference import Model
 

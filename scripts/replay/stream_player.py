@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from ulid_transform import ulid_now
 
 from features.contract import Contract
-from scripts.client import ApiError, FeedbackCounts, FloatArray, Prediction, WorkloadClient
-from scripts.instances import instance_of
-from scripts.recordings import Case
-from scripts.replay_player import Failure
-from scripts.stream_schedule import Schedule
+from scripts.replay.client import ApiError, FeedbackCounts, FloatArray, Prediction, WorkloadClient
+from scripts.replay.player import Failure
+from scripts.replay.recordings import Case
+from scripts.replay.request_bodies import instance_of
+from scripts.replay.stream_schedule import Schedule
 
 # an answer may make a truth due, so that nobody sleeps for longer than this
 _TICK_S = 0.05

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.reports.each import EachReport
+from scripts.replay.reports.each import EachReport
 
 REPORT = EachReport(
     about="`persistence` says that nothing changes. The fair comparison is that on the held-out last quarter "

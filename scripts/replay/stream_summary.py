@@ -12,14 +12,14 @@ from rich.console import Console
 
 from features.contract import Contract
 from features.workload import load_workload
-from scripts.cells import answer_cells, answer_columns, truth_cells, truth_columns
-from scripts.client import Prediction
-from scripts.marks import TimedPrediction
-from scripts.replay_player import Failure
-from scripts.replay_summary import show_failures, show_truths
-from scripts.scores import score_of
-from scripts.stream_player import Sent, Streamed
-from scripts.tables import TextTable, number
+from scripts.replay.client import Prediction
+from scripts.replay.csv_cells import answer_cells, answer_columns, truth_cells, truth_columns
+from scripts.replay.horizon_errors import TimedPrediction
+from scripts.replay.player import Failure
+from scripts.replay.scores import score_of
+from scripts.replay.stream_player import Sent, Streamed
+from scripts.replay.summary import show_failures, show_truths
+from scripts.replay.text_tables import TextTable, number
 from training.runtime.tasks.factory import task_of
 
 QUANTILES = (50, 95, 99)

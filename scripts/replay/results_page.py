@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from features.contract import Contract
-from scripts.tables import TextTable, number
+from scripts.replay.text_tables import TextTable, number
 from training.runtime.bundle import Card
 
 

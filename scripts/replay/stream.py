@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from features.contract import Contract
-from scripts.client import Connection, Prediction, WorkloadClient
-from scripts.lean_transport import LeanTransport
-from scripts.recordings import Case, Recording, cases_of
-from scripts.stream_player import StreamPlayer
-from scripts.stream_schedule import Pace, Schedule
-from scripts.stream_summary import show_stream, write_stream
+from scripts.replay.aiohttp_transport import LeanTransport
+from scripts.replay.client import Connection, Prediction, WorkloadClient
+from scripts.replay.recordings import Case, Recording, cases_of
+from scripts.replay.stream_player import StreamPlayer
+from scripts.replay.stream_schedule import Pace, Schedule
+from scripts.replay.stream_summary import show_stream, write_stream
 
 _MOST_OPEN = 256
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.contract import Contract
-from scripts.cells import (
+from scripts.replay.csv_cells import (
     answer_cells,
     answer_columns,
     array_cells,
@@ -19,8 +19,8 @@ from scripts.cells import (
     truth_cells,
     truth_columns,
 )
-from scripts.marks import Mark, Predictions
-from scripts.replay_player import Played
+from scripts.replay.horizon_errors import Mark, Predictions
+from scripts.replay.player import Played
 from training.scoring.columns import array_columns
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.reports.event import EventReport
+from scripts.replay.reports.event import EventReport
 
 REPORT = EventReport(
     about="Models trained on simulations only, asked about recordings that they have never seen."

@@ -12,10 +12,10 @@ from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
 from features.contract import Contract
-from scripts.marks import Predictions, TimedPrediction
-from scripts.picture_style import BEST, OTHERS, TRUTH, new_figure, plain, save
-from scripts.recordings import Recording
-from scripts.scores import names_in, said_by, score_of
+from scripts.replay.horizon_errors import Predictions, TimedPrediction
+from scripts.replay.plots.style import BEST, OTHERS, TRUTH, new_figure, plain, save
+from scripts.replay.recordings import Recording
+from scripts.replay.scores import names_in, said_by, score_of
 
 # a band a row would hide each other: so many are drawn, evenly over the truths
 _MOST_BANDS = 400

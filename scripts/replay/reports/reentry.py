@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.reports.classes import ClassReport
+from scripts.replay.reports.classes import ClassReport
 
 REPORT = ClassReport(
     about="The models learnt from simulated tracks alone. Launches are the published telemetry of Falcon 9 "

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from ulid_transform import ulid_now
 
 from features.contract import Contract
-from scripts.client import ApiError, FeedbackCounts, Prediction, Refused, WorkloadClient
-from scripts.instances import instance_of
-from scripts.recordings import Case, Recording, steps_of
+from scripts.replay.client import ApiError, FeedbackCounts, Prediction, Refused, WorkloadClient
+from scripts.replay.recordings import Case, Recording, steps_of
+from scripts.replay.request_bodies import instance_of
 
 # A recording played as fast as possible may ask more than a small machine answers in time.
 _PAUSES = 3

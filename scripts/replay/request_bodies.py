@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from features.contract import Contract
-from scripts.recordings import Case
+from scripts.replay.recordings import Case
 
 
 def instance_of(contract: Contract, instance_id: str, case: Case) -> bytes:

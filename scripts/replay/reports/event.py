@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.contract import Contract
-from scripts.marks import (
+from scripts.replay.csv_files import write_marks
+from scripts.replay.horizon_errors import (
     FAST_HZ,
     FRACTIONS,
     Mark,
@@ -17,10 +18,9 @@ from scripts.marks import (
     coverage_of,
     median_ape_percent,
 )
-from scripts.replay_files import write_marks
-from scripts.reports.base import MoreTables
-from scripts.scores import names_in
-from scripts.tables import TextTable, number, share
+from scripts.replay.reports.base import MoreTables
+from scripts.replay.scores import names_in
+from scripts.replay.text_tables import TextTable, number, share
 
 _FRACTION_HEADER = tuple(f"at {fraction:g}" for fraction in FRACTIONS)
 
@@ -69,7 +69,7 @@ class EventReport:
         self, directory: Path, contract: Contract, predictions: Predictions, best: str
     ) -> Iterator[Path]:
         """A picture a log."""
-        from scripts.replay_picture import draw_recording  # matplotlib: not before --help is answered
+        from scripts.replay.plots.event import draw_recording  # matplotlib: not before --help is answered
 
         for recording, said in predictions.items():
             yield draw_recording(directory, contract, recording, said, best)

@@ -9,9 +9,9 @@ import numpy as np
 from rich.console import Console, Group
 from rich.markup import escape
 
-from scripts.client import FeedbackCounts
-from scripts.replay_player import Failure, Played
-from scripts.tables import TextTable
+from scripts.replay.client import FeedbackCounts
+from scripts.replay.player import Failure, Played
+from scripts.replay.text_tables import TextTable
 
 
 def show_summary(console: Console, played: Played, headline: TextTable, best: str) -> None:

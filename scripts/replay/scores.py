@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.targets import AnyTarget
-from scripts.marks import Predictions, TimedPrediction
-from scripts.tables import share
+from scripts.replay.horizon_errors import Predictions, TimedPrediction
+from scripts.replay.text_tables import share
 from training.pipeline.evaluation import point_metrics, point_name, region_metrics
 from training.runtime.tasks.base import Predicted
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from features.contract import Contract
 from features.targets import ClassTarget
-from scripts.marks import Predictions, TimedPrediction
-from scripts.recordings import Recording
-from scripts.reports.each import EachReport
-from scripts.scores import names_in, said_by, score_of
-from scripts.tables import TextTable, number
+from scripts.replay.horizon_errors import Predictions, TimedPrediction
+from scripts.replay.recordings import Recording
+from scripts.replay.reports.each import EachReport
+from scripts.replay.scores import names_in, said_by, score_of
+from scripts.replay.text_tables import TextTable, number
 
 _COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
 _RATES = ("precision", "recall", "f1", "roc_auc")
@@ -41,7 +41,7 @@ class ClassReport(EachReport):
         self, directory: Path, contract: Contract, predictions: Predictions, best: str
     ) -> Iterator[Path]:
         """A picture of each of the first recordings."""
-        from scripts.replay_class_picture import draw_track  # matplotlib
+        from scripts.replay.plots.classes import draw_track  # matplotlib
 
         column = _positive(contract)
         told = sorted(predictions.items(), key=lambda item: not _has_class(item[1], column))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.recordings import Recording
+from scripts.replay.recordings import Recording
 
 FloatArray = NDArray[np.float64]
 

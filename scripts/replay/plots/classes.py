@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 
 from features.contract import Contract
 from features.targets import ClassTarget
-from scripts.marks import TimedPrediction
-from scripts.picture_style import BEST, MEASURED, OTHERS, TRUTH, new_figure, plain, save
-from scripts.recordings import Recording
+from scripts.replay.horizon_errors import TimedPrediction
+from scripts.replay.plots.style import BEST, MEASURED, OTHERS, TRUTH, new_figure, plain, save
+from scripts.replay.recordings import Recording
 
 
 def draw_track(

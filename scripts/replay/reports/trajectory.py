@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from features.config import BUILT_IN, load_sections
 from features.contract import Contract
-from scripts.reports.each import EachReport
-from scripts.tables import TextTable, number
+from scripts.replay.reports.each import EachReport
+from scripts.replay.text_tables import TextTable, number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from features.contract import Contract, FieldSpec
-from scripts.marks import FRACTIONS, TimedPrediction
-from scripts.picture_style import BEST, INK, MEASURED, OTHERS, TRUTH, new_figure, plain, save, words
-from scripts.recordings import Recording
+from scripts.replay.horizon_errors import FRACTIONS, TimedPrediction
+from scripts.replay.plots.style import BEST, INK, MEASURED, OTHERS, TRUTH, new_figure, plain, save, words
+from scripts.replay.recordings import Recording
 
 
 def draw_recording(

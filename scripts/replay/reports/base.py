@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from features.contract import Contract
-from scripts.marks import Predictions
-from scripts.recordings import recorded_config
-from scripts.tables import TextTable
+from scripts.replay.horizon_errors import Predictions
+from scripts.replay.recordings import recorded_config
+from scripts.replay.text_tables import TextTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def load_report(workloads: Path, contract: Contract) -> Report:
     Raises:
         TypeError: the module named has no `REPORT`, or that is none.
     """
-    from scripts.reports.each import EachReport
+    from scripts.replay.reports.each import EachReport
 
     name = recorded_config(workloads, contract.workload).report
     if name is None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from features.contract import Contract
-from scripts.reports.each import EachReport
-from scripts.tables import TextTable, number
+from scripts.replay.reports.each import EachReport
+from scripts.replay.text_tables import TextTable, number
 
 if TYPE_CHECKING:
     import pandas as pd

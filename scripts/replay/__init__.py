@@ -1,0 +1,1 @@
+"""Recordings played against a system, and what comes of it."""
