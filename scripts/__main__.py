@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from scripts.cli import app
+from scripts.cli.main import app
 
 app()

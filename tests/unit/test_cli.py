@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 from typer.testing import CliRunner
 
-from scripts.cli import COMMANDS, app
+from scripts.cli.main import COMMANDS, app
 
 
 def test_help_lists_every_command() -> None:

@@ -15,7 +15,7 @@ import yaml
 from typer.core import TyperGroup
 
 from features.config import known_workloads
-from scripts.cli import app
+from scripts.cli.main import app
 from scripts.launcher.serve_settings import served_workloads
 from tests.support.code import is_read
 from training.runtime.settings import REPOSITORY

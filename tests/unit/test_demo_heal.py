@@ -16,7 +16,7 @@ from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.monitoring.settings import MonitoringSettings
 from deployments.monitoring.view import DetectorState, MonitorPage
 from features.config import load_contract, load_sections
-from scripts.cli import app
+from scripts.cli.main import app
 from scripts.demo.error_course import ErrorCourse, Judged
 from scripts.demo.facts import Event, Seen, facts_of
 from scripts.demo.home import Home

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from scripts.cli import COMMANDS
+from scripts.cli.main import COMMANDS
 from tests.support.code import is_read
 from training.runtime.settings import REPOSITORY
 

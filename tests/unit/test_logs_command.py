@@ -21,7 +21,7 @@ from deployments.http.problems import problem_response
 from deployments.inference.request_log import RequestLog
 from deployments.runtime.logs import configure_log_file
 from features.errors import FieldError
-from scripts.cli import app
+from scripts.cli.main import app
 from tests.records import row
 from tests.support.page import blocks_of
 from training.runtime.settings import REPOSITORY

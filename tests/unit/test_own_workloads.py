@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from deployments.domain.routing import RoutingPolicy
 from features.config import BUILT_IN, known_workloads, load_contract, load_sections, own_workloads
 from features.workload import load_workload
-from scripts.cli import app
+from scripts.cli.main import app
 from scripts.launcher.serve_settings import with_applications
 from scripts.launcher.user_workloads import require_modules, settings_with, workers_runtime_env
 from tests.support.page import block_with, blocks_of, write_files

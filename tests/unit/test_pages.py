@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cli import COMMANDS
+from scripts.cli.main import COMMANDS
 from tests.support.metric_names import known_labels
 from training.runtime.settings import REPOSITORY
 

@@ -16,7 +16,7 @@ from toy.parts import toy_contract, toy_parts, toy_raw
 
 from features.contract import Contract
 from features.windows import windows_of
-from scripts.replay import _chosen, _factor, _pace, by_recording
+from scripts.cli.replay import _chosen, _factor, _pace, by_recording
 from scripts.replay.client import WorkloadClient
 from scripts.replay.csv_files import write_each, write_marks, write_predictions
 from scripts.replay.horizon_errors import (

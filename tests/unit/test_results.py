@@ -14,6 +14,7 @@ from features.config import load_contract
 from features.contract import Contract
 from features.windows import windows_of
 from features.workload import load_workload
+from scripts.cli.results import _files
 from scripts.replay.horizon_errors import Predictions, TimedPrediction
 from scripts.replay.offline_evaluation import evaluate
 from scripts.replay.plots.each import _times, draw_series
@@ -24,7 +25,6 @@ from scripts.replay.reports.calories import cross_validated
 from scripts.replay.reports.each import EachReport
 from scripts.replay.results_page import Section, held_out, page
 from scripts.replay.text_tables import TextTable
-from scripts.results import _files
 from tests.support.flights import fly, rows_of
 from tests.support.models import make_parts
 from training.runtime.inference import Model

@@ -13,7 +13,7 @@ from typer import Exit
 
 from deployments.domain import retraining_transitions as states
 from deployments.domain.retraining import ArmResult, Request, Retraining
-from scripts import retrain as command
+from scripts.cli import retrain as command
 from tests.support.serving import LocalSystem
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

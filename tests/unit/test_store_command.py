@@ -16,8 +16,8 @@ from deployments.store import Store
 from deployments.store.sql.engine import writing
 from deployments.store.upgrade import REVISION_TABLE, REVISIONS
 from features.config import BUILT_IN
-from scripts.store import app
-from scripts.up import _needs_training
+from scripts.cli.store import app
+from scripts.cli.up import _needs_training
 from training.runtime.settings import Settings, without_password
 
 NEWEST = REVISIONS[-1]

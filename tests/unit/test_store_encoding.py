@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from deployments.store import Store, StoreEncoding
 from features.config import BUILT_IN
-from scripts.store import app
-from scripts.up import _needs_training
+from scripts.cli.store import app
+from scripts.cli.up import _needs_training
 from tests.support.databases import PostgresDatabases, one_of
 from tests.support.postgres import Cluster
 from training.runtime.settings import Settings

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.store import Store
 from features.config import load_sections
-from scripts.cli import app
+from scripts.cli.main import app
 from training.runtime.settings import Settings
 
 

@@ -23,9 +23,9 @@ from rich.table import Table
 
 from features.config import load_contract
 from features.targets import AnyTarget
+from scripts.cli.metric_columns import columns_of
 from scripts.launcher.ray_session import ray_running
 from scripts.launcher.user_workloads import WorkloadsOption, require_modules, settings_with
-from scripts.metric_cells import columns_of
 
 if TYPE_CHECKING:
     from training.pipeline.arm_training import TrainedArm

@@ -10,21 +10,21 @@ from typer.core import TyperCommand, TyperGroup
 
 # name of the sub-command -> "module:function"; a module is imported when its command is asked for
 COMMANDS = {
-    "up": "scripts.up:up",
-    "down": "scripts.down:down",
-    "node": "scripts.node:app",
-    "train": "scripts.train:train",
-    "retrain": "scripts.retrain:retrain",
-    "promote": "scripts.promote:promote",
-    "rollback": "scripts.promote:rollback",
-    "models": "scripts.models:models",
-    "score": "scripts.score:score",
-    "store": "scripts.store:app",
-    "replay": "scripts.replay:replay",
-    "demo": "scripts.demo.command:app",
-    "results": "scripts.results:results",
-    "render": "scripts.render:app",
-    "logs": "scripts.logs:logs",
+    "up": "scripts.cli.up:up",
+    "down": "scripts.cli.down:down",
+    "node": "scripts.cli.node:app",
+    "train": "scripts.cli.train:train",
+    "retrain": "scripts.cli.retrain:retrain",
+    "promote": "scripts.cli.promote:promote",
+    "rollback": "scripts.cli.promote:rollback",
+    "models": "scripts.cli.models:models",
+    "score": "scripts.cli.score:score",
+    "store": "scripts.cli.store:app",
+    "replay": "scripts.cli.replay:replay",
+    "demo": "scripts.cli.demo:app",
+    "results": "scripts.cli.results:results",
+    "render": "scripts.cli.render:app",
+    "logs": "scripts.cli.logs:logs",
 }
 
 

@@ -17,17 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from features.config import load_contract
 from features.contract import Contract
 from features.workload import load_workload
-from scripts.launcher.user_workloads import WorkloadsOption, require_modules, settings_with
-from scripts.replay.client import ApiError, Connection, WorkloadClient
-from scripts.replay.csv_files import write_predictions
-from scripts.replay.horizon_errors import Predictions, TimedPrediction
-from scripts.replay.player import Played, Player
-from scripts.replay.recordings import Recording, load_recordings
-from scripts.replay.reports.base import Report, load_report
-from scripts.replay.stream import Stream, play_stream
-from scripts.replay.stream_schedule import Bursts, Pace, Steady
-from scripts.replay.summary import show_summary
-from scripts.stream_options import (
+from scripts.cli.stream_options import (
     ActiveOption,
     ArmOption,
     BurstsOption,
@@ -38,6 +28,16 @@ from scripts.stream_options import (
     StressOption,
     TruthDelayOption,
 )
+from scripts.launcher.user_workloads import WorkloadsOption, require_modules, settings_with
+from scripts.replay.client import ApiError, Connection, WorkloadClient
+from scripts.replay.csv_files import write_predictions
+from scripts.replay.horizon_errors import Predictions, TimedPrediction
+from scripts.replay.player import Played, Player
+from scripts.replay.recordings import Recording, load_recordings
+from scripts.replay.reports.base import Report, load_report
+from scripts.replay.stream import Stream, play_stream
+from scripts.replay.stream_schedule import Bursts, Pace, Steady
+from scripts.replay.summary import show_summary
 from training.runtime.tasks.factory import task_of
 
 

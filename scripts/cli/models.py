@@ -15,9 +15,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.config import load_contract
+from scripts.cli.metric_columns import few_columns_of
+from scripts.cli.train import short_hash
 from scripts.launcher.user_workloads import WorkloadsOption, settings_with
-from scripts.metric_cells import few_columns_of
-from scripts.train import short_hash
 
 if TYPE_CHECKING:
     from training.registry.models import ModelVersion

@@ -17,7 +17,7 @@ from deployments.telemetry.tracing.api import FOLDER_VARIABLE
 from training.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from scripts.log_queries import Found
+    from scripts.cli.log_queries import Found
 
 _REQUEST = "request"
 
@@ -50,7 +50,7 @@ def logs(
     try:
         from duckdb import Error
 
-        from scripts.log_queries import QUESTIONS, Logs, NoLogs
+        from scripts.cli.log_queries import QUESTIONS, Logs, NoLogs
     except ModuleNotFoundError as missing:
         _refuse(console, "DuckDB is not installed: pip install 'raysonde[logs]'", missing)
     settings = Settings.from_environment()

@@ -1,0 +1,1 @@
+"""The `raysonde` command, one module a command."""
