@@ -69,7 +69,7 @@ class Container:
     def is_healthy(self) -> bool:
         """By the check of the image."""
         assert self.state("Running") == "true", engine("logs", "--tail", "50", self.name).stdout
-        return engine("exec", self.name, "python", "-m", "scripts.health", check=False).returncode == 0
+        return engine("exec", self.name, "python", "-m", "scripts.jobs.health", check=False).returncode == 0
 
     def state(self, name: str) -> str:
         return engine("inspect", "--format", f"{{{{.State.{name}}}}}", self.name).stdout.strip()

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from deployments.store.sql.engine import StoreUnavailable
-from scripts.await_models import await_models
+from scripts.jobs.await_models import await_models
 from scripts.launcher.first_models import RegistryUnreadable
 
 
@@ -22,7 +22,7 @@ def test_it_waits_for_every_workload_and_through_what_is_away(caplog: pytest.Log
             raise answer
         return answer
 
-    with caplog.at_level(logging.INFO, "scripts.await_models"):
+    with caplog.at_level(logging.INFO, "scripts.jobs.await_models"):
         await_models(["a", "b"], lacks, pauses.append)
     assert len(pauses) == 4
     assert [record.getMessage() for record in caplog.records] == [

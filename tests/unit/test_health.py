@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import health
+from scripts.jobs import health
 
 KEY = "right"
 

@@ -1,0 +1,1 @@
+"""Programs that `python -m` starts inside of a system."""
