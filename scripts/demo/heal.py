@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scripts.demo.home import Home
+from scripts.demo.console import Telling, steps_table
 from scripts.demo.plan import SHORT, USUAL, HealPlan
 from scripts.demo.play import Played, play
 from scripts.demo.staging import ready, stage_of, system_of
-from scripts.demo.telling import Telling, steps_table
+from scripts.demo.workspace import Home
 from scripts.host.interruption import Interruption
 from scripts.launcher.serve_settings import Profile
 from scripts.launcher.start_plan import Plan

@@ -9,9 +9,9 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from scripts.demo.error_course import ErrorCourse, Judged
-from scripts.demo.facts import Event
+from scripts.demo.observations import Event
 from scripts.demo.plan import HealRule
-from scripts.demo.story import Story
+from scripts.demo.timeline import Story
 from scripts.replay.plots.style import BEST, INK, MEASURED, OTHERS, TRUTH, new_figure, plain, save
 
 NAME = "demo heal"

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from features.contract import Contract
+from scripts.demo.console import Telling
 from scripts.demo.error_course import ErrorCourse, Judged
-from scripts.demo.facts import Seen
+from scripts.demo.observations import Seen
 from scripts.demo.plan import HealPlan
-from scripts.demo.story import Story
-from scripts.demo.telling import Telling
+from scripts.demo.timeline import Story
 from scripts.replay.aiohttp_transport import LeanTransport
 from scripts.replay.client import ApiError, Connection, Prediction, WorkloadClient
 from scripts.replay.recordings import Case

@@ -11,10 +11,10 @@ from rich.markup import escape
 from ulid_transform import ulid_now
 
 from features.config import known_workloads, load_contract
-from scripts.demo.home import Home
-from scripts.demo.own_weather import WORKLOAD
 from scripts.demo.plan import HealPlan, calm_cases, cases_of_wave
 from scripts.demo.play import Stage
+from scripts.demo.synthetic_weather import WORKLOAD
+from scripts.demo.workspace import Home
 from scripts.host.interruption import Interruption
 from scripts.launcher import preflight, serve_settings
 from scripts.launcher.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first

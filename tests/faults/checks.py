@@ -15,7 +15,7 @@ from deployments.store import Act, Store
 from deployments.store.monitor_feed import DriftEvent
 from deployments.store.sql.schema import truths
 from features.config import load_contract
-from scripts.demo.own_weather import WORKLOAD
+from scripts.demo.synthetic_weather import WORKLOAD
 from scripts.host.processes import of_run
 from scripts.replay.client import Prediction
 from scripts.replay.stream_player import Sent

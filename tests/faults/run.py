@@ -13,12 +13,12 @@ from pathlib import Path
 from rich.console import Console
 
 from deployments.store import Store
-from scripts.demo.home import Home
-from scripts.demo.own_weather import WORKLOAD
+from scripts.demo.console import Telling
 from scripts.demo.plan import SHORT
 from scripts.demo.play import Played, play
 from scripts.demo.staging import ready, stage_of, system_of
-from scripts.demo.telling import Telling
+from scripts.demo.synthetic_weather import WORKLOAD
+from scripts.demo.workspace import Home
 from scripts.host.interruption import Interruption
 from scripts.launcher.serve_settings import Profile, ray_token_file
 from scripts.replay.client import Connection

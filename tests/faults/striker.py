@@ -14,7 +14,7 @@ import httpx
 
 from deployments.domain.retraining import Retraining
 from deployments.store import Store
-from scripts.demo.own_weather import WORKLOAD
+from scripts.demo.synthetic_weather import WORKLOAD
 from tests.faults.cells import JOB, LoopStage, Situation
 from tests.support.killing import Replicas, driver_of
 

@@ -24,9 +24,9 @@ import pytest
 from deployments.store import Store
 from features.config import load_contract, load_sections
 from scripts.demo.heal import EVENTS
-from scripts.demo.home import Home
-from scripts.demo.own_weather import WORKLOAD, write
 from scripts.demo.plan import SHORT
+from scripts.demo.synthetic_weather import WORKLOAD, write
+from scripts.demo.workspace import Home
 from scripts.host.processes import of_run
 from scripts.launcher.preflight import is_free
 from scripts.launcher.run_state import RunState

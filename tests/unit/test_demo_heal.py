@@ -18,12 +18,12 @@ from deployments.monitoring.view import DetectorState, MonitorPage
 from features.config import load_contract, load_sections
 from scripts.cli.main import app
 from scripts.demo.error_course import ErrorCourse, Judged
-from scripts.demo.facts import Event, Seen, facts_of
-from scripts.demo.home import Home
-from scripts.demo.own_weather import WORKLOAD, sections, write
+from scripts.demo.observations import Event, Seen, facts_of
 from scripts.demo.picture import draw, hot_spans, version_spans
 from scripts.demo.plan import SHORT, USUAL, HealPlan, HealRule, calm_cases, cases_of_wave
-from scripts.demo.story import STEPS, Story
+from scripts.demo.synthetic_weather import WORKLOAD, sections, write
+from scripts.demo.timeline import STEPS, Story
+from scripts.demo.workspace import Home
 from training.config import TrainingConfig
 from training.runtime.promotion_config import PromotionConfig
 from training.runtime.retraining_config import RetrainingConfig

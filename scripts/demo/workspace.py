@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.demo import own_weather
+from scripts.demo import synthetic_weather as own_weather
 from scripts.demo.plan import HealPlan
 from scripts.launcher.user_workloads import settings_with
 from training.runtime.settings import Settings

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from scripts.demo.error_course import ErrorCourse
-from scripts.demo.facts import Elapsed, Event, Seen, facts_of
+from scripts.demo.observations import Elapsed, Event, Seen, facts_of
 from scripts.demo.plan import HealRule
 
 # the steps of the proof, by the kind of the first event that takes each

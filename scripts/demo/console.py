@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from scripts.demo.facts import Event
-from scripts.demo.story import STEPS, Story
+from scripts.demo.observations import Event
+from scripts.demo.timeline import STEPS, Story
 
 _TITLES = {
     "wave": "[bold yellow]heat wave[/]",
