@@ -94,21 +94,21 @@ faults: $(STAMP)
 	$(if $(STAGE)$(VICTIM),,$(BIN)/pytest tests/integration -m faults)
 
 bench: $(STAMP) $(BENCH_STAMP)
-	@$(BIN)/python -m scripts.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \
+	@$(BIN)/python -m scripts.benchmarks.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \
 	  --duration-s $(or $(DURATION_S),0) --starts $(or $(STARTS),1)
 
 bench-growth: $(STAMP)
-	@$(BIN)/python -m scripts.bench.growth $(if $(QUICK),--quick)
+	@$(BIN)/python -m scripts.benchmarks.growth.__main__ $(if $(QUICK),--quick)
 
 bench-throughput: $(STAMP)
-	@$(BIN)/python -m scripts.bench.throughput --url "http://127.0.0.1:$(PORT)" --duration-s $(or $(DURATION_S),20)
+	@$(BIN)/python -m scripts.benchmarks.throughput.__main__ --url "http://127.0.0.1:$(PORT)" --duration-s $(or $(DURATION_S),20)
 
 burst: $(STAMP)
-	@$(BIN)/python -m scripts.burst $(if $(QUICK),--quick) --rounds $(or $(ROUNDS),0) \
+	@$(BIN)/python -m scripts.benchmarks.burst $(if $(QUICK),--quick) --rounds $(or $(ROUNDS),0) \
 	  --duration-s $(or $(DURATION_S),0) --rate $(or $(RATE),500)
 
 scaling: $(STAMP)
-	@$(BIN)/python -m scripts.scaling $(if $(QUICK),--quick)
+	@$(BIN)/python -m scripts.benchmarks.scaling $(if $(QUICK),--quick)
 
 image:
 	$(ENGINE) build $(if $(filter podman,$(ENGINE)),--format docker) --file Containerfile --tag $(IMAGE) \
@@ -149,9 +149,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # The contenders pin what we do not. A newer pip: the one that comes with Python 3.11 knows no groups.
-$(BENCH_STAMP): scripts/bench/constraints.txt | $(STAMP)
+$(BENCH_STAMP): scripts/benchmarks/bench/constraints.txt | $(STAMP)
 	@echo "Making the environment of the contenders in .venv-bench (once, about two minutes) ..."
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --disable-pip-version-check --upgrade 'pip>=25.1'
-	@.venv-bench/bin/python -m pip install --disable-pip-version-check -c scripts/bench/constraints.txt --group bench
+	@.venv-bench/bin/python -m pip install --disable-pip-version-check -c scripts/benchmarks/bench/constraints.txt --group bench
 	@touch $@

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.scaling.autogroups import are_on
+from scripts.benchmarks.scaling.autogroups import are_on
 
 
 @pytest.mark.parametrize(("content", "expected"), [("1\n", True), ("0\n", False), (None, False)])

@@ -16,16 +16,16 @@ import psutil
 import pytest
 
 from features.config import load_contract
-from scripts.bench import wrk
-from scripts.bench.contender import CONTENDERS, Contender, Launch, Site
-from scripts.bench.measure import Failed, Measured, Round, medians
-from scripts.bench.models import FOLDER, Asked
-from scripts.bench.page import MARKS, Circumstances, measured_part, page_with, tables
-from scripts.bench.run import Plan, run
-from scripts.bench.server import CannotServe, Server
-from scripts.bench.table import NAMES, friedman, instances, make_source
-from scripts.bench.usage import cpu_spent_s
-from scripts.bench.wrk import Load, Target
+from scripts.benchmarks.bench import wrk
+from scripts.benchmarks.bench.contender import CONTENDERS, Contender, Launch, Site
+from scripts.benchmarks.bench.measure import Failed, Measured, Round, medians
+from scripts.benchmarks.bench.models import FOLDER, Asked
+from scripts.benchmarks.bench.page import MARKS, Circumstances, measured_part, page_with, tables
+from scripts.benchmarks.bench.run import Plan, run
+from scripts.benchmarks.bench.server import CannotServe, Server
+from scripts.benchmarks.bench.table import NAMES, friedman, instances, make_source
+from scripts.benchmarks.bench.usage import cpu_spent_s
+from scripts.benchmarks.bench.wrk import Load, Target
 from scripts.launcher.preflight import free_port
 from training.runtime.settings import REPOSITORY
 from training.sources.base import no_progress, serial_map
@@ -244,7 +244,7 @@ def test_a_run_measures_what_it_can_and_notes_what_failed(tmp_path: Path) -> Non
 
 def test_an_unknown_contender_is_named() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.bench", "--contenders", "fastapi,flask"],
+        [sys.executable, "-m", "scripts.benchmarks.bench", "--contenders", "fastapi,flask"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

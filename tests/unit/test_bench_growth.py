@@ -11,12 +11,12 @@ import yaml
 from deployments.domain.routing import RoutingPolicy
 from deployments.store import Store, StoreCounts
 from features.config import load_contract
-from scripts.bench import grown
-from scripts.bench.grown import Size, fill_journal, lay_out_grown, renamed
-from scripts.bench.growth import SIZES
-from scripts.bench.growth_page import growth_part, growth_table
-from scripts.bench.measure import Measured
-from scripts.bench.raysonde import WORKLOAD, WORKLOADS
+from scripts.benchmarks.bench.measure import Measured
+from scripts.benchmarks.bench.raysonde import WORKLOAD, WORKLOADS
+from scripts.benchmarks.growth import layouts as grown
+from scripts.benchmarks.growth.__main__ import SIZES
+from scripts.benchmarks.growth.layouts import Size, fill_journal, lay_out_grown, renamed
+from scripts.benchmarks.growth.page import growth_part, growth_table
 from tests.support.models import make_parts
 from training.registry.models import Registry
 from training.runtime.bundle import read_bundle, write_bundle

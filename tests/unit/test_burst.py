@@ -7,10 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.bench.own import Replica, replicas_of
-from scripts.burst.page import measured_part
-from scripts.burst.phases import BurstPlan
-from scripts.burst.timeline import Ended, Seen, Timeline, courses, direction_changes, per_second, problems
+from scripts.benchmarks.bench.system import Replica, replicas_of
+from scripts.benchmarks.burst.page import measured_part
+from scripts.benchmarks.burst.phases import BurstPlan
+from scripts.benchmarks.burst.timeline import (
+    Ended,
+    Seen,
+    Timeline,
+    courses,
+    direction_changes,
+    per_second,
+    problems,
+)
 
 PLAN = BurstPlan(rounds=2, rate_per_s=5, burst_s=10, idle_s=20, lead_s=5)
 

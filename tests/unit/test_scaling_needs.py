@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from scripts.scaling.journal_cost import JournalCost
-from scripts.scaling.layouts import LAYOUTS, Layout, is_complete, serve_config
-from scripts.scaling.needs import needs
-from scripts.scaling.page import measured_part
-from scripts.scaling.parts import by_part, part_of, per_1000
-from scripts.scaling.run import LayoutPlan, MeasuredLayout
+from scripts.benchmarks.scaling.journal_cost import JournalCost
+from scripts.benchmarks.scaling.layouts import LAYOUTS, Layout, is_complete, serve_config
+from scripts.benchmarks.scaling.needs import needs
+from scripts.benchmarks.scaling.page import measured_part
+from scripts.benchmarks.scaling.parts import by_part, part_of, per_1000
+from scripts.benchmarks.scaling.run import LayoutPlan, MeasuredLayout
 from training.runtime.settings import REPOSITORY
 
 TEXT = (REPOSITORY / "serve_config.yaml").read_text()

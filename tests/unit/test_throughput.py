@@ -14,8 +14,8 @@ import pytest
 from deployments.requests.parser import InstanceParser
 from deployments.runtime.process_memory import search_less_for_garbage
 from features.config import BUILT_IN, load_contract
-from scripts.bench.asked import bodies_of, window_instances
-from scripts.bench.throughput import Batches, run_batches
+from scripts.benchmarks.throughput.__main__ import Batches, run_batches
+from scripts.benchmarks.throughput.answers import bodies_of, window_instances
 from scripts.replay.client import Connection
 
 

@@ -1,0 +1,1 @@
+"""Measurements beside other servers, of bursts, of growth, of scaling."""

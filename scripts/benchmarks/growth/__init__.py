@@ -1,0 +1,1 @@
+"""How latency grows with arms and with the journal."""

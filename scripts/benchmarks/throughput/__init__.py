@@ -1,0 +1,1 @@
+"""Rows and windows a second of a system that runs."""
