@@ -98,10 +98,10 @@ bench: $(STAMP) $(BENCH_STAMP)
 	  --duration-s $(or $(DURATION_S),0) --starts $(or $(STARTS),1)
 
 bench-growth: $(STAMP)
-	@$(BIN)/python -m scripts.benchmarks.growth.__main__ $(if $(QUICK),--quick)
+	@$(BIN)/python -m scripts.benchmarks.growth $(if $(QUICK),--quick)
 
 bench-throughput: $(STAMP)
-	@$(BIN)/python -m scripts.benchmarks.throughput.__main__ --url "http://127.0.0.1:$(PORT)" --duration-s $(or $(DURATION_S),20)
+	@$(BIN)/python -m scripts.benchmarks.throughput --url "http://127.0.0.1:$(PORT)" --duration-s $(or $(DURATION_S),20)
 
 burst: $(STAMP)
 	@$(BIN)/python -m scripts.benchmarks.burst $(if $(QUICK),--quick) --rounds $(or $(ROUNDS),0) \

@@ -15,7 +15,7 @@ _KEPT_S = 10
 
 
 def by_calls_under_way(situation: Situation) -> tuple[float, dict[str, Any]]:
-    """See `deployments.autoscaling.replicas_wanted`.
+    """See `deployments.actors.autoscaling.replicas_wanted`.
 
     Returns:
         The number, and no state.

@@ -112,7 +112,7 @@ class VersionedReplica(Generic[Runtime]):
         return None if self._host is None else await self._listener.address(self._host())
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """What Serve asks for, and hands to `deployments.autoscaling`."""
+        """What Serve asks for, and hands to `deployments.actors.autoscaling`."""
         return {CALLS_UNDER_WAY: self.under_way.mean(), IDLE_PROCESSORS: self._idle.mean()}
 
     def __del__(self) -> None:

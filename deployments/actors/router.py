@@ -30,7 +30,7 @@ from deployments.rpc.client import DirectCalls
 from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.runtime.process_memory import search_less_for_garbage, tidy_up_regularly
 from deployments.store import Store
-from deployments.telemetry.metrics import replica
+from deployments.actors import router_metrics
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
 from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
 from deployments.telemetry.tracing.api import tracing_of
@@ -115,7 +115,7 @@ class Router:
         return Served(self.service.contract, self.service.arms)
 
     def _read(self) -> Readings:
-        return replica.readings_of(self.service, self._requests, self._scaler.ways)
+        return router_metrics.readings_of(self.service, self._requests, self._scaler.ways)
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""

@@ -32,7 +32,7 @@ _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
 
 
 def open_tracing(environment: Mapping[str, str], workload: str, part: str) -> SpanTracing:
-    """What `deployments.tracing.tracing_of` says, where spans are wanted."""
+    """What `deployments.actors.tracing.tracing_of` says, where spans are wanted."""
     folder = environment.get(FOLDER_VARIABLE)
     provider = provider_of(environment, workload, part, Path(folder).resolve() if folder else None)
     ours, sdk = logging.getLogger("deployments"), logging.getLogger("opentelemetry")

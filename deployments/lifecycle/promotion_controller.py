@@ -27,7 +27,7 @@ _REST = 20
 
 
 class Versions(Protocol):
-    """The registry of one workload; see `deployments.registered`."""
+    """The registry of one workload; see `deployments.lifecycle.registry`."""
 
     @property
     def champions(self) -> Mapping[str, ArmVersion]:

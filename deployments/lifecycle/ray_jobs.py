@@ -48,7 +48,7 @@ class RayJobs:
         arguments = f"{retraining_id} {job} {cluster}"
         try:
             self._open().submit_job(
-                entrypoint=f"exec {_CALM_PYTHON} -m scripts.retrain_job {arguments}",
+                entrypoint=f"exec {_CALM_PYTHON} -m scripts.jobs.retrain_job {arguments}",
                 submission_id=job,
                 entrypoint_num_cpus=_DRIVER_CPUS,
                 entrypoint_resources=self._resources(),

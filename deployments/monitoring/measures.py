@@ -1,6 +1,6 @@
 """What a prediction and its truth add to the sums of a window, and the metrics that the sums make. Pure.
 
-The metrics are those of `training.evaluation`, of which a test holds them against; here they are sums first,
+The metrics are those of `training.pipeline.evaluation`, of which a test holds them against; here they are sums first,
 since a window is thousands of rows and only sums can be merged. Medians and ROC curves are no sums, and are
 left out.
 """

@@ -1,6 +1,6 @@
 """Makes a drift report in a process of its own, which takes Evidently's 200 MB with it when it ends.
 
-python -m deployments.watching.report_process < arrays.npz > report.html
+python -m deployments.monitoring.report_process < arrays.npz > report.html
 """
 
 from __future__ import annotations

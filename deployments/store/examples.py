@@ -15,7 +15,7 @@ from training.runtime.journal_query import Example, JournalQuery
 
 
 class StoreJournal:
-    """The `training.journal.query.Journal` of a store. Every method raises StoreUnavailable."""
+    """The `training.runtime.journal_query.Journal` of a store. Every method raises StoreUnavailable."""
 
     def __init__(self, engine: Engine, target: str) -> None:
         self._engine = engine

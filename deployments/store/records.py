@@ -29,7 +29,7 @@ class PredictionRow(NamedTuple):
         filled: values filled by rule, by field.
         payload: the instance as JSON text.
         members: what the members of an ensemble said, by arm; None where one model answered.
-        outlier_score: how far out the instance lies, in [0, 1], see `training.outliers`.
+        outlier_score: how far out the instance lies, in [0, 1], see `training.runtime.outliers`.
         cached: whether the answer was found in the cache; None where none was looked for.
         level: at which the region was made, so that it holds `coverage`; None where that is the same, or
             where the members of an ensemble have one each.

@@ -1,7 +1,7 @@
 """What a workload predicts: a number, one of several classes, or a path over the ground.
 
 A target says how truth is written, in records and over HTTP, and as the array that is learnt from. The same
-three forms of task are known everywhere: here, in `training.tasks` and in the API's documentation.
+three forms of task are known everywhere: here, in `training.runtime.tasks` and in the API's documentation.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-# keys of the lines (`deployments.logs.JsonFormatter`); one that a line lacks is null
+# keys of the lines (`deployments.runtime.logs.JsonFormatter`); one that a line lacks is null
 _LINE = {
     "time": "VARCHAR",
     "level": "VARCHAR",

@@ -1,4 +1,4 @@
-"""`python -m scripts.await_models WORKLOAD...`: ends when each has a model for every arm.
+"""`python -m scripts.jobs.await_models WORKLOAD...`: ends when each has a model for every arm.
 
 Serve refuses an application without models once and does not ask again, so a cluster waits here first.
 """

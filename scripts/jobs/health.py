@@ -1,4 +1,4 @@
-"""`python -m scripts.health [URL]`: a container's check; exit code 0 when the answer is that all is well.
+"""`python -m scripts.jobs.health [URL]`: a container's check; exit code 0 when the answer is that all is well.
 
 Without a URL it asks the API, where RAYSONDE_URL says or at port 8000 of this machine, with its key.
 """
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _key() -> str:
-    """Without `deployments.auth`, which takes longer to import than all else takes."""
+    """Without `deployments.http.auth`, which takes longer to import than all else takes."""
     file = Settings.from_environment().api_key_file
     key = os.environ.get("RAYSONDE_API_KEY")
     return key or (file.read_text().strip() if file.exists() else "")

@@ -1,4 +1,4 @@
-"""`python -m scripts.serve_child`: a new local Ray with our bounds, then Serve's own `serve run`.
+"""`python -m scripts.launcher.serve_child`: a new local Ray with our bounds, then Serve's own `serve run`.
 
 `serve run` has no options for Ray's dashboard port and object store, and would join a cluster that
 happens to run; so Ray is started first, and `serve run` finds it.

@@ -1,4 +1,4 @@
-"""Writes the table of all metrics into the page about them: `python -m scripts.metrics_table`."""
+"""Writes the table of all metrics into the page about them: `python -m scripts.rendering.metrics_table`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.runtime.settings import REPOSITORY
 PAGE = Path("docs/metrics.md")
 
 _MARKS = Marks(
-    "<!-- python -m scripts.metrics_table: begin -->", "<!-- python -m scripts.metrics_table: end -->"
+    "<!-- python -m scripts.rendering.metrics_table: begin -->", "<!-- python -m scripts.rendering.metrics_table: end -->"
 )
 
 

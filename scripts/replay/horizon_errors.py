@@ -23,7 +23,7 @@ class TimedPrediction:
     """What a model or rule says at the end of a case, and what turned out to be true.
 
     Attributes:
-        arrays: of one instance, as `training.tasks` has them; a rule has no regions.
+        arrays: of one instance, as `training.runtime.tasks` has them; a rule has no regions.
         target: of the instance, as `features.targets` has it; NaN where not known.
     """
 

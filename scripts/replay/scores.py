@@ -21,7 +21,7 @@ class Score:
 
     Attributes:
         count: how many there are.
-        errors: by name, of `training.evaluation.point_metrics`.
+        errors: by name, of `training.pipeline.evaluation.point_metrics`.
         coverage: share of truths inside their regions; NaN where there are no regions.
         banded: predictions that have a region.
     """

@@ -122,7 +122,7 @@ def test_a_version_made_by_hand_is_found(
 
 def test_a_replica_imports_no_mlflow_for_it(url: str, champion: ModelVersion, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from deployments.model_cache import BundleCache\n"
+        "import sys; from pathlib import Path; from deployments.lifecycle.bundle_cache import BundleCache\n"
         "from features.config import load_contract\n"
         "contract = load_contract(Path(sys.argv[1]), 'toy')\n"
         "BundleCache(Path(sys.argv[2]), contract, sys.argv[3]).fetch(*sys.argv[4:])\n"

@@ -125,9 +125,9 @@ import sys
 from pathlib import Path
 import ray
 from tests.integration.test_torch_search import TRAIN, VALID, plan
-from training.losses import loss_of
+from training.families.losses import loss_of
 from training.search import search
-from training.settings import REPOSITORY
+from training.runtime.settings import REPOSITORY
 ray.init(address=sys.argv[1], log_to_driver=False)
 search(plan("toy.mortal", int(sys.argv[3])), TRAIN, VALID, Path(sys.argv[2]), lambda *_: None)
 """

@@ -13,7 +13,7 @@ from scripts.host.cpus import ONE_THREAD, asked_cpus, bound_threads
 
 TELL = """
 import json, os
-from scripts.cpus import bound_process
+from scripts.host.cpus import bound_process
 cpus = bound_process()
 print(json.dumps([cpus, len(os.sched_getaffinity(0)), os.environ["OMP_NUM_THREADS"]]))
 """

@@ -291,4 +291,4 @@ def test_names_follow_the_conventions() -> None:
 
 def test_the_table_of_the_docs_is_the_declaration() -> None:
     text = (REPOSITORY / metrics_table.PAGE).read_text()
-    assert text == metrics_table.renewed(text), "renew it: python -m scripts.metrics_table"
+    assert text == metrics_table.renewed(text), "renew it: python -m scripts.rendering.metrics_table"

@@ -38,7 +38,7 @@ def version(number: int) -> ArmVersion:
 
 @dataclass
 class Aliases:
-    """A registry in memory: what `deployments.registered` has, without MLflow."""
+    """A registry in memory: what `deployments.lifecycle.registry` has, without MLflow."""
 
     known: dict[str, ArmVersion] = field(default_factory=dict)
     champions: dict[str, ArmVersion] = field(default_factory=dict)

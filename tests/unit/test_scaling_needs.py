@@ -57,7 +57,7 @@ def test_a_system_is_complete_when_all_run_on_as_many_nodes(
         ("ray::ServeReplica:root:Steward", "rest"),
         ("/opt/ray/haproxy -f /tmp/haproxy.cfg", "HAProxy"),
         ("ray::HAProxyManager", "rest"),
-        ("python -m scripts.serve_child serve_config.yaml", "rest"),
+        ("python -m scripts.launcher.serve_child serve_config.yaml", "rest"),
     ],
 )
 def test_parts_by_command_line(command: str, part: str) -> None:

@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import sys
-import deployments.serve_without_pandas
+import deployments.actors.serve_without_pandas
 assert "ray.serve" in sys.modules
 assert not [name for name in sys.modules if name.split(".")[0] == "pandas"]
 import pandas

@@ -255,8 +255,8 @@ def test_traces_are_made_where_they_have_somewhere_to_go(environment: dict[str, 
 def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
     # OpenTelemetry's interface is imported by FastAPI itself
     code = (
-        "import sys, deployments.service, deployments.scaler, deployments.arm, deployments.front\n"
-        "from deployments.tracing import tracing_of\n"
+        "import sys, deployments.inference.service, deployments.actors.feature_scaler, deployments.actors.arm, deployments.http.fast_path\n"
+        "from deployments.telemetry.tracing.api import tracing_of\n"
         "tracing_of({}, 'apogee', 'router').close()\n"
         "ours = ('deployments.telemetry.tracing', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
         "print([name for name in sys.modules if name.startswith(ours)])"

@@ -1,1 +1,1 @@
-"""Rules that are fitted for comparison with the models, see `training.baseline`."""
+"""Rules that are fitted for comparison with the models, see `training.baselines.base`."""

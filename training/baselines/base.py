@@ -37,6 +37,6 @@ def fitted_baselines(modules: Iterable[str], workload: Workload, splits: Splits)
         baseline = getattr(import_module(module), "BASELINE", None)
         if not isinstance(baseline, Baseline):
             found = type(baseline).__name__
-            raise TypeError(f"{module}.BASELINE: got {found}, expected a training.baseline.Baseline")
+            raise TypeError(f"{module}.BASELINE: got {found}, expected a training.baselines.base.Baseline")
         values[baseline.name] = baseline.predict(workload, splits)
     return values

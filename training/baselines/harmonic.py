@@ -21,7 +21,7 @@ _DAY_WAVES = 2
 
 
 class HarmonicBaseline:
-    """A `training.baseline.Baseline` for workloads whose first anchor is the last value of the target.
+    """A `training.baselines.base.Baseline` for workloads whose first anchor is the last value of the target.
 
     Args:
         name: in the tables.

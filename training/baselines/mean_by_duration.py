@@ -12,7 +12,7 @@ _DURATION = "duration_min"
 
 
 class MeanByDuration:
-    """The `training.baseline.Baseline`; linear between the durations of the train part.
+    """The `training.baselines.base.Baseline`; linear between the durations of the train part.
 
     The mean is taken of log(1 + target), which makes the root mean square logarithmic error least.
     """
@@ -20,7 +20,7 @@ class MeanByDuration:
     name = "mean_by_duration"
 
     def predict(self, workload: Workload, splits: Splits) -> NDArray[np.float64]:
-        """See `training.baseline.Baseline`."""
+        """See `training.baselines.base.Baseline`."""
         column = workload.feature_names.index(_DURATION)
         durations, code = np.unique(splits.train.features[:, column], return_inverse=True)
         means = np.bincount(code, np.log1p(splits.train.target)) / np.bincount(code)

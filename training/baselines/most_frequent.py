@@ -10,7 +10,7 @@ from training.data.splits import Splits
 
 
 class MostFrequent:
-    """`training.baseline.Baseline`; the most frequent class is always the most probable one."""
+    """`training.baselines.base.Baseline`; the most frequent class is always the most probable one."""
 
     name = "most_frequent"
 

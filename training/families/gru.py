@@ -48,7 +48,7 @@ class GruFamily:
     def fit(
         self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run = ALONE
     ) -> FittedMembers:
-        """See `training.torch_fit.fit_members`.
+        """See `training.families.torch_fit.fit_members`.
 
         Raises:
             ValueError: there is nothing that `unseen` names.

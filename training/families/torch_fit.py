@@ -34,11 +34,11 @@ def fit_members(
 ) -> FittedMembers:
     """Adam with a one-cycle step size; the weights of the best epoch on `valid` are kept.
 
-    The loss of numbers is as `training.costs` has it, of classes the cross entropy. An output that is not
+    The loss of numbers is as `training.families.costs` has it, of classes the cross entropy. An output that is not
     known costs nothing.
 
     Args:
-        network: as `training.torch_members.Answer` takes it; it is moved, and comes back to the CPU.
+        network: as `training.families.torch_members.Answer` takes it; it is moved, and comes back to the CPU.
         train, valid: with `x` as the network takes it.
         params: `epochs`, `learning_rate`, `weight_decay`, what `costs_of` takes, and perhaps `device`.
         batch_size: rows in a step, at most those of `train`.

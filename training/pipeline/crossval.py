@@ -37,7 +37,7 @@ class CrossValidation:
         target: of the contract.
         truth: its array.
         fold: (n,) number of the part that each row was in.
-        values: predictions by name, as `training.evaluation.points_of` gives them; families first.
+        values: predictions by name, as `training.pipeline.evaluation.points_of` gives them; families first.
     """
 
     target: AnyTarget

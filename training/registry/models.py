@@ -43,7 +43,7 @@ class ModelVersion:
 
     Attributes:
         bundle: content hash.
-        source: where the bundle lies: a path, or a URI for `training.artifact_server`.
+        source: where the bundle lies: a path, or a URI for `training.runtime.artifact_server`.
         metrics: of the run that made it.
     """
 

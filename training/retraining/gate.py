@@ -39,7 +39,7 @@ class Judged:
     """One model on the held-out truths, in the order of time.
 
     Attributes:
-        loss: (n,) see `training.row_losses`.
+        loss: (n,) see `training.runtime.row_losses`.
         inside: (n,) share of the truths of a row that its region holds.
         latency_s: (m,) of single rows; the two models were timed in turns. None where they were not timed.
     """

@@ -134,7 +134,7 @@ class _Gate:
     verdicts: list[Verdict] = field(default_factory=list)
 
     def judge(self, parts: BundleParts) -> Mapping[str, str]:
-        """See `training.arm_training.Judge`."""
+        """See `training.pipeline.arm_training.Judge`."""
         verdict = compare(self.config.gate, self.prepared.splits.test, parts, self.champion)
         self.verdicts.append(verdict)
         against = "none" if self.champion is None else self.champion.content_hash

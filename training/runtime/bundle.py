@@ -1,10 +1,10 @@
 """One immutable model version as a directory of plain files, none of them a pickle.
 
-`training.manifest` checks every file before anything here is parsed.
+`training.runtime.manifest` checks every file before anything here is parsed.
 
 To change the format: raise `FORMAT_VERSION`; keep the old reader beside the new one, chosen by the version
 in the manifest; keep a bundle of the old version under tests, with a test that it is still read. Writers
-write the newest version only. A reader refuses versions that it does not know, see `training.errors`.
+write the newest version only. A reader refuses versions that it does not know, see `training.runtime.errors`.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def read_bundle(path: Path, expected_hash: str | None = None, expected_workload:
         expected_workload: refuse a bundle of any other workload.
 
     Raises:
-        BundleError: see training.errors for what kinds there are.
+        BundleError: see training.runtime.errors for what kinds there are.
     """
     content_hash = content_hash_of(path) if expected_hash is None else expected_hash
     parts = _parse(path, read_files(path, _FILES, FORMAT_VERSION, content_hash))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from features.config import BUILT_IN
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 _PASSWORD = re.compile(r"(?P<user>(?<=://)[^:/@]*:)[^@]*(?=@)|(?P<name>[?&]password=)[^&]*")
 
 

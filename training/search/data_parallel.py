@@ -153,7 +153,7 @@ def _work(task: CrewTask, directory: Path) -> CrewModel | None:
 
 @dataclass(frozen=True)
 class _Peers:
-    """`training.runs.Peers` by torch.distributed."""
+    """`training.families.runs.Peers` by torch.distributed."""
 
     number: int
     count: int

@@ -68,7 +68,7 @@ def search(
 ) -> Best:
     """Run all trials of `plan`, or those that an earlier call with an equal plan did not finish.
 
-    The loss is `training.losses.loss_of` on `valid`.
+    The loss is `training.families.losses.loss_of` on `valid`.
 
     Args:
         directory: of the state, for this search alone.

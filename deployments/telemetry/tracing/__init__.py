@@ -1,1 +1,1 @@
-"""Traces by OpenTelemetry; imported only where they are wanted (`deployments.tracing`)."""
+"""Traces by OpenTelemetry; imported only where they are wanted (`deployments.telemetry.tracing.api`)."""

@@ -1,6 +1,6 @@
 """Traces of requests through router, scaler and arm: what the code that serves knows of them.
 
-OpenTelemetry is imported (`deployments.traces`) where traces are wanted and nowhere else. Elsewhere there is
+OpenTelemetry is imported (`deployments.telemetry.tracing`) where traces are wanted and nowhere else. Elsewhere there is
 `NO_TRACING`, which leaves everything as it is.
 """
 
@@ -25,7 +25,7 @@ _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
 
 
 class Tracing:
-    """No traces. Its heir in `deployments.traces` makes them.
+    """No traces. Its heir in `deployments.telemetry.tracing` makes them.
 
     Attributes:
         coalescer: of the requests of a router replica.

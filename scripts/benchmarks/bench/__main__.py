@@ -1,4 +1,4 @@
-"""`python -m scripts.bench`, which `make bench` calls."""
+"""`python -m scripts.benchmarks.bench`, which `make bench` calls."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Site:
 
     Attributes:
         arm: the model that is served.
-        models: folder of `scripts.bench.models`.
+        models: folder of `scripts.benchmarks.bench.models`.
         folder: an empty one for what it writes.
         port: of HTTP, free.
         python: interpreter of this project.

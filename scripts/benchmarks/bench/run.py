@@ -45,7 +45,7 @@ class Plan:
 
     @property
     def models(self) -> Path:
-        """See `scripts.bench.models`."""
+        """See `scripts.benchmarks.bench.models`."""
         return self.folder / f"models-{revision()}"
 
     @property

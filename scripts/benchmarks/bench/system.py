@@ -71,7 +71,7 @@ def replicas_of(serve_details: Mapping[str, Any]) -> Replicas:
 
 
 def own_site(folder: Path, name: str, arm: str, port: int) -> Site:
-    """An empty folder for a start; the models lie beside it, see `scripts.bench.models`."""
+    """An empty folder for a start; the models lie beside it, see `scripts.benchmarks.bench.models`."""
     home = folder / "runs" / name
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)

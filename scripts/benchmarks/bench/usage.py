@@ -20,7 +20,7 @@ class ProcessTree:
 
     Args:
         root: the process that was started.
-        run_id: the mark in its environment, see `scripts.processes`.
+        run_id: the mark in its environment, see `scripts.host.processes`.
     """
 
     def __init__(self, root: psutil.Process, run_id: str) -> None:

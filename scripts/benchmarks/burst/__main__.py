@@ -1,4 +1,4 @@
-"""`python -m scripts.burst`, which `make burst` calls."""
+"""`python -m scripts.benchmarks.burst`, which `make burst` calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m scripts.bench.growth`, or `make bench-growth`: what more arms and a long journal cost."""
+"""`python -m scripts.benchmarks.growth`, or `make bench-growth`: what more arms and a long journal cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m scripts.scaling`, which `make scaling` calls."""
+"""`python -m scripts.benchmarks.scaling`, which `make scaling` calls."""
 
 from __future__ import annotations
 

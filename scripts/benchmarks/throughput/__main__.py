@@ -1,4 +1,4 @@
-"""`python -m scripts.bench.throughput`, which `make bench-throughput` calls: batches and windows.
+"""`python -m scripts.benchmarks.throughput`, which `make bench-throughput` calls: batches and windows.
 
 Beside `make bench`, which compares one-row requests. It asks a system that runs: how many rows a minute one
 client gets out of `POST /batch_predict`, how long a single request takes meanwhile, and how many windows are

@@ -1,4 +1,4 @@
-"""What `scripts.bench.throughput` asks, made of the example of a contract."""
+"""What `scripts.benchmarks.throughput` asks, made of the example of a contract."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Report(Protocol):
 
 
 def load_report(workloads: Path, contract: Contract) -> Report:
-    """The report that the YAML file names, else that in `scripts.workloads`, else errors one by one.
+    """The report that the YAML file names, else that in `scripts.replay.reports`, else errors one by one.
 
     Raises:
         TypeError: the module named has no `REPORT`, or that is none.
@@ -74,10 +74,10 @@ def load_report(workloads: Path, contract: Contract) -> Report:
 
     name = recorded_config(workloads, contract.workload).report
     if name is None:
-        name = f"scripts.workloads.{contract.workload}"
+        name = f"scripts.replay.reports.{contract.workload}"
         if find_spec(name) is None:
             return EachReport()
     found = getattr(import_module(name), "REPORT", None)
     if not isinstance(found, Report):
-        raise TypeError(f"{name}.REPORT: got {type(found).__name__}, expected a scripts.reports.base.Report")
+        raise TypeError(f"{name}.REPORT: got {type(found).__name__}, expected a scripts.replay.reports.base.Report")
     return found

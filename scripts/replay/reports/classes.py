@@ -21,7 +21,7 @@ _RATES = ("precision", "recall", "f1", "roc_auc")
 
 @dataclass(frozen=True)
 class ClassReport(EachReport):
-    """The `scripts.reports.base.Report` of such a workload, told apart by what recorded the tracks.
+    """The `scripts.replay.reports.base.Report` of such a workload, told apart by what recorded the tracks.
 
     Attributes:
         field: what the pictures show beside the probability.

@@ -21,7 +21,7 @@ _MOST_TOLD = 20
 
 @dataclass(frozen=True)
 class EachReport:
-    """The `scripts.reports.base.Report` of such a workload; its contract says which error counts."""
+    """The `scripts.replay.reports.base.Report` of such a workload; its contract says which error counts."""
 
     about: str = ""
     more: MoreTables | None = None

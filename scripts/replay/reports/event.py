@@ -27,14 +27,14 @@ _FRACTION_HEADER = tuple(f"at {fraction:g}" for fraction in FRACTIONS)
 
 @dataclass(frozen=True)
 class EventReport:
-    """The `scripts.reports.base.Report` of such a workload."""
+    """The `scripts.replay.reports.base.Report` of such a workload."""
 
     about: str = ""
     more: MoreTables | None = None
     by_file: bool = False
 
     def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
-        """See `scripts.marks.best_arm`."""
+        """See `scripts.replay.horizon_errors.best_arm`."""
         return best_arm(all_marks(predictions), arms)
 
     def headline(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> TextTable:

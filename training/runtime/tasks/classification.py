@@ -46,7 +46,7 @@ class ClassCalibration(Calibration):
 
 
 class ClassificationTask:
-    """The `training.tasks.base.Task`.
+    """The `training.runtime.tasks.base.Task`.
 
     Arrays, both (n, classes): `probability`, and `member`, 1 for each class of the set.
     """

@@ -30,7 +30,7 @@ class PathCalibration(Calibration):
 
 
 class PathTask:
-    """The `training.tasks.base.Task`.
+    """The `training.runtime.tasks.base.Task`.
 
     Arrays: `position` (n, horizons, 3), latitude and longitude in degrees and altitude in metres;
     `radius_m` (n, horizons), of the circle on the ground that holds the truth so often.

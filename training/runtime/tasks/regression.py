@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 
 class RegressionTask:
-    """The `training.tasks.base.Task`. Arrays: `prediction`, `lower`, `upper`, (n,) in the target's unit."""
+    """The `training.runtime.tasks.base.Task`. Arrays: `prediction`, `lower`, `upper`, (n,) in the target's unit."""
 
     kind: Kind = "numbers"
     groups: tuple[tuple[int, ...], ...] = ()
@@ -47,7 +47,7 @@ class RegressionTask:
         coverage: float,
         group: NDArray[np.int64] | None = None,
     ) -> IntervalCalibration:
-        """See `training.intervals.calibrate`; along the workload's variable, in encoded units."""
+        """See `training.runtime.intervals.calibrate`; along the workload's variable, in encoded units."""
         residual = self.encode(target, anchors) - said
         return calibrate(self._transform.interval_scale(anchors), residual[:, 0], coverage, group=group)
 

@@ -1,4 +1,4 @@
-"""Thrust rules and ends of phases, for `training.sources.trajectories`."""
+"""Thrust rules and ends of phases, for `training.sources.simulation.trajectories`."""
 
 from __future__ import annotations
 

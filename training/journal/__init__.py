@@ -1,1 +1,0 @@
-"""What a running system has been told was true, as training data."""
