@@ -13,13 +13,13 @@ from ray.serve import Application
 
 from deployments.actors.arm import Arm
 from deployments.actors.base import ReplicaOptions
+from deployments.actors.bind_address import host_of
 from deployments.actors.feature_scaler import FeatureScaler
 from deployments.actors.lifecycle_controller import Steward
 from deployments.actors.router import Router
 from deployments.domain.routing import RoutingPolicy
 from deployments.http.auth import behind_proxy, read_or_create_key
 from deployments.monitoring.settings import MonitoringSettings
-from deployments.rpc.address import host_of
 from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract

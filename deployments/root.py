@@ -16,12 +16,12 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
+from deployments.actors.broadcast import Peers
 from deployments.actors.lifecycle_controller import Steward
 from deployments.actors.monitor import Monitor
 from deployments.http import problems
 from deployments.http.auth import KeyGuard, behind_proxy, read_or_create_key
 from deployments.http.root_page import render
-from deployments.rpc.broadcast import Peers
 from deployments.store import Store
 from deployments.telemetry.metrics.collector import Scrape
 from deployments.telemetry.metrics.exposition import MEDIA_TYPE

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from deployments.actors.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
+from deployments.actors.tracing import tracing_of
 from deployments.domain.routing import ArmVersion
 from deployments.lifecycle.bundle_cache import (
     WARM_VERSIONS,
@@ -25,7 +26,6 @@ from deployments.runtime.concurrency import UnderWay
 from deployments.runtime.cpu import IdleProcessors, used_processors
 from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.store import Store
-from deployments.telemetry.tracing.api import tracing_of
 from features.contract import Contract
 from training.runtime.bundle import Bundle
 from training.runtime.errors import BundleError

@@ -17,10 +17,11 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.domain.routing import ArmVersion
+from deployments.domain.served import Served
 from deployments.lifecycle.promotion_controller import PromotionKeeper
 from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.lifecycle.ray_jobs import RayJobs
-from deployments.lifecycle.reconciler import ApplicationAway, Served, Ward
+from deployments.lifecycle.reconciler import ApplicationAway, Ward
 from deployments.lifecycle.registry import Registered, SharedRegistry
 from deployments.lifecycle.retraining_controller import JobsAway, RetrainingKeeper
 from deployments.runtime.logs import configure_log_file

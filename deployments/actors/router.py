@@ -13,7 +13,11 @@ from ray.serve.handle import DeploymentHandle
 from ray.util.metrics import Counter
 from starlette.types import ASGIApp
 
+from deployments.actors import router_metrics
 from deployments.actors.base import ReplicaOptions
+from deployments.actors.broadcast import Peers
+from deployments.actors.tracing import tracing_of
+from deployments.domain.served import Served
 from deployments.http.app import build_api
 from deployments.http.auth import KeyGuard
 from deployments.http.error_log import ErrorLog
@@ -24,16 +28,12 @@ from deployments.inference.coverage_levels import Levels
 from deployments.inference.model_client import ServeDownstream
 from deployments.inference.service import Service
 from deployments.lifecycle.bundle_cache import BundleCache
-from deployments.lifecycle.reconciler import Served
-from deployments.rpc.broadcast import Peers
 from deployments.rpc.client import DirectCalls
 from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.runtime.process_memory import search_less_for_garbage, tidy_up_regularly
 from deployments.store import Store
-from deployments.actors import router_metrics
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
 from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
-from deployments.telemetry.tracing.api import tracing_of
 from features.workload import load_workload
 from training.runtime.tasks.factory import task_of
 

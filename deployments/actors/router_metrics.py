@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import product
 
+from deployments.domain.breaker_settings import State
 from deployments.http.request_metrics import RequestCounts
 from deployments.inference.service import Service
-from deployments.runtime.circuit_breaker import State
 from deployments.telemetry.metrics.catalogue import CALLS, ERROR_KINDS, TRUTH_OUTCOMES, WAYS
 from deployments.telemetry.metrics.samples import Readings
 from features.targets import ClassTarget

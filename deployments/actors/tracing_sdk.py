@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from deployments.domain.downstream import Downstream
     from deployments.domain.outcomes import Answered
-    from deployments.inference.dispatcher import Downstream
 
 _CLOSE_TIMEOUT_S = 2.0
 _NO_SPAN: AbstractContextManager[str | None] = nullcontext()

@@ -6,7 +6,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deployments.inference.ensemble_weights import MOST_TRUTHS
+# truths that a window of shares may reach back
+MOST_TRUTHS = 5000
 
 
 class EnsembleSettings(BaseModel):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from deployments.domain.instances import Instance
 from deployments.domain.predictions import Blended, Prediction, Said
 from deployments.domain.routing import Decision, RoutingTable
-from deployments.requests.parser import Instance
 
 
 class Answered(NamedTuple):

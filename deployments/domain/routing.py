@@ -9,11 +9,11 @@ from typing import NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.domain.breaker_settings import BreakerSettings
+from deployments.domain.cache_settings import CacheSettings
 from deployments.domain.ensembles import EnsembleSettings
 from deployments.domain.errors import NoArmAvailable
 from deployments.domain.rendezvous import pick
-from deployments.inference.cache import CacheSettings
-from deployments.runtime.circuit_breaker import BreakerSettings
 from features.errors import FieldError
 
 ARM_HEADER = "Raysonde-Arm"

@@ -7,23 +7,11 @@ from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.domain.cache_settings import CacheSettings
 from training.runtime.tasks.base import Row
 
 FloatArray = NDArray[np.float64]
-
-
-class CacheSettings(BaseModel):
-    """That answers are kept, and how many."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_entries: int = Field(
-        ge=1,
-        le=1_000_000,
-        description="answers that each router replica keeps; the ones not asked for longest go first",
-    )
 
 
 class AnswerCache:

@@ -12,18 +12,20 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import NoArmAvailable, Overloaded
+from deployments.domain.instances import Instance
 from deployments.domain.outcomes import Answered, Unsaid
 from deployments.domain.predictions import Prediction, Said
 from deployments.domain.routing import ArmVersion, Choices, Decision, RoutingTable
 from deployments.inference.cache import AnswerCache
 from deployments.inference.coverage_levels import Levels
-from deployments.requests.parser import Instance, stack
+from deployments.requests.parser import stack
 from deployments.runtime.batching import Coalescer
 from deployments.runtime.circuit_breaker import CircuitBreaker
 from training.runtime.tasks.base import Row
@@ -35,24 +37,6 @@ BATCH_ROWS = 1000  # of a batch, predicted together
 TURN_ROWS = 250  # of them, after which other requests have their turn: a millisecond or two
 # Of its deadline a request may wait so much for its turn, while others are answered, before it is refused.
 _PATIENCE = 0.5
-
-
-class DownstreamError(RuntimeError):
-    """An arm or the scaler did not answer a call."""
-
-
-class Downstream(Protocol):
-    """Scaler and arm: raw instances in, one row an instance out, of exactly this version."""
-
-    async def __call__(
-        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
-        """Answer (n, *raw_shape) with n rows, as a part of `trace` if one is given.
-
-        Raises:
-            DownstreamError: no answer.
-        """
-        ...
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.domain.downstream import Downstream
 from deployments.domain.predictions import Blended, Said
 from deployments.domain.routing import ArmVersion, EnsembleVersion
-from deployments.inference.dispatcher import Downstream
 from deployments.inference.ensemble_weights import RollingErrors
 from training.runtime.tasks.base import Row, Task, predicted_of
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
 
-from deployments.inference.ensemble_weights import MOST_TRUTHS, RollingErrors
+from deployments.domain.ensembles import MOST_TRUTHS
+from deployments.inference.ensemble_weights import RollingErrors
 from deployments.store.records import JudgedRow
 from features.targets import AnyTarget
 from training.runtime.tasks.base import Row, Task

@@ -15,7 +15,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_TRUTHS = 5000
+from deployments.domain.ensembles import MOST_TRUTHS
+
 MODELS_KEPT = 64
 
 # A member that was all but perfect lately does not have all of the say.

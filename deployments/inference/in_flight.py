@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.domain.downstream import Downstream
 from deployments.domain.routing import ArmVersion
-from deployments.inference.dispatcher import Downstream
 from training.runtime.tasks.base import Row
 
 

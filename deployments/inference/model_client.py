@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion
 from deployments.inference.coverage_levels import Levels
-from deployments.inference.dispatcher import DownstreamError
 from deployments.inference.messages import PredictedBatch, RawBatch
 from deployments.rpc.client import DirectCalls
 from deployments.rpc.serve_handles import reason_of

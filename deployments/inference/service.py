@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 import orjson
 
+from deployments.domain.downstream import Downstream, DownstreamError
 from deployments.domain.errors import Unavailable
+from deployments.domain.instances import Instance
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction, render
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
 from deployments.inference.answer_metrics import AnswerCounts
 from deployments.inference.cache import AnswerCache
 from deployments.inference.coverage_levels import Levels
-from deployments.inference.dispatcher import Downstream, DownstreamError, Predictor
+from deployments.inference.dispatcher import Predictor
 from deployments.inference.ensemble import Blender
 from deployments.inference.ensemble_errors import Judge
 from deployments.inference.ensemble_weights import RollingErrors
@@ -33,7 +35,7 @@ from deployments.inference.truth_writer import TruthWriter
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.requests.entity_history import MAX_ENTITIES, History
 from deployments.requests.feedback import FeedbackParser
-from deployments.requests.parser import Instance, InstanceParser
+from deployments.requests.parser import InstanceParser
 from deployments.runtime.process_memory import taken
 from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
 from deployments.telemetry.tracing.api import NO_TRACING, Tracing

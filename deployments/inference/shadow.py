@@ -28,9 +28,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.domain.downstream import Downstream
 from deployments.domain.outcomes import Answered
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.inference.dispatcher import Downstream
 from deployments.runtime.logs import is_worth_a_line
 from deployments.store.records import ShadowRow
 from training.runtime.tasks.base import Row

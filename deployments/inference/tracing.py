@@ -23,8 +23,8 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from deployments.domain.downstream import Downstream
 from deployments.domain.routing import ArmVersion
-from deployments.inference.dispatcher import Downstream
 from deployments.runtime.batching import Coalescer, K, R, T
 from deployments.telemetry.tracing.context import traceparent_of
 from training.runtime.tasks.base import Row

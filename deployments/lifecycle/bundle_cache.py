@@ -42,7 +42,7 @@ class BundleCache:
 
         Args:
             bundle: content hash.
-            source: a path, or where it is behind MLflow's artifact API (`training.runtime.artifact_server.locate`).
+            source: a path, or where MLflow's artifact API has it (`training.runtime.artifact_server.locate`).
 
         Raises:
             BundleError: what lies at the source is not that bundle, or has been changed.

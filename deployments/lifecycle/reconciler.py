@@ -9,33 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from deployments.domain.routing import ArmVersion, RoutingTable
+from deployments.domain.served import Served
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.lifecycle.swaps import Swap, plan_swaps
 from deployments.store import Store
-from features.contract import Contract
 from training.runtime.errors import BundleError
 
 log = logging.getLogger(__name__)
 
 SCALER = "FeatureScaler"
-
-
-@dataclass(frozen=True)
-class Served:
-    """What an application says of itself.
-
-    Attributes:
-        contract: of its workload.
-        arms: names of its arm deployments.
-    """
-
-    contract: Contract
-    arms: tuple[str, ...]
 
 
 class ApplicationAway(RuntimeError):

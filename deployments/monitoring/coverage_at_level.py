@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.sphere import great_circle_m
-from training.runtime.intervals import IntervalCalibration, widening
 from training.runtime.tasks.base import Calibration, Row, Task
 from training.runtime.tasks.classification import ClassCalibration
+from training.runtime.tasks.intervals import IntervalCalibration, widening
 from training.runtime.tasks.path import PathCalibration
 from training.runtime.tasks.regression import RegressionTask
 

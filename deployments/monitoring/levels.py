@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 
-from training.runtime.intervals import LEAST_MISS
+from training.runtime.tasks.intervals import LEAST_MISS
 
 _FINEST = 1e-3
 _BENT_AT = 0.05

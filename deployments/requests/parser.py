@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 from ulid_transform import ulid_now
 
 from deployments.domain.errors import TooLarge
+from deployments.domain.instances import FloatArray, Instance, Sent
 from deployments.domain.samples import completed, with_samples
 from deployments.requests.sample_decoder import SampleReader
 from deployments.requests.schema import (
@@ -33,53 +33,6 @@ from deployments.runtime.process_memory import taken
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from features.windows import cut_window
-
-FloatArray = NDArray[np.float64]
-
-
-class Sent(NamedTuple):
-    """One instance as it was sent: its members are checked, its window is not cut.
-
-    Attributes:
-        id: the sender's as text, or a new ULID.
-        number: the id, where the sender wrote it as a number.
-        entity: value of the contract's entity field.
-        payload: what was sent, as JSON.
-        values: of a table row, in contract order, None where nothing was sent.
-        samples: (n, fields), NaN where nothing was sent; None of a table row.
-    """
-
-    id: str
-    number: int | None
-    entity: str
-    payload: bytes
-    values: tuple[float | str | None, ...] = ()
-    samples: FloatArray | None = None
-
-
-class Instance(NamedTuple):
-    """One checked instance.
-
-    Attributes:
-        id: the sender's as text, or a new ULID; the journal's key.
-        entity: value of the contract's entity field.
-        raw: contract.raw_shape, fills done.
-        payload: what was sent, as JSON, with the samples that completed it.
-        filled: values filled by rule, by field; only fields with any.
-        number: the id, where the sender wrote it as a number.
-    """
-
-    id: str
-    entity: str
-    raw: FloatArray
-    payload: bytes
-    filled: dict[str, int]
-    number: int | None = None
-
-    @property
-    def sent_id(self) -> str | int:
-        """The id as an answer repeats it."""
-        return self.id if self.number is None else self.number
 
 
 class InstanceParser:

@@ -6,25 +6,8 @@ Source of the pattern: Nygard, "Release It!" (2nd ed., 2018), section 5.2.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-State = Literal["closed", "open", "half_open"]
-
-
-class BreakerSettings(BaseModel):
-    """When a breaker opens and how it closes again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    failures_to_open: int = Field(default=5, ge=1, description="consecutive failures after which it opens")
-    open_s: float = Field(
-        default=5.0, gt=0, description="seconds for which an open breaker lets nothing pass"
-    )
-    half_open_probes: int = Field(
-        default=1, ge=1, description="calls let through after open_s; it closes when so many have succeeded"
-    )
+from deployments.domain.breaker_settings import BreakerSettings, State
 
 
 class CircuitBreaker:

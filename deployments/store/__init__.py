@@ -1,6 +1,7 @@
 """The durable record of predictions, truths, routing and acts, and the writer behind the answers."""
 
 from deployments.store.journal import JournalWriter
+from deployments.store.migrations.upgrade import StoreTooNew
 from deployments.store.records import (
     Act,
     FeedbackCounts,
@@ -14,7 +15,6 @@ from deployments.store.records import (
 )
 from deployments.store.sql.engine import StoreEncoding, StoreUnavailable, StoreUnfit
 from deployments.store.store import Store
-from deployments.store.upgrade import StoreTooNew
 
 __all__ = [
     "Act",

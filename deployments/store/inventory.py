@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, inspect, select, text
 
+from deployments.store.migrations.upgrade import revision_of
 from deployments.store.sql.engine import reading
 from deployments.store.sql.schema import metadata
-from deployments.store.upgrade import revision_of
 
 _SIZES = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",

@@ -22,6 +22,7 @@ from deployments.store import truths as truth_rows
 from deployments.store.examples import StoreJournal
 from deployments.store.inventory import Inventory, take_inventory
 from deployments.store.metrics_snapshot import Facts
+from deployments.store.migrations.upgrade import create_tables
 from deployments.store.monitor_feed import WatchStore
 from deployments.store.prediction_insert import insert_predictions
 from deployments.store.promotions import Promotions
@@ -39,7 +40,6 @@ from deployments.store.shadow_store import ShadowStore
 from deployments.store.sql import engine as db
 from deployments.store.sql.cursor import after_cursor, of_pairs
 from deployments.store.sql.schema import acts, joins, predictions, repeated_truths, truths
-from deployments.store.upgrade import create_tables
 
 
 def utc_now() -> datetime:

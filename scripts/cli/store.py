@@ -15,7 +15,7 @@ from rich.table import Table
 
 from deployments.store import Store, StoreUnavailable, StoreUnfit
 from deployments.store.inventory import Inventory
-from deployments.store.upgrade import REVISIONS
+from deployments.store.migrations.upgrade import REVISIONS
 from training.runtime.settings import Settings, without_password
 
 app = typer.Typer(

@@ -1,4 +1,4 @@
-"""`python -m scripts.jobs.health [URL]`: a container's check; exit code 0 when the answer is that all is well.
+"""`python -m scripts.jobs.health [URL]`: a container's check; exit code 0 when all is well.
 
 Without a URL it asks the API, where RAYSONDE_URL says or at port 8000 of this machine, with its key.
 """

@@ -11,7 +11,8 @@ from training.runtime.settings import REPOSITORY
 PAGE = Path("docs/metrics.md")
 
 _MARKS = Marks(
-    "<!-- python -m scripts.rendering.metrics_table: begin -->", "<!-- python -m scripts.rendering.metrics_table: end -->"
+    "<!-- python -m scripts.rendering.metrics_table: begin -->",
+    "<!-- python -m scripts.rendering.metrics_table: end -->",
 )
 
 

@@ -19,8 +19,9 @@ from toy.parts import WORKLOADS
 
 from tests.integration.test_training import wait_for
 from tests.support.searches import kept_trials
-from training.families.base import Split, load_family
-from training.families.losses import loss_of
+from training.families.base import load_family
+from training.fitting.data import Split
+from training.fitting.losses import loss_of
 from training.runtime.settings import REPOSITORY
 from training.search.trials import Best, SearchPlan, TrialRecord
 from training.search.tune import search
@@ -125,7 +126,7 @@ import sys
 from pathlib import Path
 import ray
 from tests.integration.test_torch_search import TRAIN, VALID, plan
-from training.families.losses import loss_of
+from training.fitting.losses import loss_of
 from training.search import search
 from training.runtime.settings import REPOSITORY
 ray.init(address=sys.argv[1], log_to_driver=False)

@@ -16,13 +16,14 @@ from features.scaling import Moments, StandardScaler
 from features.windows import windows_of
 from features.workload import anchors_of, load_workload
 from tests.support.flights import fly, rows_of
-from training.families.base import Split, load_family
+from training.families.base import load_family
+from training.fitting.data import Split
 from training.registry.models import ModelVersion, Registry
 from training.runtime.bundle import BundleParts, Card, Golden, Reference, write_bundle
 from training.runtime.inference import Model
-from training.runtime.intervals import calibrate
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Predicted
+from training.runtime.tasks.intervals import calibrate
 
 FLIGHTS = 30
 

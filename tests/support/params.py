@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from training.families.base import Params, load_family
+from training.families.base import load_family
+from training.fitting.data import Params
 
 
 def middle_params(families: Iterable[str]) -> dict[str, Params]:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.http.app import build_api
 from deployments.http.fast_path import Front
 from deployments.inference.coverage_levels import Levels
-from deployments.inference.dispatcher import DownstreamError
 from deployments.inference.service import Service
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toy.family import FittedMean, ToyFamily
 
-from training.families.base import Params, Report, Split
+from training.fitting.data import Params, Report, Split
 
 
 class BrokenFamily(ToyFamily):

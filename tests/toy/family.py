@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from training.families.base import Params, Report, Split, expect_numbers
-from training.families.losses import loss_of
+from training.families.base import expect_numbers
+from training.fitting.data import Params, Report, Split
+from training.fitting.losses import loss_of
 
 
 class ToyFamily:

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training.families.base import Params, Report, Split
 from training.families.lstm import LstmFamily
-from training.families.runs import ALONE, Run
-from training.families.torch_members import FittedMembers
+from training.fitting.data import Params, Report, Split
+from training.fitting.runs import ALONE, Run
+from training.fitting.torch_members import FittedMembers
 
 PARAMS: dict[str, Any] = {
     "width": 8,

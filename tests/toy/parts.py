@@ -17,8 +17,8 @@ from features.scaling import Moments, StandardScaler
 from features.workload import anchors_of
 from training.runtime.bundle import BundleParts, Card, Golden, Reference
 from training.runtime.inference import Model
-from training.runtime.intervals import IntervalCalibration
 from training.runtime.tasks.base import Predicted
+from training.runtime.tasks.intervals import IntervalCalibration
 
 WORKLOADS = Path(__file__).parent / "workloads"
 

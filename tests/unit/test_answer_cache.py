@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from deployments.domain.breaker_settings import BreakerSettings
+from deployments.domain.cache_settings import CacheSettings
+from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import NoArmAvailable
+from deployments.domain.instances import Instance
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.inference.cache import AnswerCache, CacheSettings
-from deployments.inference.dispatcher import DownstreamError, Predictor
-from deployments.requests.parser import Instance
-from deployments.runtime.circuit_breaker import BreakerSettings
+from deployments.inference.cache import AnswerCache
+from deployments.inference.dispatcher import Predictor
 from deployments.store import Store
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deployments.domain.instances import Instance
 from deployments.http.app import build_api
 from deployments.inference.service import Service
-from deployments.requests.parser import Instance
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem

@@ -175,7 +175,7 @@ def test_answers_are_understood() -> None:
 
 
 def test_every_package_of_the_contenders_is_pinned() -> None:
-    lines = (REPOSITORY / "scripts" / "bench" / "constraints.txt").read_text().splitlines()
+    lines = (REPOSITORY / "scripts" / "benchmarks" / "bench" / "constraints.txt").read_text().splitlines()
     pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
     groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]
     names = {name.split("[")[0].split(">")[0].split("<")[0] for name in groups["bench"]}

@@ -1,6 +1,7 @@
 import pytest
 
-from deployments.runtime.circuit_breaker import BreakerSettings, CircuitBreaker
+from deployments.domain.breaker_settings import BreakerSettings
+from deployments.runtime.circuit_breaker import CircuitBreaker
 
 
 class Clock:

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from toy.parts import toy_contract
 
 from deployments.domain.errors import InvalidFields
+from deployments.domain.instances import Instance
 from deployments.http.openapi import prediction_schema
 from deployments.requests.feedback import FeedbackParser
-from deployments.requests.parser import Instance, InstanceParser
+from deployments.requests.parser import InstanceParser
 from deployments.requests.schema import instance_json_schema
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError

@@ -77,7 +77,7 @@ def test_a_plain_ray_start_in_the_image_is_one_of_ours() -> None:
 def test_the_image_is_healthy_when_the_system_is() -> None:
     (check,) = all_of("HEALTHCHECK")
     assert check.endswith('CMD ["python", "-m", "scripts.jobs.health"]')
-    assert (REPOSITORY / "scripts" / "health.py").exists()
+    assert (REPOSITORY / "scripts" / "jobs" / "health.py").exists()
 
 
 @pytest.mark.parametrize("name", [n for n in environment_of_the_image() if n.startswith("RAYSONDE_")])

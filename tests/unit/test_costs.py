@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.families.costs import costs_of
+from training.fitting.costs import costs_of
 
 NAN = float("nan")
 GROUPS = ((0, 1), (2, 3))

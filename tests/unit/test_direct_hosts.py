@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ray.util import get_node_ip_address
 
-from deployments.rpc.address import BadHost, host_of
+from deployments.actors.bind_address import BadHost, host_of
 
 
 def test_a_replica_listens_where_the_variable_says() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from training.families.base import Family, Split, load_family
+from training.families.base import Family, load_family
+from training.fitting.data import Split
 
 FAMILIES = ("mlp", "random_forest", "linear", "gradient_boosting")
 

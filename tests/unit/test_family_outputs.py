@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.unit.test_families import suggested
-from training.families.base import Split, load_family
-from training.families.losses import loss_of
+from training.families.base import load_family
+from training.fitting.data import Split
+from training.fitting.losses import loss_of
 
 MANY = ("linear", "ridge", "random_forest", "mlp", "gru", "lstm")
 CLASSIFIERS = ("random_forest", "mlp", "gru", "lstm")

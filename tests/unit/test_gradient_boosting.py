@@ -10,8 +10,9 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from training.families.base import Split, load_family
+from training.families.base import load_family
 from training.families.gradient_boosting import _float32_at_or_below
+from training.fitting.data import Split
 
 FAMILY = load_family("gradient_boosting")
 PARAMS: dict[str, Any] = {

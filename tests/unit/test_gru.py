@@ -9,9 +9,10 @@ import onnxruntime
 import pytest
 import torch
 
-from training.families.base import Split, load_family
-from training.families.device import pick_device
-from training.families.torch_members import FittedMembers
+from training.families.base import load_family
+from training.fitting.data import Split
+from training.fitting.device import pick_device
+from training.fitting.torch_members import FittedMembers
 
 PARAMS: dict[str, Any] = {
     "width": 16,

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.domain.errors import InvalidFields, MalformedJson, TooLarge
-from deployments.requests.parser import Instance, InstanceParser, stack
+from deployments.domain.instances import Instance
+from deployments.requests.parser import InstanceParser, stack
 from deployments.requests.schema import MAX_INSTANCES, instance_json_schema
 from features.config import load_contract
 from features.contract import Contract

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.runtime.intervals import IntervalCalibration, calibrate
+from training.runtime.tasks.intervals import IntervalCalibration, calibrate
 
 
 def residuals(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

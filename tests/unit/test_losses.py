@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.families.base import Split
-from training.families.losses import loss_of
+from training.fitting.data import Split
+from training.fitting.losses import loss_of
 
 X = np.zeros((4, 1), np.float32)
 WEIGHT = np.array([1, 1, 0.5, 1.5], np.float32)

@@ -10,8 +10,9 @@ import onnxruntime
 import pytest
 import torch
 
-from training.families.base import Split, load_family
-from training.families.torch_members import FittedMembers, kept
+from training.families.base import load_family
+from training.fitting.data import Split
+from training.fitting.torch_members import FittedMembers, kept
 
 PARAMS: dict[str, Any] = {
     "width": 16,

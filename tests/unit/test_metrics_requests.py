@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.actors.router_metrics import readings_of
+from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import (
     Conflict,
     InvalidFields,
@@ -29,7 +30,6 @@ from deployments.domain.errors import (
 from deployments.http.auth import KeyGuard
 from deployments.http.problems import FORESEEN, kind_of, problem_response
 from deployments.http.request_metrics import Measured, RequestCounts
-from deployments.inference.dispatcher import DownstreamError
 from deployments.telemetry.metrics.catalogue import DURATION_BOUNDS_S, ERROR_KINDS
 from deployments.telemetry.metrics.error_kinds import counted_as
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport

@@ -10,8 +10,9 @@ import onnxruntime
 import pytest
 import torch
 
-from training.families.base import Split, load_family
+from training.families.base import load_family
 from training.families.mlp import _kept, _told_once
+from training.fitting.data import Split
 
 FAMILY = load_family("mlp")
 PARAMS: dict[str, Any] = {

@@ -15,11 +15,11 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.domain.errors import Overloaded
+from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Predictor
 from deployments.inference.service import Service
-from deployments.requests.parser import Instance
 from deployments.runtime.batching import Coalescer
 from deployments.telemetry.tracing.api import Tracing
 from tests.support.flights import fly, instance_of

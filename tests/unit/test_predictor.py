@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from deployments.domain.breaker_settings import BreakerSettings
+from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import NoArmAvailable, Overloaded
+from deployments.domain.instances import Instance
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction, Row
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.inference.dispatcher import DownstreamError, Predictor
-from deployments.requests.parser import Instance
-from deployments.runtime.circuit_breaker import BreakerSettings
+from deployments.inference.dispatcher import Predictor
 from features.errors import FieldError
 
 ARMS = ("linear", "mlp", "random_forest")

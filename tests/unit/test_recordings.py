@@ -111,7 +111,7 @@ def test_a_report_is_the_named_one_or_that_of_the_workload_or_errors_one_by_one(
     assert isinstance(load_report(CONFIGS, apogee), EventReport)
     assert isinstance(load_report(WORKLOADS, toy_contract()), EachReport)
     workloads = workloads_with(tmp_path, {"report": own_module})
-    with pytest.raises(TypeError, match=r"my_recorded\.REPORT: got int, expected a scripts\.reports"):
+    with pytest.raises(TypeError, match=r"my_recorded\.REPORT: got int, expected a scripts\.replay\.reports"):
         load_report(workloads, toy_contract())
 
 

@@ -13,9 +13,9 @@ from deployments.actors.arm import Arm, MixedVersions
 from deployments.actors.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
 from deployments.actors.base import ReplicaOptions
 from deployments.actors.feature_scaler import FeatureScaler
+from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion
 from deployments.inference.coverage_levels import Levels
-from deployments.inference.dispatcher import DownstreamError
 from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
 from deployments.inference.model_client import ServeDownstream
 from deployments.rpc.client import DirectCalls

@@ -15,8 +15,9 @@ from features.workload import anchors_of
 from features.workloads.weather import WORKLOAD
 from tests.support.weather import calm_prepared, weather_parts
 from tests.unit.test_families import FAMILIES, suggested
-from training.families.base import Split, load_family
-from training.families.flat import flat
+from training.families.base import load_family
+from training.fitting.data import Split
+from training.fitting.flat import flat
 from training.runtime.bundle import read_bundle, write_bundle
 from training.runtime.errors import MalformedBundle
 from training.runtime.inference import ArmRuntime, Model, load_model

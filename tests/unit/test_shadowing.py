@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from deployments.domain.downstream import DownstreamError
+from deployments.domain.instances import Instance
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.inference.dispatcher import DownstreamError, Predictor
+from deployments.inference.dispatcher import Predictor
 from deployments.inference.shadow import Shadowing, _Lane
-from deployments.requests.parser import Instance
 from deployments.store import ShadowRow
 from training.runtime.tasks.base import Row
 

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from deployments.store import Store
+from deployments.store.migrations.upgrade import REVISION_TABLE, REVISIONS
 from deployments.store.sql.engine import writing
-from deployments.store.upgrade import REVISION_TABLE, REVISIONS
 from features.config import BUILT_IN
 from scripts.cli.store import app
 from scripts.cli.up import _needs_training

@@ -36,10 +36,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import ProgrammingError
 
 from deployments.store import Store, StoreTooNew, StoreUnavailable
-from deployments.store.migrations import configuration, migrate
+from deployments.store.migrations.runner import configuration, migrate
+from deployments.store.migrations.upgrade import REVISION_TABLE, REVISIONS, create_tables, revision_of
 from deployments.store.sql.engine import open_engine, reading, writing
 from deployments.store.sql.schema import metadata
-from deployments.store.upgrade import REVISION_TABLE, REVISIONS, create_tables, revision_of
 
 _FIRST = {"predictions", "truths", "repeated_truths", "joins", "acts", "routing"}
 _MONITOR = {"drift_events", "monitor_pages", "drift_reports"}

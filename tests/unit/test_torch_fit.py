@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from tests.unit.test_families import suggested
-from training.families.base import Split, load_family, resumable
-from training.families.runs import Alone, Run
-from training.families.torch_fit import _BatchLoss
-from training.families.torch_state import FitState
+from training.families.base import load_family, resumable
+from training.fitting.data import Split
+from training.fitting.runs import Alone, Run
+from training.fitting.torch_fit import _BatchLoss
+from training.fitting.torch_state import FitState
 from training.runtime.tasks.base import Kind
 
 FAMILIES = ("mlp", "gru", "lstm")

@@ -21,13 +21,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind
 
+from deployments.actors import tracing_sdk as spans_module
+from deployments.actors.tracing import is_wanted, tracing_of
 from deployments.actors.tracing_sdk import SpanTracing, open_tracing
 from deployments.domain.errors import Overloaded
 from deployments.domain.routing import RoutingPolicy
 from deployments.runtime.batching import Coalescer
 from deployments.runtime.logs import configure_json_logs
-from deployments.telemetry.tracing import spans as spans_module
-from deployments.telemetry.tracing.api import NO_TRACING, is_wanted, tracing_of
+from deployments.telemetry.tracing.api import NO_TRACING
 from deployments.telemetry.tracing.export import SpanFile
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
@@ -255,10 +256,12 @@ def test_traces_are_made_where_they_have_somewhere_to_go(environment: dict[str, 
 def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
     # OpenTelemetry's interface is imported by FastAPI itself
     code = (
-        "import sys, deployments.inference.service, deployments.actors.feature_scaler, deployments.actors.arm, deployments.http.fast_path\n"
-        "from deployments.telemetry.tracing.api import tracing_of\n"
+        "import sys, deployments.inference.service, deployments.actors.feature_scaler\n"
+        "import deployments.actors.arm, deployments.http.fast_path\n"
+        "from deployments.actors.tracing import tracing_of\n"
         "tracing_of({}, 'apogee', 'router').close()\n"
-        "ours = ('deployments.telemetry.tracing', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
+        "ours = ('deployments.actors.tracing_sdk', 'deployments.inference.tracing',"
+        " 'deployments.http.tracing', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
         "print([name for name in sys.modules if name.startswith(ours)])"
     )
     done = subprocess.run(

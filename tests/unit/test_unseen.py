@@ -9,8 +9,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from training.families.base import Params, Split, load_family
-from training.families.feature_mask import seen
+from training.families.base import load_family
+from training.fitting.data import Params, Split
+from training.fitting.feature_mask import seen
 
 NAMES = ("speed", "route_0", "route_1", "turn")
 PARAMS: dict[str, dict[str, Any]] = {

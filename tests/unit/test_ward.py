@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from deployments.domain.routing import ArmVersion
-from deployments.lifecycle.reconciler import ApplicationAway, Served, Ward
+from deployments.domain.served import Served
+from deployments.lifecycle.reconciler import ApplicationAway, Ward
 from tests.support.models import make_parts
 from tests.support.serving import ARMS, LocalSystem
 from training.runtime.bundle import write_bundle

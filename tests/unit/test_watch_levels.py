@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from deployments.monitoring.levels import AdaptiveLevel
-from training.runtime.intervals import calibrate, score_at, widening
+from training.runtime.tasks.intervals import calibrate, score_at, widening
 
 WIDEST = 0.999999
 

@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.families.runs import Run
-from training.runtime.tasks.base import Kind
+from training.fitting.data import Params, Report, Split
+from training.fitting.runs import Run
 
-Params = Mapping[str, Any]
-# report(step, validation loss): raises nothing, may stop the trial from outside
-Report = Callable[[int, float], None]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Scaled rows that a family learns from or is judged on.
-
-    Attributes:
-        x: (n, features) or (n, steps, features) float32, scaled.
-        y: (n, outputs) float32. Numbers: the scaled encoded target, NaN where it is not known. Classes:
-            1 in the column of the row's class, 0 in the others.
-        weight: (n,) float32, mean 1.
-        kind: what the outputs are.
-        groups: columns of `y` that are the sides of one distance, in one scale; the others stand alone.
-        features: names of the last axis of `x`, where they are known.
-
-    Raises:
-        ValueError: `y` is not a table of as many rows as `x`.
-    """
-
-    x: NDArray[np.float32]
-    y: NDArray[np.float32]
-    weight: NDArray[np.float32]
-    kind: Kind = "numbers"
-    groups: tuple[tuple[int, ...], ...] = ()
-    features: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.y.ndim != 2 or len(self.y) != len(self.x):
-            raise ValueError(f"y: got the shape {self.y.shape}, expected ({len(self.x)}, outputs)")
-
-    def known(self) -> Split:
-        """The rows of which every output is known."""
-        rows = ~np.isnan(self.y).any(axis=1)
-        if rows.all():
-            return self
-        return replace(self, x=self.x[rows], y=self.y[rows], weight=self.weight[rows])
+__all__ = [
+    "Family",
+    "Fitted",
+    "Params",
+    "Report",
+    "ResumableFamily",
+    "Split",
+    "expect_numbers",
+    "load_family",
+    "resumable",
+]
 
 
 class Fitted(Protocol):
@@ -84,7 +54,7 @@ class Family(Protocol):
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> Fitted:
         """Train; `valid` is for early stopping and reports only. Same seed, same model.
 
-        Reports `training.families.losses.loss_of` on `valid`.
+        Reports `training.fitting.losses.loss_of` on `valid`.
 
         Raises:
             ValueError: the family cannot learn a target of this kind, or of so many outputs.

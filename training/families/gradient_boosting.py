@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from training.families.base import Params, Report, Split, expect_numbers
-from training.families.flat import flat, with_input_shape
-from training.families.losses import loss_of
+from training.families.base import expect_numbers
+from training.fitting.data import Params, Report, Split
+from training.fitting.flat import flat, with_input_shape
+from training.fitting.losses import loss_of
 
 # Structured arrays of scikit-learn, a row a node: feature_idx, num_threshold, left, right, is_leaf, value.
 Nodes = NDArray[np.void]

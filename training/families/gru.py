@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from training.families.base import Params, Report, Split
-from training.families.feature_mask import seen
-from training.families.runs import ALONE, Run
-from training.families.torch_fit import fit_members
-from training.families.torch_members import FittedMembers, sequences, started
+from training.fitting.data import Params, Report, Split
+from training.fitting.feature_mask import seen
+from training.fitting.runs import ALONE, Run
+from training.fitting.torch_fit import fit_members
+from training.fitting.torch_members import FittedMembers, sequences, started
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
@@ -48,7 +48,7 @@ class GruFamily:
     def fit(
         self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run = ALONE
     ) -> FittedMembers:
-        """See `training.families.torch_fit.fit_members`.
+        """See `training.fitting.torch_fit.fit_members`.
 
         Raises:
             ValueError: there is nothing that `unseen` names.

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import Ridge
 
-from training.families.base import Params, Report, Split, expect_numbers
-from training.families.flat import flat, with_input_shape
-from training.families.losses import loss_of
+from training.families.base import expect_numbers
+from training.fitting.data import Params, Report, Split
+from training.fitting.flat import flat, with_input_shape
+from training.fitting.losses import loss_of
 
 # Products of inputs beyond this many standard deviations would run away.
 _CLIP = 3.0

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.families.base import Params, Report, Split
-from training.families.runs import ALONE, Run
-from training.families.torch_fit import fit_members
-from training.families.torch_members import FittedMembers, kept, sequences, started
+from training.fitting.data import Params, Report, Split
+from training.fitting.runs import ALONE, Run
+from training.fitting.torch_fit import fit_members
+from training.fitting.torch_members import FittedMembers, kept, sequences, started
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
@@ -44,7 +44,7 @@ class LstmFamily:
     def fit(
         self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run = ALONE
     ) -> FittedMembers:
-        """See `training.families.torch_fit.fit_members`."""
+        """See `training.fitting.torch_fit.fit_members`."""
         inputs, outputs, width = train.x.shape[-1], train.y.shape[1], int(params["width"])
         network = started(lambda: _Network(inputs, outputs, width), seed)
         generator = torch.Generator().manual_seed(seed)

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from training.families.base import Params, Report, Split
-from training.families.runs import ALONE, Run
-from training.families.torch_fit import fit_members
-from training.families.torch_members import FittedMembers, kept
+from training.fitting.data import Params, Report, Split
+from training.fitting.runs import ALONE, Run
+from training.fitting.torch_fit import fit_members
+from training.fitting.torch_members import FittedMembers, kept
 
 # Beyond this many standard deviations the inputs say no more: a network extrapolates badly.
 _CLIP = 5.0
@@ -48,7 +48,7 @@ class MlpFamily:
     def fit(
         self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run = ALONE
     ) -> FittedMembers:
-        """See `training.families.torch_fit.fit_members`."""
+        """See `training.fitting.torch_fit.fit_members`."""
         generator = torch.Generator().manual_seed(seed)
         seen, width, depth = _told_once(train.x), int(params["width"]), int(params["depth"])
         # models of before that are fitted again name neither

@@ -10,9 +10,9 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import RandomForestRegressor
 
-from training.families.base import Params, Report, Split
-from training.families.flat import flat, with_input_shape
-from training.families.losses import loss_of
+from training.fitting.data import Params, Report, Split
+from training.fitting.flat import flat, with_input_shape
+from training.fitting.losses import loss_of
 
 
 class RandomForestFamily:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from training.families.base import Params, Report, Split, expect_numbers
-from training.families.feature_mask import seen
+from training.families.base import expect_numbers
 from training.families.linear import FittedLinear, expand, outputs_by_rows
-from training.families.losses import loss_of
+from training.fitting.data import Params, Report, Split
+from training.fitting.feature_mask import seen
+from training.fitting.losses import loss_of
 
 
 class RidgeFamily:

@@ -17,7 +17,8 @@ from training.baselines.base import fitted_baselines
 from training.config import RowsConfig
 from training.data.dataset import Dataset, build_dataset
 from training.data.splits import Splits
-from training.families.base import Params, load_family
+from training.families.base import load_family
+from training.fitting.data import Params
 from training.pipeline.evaluation import point_metrics, points_of
 from training.pipeline.preparation import encoded_target, scaled_split
 from training.runtime.tasks.factory import task_of

@@ -17,7 +17,7 @@ from training.baselines.base import fitted_baselines
 from training.config import TrainingConfig
 from training.data.dataset import Dataset, build_dataset, with_entity
 from training.data.splits import Splits, split_by_group, split_by_time
-from training.families.base import Split
+from training.fitting.data import Split
 from training.pipeline.progress import Stages
 from training.runtime.tasks.base import Task
 from training.runtime.tasks.factory import task_of

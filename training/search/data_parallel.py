@@ -20,9 +20,10 @@ import torch
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.util.queue import Empty, Queue
 
-from training.families.base import Params, Report, ResumableFamily, Split, load_family
-from training.families.losses import loss_of
-from training.families.runs import Run
+from training.families.base import ResumableFamily, load_family
+from training.fitting.data import Params, Report, Split
+from training.fitting.losses import loss_of
+from training.fitting.runs import Run
 from training.search.trials import Crew
 from training.search.worker_group import release_group, remember_group
 
@@ -153,7 +154,7 @@ def _work(task: CrewTask, directory: Path) -> CrewModel | None:
 
 @dataclass(frozen=True)
 class _Peers:
-    """`training.families.runs.Peers` by torch.distributed."""
+    """`training.fitting.runs.Peers` by torch.distributed."""
 
     number: int
     count: int

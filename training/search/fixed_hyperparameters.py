@@ -9,7 +9,8 @@ from typing import Any
 
 import optuna
 
-from training.families.base import Family, Params, load_family
+from training.families.base import Family, load_family
+from training.fitting.data import Params
 
 
 def space_of(family: Family, held: Params) -> Callable[[Any], None]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from ray import tune
 
-from training.families.base import Split, load_family, resumable
-from training.families.losses import loss_of
-from training.families.runs import Run
+from training.families.base import load_family, resumable
+from training.fitting.data import Split
+from training.fitting.losses import loss_of
+from training.fitting.runs import Run
 from training.search.trials import Crew
 
 LOSS = "loss"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from training.families.base import Params
+from training.fitting.data import Params
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from training.families.base import Split, load_family
+from training.families.base import load_family
+from training.fitting.data import Split
 from training.search.fixed_hyperparameters import space_of
 from training.search.resource_requests import claim_of, crew_of
 from training.search.search_state import StateKeeper, put_back_state
@@ -68,7 +69,7 @@ def search(
 ) -> Best:
     """Run all trials of `plan`, or those that an earlier call with an equal plan did not finish.
 
-    The loss is `training.families.losses.loss_of` on `valid`.
+    The loss is `training.fitting.losses.loss_of` on `valid`.
 
     Args:
         directory: of the state, for this search alone.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from deployments.store.upgrade import REVISION_TABLE
+from deployments.store.migrations.upgrade import REVISION_TABLE
 
 context.configure(connection=context.config.attributes["connection"], version_table=REVISION_TABLE)
 with context.begin_transaction():

@@ -1,7 +1,7 @@
 """Traces of requests through router, scaler and arm: what the code that serves knows of them.
 
-OpenTelemetry is imported (`deployments.telemetry.tracing`) where traces are wanted and nowhere else. Elsewhere there is
-`NO_TRACING`, which leaves everything as it is.
+OpenTelemetry is imported (`deployments.actors.tracing_sdk`) where traces are wanted and nowhere else.
+Elsewhere there is `NO_TRACING`, which leaves everything as it is.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from deployments.runtime.batching import Coalescer
 if TYPE_CHECKING:  # of the Router, which scaler and arms do without
     from starlette.types import ASGIApp
 
+    from deployments.domain.downstream import Downstream
     from deployments.domain.outcomes import Answered
-    from deployments.inference.dispatcher import Downstream
 
 # a folder for spans as JSON lines
 FOLDER_VARIABLE = "RAYSONDE_TRACES"
@@ -25,7 +25,7 @@ _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
 
 
 class Tracing:
-    """No traces. Its heir in `deployments.telemetry.tracing` makes them.
+    """No traces. Its heir in `deployments.actors.tracing_sdk` makes them.
 
     Attributes:
         coalescer: of the requests of a router replica.
@@ -82,25 +82,3 @@ def to_collector(environment: Mapping[str, str]) -> bool:
     """Whether spans go to a collector."""
     is_other = environment.get("OTEL_TRACES_EXPORTER", "").strip() not in ("", "otlp")
     return not is_other and any(environment.get(name) for name in _ENDPOINT_VARIABLES)
-
-
-def is_wanted(environment: Mapping[str, str]) -> bool:
-    """Whether spans have somewhere to go, and OpenTelemetry's variables do not turn them off."""
-    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return False
-    return to_collector(environment) or bool(environment.get(FOLDER_VARIABLE))
-
-
-def tracing_of(environment: Mapping[str, str], workload: str, part: str) -> Tracing:
-    """The traces of this process, as the environment has them.
-
-    Args:
-        environment: of the process; OpenTelemetry reads what else it needs from `os.environ`.
-        workload: whose calls they are.
-        part: router, scaler or the name of an arm.
-    """
-    if not is_wanted(environment):
-        return NO_TRACING
-    from deployments.actors.tracing_sdk import open_tracing
-
-    return open_tracing(environment, workload, part)

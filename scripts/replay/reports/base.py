@@ -79,5 +79,7 @@ def load_report(workloads: Path, contract: Contract) -> Report:
             return EachReport()
     found = getattr(import_module(name), "REPORT", None)
     if not isinstance(found, Report):
-        raise TypeError(f"{name}.REPORT: got {type(found).__name__}, expected a scripts.replay.reports.base.Report")
+        raise TypeError(
+            f"{name}.REPORT: got {type(found).__name__}, expected a scripts.replay.reports.base.Report"
+        )
     return found

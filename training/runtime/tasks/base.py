@@ -48,7 +48,7 @@ class Row(NamedTuple):
         prediction: the member of that name.
         region: the member that says how sure it is, named by `Target.region`; empty where there is none.
         coverage: nominal share of truths inside regions like this one.
-        outlier_score: how far out the instance lies, see `training.runtime.outliers`; None where nobody looked.
+        outlier_score: how far out the instance lies, see `training.runtime.outliers`; None if unknown.
         level: at which the region was made, so that it holds `coverage`; None where that is the same.
     """
 

@@ -15,8 +15,8 @@ from pydantic import ConfigDict, Field
 
 from features.scaling import StandardScaler
 from features.targets import ClassTarget
-from training.runtime.intervals import conformal_quantiles, score_at
 from training.runtime.tasks.base import Calibration, Kind, Predicted, Row
+from training.runtime.tasks.intervals import conformal_quantiles, score_at
 
 FloatArray = NDArray[np.float64]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from features.contract import Contract
 from features.targets import ClassTarget, PathTarget, TaskName
 from features.workload import Workload
-from training.runtime.intervals import IntervalCalibration
 from training.runtime.tasks.base import Calibration, Task
 from training.runtime.tasks.classification import ClassCalibration, ClassificationTask
+from training.runtime.tasks.intervals import IntervalCalibration
 from training.runtime.tasks.path import PathCalibration, PathTask
 from training.runtime.tasks.regression import RegressionTask
 

@@ -13,8 +13,8 @@ from features.scaling import Moments, StandardScaler
 from features.sphere import great_circle_m, mean_position
 from features.targets import ALTITUDE, LATITUDE, LONGITUDE, PathTarget
 from features.workload import Workload, transform_of
-from training.runtime.intervals import IntervalCalibration, calibrate
 from training.runtime.tasks.base import Calibration, Kind, Predicted, Row
+from training.runtime.tasks.intervals import IntervalCalibration, calibrate
 
 FloatArray = NDArray[np.float64]
 

@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 from features.scaling import Moments, StandardScaler
 from features.targets import TargetSpec
 from features.workload import Workload, transform_of
-from training.runtime.intervals import IntervalCalibration, calibrate
 from training.runtime.tasks.base import Calibration, Kind, Predicted, Row
+from training.runtime.tasks.intervals import IntervalCalibration, calibrate
 
 FloatArray = NDArray[np.float64]
 
 
 class RegressionTask:
-    """The `training.runtime.tasks.base.Task`. Arrays: `prediction`, `lower`, `upper`, (n,) in the target's unit."""
+    """The `training.runtime.tasks.base.Task` of numbers.
+
+    Arrays: `prediction`, `lower`, `upper`, (n,) in the target's unit.
+    """
 
     kind: Kind = "numbers"
     groups: tuple[tuple[int, ...], ...] = ()
@@ -47,7 +50,7 @@ class RegressionTask:
         coverage: float,
         group: NDArray[np.int64] | None = None,
     ) -> IntervalCalibration:
-        """See `training.runtime.intervals.calibrate`; along the workload's variable, in encoded units."""
+        """See `calibrate`; along the workload's variable, in encoded units."""
         residual = self.encode(target, anchors) - said
         return calibrate(self._transform.interval_scale(anchors), residual[:, 0], coverage, group=group)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from training.families.base import Params
+from training.fitting.data import Params
 
 # costs(found, y): (members, n, costs) of (members, n, outputs) and truths (n, outputs)
 Costs = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

@@ -37,7 +37,7 @@ def create_tables(engine: Engine) -> bool:
     with writing(engine) as connection:
         # another process may have been faster
         if not is_current(connection):
-            from deployments.store.migrations import migrate
+            from deployments.store.migrations.runner import migrate
 
             migrate(connection)
     return True

@@ -7,7 +7,7 @@ from fnmatch import filter as fitting
 import numpy as np
 from numpy.typing import NDArray
 
-from training.families.base import Params, Split
+from training.fitting.data import Params, Split
 
 
 def seen(params: Params, split: Split) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.families.base import Split
+from training.fitting.data import Split
 
 # A class that comes although it was called impossible costs log(1e6) = 14, not infinity.
 _LEAST_PROBABILITY = 1e-6

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from training.families.base import Params, Report, Split
-from training.families.costs import costs_of, cross_entropy
-from training.families.device import pick_device
-from training.families.losses import loss_of
-from training.families.runs import Run
-from training.families.torch_members import Answer, FittedMembers
-from training.families.torch_state import FitState
+from training.fitting.costs import costs_of, cross_entropy
+from training.fitting.data import Params, Report, Split
+from training.fitting.device import pick_device
+from training.fitting.losses import loss_of
+from training.fitting.runs import Run
+from training.fitting.torch_members import Answer, FittedMembers
+from training.fitting.torch_state import FitState
 
 # noise(rows) -> (rows, ...), drawn on the CPU
 Noise = Callable[[int], torch.Tensor]
@@ -34,11 +34,11 @@ def fit_members(
 ) -> FittedMembers:
     """Adam with a one-cycle step size; the weights of the best epoch on `valid` are kept.
 
-    The loss of numbers is as `training.families.costs` has it, of classes the cross entropy. An output that is not
-    known costs nothing.
+    The loss of numbers is as `training.fitting.costs` has it, of classes the cross entropy. An output that
+    is not known costs nothing.
 
     Args:
-        network: as `training.families.torch_members.Answer` takes it; it is moved, and comes back to the CPU.
+        network: as `training.fitting.torch_members.Answer` takes it; it is moved, and comes back to the CPU.
         train, valid: with `x` as the network takes it.
         params: `epochs`, `learning_rate`, `weight_decay`, what `costs_of` takes, and perhaps `device`.
         batch_size: rows in a step, at most those of `train`.

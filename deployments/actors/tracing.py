@@ -1,0 +1,29 @@
+"""The traces of this process, as its environment asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deployments.telemetry.tracing.api import FOLDER_VARIABLE, NO_TRACING, Tracing, to_collector
+
+
+def is_wanted(environment: Mapping[str, str]) -> bool:
+    """Whether spans have somewhere to go, and OpenTelemetry's variables do not turn them off."""
+    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    return to_collector(environment) or bool(environment.get(FOLDER_VARIABLE))
+
+
+def tracing_of(environment: Mapping[str, str], workload: str, part: str) -> Tracing:
+    """The traces of this process, as the environment has them.
+
+    Args:
+        environment: of the process; OpenTelemetry reads what else it needs from `os.environ`.
+        workload: whose calls they are.
+        part: router, scaler or the name of an arm.
+    """
+    if not is_wanted(environment):
+        return NO_TRACING
+    from deployments.actors.tracing_sdk import open_tracing
+
+    return open_tracing(environment, workload, part)
