@@ -1,8 +1,8 @@
 """What a prediction and its truth add to the sums of a window, and the metrics that the sums make. Pure.
 
 The metrics are those of `training.pipeline.evaluation`, and a test compares the two. Here they are
-sums first, since a window is thousands of rows and only sums can be merged. Medians and ROC curves are no sums,
-and are left out.
+sums first, since a window is thousands of rows and only sums can be merged. Medians and ROC curves are no
+sums, and are left out.
 """
 
 from __future__ import annotations

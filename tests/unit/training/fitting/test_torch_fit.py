@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.unit.test_families import suggested
+from tests.unit.training.families.test_families import suggested
 from training.families.base import load_family, resumable
 from training.fitting.data import Split
 from training.fitting.runs import Alone, Run

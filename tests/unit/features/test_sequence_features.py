@@ -14,7 +14,7 @@ from features.scaling import Moments, StandardScaler
 from features.workload import anchors_of
 from features.workloads.weather import WORKLOAD
 from tests.support.weather import calm_prepared, weather_parts
-from tests.unit.test_families import FAMILIES, suggested
+from tests.unit.training.families.test_families import FAMILIES, suggested
 from training.families.base import load_family
 from training.fitting.data import Split
 from training.fitting.flat import flat

@@ -1,6 +1,5 @@
 import json
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,9 @@ from features.config import load_contract
 from features.contract import Contract
 from features.errors import FieldError, SchemaVersionError
 from features.windows import cut_window
+from training.runtime.settings import REPOSITORY
 
-APOGEE = load_contract(Path(__file__).parents[2] / "configs" / "workloads", "apogee")
+APOGEE = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
 FIRE = Contract.model_validate(
     {
         "workload": "calories",
