@@ -1,21 +1,22 @@
 """Wires the graph of one workload: the only file with a `.bind()` of it.
 
-Router -> FeatureScaler -> arms, and a Steward beside them unless the root application's looks after this
-workload too. Named in `serve_config.yaml`, which sets replicas and resources of each deployment.
+Router -> FeatureScaler -> arms, and a LifecycleController beside them unless the root application has one for
+this workload too. Named in `serve_config.yaml`, which sets replicas and resources of each deployment.
 """
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
 import os
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ray import serve
 from ray.serve import Application
 
 from deployments.actors.arm import Arm
 from deployments.actors.base import ReplicaOptions
-from deployments.actors.bind_address import host_of
+from deployments.actors.bind_address import bind_address
 from deployments.actors.feature_scaler import FeatureScaler
-from deployments.actors.lifecycle_controller import Steward
+from deployments.actors.lifecycle_controller import LifecycleController
 from deployments.actors.router import Router
 from deployments.domain.routing import RoutingPolicy
 from deployments.http.auth import behind_proxy, read_or_create_key
@@ -23,6 +24,7 @@ from deployments.monitoring.settings import MonitoringSettings
 from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract
+from features.old_spellings import respell_keys
 from training.runtime.settings import Settings, without_password
 
 
@@ -31,11 +33,16 @@ class AppArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _respell(cls, values: Any) -> Any:
+        return respell_keys("args", values, {"own_steward": "own_lifecycle_controller"})
+
     workload: str = Field(description="name of its YAML file, without .yaml")
     open_on_loopback: bool = Field(
         default=True, description="answer requests of this machine without a key, in the plain profile"
     )
-    own_steward: bool = Field(
+    own_lifecycle_controller: bool = Field(
         default=True,
         description="whether the application brings its models into service itself; "
         "false when the root application's `workloads` name it",
@@ -69,13 +76,17 @@ def build(arguments: AppArguments) -> Application:
         settings.logs,
         settings.store_url,
         settings.registry_uri,
-        host=host_of(os.environ),
+        host=bind_address(os.environ),
     )
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)
-    steward = None
-    if arguments.own_steward:
-        steward = serve.deployment(Steward).options(name="Steward").bind(settings, [contract.workload])
+    controller = None
+    if arguments.own_lifecycle_controller:
+        controller = (
+            serve.deployment(LifecycleController)
+            .options(name="LifecycleController")
+            .bind(settings, [contract.workload])
+        )
     return (
         serve.deployment(Router)
         .options(name="Router")
@@ -85,7 +96,7 @@ def build(arguments: AppArguments) -> Application:
             arguments.open_on_loopback and not behind_proxy(os.environ),
             scaler,
             tuple(arms),
-            steward,
+            controller,
         )
     )
 

@@ -1,4 +1,4 @@
-"""The root application: health of the whole system, a page of its parts, their Steward and their Monitor."""
+"""The root application: health of the whole system, a page of its parts, lifecycle controller and monitor."""
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
 import asyncio
@@ -16,16 +16,16 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
-from deployments.actors.broadcast import Peers
-from deployments.actors.lifecycle_controller import Steward
+from deployments.actors.broadcast import ReplicaBroadcast
+from deployments.actors.lifecycle_controller import LifecycleController
 from deployments.actors.monitor import Monitor
 from deployments.http import problems
 from deployments.http.auth import KeyGuard, behind_proxy, read_or_create_key
 from deployments.http.root_page import render
 from deployments.store import Store
-from deployments.telemetry.metrics.collector import Scrape
+from deployments.telemetry.metrics.collector import MetricsCollector
 from deployments.telemetry.metrics.exposition import MEDIA_TYPE
-from deployments.telemetry.metrics.samples import ReplicaReadings
+from deployments.telemetry.metrics.samples import ReplicaSamples
 from training.runtime.settings import Settings
 
 ANSWER_TIMEOUT_S = 2.0
@@ -37,7 +37,7 @@ class RootArguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     workloads: list[str] = Field(
-        description="names of the workload applications beside it, for its Steward and its Monitor"
+        description="names of the workload applications beside it, for lifecycle controller and monitor"
     )
     open_on_loopback: bool = Field(default=True, description="as for a workload")
 
@@ -66,8 +66,8 @@ class Root:
         self._workloads = workloads
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
-        self._routers = {name: Peers("Router", name) for name in workloads}
-        self._scrape = Scrape(workloads, self._replicas, Store(store_url).facts.of, _version())
+        self._routers = {name: ReplicaBroadcast("Router", name) for name in workloads}
+        self._scrape = MetricsCollector(workloads, self._replicas, Store(store_url).facts.of, _version())
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
@@ -98,7 +98,7 @@ class Root:
 
         return KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
 
-    async def _replicas(self, workload: str) -> list[ReplicaReadings]:
+    async def _replicas(self, workload: str) -> list[ReplicaSamples]:
         return await self._routers[workload].ask("metrics_here")
 
     async def _health(self) -> SystemHealth:
@@ -114,7 +114,11 @@ def build(arguments: RootArguments) -> Application:
     settings = Settings.from_environment()
     key = read_or_create_key(settings.api_key_file, os.environ)
     is_open = arguments.open_on_loopback and not behind_proxy(os.environ)
-    steward = serve.deployment(Steward).options(name="Steward").bind(settings, arguments.workloads)
+    steward = (
+        serve.deployment(LifecycleController)
+        .options(name="LifecycleController")
+        .bind(settings, arguments.workloads)
+    )
     monitor = serve.deployment(Monitor).options(name="Monitor").bind(settings, arguments.workloads)
     root = serve.deployment(Root).options(name="Root")
     return root.bind(arguments.workloads, key, is_open, settings.store_url, steward, monitor)

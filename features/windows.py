@@ -269,7 +269,7 @@ class Windower:
         return window
 
 
-def windows_of(contract: Contract, rows: Iterable[Sequence[float]]) -> list[Window]:
+def cut_windows(contract: Contract, rows: Iterable[Sequence[float]]) -> list[Window]:
     """All windows of a recorded sequence, by the very path that a live stream takes."""
     windower = Windower(contract)
     return [w for w in map(windower.push, rows) if w is not None]

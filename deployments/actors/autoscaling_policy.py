@@ -14,7 +14,7 @@ from deployments.actors.autoscaling import Situation, replicas_wanted
 _KEPT_S = 10
 
 
-def by_calls_under_way(situation: Situation) -> tuple[float, dict[str, Any]]:
+def by_calls_in_flight(situation: Situation) -> tuple[float, dict[str, Any]]:
     """See `deployments.actors.autoscaling.replicas_wanted`.
 
     Returns:

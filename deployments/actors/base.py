@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from deployments.actors.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
-from deployments.actors.tracing import tracing_of
+from deployments.actors.tracing import open_tracing_if_wanted
 from deployments.domain.routing import ArmVersion
 from deployments.lifecycle.bundle_cache import (
     WARM_VERSIONS,
@@ -21,9 +21,9 @@ from deployments.lifecycle.bundle_cache import (
     BundleCache,
     WarmVersions,
 )
-from deployments.rpc.server import Address, Listener
-from deployments.runtime.concurrency import UnderWay
-from deployments.runtime.cpu import IdleProcessors, used_processors
+from deployments.rpc.server import Address, RpcServer
+from deployments.runtime.concurrency import ConcurrencyMeter
+from deployments.runtime.cpu import IdleCpuMeter, used_processors
 from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
 from deployments.store import Store
 from features.contract import Contract
@@ -84,12 +84,12 @@ class VersionedReplica(Generic[Runtime]):
         part = arm or "scaler"
         configure_log_file(options.logs, f"{options.contract.workload}-{part}")
         leave_out_calls_of_serve()
-        self.tracing = tracing_of(os.environ, options.contract.workload, part)
+        self.tracing = open_tracing_if_wanted(os.environ, options.contract.workload, part)
         self._told = {"workload": options.contract.workload, "arm": arm}
-        self.under_way = UnderWay(time.monotonic)
-        self._idle = IdleProcessors(time.monotonic, used_processors)
+        self.under_way = ConcurrencyMeter(time.monotonic)
+        self._idle = IdleCpuMeter(time.monotonic, used_processors)
         self._host = options.host
-        self._listener = Listener(answer)
+        self._listener = RpcServer(answer)
         cache = BundleCache(options.cache, options.contract, options.registry_uri)
         self._versions = WarmVersions(cache, start, WARM_VERSIONS if arm is None else WARM_VERSIONS_OF_AN_ARM)
         with closing(Store(options.store_url)) as store:
@@ -131,7 +131,7 @@ class VersionedReplica(Generic[Runtime]):
         """Run `compute` on that version, off the event loop when `rows` are many."""
         runtime = self._versions.warm(version.bundle)
         if runtime is None:
-            # the Steward loads before it flips the table, so only a replica younger than both comes here
+            # versions are loaded before the table is flipped, so only a replica younger than both comes here
             log.warning("bundle loaded on demand", extra=self._labels(version))
             runtime = await asyncio.to_thread(self._versions.load, version.bundle, version.source)
         if rows <= INLINE_ROWS:

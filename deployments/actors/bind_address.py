@@ -13,7 +13,7 @@ class BadHost(ValueError):
     """The variable names none of the three ways."""
 
 
-def host_of(environment: Mapping[str, str]) -> Callable[[], str] | None:
+def bind_address(environment: Mapping[str, str]) -> Callable[[], str] | None:
     """How a replica finds the address; None where replicas are to call through Serve alone.
 
     Args:

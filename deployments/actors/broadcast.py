@@ -11,12 +11,12 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from deployments.rpc.serve_handles import answers_of_all
+from deployments.rpc.serve_handles import gather_answers
 
 log = logging.getLogger(__name__)
 
 
-class Peers:
+class ReplicaBroadcast:
     """The replicas of a deployment, of which this process may be one.
 
     Args:
@@ -35,7 +35,7 @@ class Peers:
         One that fails is left out; none is there when they cannot be asked, or do not all answer in time.
         """
         try:
-            found = await answers_of_all(await self._found(), method)
+            found = await gather_answers(await self._found(), method)
         except (RayError, RayServeException, KeyError, TimeoutError) as error:
             self._warn(error)
             return []

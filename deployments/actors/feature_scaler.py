@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from deployments.actors.base import ReplicaOptions, VersionedReplica
 from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
-from deployments.rpc.client import DirectCalls
+from deployments.rpc.client import RpcClient
 from deployments.rpc.serve_handles import Handle
 from training.runtime.bundle import Bundle
 from training.runtime.inference import ScalerRuntime
@@ -24,7 +24,7 @@ class FeatureScaler(VersionedReplica[ScalerRuntime]):
     def __init__(self, options: ReplicaOptions, arms: Mapping[str, Handle]) -> None:
         super().__init__(options, start_scaler, self.predict)
         self._arms = {
-            arm: DirectCalls(handle, "predict", is_direct=options.host is not None)
+            arm: RpcClient(handle, "predict", is_direct=options.host is not None)
             for arm, handle in arms.items()
         }
 

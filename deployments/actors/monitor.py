@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from deployments.domain.errors import Unavailable
-from deployments.monitoring.poller import Rounds
+from deployments.monitoring.poller import MonitorLoop
 from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
 from training.runtime.settings import Settings
@@ -45,13 +45,13 @@ class Monitor:
                 raise RuntimeError(f"a watch ended: {watch.exception()!r}")
 
 
-def _rounds(workload: str, settings: Settings, store: Store) -> Rounds:
+def _rounds(workload: str, settings: Settings, store: Store) -> MonitorLoop:
     now = partial(datetime.now, UTC)
     cache, registry_uri = settings.bundle_cache, settings.registry_uri
-    return Rounds(workload, settings.workloads, store, cache, now, registry_uri)
+    return MonitorLoop(workload, settings.workloads, store, cache, now, registry_uri)
 
 
-async def _watch(rounds: Rounds) -> None:
+async def _watch(rounds: MonitorLoop) -> None:
     labels = {"workload": rounds.workload}
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The Router: the ingress of a workload. A `Service` in a Serve replica, the arms behind Serve handles."""
+"""The Router, ingress of a workload: a `PredictionService` in a Serve replica, the arms behind handles."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from starlette.types import ASGIApp
 
 from deployments.actors import router_metrics
 from deployments.actors.base import ReplicaOptions
-from deployments.actors.broadcast import Peers
-from deployments.actors.tracing import tracing_of
+from deployments.actors.broadcast import ReplicaBroadcast
+from deployments.actors.tracing import open_tracing_if_wanted
 from deployments.domain.served import Served
 from deployments.http.app import build_api
 from deployments.http.auth import KeyGuard
 from deployments.http.error_log import ErrorLog
-from deployments.http.fast_path import Front
-from deployments.http.rejections import Refusals
-from deployments.http.request_metrics import Measured, RequestCounts
-from deployments.inference.coverage_levels import Levels
-from deployments.inference.model_client import ServeDownstream
-from deployments.inference.service import Service
+from deployments.http.fast_path import FastPath
+from deployments.http.rejections import RejectionRecorder
+from deployments.http.request_metrics import RequestCounts, RequestMetricsMiddleware
+from deployments.inference.coverage_levels import CoverageLevels
+from deployments.inference.model_client import ModelClient
+from deployments.inference.service import PredictionService
 from deployments.lifecycle.bundle_cache import BundleCache
-from deployments.rpc.client import DirectCalls
+from deployments.rpc.client import RpcClient
 from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
-from deployments.runtime.process_memory import search_less_for_garbage, tidy_up_regularly
+from deployments.runtime.process_memory import collect_and_trim_regularly, relax_gc
 from deployments.store import Store
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
-from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
+from deployments.telemetry.metrics.samples import ReplicaSamples, Samples
 from features.workload import load_workload
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 log = logging.getLogger(__name__)
 
@@ -59,41 +59,41 @@ class Router:
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
         leave_out_calls_of_serve()
-        self._tracing = tracing_of(os.environ, contract.workload, "router")
+        self._tracing = open_tracing_if_wanted(os.environ, contract.workload, "router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
         self._watched = store.watching
-        levels = Levels(partial(store.watching.levels, contract.workload))
-        self._scaler = DirectCalls(scaler, "predict", is_direct=options.host is not None)
-        self.service = Service(
+        levels = CoverageLevels(partial(store.watching.levels, contract.workload))
+        self._scaler = RpcClient(scaler, "predict", is_direct=options.host is not None)
+        self.service = PredictionService(
             contract,
             arms,
-            ServeDownstream(task_of(contract, load_workload(contract)), self._scaler, levels),
+            ModelClient(make_task(contract, load_workload(contract)), self._scaler, levels),
             store,
             BundleCache(options.cache, contract, options.registry_uri),
             levels=levels,
             tracing=self._tracing,
         )
         self._requests = RequestCounts()
-        self._peers = Peers("Router", contract.workload)
+        self._peers = ReplicaBroadcast("Router", contract.workload)
         self.service.adopt()
         self._following = asyncio.create_task(self.service.follow())
         self._exporting = asyncio.create_task(_export(contract.workload, self._read))
-        self._tidying = asyncio.create_task(tidy_up_regularly())
+        self._tidying = asyncio.create_task(collect_and_trim_regularly())
         self._counting: asyncio.Task[None] | None = None
         self._errors: ErrorLog | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        front = Front(build_api(self.service, self._watched, self.waiting_for), self.service)
-        refusals = Refusals(self._requests, self.service.contract.workload, self._watched)
+        front = FastPath(build_api(self.service, self._watched, self.waiting_for), self.service)
+        refusals = RejectionRecorder(self._requests, self.service.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
-        search_less_for_garbage()
+        relax_gc()
         app = self._tracing.around(front)
         guard = KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
         self._errors = ErrorLog(guard, self.service.contract.workload, self._tracing.trace_id)
-        return Measured(self._errors, self._requests)
+        return RequestMetricsMiddleware(self._errors, self._requests)
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer every replica yet, for the root application."""
@@ -106,16 +106,16 @@ class Router:
         """Arms that do not answer this replica yet, for the others."""
         return self.service.waiting_for
 
-    async def metrics_here(self) -> ReplicaReadings:
+    async def metrics_here(self) -> ReplicaSamples:
         """What this replica holds, for the root application."""
-        return ReplicaReadings(serve.get_replica_context().replica_tag, self._read())
+        return ReplicaSamples(serve.get_replica_context().replica_tag, self._read())
 
     async def served(self) -> Served:
-        """What this application serves, for the Steward."""
+        """What this application serves, for the lifecycle controller."""
         return Served(self.service.contract, self.service.arms)
 
-    def _read(self) -> Readings:
-        return router_metrics.readings_of(self.service, self._requests, self._scaler.ways)
+    def _read(self) -> Samples:
+        return router_metrics.router_samples(self.service, self._requests, self._scaler.ways)
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""
@@ -138,7 +138,7 @@ class Router:
         await asyncio.to_thread(self._tracing.close)
 
 
-async def _export(workload: str, read: Callable[[], Readings]) -> None:
+async def _export(workload: str, read: Callable[[], Samples]) -> None:
     """What Ray's exporter is told, for ever."""
     counters = {
         metric.name: Counter(metric.name.removesuffix("_total"), metric.help, ("workload", *metric.labels))

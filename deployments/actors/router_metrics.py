@@ -7,14 +7,14 @@ from itertools import product
 
 from deployments.domain.breaker_settings import State
 from deployments.http.request_metrics import RequestCounts
-from deployments.inference.service import Service
+from deployments.inference.service import PredictionService
 from deployments.telemetry.metrics.catalogue import CALLS, ERROR_KINDS, TRUTH_OUTCOMES, WAYS
-from deployments.telemetry.metrics.samples import Readings
+from deployments.telemetry.metrics.samples import Samples
 from features.targets import ClassTarget
 
 _OPEN: Mapping[State, float] = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
 
-_BY_ARM: Mapping[str, Callable[[Service], Mapping[str, int]]] = {
+_BY_ARM: Mapping[str, Callable[[PredictionService], Mapping[str, int]]] = {
     "raysonde_predictions_total": lambda service: service.counts.predictions,
     "raysonde_fallbacks_total": lambda service: service.counts.fallbacks,
     "raysonde_outliers_total": lambda service: service.counts.outliers,
@@ -29,7 +29,7 @@ _BY_ARM: Mapping[str, Callable[[Service], Mapping[str, int]]] = {
 }
 
 
-def readings_of(service: Service, requests: RequestCounts, ways: Mapping[str, int]) -> Readings:
+def router_samples(service: PredictionService, requests: RequestCounts, ways: Mapping[str, int]) -> Samples:
     """All metrics of the origin `router`.
 
     A counter is there from the start, at 0: one that appears with its first event never shows that it grew.
@@ -39,7 +39,7 @@ def readings_of(service: Service, requests: RequestCounts, ways: Mapping[str, in
         requests: that came to it.
         ways: calls of the scaler by the way they went, see `WAYS`.
     """
-    readings = Readings()
+    readings = Samples()
     _add_requests(readings, requests)
     _add_answers(readings, service)
     _add_arms(readings, service)
@@ -52,7 +52,7 @@ def readings_of(service: Service, requests: RequestCounts, ways: Mapping[str, in
     return readings
 
 
-def _add_requests(readings: Readings, requests: RequestCounts) -> None:
+def _add_requests(readings: Samples, requests: RequestCounts) -> None:
     for (call, status), count in requests.requests.items():
         readings.put("raysonde_requests_total", count, call, str(status))
     for call, durations in requests.durations.items():
@@ -61,7 +61,7 @@ def _add_requests(readings: Readings, requests: RequestCounts) -> None:
         readings.put("raysonde_errors_total", requests.errors[call, kind], call, kind)
 
 
-def _add_answers(readings: Readings, service: Service) -> None:
+def _add_answers(readings: Samples, service: PredictionService) -> None:
     """What is counted by arm, the ensembles among them."""
     answering = dict.fromkeys((*service.arms, *(service.table.versions if service.table else ())))
     for name, counts in _BY_ARM.items():
@@ -74,7 +74,7 @@ def _add_answers(readings: Readings, service: Service) -> None:
             readings.put("raysonde_predicted_classes_total", service.counts.classes[arm, one], arm, one)
 
 
-def _add_arms(readings: Readings, service: Service) -> None:
+def _add_arms(readings: Samples, service: PredictionService) -> None:
     table = service.table
     wanted = service.arms if table is None else [arm for arm in service.arms if arm in table.policy.arms]
     for arm in wanted:

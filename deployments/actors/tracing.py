@@ -14,7 +14,7 @@ def is_wanted(environment: Mapping[str, str]) -> bool:
     return to_collector(environment) or bool(environment.get(FOLDER_VARIABLE))
 
 
-def tracing_of(environment: Mapping[str, str], workload: str, part: str) -> Tracing:
+def open_tracing_if_wanted(environment: Mapping[str, str], workload: str, part: str) -> Tracing:
     """The traces of this process, as the environment has them.
 
     Args:

@@ -16,8 +16,8 @@ from opentelemetry.trace import SpanKind, Tracer, format_trace_id, get_current_s
 from deployments.http.tracing import TracedRequests
 from deployments.inference.tracing import TracedCoalescer, TracedDownstream
 from deployments.telemetry.tracing.api import FOLDER_VARIABLE, Tracing
-from deployments.telemetry.tracing.context import parent_of, traceparent_of
-from deployments.telemetry.tracing.export import provider_of
+from deployments.telemetry.tracing.context import format_traceparent, parse_traceparent
+from deployments.telemetry.tracing.export import make_provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +32,9 @@ _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
 
 
 def open_tracing(environment: Mapping[str, str], workload: str, part: str) -> SpanTracing:
-    """What `deployments.actors.tracing.tracing_of` says, where spans are wanted."""
+    """What `deployments.actors.tracing.open_tracing_if_wanted` says, where spans are wanted."""
     folder = environment.get(FOLDER_VARIABLE)
-    provider = provider_of(environment, workload, part, Path(folder).resolve() if folder else None)
+    provider = make_provider(environment, workload, part, Path(folder).resolve() if folder else None)
     ours, sdk = logging.getLogger("deployments"), logging.getLogger("opentelemetry")
     _name_traces(ours)
     # a collector that is away is told where all else is, and not on the terminal
@@ -103,8 +103,8 @@ class SpanTracing(Tracing):
     def _span(
         self, name: str, trace: str, kind: SpanKind, attributes: Mapping[str, str | int]
     ) -> Iterator[str | None]:
-        with self._tracer.start_as_current_span(name, parent_of(trace), kind, attributes) as span:
-            yield traceparent_of(span) if span.is_recording() else None
+        with self._tracer.start_as_current_span(name, parse_traceparent(trace), kind, attributes) as span:
+            yield format_traceparent(span) if span.is_recording() else None
 
 
 class _TraceIds(logging.Filter):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 
-class Sent(NamedTuple):
+class ParsedInstance(NamedTuple):
     """One instance as it was sent: its members are checked, its window is not cut.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import Scope
 
 
-def route_of(scope: Scope) -> str:
+def route_name(scope: Scope) -> str:
     """The path without that under which the application is mounted, as Starlette's routing has it."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")

@@ -1,4 +1,4 @@
-"""A candidacy as a value: the row of the store, and what `GET /promotions` answers."""
+"""A promotion as a value: the row of the store, and what `GET /promotions` answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Look(_Value):
+class InterimLook(_Value):
     """One comparison of the two versions on requests that both have answered."""
 
     phase: Phase
@@ -39,7 +39,7 @@ class Look(_Value):
     numbers: dict[str, float] = Field(description="the evidence")
 
 
-class Candidacy(_Value):
+class Promotion(_Value):
     """What becomes of one version that may take the place of an arm's champion.
 
     asked: somebody wants it promoted, and it is not found yet. shadowing: it gets copies of what the arm
@@ -59,7 +59,7 @@ class Candidacy(_Value):
     note: str = Field(default="", description="why")
     created_at: AwareDatetime
     state_since: AwareDatetime
-    looks: tuple[Look, ...] = ()
+    looks: tuple[InterimLook, ...] = ()
     reason: str | None = Field(default=None, description="why it is in this state")
 
     @property
@@ -80,6 +80,6 @@ class Candidacy(_Value):
         return self.predecessor if self.state == "probation" else None
 
     @property
-    def looks_taken(self) -> int:
+    def interim_looks(self) -> int:
         """In the present phase."""
         return sum(look.phase == self.state for look in self.looks)

@@ -1,4 +1,4 @@
-"""What becomes of a candidacy, as functions from value to value. Pure.
+"""What becomes of a promotion, as functions from value to value. Pure.
 
     begin           better in the shadow         it serves                  not worse
     -----> shadowing -----------> promoting -----------> probation ---------------------> kept
@@ -10,7 +10,8 @@ A person's wish goes from `asked` to `promoting`, and from there to `kept`. From
 `superseded` when somebody else moves the champion.
 
 Each function is applied in a transaction on the row that is there, and what the new state asks for is done
-afterwards, again and again until it is so. So a Steward that is killed anywhere goes on from the row.
+afterwards, again and again until it is so. A lifecycle controller that is killed anywhere goes on
+from the row.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from deployments.domain.promotion import Candidacy, Look, Phase, State
+from deployments.domain.promotion import InterimLook, Phase, Promotion, State
 from deployments.domain.routing import ArmVersion
 from training.runtime.promotion_config import LooksConfig, PromotionConfig
 
@@ -30,16 +31,16 @@ _PROMOTION_TAKES = timedelta(minutes=10)
 
 
 def begin(
-    candidacy_id: str,
+    promotion_id: str,
     workload: str,
     arm: str,
     candidate: ArmVersion,
     champion: ArmVersion | None,
     now: datetime,
-) -> Candidacy:
+) -> Promotion:
     """A version that has passed the gate; where there is no champion it has nothing to prove."""
-    return Candidacy(
-        id=candidacy_id,
+    return Promotion(
+        id=promotion_id,
         workload=workload,
         arm=arm,
         state="promoting" if champion is None else "shadowing",
@@ -54,11 +55,11 @@ def begin(
 
 
 def ask(
-    candidacy_id: str, workload: str, arm: str, model_version: str, by: str, note: str, now: datetime
-) -> Candidacy:
+    promotion_id: str, workload: str, arm: str, model_version: str, by: str, note: str, now: datetime
+) -> Promotion:
     """A person wants this version to serve."""
-    return Candidacy(
-        id=candidacy_id,
+    return Promotion(
+        id=promotion_id,
         workload=workload,
         arm=arm,
         state="asked",
@@ -73,42 +74,42 @@ def ask(
 
 
 def found(
-    candidacy: Candidacy, candidate: ArmVersion | None, champion: ArmVersion | None, now: datetime
-) -> Candidacy:
+    promotion: Promotion, candidate: ArmVersion | None, champion: ArmVersion | None, now: datetime
+) -> Promotion:
     """The version that was asked for, if the registry has it."""
     if candidate is None:
-        reason = f"The registry has no version {candidacy.model_version} of {candidacy.arm}."
-        return _move(candidacy, "rejected", reason, now)
-    known = candidacy.model_copy(update={"candidate": candidate, "predecessor": champion})
-    return _move(known, "promoting", f"{candidacy.by} wants it.", now)
+        reason = f"The registry has no version {promotion.model_version} of {promotion.arm}."
+        return _move(promotion, "rejected", reason, now)
+    known = promotion.model_copy(update={"candidate": candidate, "predecessor": champion})
+    return _move(known, "promoting", f"{promotion.by} wants it.", now)
 
 
-def looks_of(config: PromotionConfig, candidacy: Candidacy) -> LooksConfig:
+def interim_look_config(config: PromotionConfig, promotion: Promotion) -> LooksConfig:
     """Those of the present phase."""
-    return config.shadow if candidacy.state == "shadowing" else config.probation
+    return config.shadow if promotion.state == "shadowing" else config.probation
 
 
-def truths_wanted(config: PromotionConfig, candidacy: Candidacy) -> int | None:
+def truths_wanted(config: PromotionConfig, promotion: Promotion) -> int | None:
     """How many truths the next look takes; None when none is due any more."""
-    looks = looks_of(config, candidacy)
-    taken = candidacy.looks_taken
+    looks = interim_look_config(config, promotion)
+    taken = promotion.interim_looks
     return looks.truths_at(taken) if taken < looks.looks else None
 
 
 def look(
-    config: PromotionConfig, candidacy: Candidacy, verdict: Verdict, truths: int, now: datetime
-) -> Candidacy:
+    config: PromotionConfig, promotion: Promotion, verdict: Verdict, truths: int, now: datetime
+) -> Promotion:
     """The two were compared.
 
     Args:
         config: how often they are.
-        candidacy: in the shadow, or on probation.
+        promotion: in the shadow, or on probation.
         verdict: whether the candidate is better (in the shadow), or not worse (on probation).
         truths: how many it rests on.
         now: the time.
     """
-    phase: Phase = "shadowing" if candidacy.state == "shadowing" else "probation"
-    taken = Look(
+    phase: Phase = "shadowing" if promotion.state == "shadowing" else "probation"
+    taken = InterimLook(
         phase=phase,
         at=now,
         truths=truths,
@@ -116,7 +117,7 @@ def look(
         reasons=verdict.reasons,
         numbers=verdict.numbers,
     )
-    seen = candidacy.model_copy(update={"looks": (*candidacy.looks, taken)})
+    seen = promotion.model_copy(update={"looks": (*promotion.looks, taken)})
     was_last = truths_wanted(config, seen) is None
     reason = " ".join(verdict.reasons)
     if phase == "probation":
@@ -128,62 +129,62 @@ def look(
     return _move(seen, "rejected", reason, now) if was_last and not verdict.passed else seen
 
 
-def time_is_up(config: PromotionConfig, candidacy: Candidacy, truths: int, now: datetime) -> Candidacy:
+def time_is_up(config: PromotionConfig, promotion: Promotion, truths: int, now: datetime) -> Promotion:
     """The same, or what it is when its state has lasted too long.
 
     Args:
         truths: of the present phase.
     """
-    lasted = now - candidacy.state_since
-    if candidacy.state == "promoting" and lasted > _PROMOTION_TAKES:
-        return cannot_serve(candidacy, "It did not come into service.", now)
-    if candidacy.state not in ("shadowing", "probation"):
-        return candidacy
-    allowed_h = looks_of(config, candidacy).at_most_h
+    lasted = now - promotion.state_since
+    if promotion.state == "promoting" and lasted > _PROMOTION_TAKES:
+        return cannot_serve(promotion, "It did not come into service.", now)
+    if promotion.state not in ("shadowing", "probation"):
+        return promotion
+    allowed_h = interim_look_config(config, promotion).at_most_h
     if lasted <= timedelta(hours=allowed_h):
-        return candidacy
+        return promotion
     told = f"{truths} truths in {allowed_h:g} h"
-    if candidacy.state == "probation":
-        return _move(candidacy, "kept", f"It was not shown to be worse: {told}.", now)
-    if any(one.passed for one in candidacy.looks):
-        return _move(candidacy, "rejected", f"Nobody promoted it within {allowed_h:g} h.", now)
-    return _move(candidacy, "rejected", f"It was not shown to be better: {told}.", now)
+    if promotion.state == "probation":
+        return _move(promotion, "kept", f"It was not shown to be worse: {told}.", now)
+    if any(one.passed for one in promotion.looks):
+        return _move(promotion, "rejected", f"Nobody promoted it within {allowed_h:g} h.", now)
+    return _move(promotion, "rejected", f"It was not shown to be better: {told}.", now)
 
 
-def cannot_serve(candidacy: Candidacy, reason: str, now: datetime) -> Candidacy:
+def cannot_serve(promotion: Promotion, reason: str, now: datetime) -> Promotion:
     """A replica refuses it. If it is the champion already, the version before comes back."""
-    is_champion = candidacy.state == "promoting" and candidacy.predecessor is not None
-    return _move(candidacy, "rolling_back" if is_champion else "rejected", reason, now)
+    is_champion = promotion.state == "promoting" and promotion.predecessor is not None
+    return _move(promotion, "rolling_back" if is_champion else "rejected", reason, now)
 
 
-def serves(candidacy: Candidacy, now: datetime) -> Candidacy:
+def serves(promotion: Promotion, now: datetime) -> Promotion:
     """The arm serves it now."""
-    if candidacy.by_hand:
-        return _move(candidacy, "kept", f"{candidacy.by} wanted it.", now)
-    if candidacy.predecessor is None:
-        return _move(candidacy, "kept", "There was no version before it.", now)
-    return _move(candidacy, "probation", candidacy.reason or "", now)
+    if promotion.by_hand:
+        return _move(promotion, "kept", f"{promotion.by} wanted it.", now)
+    if promotion.predecessor is None:
+        return _move(promotion, "kept", "There was no version before it.", now)
+    return _move(promotion, "probation", promotion.reason or "", now)
 
 
-def promote(candidacy: Candidacy, by: str, now: datetime) -> Candidacy:
+def promote(promotion: Promotion, by: str, now: datetime) -> Promotion:
     """A person wants it to serve without further proof."""
-    return _move(candidacy, "promoting", f"{by} wants it.", now)
+    return _move(promotion, "promoting", f"{by} wants it.", now)
 
 
-def roll_back(candidacy: Candidacy, by: str, now: datetime) -> Candidacy:
+def roll_back(promotion: Promotion, by: str, now: datetime) -> Promotion:
     """A person wants the version before back."""
-    return _move(candidacy, "rolling_back", f"{by} wants the version before back.", now)
+    return _move(promotion, "rolling_back", f"{by} wants the version before back.", now)
 
 
-def rolled_back(candidacy: Candidacy, now: datetime) -> Candidacy:
+def rolled_back(promotion: Promotion, now: datetime) -> Promotion:
     """The arm serves the version before again."""
-    return _move(candidacy, "rolled_back", candidacy.reason or "", now)
+    return _move(promotion, "rolled_back", promotion.reason or "", now)
 
 
-def superseded(candidacy: Candidacy, reason: str, now: datetime) -> Candidacy:
+def superseded(promotion: Promotion, reason: str, now: datetime) -> Promotion:
     """Somebody else has moved the champion, or there is a newer challenger."""
-    return _move(candidacy, "superseded", reason, now)
+    return _move(promotion, "superseded", reason, now)
 
 
-def _move(candidacy: Candidacy, state: State, reason: str, now: datetime) -> Candidacy:
-    return candidacy.model_copy(update={"state": state, "reason": reason, "state_since": now})
+def _move(promotion: Promotion, state: State, reason: str, now: datetime) -> Promotion:
+    return promotion.model_copy(update={"state": state, "reason": reason, "state_since": now})

@@ -5,8 +5,8 @@
                        ^ ask          ^   | observe: the job died  |
                        | (merged)     +---+------------------------+---> failed, after the last attempt
 
-Each function is applied in a transaction on the row that is there, and what it says is done afterwards. So a
-Steward that is killed anywhere goes on from the row: a job is handed to Ray under an id that was written
+Each function is applied in a transaction on the row that is there, and what it says is done afterwards. A
+lifecycle controller killed anywhere goes on from the row: a job is handed to Ray under an id that was written
 before, which Ray takes once.
 """
 

@@ -1,4 +1,4 @@
-"""HTTP of one workload: the routes under `/{workload}`, each a few lines over the `Service`."""
+"""HTTP of one workload: the routes under `/{workload}`, each a few lines over the `PredictionService`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from deployments.http import openapi as docs
 from deployments.http import problems
 from deployments.http.bodies import MAX_INSTANCE_BYTES, json_response, read_body
 from deployments.http.feedback import Truths
-from deployments.http.info import Info, info_of
-from deployments.http.monitoring import add_watched
+from deployments.http.info import Info, describe
+from deployments.http.monitoring import add_monitoring
 from deployments.http.prediction import Predictions
 from deployments.http.promotion import add_promotions
 from deployments.http.retraining import add_retraining
-from deployments.inference.service import Service
+from deployments.inference.service import PredictionService
 from deployments.requests.schema import instance_json_schema
 from deployments.requests.validation_errors import read_model
-from deployments.store.monitor_feed import WatchStore
+from deployments.store.monitor_feed import MonitorFeed
 
 ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
 
@@ -48,7 +48,7 @@ WaitingFor = Callable[[], Awaitable[tuple[str, ...]]]
 
 
 def build_api(
-    service: Service, watched: WatchStore | None = None, waiting_for: WaitingFor | None = None
+    service: PredictionService, watched: MonitorFeed | None = None, waiting_for: WaitingFor | None = None
 ) -> FastAPI:
     """The application of a workload.
 
@@ -70,7 +70,7 @@ def build_api(
     _add_reading(app, service, waiting_for)
     _add_traffic(app, service)
     if watched is not None:
-        add_watched(app, watched, contract.workload)
+        add_monitoring(app, watched, contract.workload)
     add_retraining(app, service.store, contract.workload)
     add_promotions(app, service)
     write_openapi = app.openapi
@@ -97,7 +97,7 @@ def build_api(
     return app
 
 
-def _add_predictions(app: FastAPI, service: Service) -> None:
+def _add_predictions(app: FastAPI, service: PredictionService) -> None:
     contract = service.contract
     example = contract.example
     predictions = Predictions(service)
@@ -141,7 +141,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
         return await predictions.batch_predict(request, arm)
 
 
-def _add_feedback(app: FastAPI, service: Service) -> None:
+def _add_feedback(app: FastAPI, service: PredictionService) -> None:
     target = service.contract.target
     truths = Truths(service)
     example = {"items": [{"id": "01JZX3N8Q2W5T7Y9KQ4R6M8P0A", "truth": {target.name: target.example_truth}}]}
@@ -158,7 +158,7 @@ def _add_feedback(app: FastAPI, service: Service) -> None:
         return await truths.feedback(request)
 
 
-def _add_reading(app: FastAPI, service: Service, waiting_for: WaitingFor | None) -> None:
+def _add_reading(app: FastAPI, service: PredictionService, waiting_for: WaitingFor | None) -> None:
     @app.get("/healthz", summary="Whether requests are answered", responses=docs.problem_answers(503))
     async def healthz(response: Response) -> Health:
         waiting = await waiting_for() if waiting_for else service.waiting_for
@@ -167,14 +167,14 @@ def _add_reading(app: FastAPI, service: Service, waiting_for: WaitingFor | None)
 
     @app.get("/info", summary="Arms with their models, versions and metrics")
     async def info() -> Info:
-        return info_of(service)
+        return describe(service)
 
     @app.get("/schema", summary="The contract as JSON Schema")
     async def schema() -> Response:
         return json_response(instance_json_schema(service.contract))
 
 
-def _add_traffic(app: FastAPI, service: Service) -> None:
+def _add_traffic(app: FastAPI, service: PredictionService) -> None:
     @app.get("/traffic", summary="The routing policy", responses=docs.problem_answers(503))
     async def traffic() -> RoutingTable:
         if service.table is None:

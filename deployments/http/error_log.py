@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.http.problems import MEDIA_TYPE
-from deployments.runtime.buffered_lines import GatheredLines
+from deployments.runtime.buffered_lines import BufferedLines
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class ErrorLog:
         self._trace_id = trace_id
         self._clock = clock
         self._now = now
-        self._gathered: GatheredLines[_Unanswered] = GatheredLines(log, "not answered", self._lines)
+        self._gathered: BufferedLines[_Unanswered] = BufferedLines(log, "not answered", self._lines)
         self.flush = self._gathered.flush
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from deployments.domain.paths import route_of
+from deployments.domain.paths import route_name
 from deployments.domain.routing import ARM_HEADER
 from deployments.http.feedback import Truths
 from deployments.http.prediction import Handler, Predictions
 from deployments.http.problems import FORESEEN, answer_fault, problem_response
-from deployments.inference.service import Service
+from deployments.inference.service import PredictionService
 
 
-class Front:
+class FastPath:
     """ASGI middleware before the application of one workload; what is sent and logged is what that would.
 
     Args:
@@ -25,7 +25,7 @@ class Front:
         service: answers `POST /predict`, `POST /batch_predict` and `POST /feedback`.
     """
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: PredictionService) -> None:
         self._app = app
         predictions = Predictions(service)
         self._routes = {
@@ -37,7 +37,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
         is_post = scope["type"] == "http" and scope["method"] == "POST"
-        app = self._routes.get(route_of(scope), self._app) if is_post else self._app
+        app = self._routes.get(route_name(scope), self._app) if is_post else self._app
         await app(scope, receive, send)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from deployments.domain.routing import ArmVersion, RoutingTable
-from deployments.inference.service import Service
+from deployments.inference.service import PredictionService
 
 
 class VersionInfo(BaseModel):
@@ -72,7 +72,7 @@ class Info(BaseModel):
     ensembles: dict[str, EnsembleInfo] = Field(description="arms that blend what others predict")
 
 
-def info_of(service: Service) -> Info:
+def describe(service: PredictionService) -> Info:
     """What this router replica serves now."""
     contract = service.contract
     return Info(
@@ -85,7 +85,7 @@ def info_of(service: Service) -> Info:
     )
 
 
-def _arms(service: Service, table: RoutingTable) -> dict[str, ArmInfo]:
+def _arms(service: PredictionService, table: RoutingTable) -> dict[str, ArmInfo]:
     return {
         arm: ArmInfo(
             model_version=version.model_version,
@@ -117,7 +117,7 @@ def _beside(version: ArmVersion | None) -> VersionInfo | None:
     return VersionInfo(model_version=version.model_version, bundle=version.bundle)
 
 
-def _ensembles(service: Service) -> dict[str, EnsembleInfo]:
+def _ensembles(service: PredictionService) -> dict[str, EnsembleInfo]:
     return {
         name: EnsembleInfo(
             model_version=version.model_version,

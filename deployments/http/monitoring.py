@@ -11,12 +11,12 @@ from fastapi.responses import HTMLResponse
 from deployments.domain.errors import Unavailable
 from deployments.http import openapi as docs
 from deployments.monitoring.view import MonitorPage
-from deployments.store.monitor_feed import WatchStore
+from deployments.store.monitor_feed import MonitorFeed
 
 _RETRY_AFTER_S = 5.0
 
 
-def add_watched(app: FastAPI, watched: WatchStore, workload: str) -> None:
+def add_monitoring(app: FastAPI, watched: MonitorFeed, workload: str) -> None:
     """Add the routes of a workload."""
 
     @app.get(

@@ -17,7 +17,7 @@ from deployments.http.bodies import (
     json_response,
     read_body,
 )
-from deployments.inference.service import Service
+from deployments.inference.service import PredictionService
 
 # Answers a request that names this arm, or none.
 Handler = Callable[[Request, str | None], Awaitable[Response]]
@@ -26,10 +26,10 @@ Handler = Callable[[Request, str | None], Awaitable[Response]]
 class Predictions:
     """The routes of one workload.
 
-    Both raise what `Service` does, and TooLarge.
+    Both raise what `PredictionService` does, and TooLarge.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: PredictionService) -> None:
         self._service = service
 
     async def predict(self, request: Request, arm: str | None) -> Response:

@@ -95,7 +95,7 @@ FORESEEN = tuple(rule.exception for rule in _RULES)
 _FAULT = _Rule(Exception, 500, "fault", "A fault inside the service")
 
 
-def problem_of(error: Exception, path: str | None = None) -> Problem:
+def to_problem(error: Exception, path: str | None = None) -> Problem:
     """The problem document of an exception; one that is not foreseen becomes a bare 500."""
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
@@ -108,7 +108,7 @@ def problem_of(error: Exception, path: str | None = None) -> Problem:
             instance=path,
         )
     if isinstance(error, RequestValidationError):
-        return problem_of(_invalid_fields(error), path)
+        return to_problem(_invalid_fields(error), path)
     rule = next((rule for rule in _RULES if isinstance(error, rule.exception)), _FAULT)
     detail = "The request was not at fault; the log has the cause." if rule is _FAULT else str(error)
     problem = Problem(
@@ -121,9 +121,9 @@ def problem_of(error: Exception, path: str | None = None) -> Problem:
     return problem
 
 
-def kind_of(error: Exception) -> str:
+def problem_kind(error: Exception) -> str:
     """The end of the type of an exception's problem document, for example `malformed-json`."""
-    return problem_of(error).type.removeprefix(_TYPE_PREFIX)
+    return to_problem(error).type.removeprefix(_TYPE_PREFIX)
 
 
 class _ProblemResponse(Response):
@@ -141,7 +141,7 @@ class _ProblemResponse(Response):
 
 def problem_response(error: Exception, path: str | None = None) -> Response:
     """The response for an exception, with the headers that its status asks for."""
-    problem = problem_of(error, path)
+    problem = to_problem(error, path)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))

@@ -1,4 +1,4 @@
-"""HTTP of candidacies: see what becomes of new versions, promote one, and go back to the one before."""
+"""HTTP of promotions: see what becomes of new versions, promote one, and go back to the one before."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.domain.errors import NotFound, Unavailable
-from deployments.domain.promotion import Candidacy
+from deployments.domain.promotion import Promotion
 from deployments.http import openapi as docs
 from deployments.http.bodies import MAX_INSTANCE_BYTES, read_body
-from deployments.inference.service import Service
+from deployments.inference.service import PredictionService
 from deployments.requests.validation_errors import read_model
 
 _ACTOR = "api"
 _Wish = TypeVar("_Wish", bound=BaseModel)
 
 
-class RollbackWish(BaseModel):
+class RollbackBody(BaseModel):
     """The body of `POST /arms/{arm}/rollback`; it may be empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,13 +27,13 @@ class RollbackWish(BaseModel):
     note: str = Field(default="", max_length=500, description="why; it is kept")
 
 
-class PromotionWish(RollbackWish):
+class PromotionBody(RollbackBody):
     """The body of `POST /arms/{arm}/promote`."""
 
     model_version: str = Field(min_length=1, max_length=64, description="version of the registered model")
 
 
-def add_promotions(app: FastAPI, service: Service) -> None:
+def add_promotions(app: FastAPI, service: PredictionService) -> None:
     """The routes of one workload."""
     rows, workload = service.store.promotions, service.contract.workload
 
@@ -42,29 +42,29 @@ def add_promotions(app: FastAPI, service: Service) -> None:
         summary="What became of the last versions that might take an arm's place, newest first",
         responses=docs.problem_answers(503),
     )
-    async def promotions() -> list[Candidacy]:
+    async def promotions() -> list[Promotion]:
         return await asyncio.to_thread(rows.latest, workload)
 
     @app.get(
-        "/promotions/{candidacy_id}",
+        "/promotions/{promotion_id}",
         summary="What becomes of one of them",
         responses=docs.problem_answers(404, 503),
     )
-    async def promotion(candidacy_id: str) -> Candidacy:
-        found = await asyncio.to_thread(rows.get, candidacy_id)
+    async def promotion(promotion_id: str) -> Promotion:
+        found = await asyncio.to_thread(rows.get, promotion_id)
         if found.workload != workload:
-            raise NotFound(f"no candidacy {candidacy_id!r} of {workload}")
+            raise NotFound(f"no promotion {promotion_id!r} of {workload}")
         return found
 
     @app.post(
         "/arms/{arm}/promote",
         status_code=202,
         summary="Have an arm serve this version, within seconds and without further proof",
-        openapi_extra=docs.json_body(PromotionWish.model_json_schema(), {"model_version": "7"}),
+        openapi_extra=docs.json_body(PromotionBody.model_json_schema(), {"model_version": "7"}),
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
-    async def promote(arm: str, request: Request) -> Candidacy:
-        wish = await _wish(request, PromotionWish)
+    async def promote(arm: str, request: Request) -> Promotion:
+        wish = await _wish(request, PromotionBody)
         _check(service, arm)
         return await asyncio.to_thread(rows.promote, workload, arm, wish.model_version, _ACTOR, wish.note)
 
@@ -72,11 +72,11 @@ def add_promotions(app: FastAPI, service: Service) -> None:
         "/arms/{arm}/rollback",
         status_code=202,
         summary="Have an arm serve the version before again, which is still loaded",
-        openapi_extra=docs.json_body(RollbackWish.model_json_schema(), {"note": "it answers too high"}),
+        openapi_extra=docs.json_body(RollbackBody.model_json_schema(), {"note": "it answers too high"}),
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
-    async def rollback(arm: str, request: Request) -> Candidacy:
-        wish = await _wish(request, RollbackWish)
+    async def rollback(arm: str, request: Request) -> Promotion:
+        wish = await _wish(request, RollbackBody)
         _check(service, arm)
         table = await asyncio.to_thread(service.store.routing, workload)
         if table is None:
@@ -84,7 +84,7 @@ def add_promotions(app: FastAPI, service: Service) -> None:
         return await asyncio.to_thread(rows.roll_back, workload, arm, table, _ACTOR, wish.note)
 
 
-def _check(service: Service, arm: str) -> None:
+def _check(service: PredictionService, arm: str) -> None:
     if arm not in service.arms:
         raise NotFound(f"no arm {arm!r} of {service.contract.workload}: they are {sorted(service.arms)}")
 

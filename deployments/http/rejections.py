@@ -22,15 +22,15 @@ _REFUSED = frozenset({400, 409, 413, 422})
 _CALLS = frozenset({"predict", "batch_predict"})
 
 
-class RefusalSink(Protocol):
+class RejectionSink(Protocol):
     """Where counts go; `WatchStore` is one."""
 
-    def add_refusals(self, workload: str, requests: int) -> None:
+    def add_rejections(self, workload: str, requests: int) -> None:
         """So many more until now."""
         ...
 
 
-class Refusals:
+class RejectionRecorder:
     """Those of one router replica.
 
     Args:
@@ -39,7 +39,7 @@ class Refusals:
         sink: takes the counts; called in a thread.
     """
 
-    def __init__(self, counts: RequestCounts, workload: str, sink: RefusalSink) -> None:
+    def __init__(self, counts: RequestCounts, workload: str, sink: RejectionSink) -> None:
         self._counts = counts
         self._workload = workload
         self._sink = sink
@@ -55,7 +55,7 @@ class Refusals:
         if refused == self._told:
             return
         try:
-            await asyncio.to_thread(self._sink.add_refusals, self._workload, refused - self._told)
+            await asyncio.to_thread(self._sink.add_rejections, self._workload, refused - self._told)
         except Unavailable as error:
             log.warning("refusals wait: %s", error, extra={"workload": self._workload})
         else:

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.domain.paths import route_of
-from deployments.http.problems import PROBLEM_KIND, kind_of
+from deployments.domain.paths import route_name
+from deployments.http.problems import PROBLEM_KIND, problem_kind
 from deployments.telemetry.metrics.catalogue import CALLS, DURATION_BOUNDS_S
 from deployments.telemetry.metrics.error_kinds import counted_as
 from deployments.telemetry.metrics.samples import Buckets
@@ -61,7 +61,7 @@ class RequestCounts:
             self.errors[call, kind] += 1
 
 
-class Measured:
+class RequestMetricsMiddleware:
     """ASGI middleware around all of a workload's application, its key included.
 
     Args:
@@ -113,9 +113,9 @@ class Measured:
         if isinstance(failure, ClientDisconnect | asyncio.CancelledError):
             status, kind = _CLIENT_LEFT, "client_left"
         else:
-            kind = counted_as(kind_of(failure)) if isinstance(failure, Exception) else "fault"
+            kind = counted_as(problem_kind(failure)) if isinstance(failure, Exception) else "fault"
         self._counts.add(_call_of(scope), status or 500, seconds, kind)
 
 
 def _call_of(scope: Scope) -> str:
-    return _CALLS_BY_ROUTE.get(route_of(scope), "other") if scope["method"] == "POST" else "other"
+    return _CALLS_BY_ROUTE.get(route_name(scope), "other") if scope["method"] == "POST" else "other"

@@ -19,7 +19,7 @@ from deployments.store import Store
 _EXAMPLE = {"note": "the new sensor has been in use since Monday"}
 
 
-class RetrainingWish(BaseModel):
+class RetrainingBody(BaseModel):
     """The body of `POST /retrain`; it may be empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,11 +35,11 @@ def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
         "/retrain",
         status_code=202,
         summary="Train again on what was true; one that is under way takes the request up",
-        openapi_extra=docs.json_body(RetrainingWish.model_json_schema(), _EXAMPLE),
+        openapi_extra=docs.json_body(RetrainingBody.model_json_schema(), _EXAMPLE),
         responses=docs.problem_answers(400, 401, 422, 503),
     )
     async def retrain(request: Request, response: Response) -> Retraining:
-        wish = read_model(RetrainingWish, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")
+        wish = read_model(RetrainingBody, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")
         asked = RetrainingRequest(reason="by hand", at=datetime.now(UTC), by="api", note=wish.note)
         retraining = await asyncio.to_thread(rows.ask, workload, asked)
         response.headers["Location"] = f"/{workload}/retrainings/{retraining.id}"

@@ -8,7 +8,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, use_span
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.telemetry.tracing.context import parent_of
+from deployments.telemetry.tracing.context import parse_traceparent
 
 _PARENT, _STATE = b"traceparent", b"tracestate"
 _NO_PARENT = Context()
@@ -52,7 +52,7 @@ class TracedRequests:
 def _parent(headers: Mapping[bytes, bytes]) -> Context:
     if _PARENT not in headers:
         return _NO_PARENT
-    return parent_of(*(headers.get(name, b"").decode("latin-1") for name in (_PARENT, _STATE)))
+    return parse_traceparent(*(headers.get(name, b"").decode("latin-1") for name in (_PARENT, _STATE)))
 
 
 def _noting_status(send: Send, span: Span) -> Send:

@@ -11,7 +11,7 @@ from deployments.store.monitor_feed import ArmLevel
 log = logging.getLogger(__name__)
 
 
-class Levels:
+class CoverageLevels:
     """Of the arms of one workload; the last that were read stay until others are.
 
     Args:

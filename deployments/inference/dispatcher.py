@@ -24,7 +24,7 @@ from deployments.domain.outcomes import Answered, Unsaid
 from deployments.domain.predictions import Prediction, Said
 from deployments.domain.routing import ArmVersion, Choices, Decision, RoutingTable
 from deployments.inference.cache import AnswerCache
-from deployments.inference.coverage_levels import Levels
+from deployments.inference.coverage_levels import CoverageLevels
 from deployments.requests.parser import stack
 from deployments.runtime.batching import Coalescer
 from deployments.runtime.circuit_breaker import CircuitBreaker
@@ -47,7 +47,7 @@ class _Asked:
     cached: bool | None
 
 
-class Predictor:
+class Dispatcher:
     """Answers instances by the routing table that it was last given.
 
     Args:
@@ -72,7 +72,7 @@ class Predictor:
         downstream: Callable[[str, ArmVersion, NDArray[np.float64]], Awaitable[Sequence[Said]]],
         journal: Callable[[Sequence[Answered]], None],
         clock: Callable[[], float] = time.monotonic,
-        levels: Levels | None = None,
+        levels: CoverageLevels | None = None,
         coalescer: type[Coalescer[Any, Any, Any]] | Callable[..., Coalescer[Any, Any, Any]] = Coalescer,
     ) -> None:
         self.table: RoutingTable | None = None
@@ -82,7 +82,7 @@ class Predictor:
         self._downstream = downstream
         self._journal = journal
         self._clock = clock
-        self._levels = levels or Levels()
+        self._levels = levels or CoverageLevels()
         self._breakers: dict[str, CircuitBreaker] = {}
         self._coalescer: Coalescer[tuple[str, ArmVersion], NDArray[np.float64], Said] = coalescer(
             self._call_rows, clock=clock

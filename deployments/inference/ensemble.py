@@ -13,12 +13,12 @@ from deployments.domain.downstream import Downstream
 from deployments.domain.predictions import Blended, Said
 from deployments.domain.routing import ArmVersion, EnsembleVersion
 from deployments.inference.ensemble_weights import RollingErrors
-from training.runtime.tasks.base import Row, Task, predicted_of
+from training.runtime.tasks.base import Row, Task, stack_rows
 
 FloatArray = NDArray[np.float64]
 
 
-class Blender:
+class Ensemble:
     """A downstream that knows ensembles too; what is asked of other arms goes through as it is.
 
     Args:
@@ -53,7 +53,7 @@ class Blender:
         only as far as its members agree.
         """
         shares = self.shares(version)
-        parts = [predicted_of(self._task, rows) for rows in said]
+        parts = [stack_rows(self._task, rows) for rows in said]
         blend = self._task.blend(parts, np.array(list(shares.values())))
         rows = self._task.rows(blend, min(rows[0].coverage for rows in said))
         return [

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from deployments.domain.ensembles import MOST_TRUTHS
 from deployments.inference.ensemble_weights import RollingErrors
-from deployments.store.records import JudgedRow
+from deployments.store.records import LabelledRow
 from features.targets import AnyTarget
 from training.runtime.tasks.base import Row, Task
 
@@ -17,19 +17,19 @@ PAGE_ROWS = 1000
 PAGES_A_POLL = 5
 
 
-class JudgedRows(Protocol):
+class LabelledRows(Protocol):
     """Where predictions with their truths are read; `Store` is one."""
 
-    def judged(self, workload: str, after: int, limit: int = 1000) -> list[JudgedRow]:
+    def judged(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
         """Pairs completed after the cursor, oldest first."""
         ...
 
-    def judged_tail(self, workload: str, rows: int) -> int:
+    def labelled_tail(self, workload: str, rows: int) -> int:
         """The cursor after which the last `rows` pairs lie."""
         ...
 
 
-class Judge:
+class EnsembleErrorTracker:
     """Reads on from where it was; at first from a bounded number of rows before the end.
 
     Every router replica has its own. Over the same journal they come to the same errors.
@@ -45,7 +45,7 @@ class Judge:
 
     def __init__(
         self,
-        store: JudgedRows,
+        store: LabelledRows,
         workload: str,
         target: AnyTarget,
         task: Task,
@@ -75,13 +75,13 @@ class Judge:
     def _read(self) -> tuple[int, list[tuple[str, float]]]:
         """How many rows are new, and the errors of the models in them."""
         if self._cursor is None:
-            self._cursor = self._store.judged_tail(self._workload, self._start_rows)
+            self._cursor = self._store.labelled_tail(self._workload, self._start_rows)
         rows = self._store.judged(self._workload, self._cursor, PAGE_ROWS)
         if rows:
             self._cursor = rows[-1].seq
         return len(rows), [found for row in rows for found in self._errors_of(row)]
 
-    def _errors_of(self, row: JudgedRow) -> Iterator[tuple[str, float]]:
+    def _errors_of(self, row: LabelledRow) -> Iterator[tuple[str, float]]:
         said = {row.bundle: Row(row.prediction, row.interval, row.coverage)}
         if row.members is not None:
             said = {

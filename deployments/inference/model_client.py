@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion
-from deployments.inference.coverage_levels import Levels
+from deployments.inference.coverage_levels import CoverageLevels
 from deployments.inference.messages import PredictedBatch, RawBatch
-from deployments.rpc.client import DirectCalls
-from deployments.rpc.serve_handles import reason_of
+from deployments.rpc.client import RpcClient
+from deployments.rpc.serve_handles import reason_text
 from training.runtime.tasks.base import Row, Task
 
 
-class ServeDownstream:
+class ModelClient:
     """`Downstream` over Serve. The scaler asks the arms, so that the Router has one answer to wait for.
 
     Args:
@@ -25,7 +25,7 @@ class ServeDownstream:
         levels: all rows of a call get regions of the level that is in force when it is sent.
     """
 
-    def __init__(self, task: Task, scaler: DirectCalls, levels: Levels) -> None:
+    def __init__(self, task: Task, scaler: RpcClient, levels: CoverageLevels) -> None:
         self._task = task
         self._levels = levels
         self._scaler = scaler
@@ -39,7 +39,7 @@ class ServeDownstream:
             answer: PredictedBatch = await self._scaler(RawBatch(arm, version, raw, level, trace))
         except Exception as error:
             # Ray raises what the callee raised, mixed with types of its own: all mean that this call failed
-            raise DownstreamError(f"{arm} {version.model_version}: {reason_of(error)}") from error
+            raise DownstreamError(f"{arm} {version.model_version}: {reason_text(error)}") from error
         if answer.bundle != version.bundle:
             raise DownstreamError(f"{arm}: asked for {version.bundle}, answered by {answer.bundle}")
         return Row.scored(self._task.rows(answer.predicted, answer.coverage), answer.outlier_score, level)

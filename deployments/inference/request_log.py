@@ -6,14 +6,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from deployments.runtime.buffered_lines import GatheredLines
+from deployments.runtime.buffered_lines import BufferedLines
 from deployments.store import PredictionRow
 
 _Answers = tuple[Sequence[PredictionRow], str | None]
 
 
 class RequestLog:
-    """Logs answers, see `GatheredLines`.
+    """Logs answers, see `BufferedLines`.
 
     Args:
         logger: takes the records, at level info.
@@ -21,7 +21,7 @@ class RequestLog:
     """
 
     def __init__(self, logger: logging.Logger, interval_s: float = 0.2) -> None:
-        self._gathered: GatheredLines[_Answers] = GatheredLines(logger, "predicted", _lines, interval_s)
+        self._gathered: BufferedLines[_Answers] = BufferedLines(logger, "predicted", _lines, interval_s)
         self.flush = self._gathered.flush
 
     def add(self, rows: Sequence[PredictionRow], trace_id: str | None = None) -> None:

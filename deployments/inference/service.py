@@ -22,28 +22,28 @@ from deployments.domain.predictions import Prediction, render
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingPolicy, RoutingTable, check_arms
 from deployments.inference.answer_metrics import AnswerCounts
 from deployments.inference.cache import AnswerCache
-from deployments.inference.coverage_levels import Levels
-from deployments.inference.dispatcher import Predictor
-from deployments.inference.ensemble import Blender
-from deployments.inference.ensemble_errors import Judge
+from deployments.inference.coverage_levels import CoverageLevels
+from deployments.inference.dispatcher import Dispatcher
+from deployments.inference.ensemble import Ensemble
+from deployments.inference.ensemble_errors import EnsembleErrorTracker
 from deployments.inference.ensemble_weights import RollingErrors
 from deployments.inference.in_flight import CallsInFlight
 from deployments.inference.journal_row import journal_row
 from deployments.inference.request_log import RequestLog
-from deployments.inference.shadow import Shadowing
+from deployments.inference.shadow import ShadowTraffic
 from deployments.inference.truth_writer import TruthWriter
 from deployments.lifecycle.bundle_cache import BundleCache
-from deployments.requests.entity_history import MAX_ENTITIES, History
+from deployments.requests.entity_history import MAX_ENTITIES, EntityHistory
 from deployments.requests.feedback import FeedbackParser
 from deployments.requests.parser import InstanceParser
-from deployments.runtime.process_memory import taken
+from deployments.runtime.process_memory import drain
 from deployments.store import FeedbackCounts, JournalWriter, Store, StoreUnavailable
 from deployments.telemetry.tracing.api import NO_TRACING, Tracing
 from features.contract import Contract
 from features.windows import check_times
 from features.workload import load_workload
 from training.runtime.bundle import Card
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ _TURN_S = 0.002  # of the event loop, for the instances of a batch
 _BYTES_PARSED_AT_ONCE = 10_000
 
 
-class Service:
+class PredictionService:
     """One workload as one router replica serves it. Belongs to one event loop.
 
     Args:
@@ -77,7 +77,7 @@ class Service:
         store: Store,
         cache: BundleCache,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        levels: Levels | None = None,
+        levels: CoverageLevels | None = None,
         tracing: Tracing = NO_TRACING,
     ) -> None:
         self.contract = contract
@@ -93,22 +93,22 @@ class Service:
         self.truths = TruthWriter(contract.workload, store, self._journal.flush_those)
         self._request_log = RequestLog(log)
         self._history = self._make_history()
-        task = task_of(contract, load_workload(contract))
+        task = make_task(contract, load_workload(contract))
         self.errors = RollingErrors()
         self.counts = AnswerCounts(contract.target)
         self._tracing = tracing
         # shadows ask the downstream itself: they are no part of a request
-        self._blender = Blender(tracing.around_downstream(self.calls), task, self.errors)
-        self._judge = Judge(store, contract.workload, contract.target, task, self.errors)
-        self.levels = levels or Levels()
-        self.predictor = Predictor(
+        self._blender = Ensemble(tracing.around_downstream(self.calls), task, self.errors)
+        self._judge = EnsembleErrorTracker(store, contract.workload, contract.target, task, self.errors)
+        self.levels = levels or CoverageLevels()
+        self.predictor = Dispatcher(
             contract.workload,
             self._blender,
             self._record,
             levels=self.levels,
             coalescer=tracing.coalescer,
         )
-        self.shadowing = Shadowing(
+        self.shadowing = ShadowTraffic(
             contract.workload, self.calls, self._shadow_journal.add, self.predictor.is_busy
         )
         self._cards: dict[ArmVersion, Card] = {}
@@ -133,7 +133,7 @@ class Service:
         return tuple(arm for arm in self.arms if arm in self.table.policy.arms and arm not in proven)
 
     async def predict(self, body: bytes, requested_arm: str | None) -> Prediction:
-        """Answer one instance; see `InstanceParser` and `Predictor.predict` for what is raised."""
+        """Answer one instance; see `InstanceParser` and `Dispatcher.predict` for what is raised."""
         return await self.predictor.predict(await self._instance(body), requested_arm)
 
     async def predict_batch(self, body: bytes, requested_arm: str | None) -> AsyncGenerator[list[Prediction]]:
@@ -149,7 +149,7 @@ class Service:
                 await asyncio.sleep(0)
                 turn_ends_s = time.monotonic() + _TURN_S
         del body, instance  # the memory of a batch goes as it is answered
-        async with aclosing(self.predictor.predict_batch(taken(instances), requested_arm)) as parts:
+        async with aclosing(self.predictor.predict_batch(drain(instances), requested_arm)) as parts:
             async for part in parts:
                 yield part
                 await self._journal.make_room()
@@ -252,7 +252,7 @@ class Service:
         self.predictor.use(table)
         self.shadowing.use(table)
 
-    def _make_history(self) -> History | None:
+    def _make_history(self) -> EntityHistory | None:
         window = self.contract.window
         if window is None or not window.keep_history:
             return None
@@ -263,7 +263,7 @@ class Service:
             most_samples=window.kept_samples,
             most_entities=MAX_ENTITIES,
         )
-        return History(self.contract, exchange)
+        return EntityHistory(self.contract, exchange)
 
     async def _instance(self, body: bytes) -> Instance:
         """The instance in a body, completed by samples that were sent before where those are kept."""

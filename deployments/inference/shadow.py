@@ -64,7 +64,7 @@ class _Lane:
         self.rest_s = 0.0
 
 
-class Shadowing:
+class ShadowTraffic:
     """The shadows of one router replica; belongs to one event loop.
 
     Args:

@@ -26,7 +26,7 @@ from opentelemetry.trace import (
 from deployments.domain.downstream import Downstream
 from deployments.domain.routing import ArmVersion
 from deployments.runtime.batching import Coalescer, K, R, T
-from deployments.telemetry.tracing.context import traceparent_of
+from deployments.telemetry.tracing.context import format_traceparent
 from training.runtime.tasks.base import Row
 
 _OTHERS = create_key("raysonde-requests-of-the-same-call")
@@ -113,4 +113,4 @@ class TracedDownstream:
         ) as span:
             for other in others:
                 other.add_link(span.get_span_context())
-            return await self._downstream(arm, version, raw, traceparent_of(span))
+            return await self._downstream(arm, version, raw, format_traceparent(span))

@@ -1,1 +1,1 @@
-"""From a challenger to a champion, and back: the Steward's candidacies."""
+"""From a challenger to a champion, and back: the lifecycle controller's promotions."""

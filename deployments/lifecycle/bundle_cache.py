@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from deployments.runtime.process_memory import give_back_free_memory
+from deployments.runtime.process_memory import trim_heap
 from features.contract import Contract
 from training.runtime.artifact_server import download_folder, is_remote
 from training.runtime.bundle import Bundle, read_bundle
@@ -109,7 +109,7 @@ class WarmVersions(Generic[Runtime]):
         runtime = self.warm(bundle)
         if runtime is None:
             runtime = self._start(self._cache.fetch(bundle, source))
-            give_back_free_memory()
+            trim_heap()
             with self._lock:
                 self._runtimes[bundle] = runtime
                 while len(self._runtimes) > self._limit:

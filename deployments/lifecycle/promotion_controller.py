@@ -1,4 +1,4 @@
-"""One workload's candidacies in the Steward's care: versions are compared, promoted and taken back.
+"""The promotions of one workload: versions are compared, promoted and taken back.
 
 Every step is a row before it is an act. The keeper only decides, and moves the registry's `champion`. The
 Ward brings versions to the replicas: the champion of an arm, and the one that gets copies of its requests.
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from deployments.domain import promotion_transitions as states
 from deployments.domain.errors import Conflict
-from deployments.domain.promotion import Candidacy
+from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion, RoutingTable
 from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.store import Store
@@ -47,8 +47,8 @@ class Versions(Protocol):
         """It is no challenger any more."""
 
 
-class PromotionKeeper:
-    """Keeps the candidacies of one workload going. Synchronous; call it from a thread.
+class PromotionController:
+    """Keeps the promotions of one workload going. Synchronous; call it from a thread.
 
     Args:
         workload: its name.
@@ -81,7 +81,7 @@ class PromotionKeeper:
         self._clock = clock
         self._rests_until: dict[str, datetime] = {}
 
-    def look_after(self, table: RoutingTable, refused: Mapping[str, str]) -> None:
+    def reconcile(self, table: RoutingTable, refused: Mapping[str, str]) -> None:
         """One round.
 
         Args:
@@ -94,31 +94,31 @@ class PromotionKeeper:
         under_way = self._rows.open(self._workload)
         try:
             self._begin({one.arm for one in under_way}, table)
-            for candidacy in under_way:
-                self._step(candidacy, table, refused)
+            for promotion in under_way:
+                self._step(promotion, table, refused)
         except Conflict as moved:
             log.info("%s", moved, extra={"workload": self._workload})
         now = self._rows.open(self._workload)
         self.shadows = {one.arm: one.shadow for one in now if one.shadow is not None}
 
     def _begin(self, busy: set[str], table: RoutingTable) -> None:
-        """A candidacy of every challenger that has had none; the alias of others is old."""
+        """A promotion of every challenger that has had none; the alias of others is old."""
         for arm, challenger in self._versions.challengers.items():
             champion, its_version = self._versions.champions.get(arm), challenger.model_version
-            if _same(challenger, champion) or self._rows.was_judged(self._workload, arm, its_version):
+            if _same(challenger, champion) or self._rows.was_evaluated(self._workload, arm, its_version):
                 self._versions.drop_challenger(arm, its_version)
                 continue
             if arm in busy or not _same(champion, table.arms.get(arm)):
                 continue  # while the champion is on its way, nobody can be compared with it
             begun = self._rows.begin(self._workload, arm, challenger, champion)
-            log.info("candidacy begun", extra=_labels(begun))
+            log.info("promotion begun", extra=_labels(begun))
 
-    def _step(self, seen: Candidacy, table: RoutingTable, refused: Mapping[str, str]) -> None:
+    def _step(self, seen: Promotion, table: RoutingTable, refused: Mapping[str, str]) -> None:
         moved = self._moved(seen, table, refused)
         if moved.state != seen.state:
-            log.warning("candidacy: %s. %s", moved.state, moved.reason, extra=_labels(moved))
+            log.warning("promotion: %s. %s", moved.state, moved.reason, extra=_labels(moved))
 
-    def _moved(self, seen: Candidacy, table: RoutingTable, refused: Mapping[str, str]) -> Candidacy:
+    def _moved(self, seen: Promotion, table: RoutingTable, refused: Mapping[str, str]) -> Promotion:
         if seen.state == "asked":
             return self._found(seen)
         if (by_others := self._moved_by_others(seen)) is not None:
@@ -134,13 +134,13 @@ class PromotionKeeper:
             return self._bring(seen, seen.predecessor, table, states.rolled_back)
         return self._compared(seen)
 
-    def _found(self, seen: Candidacy) -> Candidacy:
+    def _found(self, seen: Promotion) -> Promotion:
         found = self._versions.find(seen.arm, seen.model_version)
         champion = self._versions.champions.get(seen.arm)
         return self._change(seen, lambda row: states.found(row, found, champion, self._clock()))
 
-    def _moved_by_others(self, seen: Candidacy) -> Candidacy | None:
-        """It, if the champion is one that this candidacy knows nothing of, or a newer challenger is there."""
+    def _moved_by_others(self, seen: Promotion) -> Promotion | None:
+        """It, if the champion is one that this promotion knows nothing of, or a newer challenger is there."""
         champion = self._versions.champions.get(seen.arm)
         challenger = self._versions.challengers.get(seen.arm)
         if seen.state == "shadowing":
@@ -159,11 +159,11 @@ class PromotionKeeper:
 
     def _bring(
         self,
-        seen: Candidacy,
+        seen: Promotion,
         version: ArmVersion,
         table: RoutingTable,
-        arrived: Callable[[Candidacy, datetime], Candidacy],
-    ) -> Candidacy:
+        arrived: Callable[[Promotion, datetime], Promotion],
+    ) -> Promotion:
         """Have the arm serve this version."""
         if not _same(self._versions.champions.get(seen.arm), version):
             self._versions.make_champion(seen.arm, version.model_version)
@@ -171,12 +171,12 @@ class PromotionKeeper:
             return self._change(seen, lambda row: arrived(row, self._clock()))
         return self._change(seen, lambda row: states.time_is_up(self._config, row, 0, self._clock()))
 
-    def _compared(self, seen: Candidacy) -> Candidacy:
+    def _compared(self, seen: Promotion) -> Promotion:
         """Looked at, when there are truths enough for the next look."""
         shadow = seen.shadow
         served = seen.predecessor if seen.state == "shadowing" else seen.candidate
-        assert shadow is not None, "a candidacy that is compared has two versions"
-        assert served is not None, "a candidacy that is compared has two versions"
+        assert shadow is not None, "a promotion that is compared has two versions"
+        assert served is not None, "a promotion that is compared has two versions"
         began = self._clock()
         if began < self._rests_until.get(seen.id, began):
             return seen
@@ -189,10 +189,10 @@ class PromotionKeeper:
         pairs = self._answers.pairs(*which, limit=wanted)
         of = self._evidence
         compare = of.of_challenger if seen.state == "shadowing" else of.of_promoted
-        verdict = compare(states.looks_of(self._config, seen), pairs)
+        verdict = compare(states.interim_look_config(self._config, seen), pairs)
         return self._change(seen, lambda row: states.look(self._config, row, verdict, truths, self._clock()))
 
-    def _change(self, seen: Candidacy, act: Callable[[Candidacy], Candidacy]) -> Candidacy:
+    def _change(self, seen: Promotion, act: Callable[[Promotion], Promotion]) -> Promotion:
         return seen if act(seen) == seen else self._rows.change(seen, act)
 
 
@@ -203,10 +203,10 @@ def _same(one: ArmVersion | None, other: ArmVersion | None) -> bool:
     return (one.model_version, one.bundle) == (other.model_version, other.bundle)
 
 
-def _labels(candidacy: Candidacy) -> dict[str, str]:
+def _labels(promotion: Promotion) -> dict[str, str]:
     return {
-        "workload": candidacy.workload,
-        "arm": candidacy.arm,
-        "candidacy": candidacy.id,
-        "model_version": candidacy.model_version,
+        "workload": promotion.workload,
+        "arm": promotion.arm,
+        "promotion": promotion.id,
+        "model_version": promotion.model_version,
     }

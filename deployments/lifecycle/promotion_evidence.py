@@ -1,4 +1,4 @@
-"""What a candidacy is decided by: two versions that answered the same requests, and the truths. Pure."""
+"""What a promotion is decided by: two versions that answered the same requests, and the truths. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from deployments.store.records import ShadowPair
 from features.targets import AnyTarget
-from training.retraining.gate import Judged, Verdict, judge, judge_promoted
+from training.retraining.gate import EvaluatedModel, Verdict, evaluate_promoted, judge
 from training.runtime.promotion_config import LooksConfig
 from training.runtime.retraining_config import GateConfig
 from training.runtime.row_losses import row_losses, rows_inside
-from training.runtime.tasks.base import Row, Task, predicted_of
+from training.runtime.tasks.base import Row, Task, stack_rows
 
 FloatArray = NDArray[np.float64]
 
@@ -46,17 +46,17 @@ class Evidence:
     def of_promoted(self, looks: LooksConfig, pairs: Sequence[ShadowPair]) -> Verdict:
         """Whether the version that served is not worse than its predecessor, which was in the shadow."""
         shadow, served, nominal = self._judged(pairs)
-        return judge_promoted(self._gate_of(looks), served, shadow, nominal)
+        return evaluate_promoted(self._gate_of(looks), served, shadow, nominal)
 
     def _gate_of(self, looks: LooksConfig) -> GateConfig:
         most = min(self._gate.min_truths, looks.first_truths)
         return self._gate.model_copy(update={"alpha": self._gate.alpha / looks.looks, "min_truths": most})
 
-    def _judged(self, pairs: Sequence[ShadowPair]) -> tuple[Judged, Judged, float]:
+    def _judged(self, pairs: Sequence[ShadowPair]) -> tuple[EvaluatedModel, EvaluatedModel, float]:
         """Of the shadow, of what served, and the nominal coverage."""
         read = [(truth, pair) for pair in pairs if (truth := self._truth(pair)) is not None]
         if not read:
-            nothing = Judged(np.empty(0), np.empty(0))
+            nothing = EvaluatedModel(np.empty(0), np.empty(0))
             return nothing, nothing, 0.0
         truths = np.stack([truth for truth, _ in read])
         shadow, served = [pair.shadow for _, pair in read], [pair.served for _, pair in read]
@@ -70,9 +70,9 @@ class Evidence:
             return None if np.isnan(truth).all() else truth
         return None
 
-    def _of(self, truths: FloatArray, said: Sequence[Row]) -> Judged:
-        predicted = predicted_of(self._task, said)
-        return Judged(
+    def _of(self, truths: FloatArray, said: Sequence[Row]) -> EvaluatedModel:
+        predicted = stack_rows(self._task, said)
+        return EvaluatedModel(
             loss=row_losses(self._target, truths, predicted),
             inside=rows_inside(self._target, truths, predicted),
         )

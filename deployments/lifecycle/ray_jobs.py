@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import ray
 
 from deployments.domain.retraining_transitions import JobState
-from deployments.lifecycle.retraining_controller import JobsAway
+from deployments.lifecycle.retraining_controller import JobServiceUnavailable
 from training.runtime.settings import REPOSITORY, Settings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class RayJobs:
     """See `Jobs`.
 
     Args:
-        settings: of the Steward, which its jobs share.
+        settings: of the lifecycle controller, which its jobs share.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -55,7 +55,7 @@ class RayJobs:
                 runtime_env={"env_vars": self._environment(), "py_executable": _CALM_PYTHON},
             )
         except (RuntimeError, OSError) as error:
-            raise JobsAway(f"{job}: {error}") from error
+            raise JobServiceUnavailable(f"{job}: {error}") from error
 
     def state(self, job: str) -> tuple[JobState, str]:
         """See `Jobs.state`."""
@@ -63,7 +63,7 @@ class RayJobs:
             found = next((one for one in self._open().list_jobs() if one.submission_id == job), None)
         except (RuntimeError, OSError) as error:
             self._client = None
-            raise JobsAway(f"{job}: {error}") from error
+            raise JobServiceUnavailable(f"{job}: {error}") from error
         if found is None:
             return "unknown", ""
         told = f"{found.status.value}: {found.message or ''}".strip().replace("\n", " ")[:_TOLD_LENGTH]

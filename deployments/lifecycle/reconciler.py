@@ -1,4 +1,4 @@
-"""One workload in the Steward's care: its champions go into service, arm by arm.
+"""One workload in the lifecycle controller's care: its champions go into service, arm by arm.
 
 A swap is: load beside on every replica, check the golden inputs there, then flip the pointer in the
 routing table. What is refused is an act in the store, with its reason, and the old version goes on serving.
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 SCALER = "FeatureScaler"
 
 
-class ApplicationAway(RuntimeError):
+class ApplicationUnavailable(RuntimeError):
     """The application of a workload is not there, or does not answer; it may come."""
 
 
 class Replicas(Protocol):
-    """The application of the workload, wherever it runs. Both raise `ApplicationAway`."""
+    """The application of the workload, wherever it runs. Both raise `ApplicationUnavailable`."""
 
     async def served(self) -> Served:
         """What it serves now: another contract, perhaps, than before it was deployed again."""
@@ -42,7 +42,7 @@ class Replicas(Protocol):
         """
 
 
-class Ward:
+class Reconciler:
     """Keeps the routing table of one workload in step with its champions.
 
     Args:
@@ -78,11 +78,11 @@ class Ward:
         self._shadows = shadows
         self._registry_uri = registry_uri
 
-    async def look_after(self) -> RoutingTable | None:
+    async def reconcile(self) -> RoutingTable | None:
         """One round: bring what is not in service yet into it. The table after; None where there is none.
 
         Raises:
-            ApplicationAway: there is nothing to bring it to.
+            ApplicationUnavailable: there is nothing to bring it to.
         """
         # first, so that nothing is read, and MLflow not imported, while the replicas start
         served = await self._replicas.served()
@@ -121,7 +121,7 @@ class Ward:
         except BundleError as error:
             await self._refuse(swap, str(error).strip().splitlines()[-1])
             return False
-        except (OSError, ApplicationAway) as error:
+        except (OSError, ApplicationUnavailable) as error:
             log.warning("swap put off: %s", error, extra=self._labels(swap))
             return False
         return all(loaded)  # 0 where no replica is up yet; the next round finds one

@@ -1,4 +1,4 @@
-"""What the Steward reads of the registry, and moves in it. MLflow is imported when it is first asked."""
+"""The registry, as the lifecycle controller reads and moves it. MLflow is imported when it is first asked."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""One workload's retrainings in the Steward's care: it starts them, watches their jobs, and records the end.
+"""The retrainings of one workload: they are started, their jobs are watched, and their ends are recorded.
 
-Every step is a row before it is an act. The rounds of several Stewards may meet: one of them moves the row.
+Every step is a row before it is an act. Several lifecycle controllers may meet: one of them moves
+the row.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ _OF_ARMS = ("concept", "calibration")
 _PAST_EVENTS_IN = 1000
 
 
-class JobsAway(RuntimeError):
+class JobServiceUnavailable(RuntimeError):
     """The part of Ray that runs jobs does not answer; it may come back."""
 
 
 class Jobs(Protocol):
-    """Where jobs run. Both raise `JobsAway`."""
+    """Where jobs run. Both raise `JobServiceUnavailable`."""
 
     def submit(self, job: str, retraining_id: str) -> None:
         """Start the job under this id, unless it was started before."""
@@ -42,7 +43,7 @@ class Jobs(Protocol):
         """How it is, and why it died."""
 
 
-class RetrainingKeeper:
+class RetrainingController:
     """Keeps the retrainings of one workload going. Synchronous; call it from a thread.
 
     Args:
@@ -72,11 +73,11 @@ class RetrainingKeeper:
         self._heard: int | None = None
         self._looked_back_at = ""
 
-    def look_after(self) -> None:
+    def reconcile(self) -> None:
         """One round.
 
         Raises:
-            JobsAway: a job cannot be started or asked about now; the row tells where to go on.
+            JobServiceUnavailable: a job cannot be started or asked about now; the row tells where to go on.
             StoreUnavailable: as for the store.
         """
         self._hear()

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from deployments.monitoring import calibration
 from deployments.monitoring.buckets import TIERS, Buckets
-from deployments.monitoring.concept import Baseline, LossDrift
-from deployments.monitoring.coverage_at_level import held_at
+from deployments.monitoring.concept import Baseline, LossDriftDetector
+from deployments.monitoring.coverage_at_level import coverage_at_level
 from deployments.monitoring.hysteresis import Finding
 from deployments.monitoring.levels import AdaptiveLevel
 from deployments.monitoring.measures import COMMON
@@ -46,7 +46,7 @@ class ArmMemory:
     truths: int
 
 
-class ArmWatch:
+class ArmMonitor:
     """One arm with one bundle."""
 
     def __init__(
@@ -55,7 +55,7 @@ class ArmWatch:
         known = memory if memory is not None and memory.bundle == served.bundle else None
         baseline = Baseline(**known.baseline) if known and known.baseline else None
         self.served = served
-        self.drift = LossDrift(settings.concept, baseline)
+        self.drift = LossDriftDetector(settings.concept, baseline)
         self._task = task
         self._settings = settings
         self._at_nominal = Buckets(len(COMMON), TIERS[:1])
@@ -79,7 +79,7 @@ class ArmWatch:
         """
         sums = measured[: len(COMMON)].copy()
         if self.served.calibration is not None and answer.level is not None:
-            held = held_at(answer.coverage, self._task, self.served.calibration, answer, truth)
+            held = coverage_at_level(answer.coverage, self._task, self.served.calibration, answer, truth)
             sums[_INSIDE] = (held or 0.0) * sums[_REGIONS]
         self._at_nominal.add(at_s, sums)
 
@@ -93,7 +93,7 @@ class ArmWatch:
         self.drift.add(self._task.error(answer, truth))
         if self._level is None or self.served.calibration is None:
             return
-        held = held_at(self._level.coverage, self._task, self.served.calibration, answer, truth)
+        held = coverage_at_level(self._level.coverage, self._task, self.served.calibration, answer, truth)
         if held is not None:
             self._level.update(held)
 

@@ -29,7 +29,7 @@ def look(settings: CalibrationSettings, measured: FloatArray, window_s: float) -
         return Finding(None, f"{truths:.0f} truths", {"truths": int(truths)})
     coverage, expected = inside / regions, nominal / regions
     # the regions of one path stand or fall together, so truths count and not regions
-    score = float(score_of(settings, coverage, expected, truths))
+    score = float(calibration_score(settings, coverage, expected, truths))
     evidence = {
         "window_s": window_s,
         "truths": int(truths),
@@ -41,7 +41,7 @@ def look(settings: CalibrationSettings, measured: FloatArray, window_s: float) -
     )
 
 
-def score_of(
+def calibration_score(
     settings: CalibrationSettings,
     coverage: FloatArray | float,
     nominal: float,

@@ -44,7 +44,7 @@ class Baseline:
 
 
 @dataclass
-class LossDrift:
+class LossDriftDetector:
     """One bundle of one arm.
 
     Args:

@@ -20,7 +20,7 @@ _STRAIGHT = 1e-6
 _STEEPEST = 700.0  # of what `math.expm1` takes
 
 
-def held_at(
+def coverage_at_level(
     coverage: float, task: Task, calibration: Calibration, answer: Row, truth: FloatArray
 ) -> float | None:
     """1 if the region at that level holds the truth, 0 if not; of a path the share of the known horizons.

@@ -13,7 +13,7 @@ from deployments.store.monitor_feed import DriftEvent
 Key = tuple[str, str]
 
 
-class States:
+class DetectorStates:
     """The state of each detector, by kind and subject.
 
     Args:
@@ -31,7 +31,7 @@ class States:
         self._hysteresis: dict[Key, Hysteresis] = {}
         self._findings: dict[Key, Finding] = {}
 
-    def is_hot(self, kind: str, subject: str = "") -> bool:
+    def is_drifting(self, kind: str, subject: str = "") -> bool:
         """Whether it is now."""
         return self._of((kind, subject)).state == "hot"
 

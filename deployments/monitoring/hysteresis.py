@@ -46,11 +46,11 @@ class Hysteresis:
         """Take a look's score; the new state if it has changed. None says nothing either way."""
         if score is None:
             return None
-        is_hot = self.state == "hot"
-        counts = score < self._settings.leave if is_hot else score >= 1
+        is_drifting = self.state == "hot"
+        counts = score < self._settings.leave if is_drifting else score >= 1
         self._run = self._run + 1 if counts else 0
-        if self._run < (self._settings.settle if is_hot else self._settings.confirm):
+        if self._run < (self._settings.settle if is_drifting else self._settings.confirm):
             return None
         self._run = 0
-        self.state = "cool" if is_hot else "hot"
+        self.state = "cool" if is_drifting else "hot"
         return self.state

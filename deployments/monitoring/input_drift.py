@@ -160,7 +160,7 @@ class InputWindow:
             return Finding(None, f"{before[0]:.0f} rows before", {"rows": int(rows)})
         independent = self._independent(rows, now_s, window_s)
         distances = self._bins.distances(counts, before)
-        limits = limits_of(self._bins, self._settings, independent, None if before is None else before[0])
+        limits = noise_limits(self._bins, self._settings, independent, None if before is None else before[0])
         scores = distances / limits
         order = np.argsort(-scores)
         moved = [self._bins.names[i] for i in order if scores[i] >= 1]
@@ -204,7 +204,7 @@ class InputWindow:
         return int(at_s // self._tier.bucket_s)
 
 
-def limits_of(
+def noise_limits(
     bins: ReferenceBins,
     settings: InputSettings,
     rows: FloatArray | float,

@@ -50,7 +50,7 @@ class Measures(Protocol):
         ...
 
 
-def measures_of(target: AnyTarget, task: Task) -> Measures:
+def make_measures(target: AnyTarget, task: Task) -> Measures:
     """The measures of a workload's task."""
     if isinstance(target, ClassTarget):
         return ClassMeasures(target)

@@ -16,7 +16,7 @@ from deployments.monitoring.report_process import report_html
 from deployments.monitoring.settings import MonitoringSettings
 from deployments.monitoring.workload_monitor import Watch, WatchMemory
 from deployments.store import Store
-from deployments.store.monitor_feed import DriftEvent, WatchedPage
+from deployments.store.monitor_feed import DriftEvent, MonitoredPage
 from deployments.store.monitored import Cursors
 from features.config import load_sections
 from features.contract import Contract
@@ -28,7 +28,7 @@ PAGE_ROWS = 1000
 PAGES_A_ROUND = 20
 
 
-class Rounds:
+class MonitorLoop:
     """One workload.
 
     Args:
@@ -161,7 +161,7 @@ class Rounds:
         page = watch.page(now, up_to_date).model_dump(mode="json", by_alias=True)
         # until all is read, a Monitor after this one has to learn from where this one's predecessor ended
         cursors = replace(self._cursors, joins=max(self._cursors.joins, self._learnt_up_to))
-        seen = WatchedPage(now, page, cursors, watch.memory().to_json(), tuple(watch.levels()))
+        seen = MonitoredPage(now, page, cursors, watch.memory().to_json(), tuple(watch.levels()))
         self._watched.write(self.workload, seen, events)
 
     def _report(self, watch: Watch, now: datetime, has_changed: bool) -> None:
@@ -172,7 +172,7 @@ class Rounds:
         if self._lead is None or not (has_changed or (is_due and newest > self._reported_cursor)):
             return
         since = now - timedelta(seconds=max(watch.settings.looks_s))
-        features = watch.features_of(self._watched.latest_payloads(self.workload, since, MOST_ROWS))
+        features = watch.payload_features(self._watched.latest_payloads(self.workload, since, MOST_ROWS))
         if features is None or len(features) < watch.settings.input.min_rows:
             return
         self._reported_at, self._reported_cursor = now, newest  # one that fails is not tried again at once

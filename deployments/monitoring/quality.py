@@ -84,7 +84,7 @@ class QualityWindow:
         if not is_known.any():
             return Finding(None, f"{rows[0]:.0f} requests", {"requests": int(rows[0])})
         scores = np.zeros(len(self.names))
-        scores[is_known] = scores_of(
+        scores[is_known] = quality_scores(
             self._settings, now[is_known], before[is_known], rows[is_known], before_rows[is_known]
         )
         worst = int(np.argmax(scores))
@@ -105,7 +105,7 @@ class QualityWindow:
         return np.maximum(day - self._sums.total(now_s, self._longest_s), 0.0)
 
 
-def scores_of(
+def quality_scores(
     settings: QualitySettings,
     now: FloatArray,
     before: FloatArray,

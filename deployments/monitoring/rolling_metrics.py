@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from deployments.monitoring.buckets import Buckets
 from deployments.monitoring.measures import COMMON, Measures
-from deployments.monitoring.values import LAG_EDGES_S, NumberBins, number_of
+from deployments.monitoring.values import LAG_EDGES_S, NumberBins, predicted_number
 from deployments.monitoring.view import ArmWindow, LagBin, TruthCounts, ValueBin
-from deployments.store.monitored import WatchedPrediction, WatchedRepeat, WatchedTruth
+from deployments.store.monitored import MonitoredPrediction, MonitoredRepeat, MonitoredTruth
 from features.targets import AnyTarget
 from training.runtime.tasks.base import Row
 
@@ -67,7 +67,7 @@ class RollingMetrics:
         """Those that have answered, by name."""
         return sorted(self._arms)
 
-    def predicted(self, row: WatchedPrediction) -> None:
+    def predicted(self, row: MonitoredPrediction) -> None:
         """Take an answer."""
         sums = np.zeros(_HISTOGRAM + _BINS.width)
         sums[_ANSWERS] = 1.0
@@ -77,12 +77,12 @@ class RollingMetrics:
             sums[_OUTLIERS] = row.outlier_score >= 1
         # a journal may reach back to a contract with another target
         with suppress(KeyError, ValueError, TypeError, IndexError):
-            value = number_of(self._target, row.prediction)
+            value = predicted_number(self._target, row.prediction)
             sums[_VALUES] = value
             sums[_HISTOGRAM + _BINS.index(value)] = 1.0
         self._of(row.arm).answers.add(row.created_at.timestamp(), sums)
 
-    def judged(self, row: WatchedTruth, answer: Row, truth: FloatArray) -> FloatArray | None:
+    def judged(self, row: MonitoredTruth, answer: Row, truth: FloatArray) -> FloatArray | None:
         """Take a pair; what it adds to the measures, None when nothing of the truth is known.
 
         Raises:
@@ -102,7 +102,7 @@ class RollingMetrics:
         self._of(row.arm).truths.add(row.created_at.timestamp(), sums)
         return measured
 
-    def repeated(self, row: WatchedRepeat) -> None:
+    def repeated(self, row: MonitoredRepeat) -> None:
         """Take a truth after the first of its id."""
         counted = np.array([not row.conflicts, row.conflicts], dtype=np.float64)
         self._repeats.add(row.received_at.timestamp(), counted)

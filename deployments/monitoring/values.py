@@ -55,7 +55,7 @@ class NumberBins:
         return found
 
 
-def number_of(target: AnyTarget, prediction: Mapping[str, Any]) -> float:
+def predicted_number(target: AnyTarget, prediction: Mapping[str, Any]) -> float:
     """The number that stands for a prediction in means and histograms.
 
     A class's is the probability of the positive one, a path's the altitude in m at its end.

@@ -11,23 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.monitoring.arm_monitor import ArmMemory, ArmWatch, Served
-from deployments.monitoring.detectors import Key, States, highest
+from deployments.monitoring.arm_monitor import ArmMemory, ArmMonitor, Served
+from deployments.monitoring.detectors import DetectorStates, Key, highest
 from deployments.monitoring.hysteresis import Finding
 from deployments.monitoring.input_drift import InputWindow, ReferenceBins
-from deployments.monitoring.measures import measures_of
+from deployments.monitoring.measures import make_measures
 from deployments.monitoring.quality import QualityWindow
 from deployments.monitoring.rolling_metrics import RollingMetrics
 from deployments.monitoring.settings import MonitoringSettings
 from deployments.monitoring.view import MonitorPage, Window
 from deployments.requests.parser import InstanceParser
 from deployments.store.monitor_feed import ArmLevel, DriftEvent
-from deployments.store.monitored import WatchedPrediction, WatchedRefusals, WatchedRepeat, WatchedTruth
+from deployments.store.monitored import (
+    MonitoredPrediction,
+    MonitoredRejections,
+    MonitoredRepeat,
+    MonitoredTruth,
+)
 from features.contract import Contract
 from features.errors import InvalidInput
 from features.workload import load_workload
 from training.runtime.tasks.base import Row
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 FloatArray = NDArray[np.float64]
 
@@ -72,18 +77,18 @@ class Watch:
         self.contract = contract
         self.settings = settings
         self._workload = load_workload(contract)
-        self._task = task_of(contract, self._workload)
+        self._task = make_task(contract, self._workload)
         self._parser = InstanceParser(contract)
         self._longest_s = max(settings.looks_s)
         self._rolling = RollingMetrics(
-            contract.target, measures_of(contract.target, self._task), settings.late_after_s
+            contract.target, make_measures(contract.target, self._task), settings.late_after_s
         )
         self._quality = QualityWindow(contract, settings.quality, self._longest_s)
         self._quality.reference = memory.quality_reference
         self._input: InputWindow | None = None
-        self._arms: dict[str, ArmWatch] = {}
+        self._arms: dict[str, ArmMonitor] = {}
         self._memory = memory
-        self._states = States(contract.workload, settings.hysteresis, last)
+        self._states = DetectorStates(contract.workload, settings.hysteresis, last)
 
     def serve(self, served: Mapping[str, Served]) -> None:
         """What the arms serve now; what was learnt of other bundles is forgotten."""
@@ -91,7 +96,7 @@ class Watch:
             known = self._arms.get(arm)
             if known is None or known.served.bundle != one.bundle:
                 memory = self._memory.arms.get(arm)
-                self._arms[arm] = ArmWatch(one, self._task, self.settings, memory)
+                self._arms[arm] = ArmMonitor(one, self._task, self.settings, memory)
         self._arms = {arm: one for arm, one in self._arms.items() if arm in served}
 
     def compare_with(self, reference: FloatArray) -> None:
@@ -103,7 +108,7 @@ class Watch:
         if held is not None and len(held) == bins.width:
             self._input.reference = np.array(held)
 
-    def predicted(self, rows: Sequence[WatchedPrediction], now: datetime) -> None:
+    def predicted(self, rows: Sequence[MonitoredPrediction], now: datetime) -> None:
         """Take answers; of the instances of the last while, the features too."""
         for row in rows:
             self._rolling.predicted(row)
@@ -113,7 +118,7 @@ class Watch:
             recent = [row for row in rows if row.created_at.timestamp() >= since_s]
             self._look_into(self._input, recent)
 
-    def judged(self, rows: Iterable[WatchedTruth], learnt_up_to: int = 0) -> None:
+    def judged(self, rows: Iterable[MonitoredTruth], learnt_up_to: int = 0) -> None:
         """Take pairs; what was learnt from those up to that cursor is known already."""
         name = self.contract.target.name
         for row in rows:
@@ -129,12 +134,12 @@ class Watch:
                 if row.seq > learnt_up_to:
                     arm.judged(answer, truth)
 
-    def repeated(self, rows: Iterable[WatchedRepeat]) -> None:
+    def repeated(self, rows: Iterable[MonitoredRepeat]) -> None:
         """Take truths after the first of their id."""
         for row in rows:
             self._rolling.repeated(row)
 
-    def refused(self, rows: Iterable[WatchedRefusals]) -> None:
+    def refused(self, rows: Iterable[MonitoredRejections]) -> None:
         """Take counts of refused requests."""
         for row in rows:
             self._quality.refused(row.at.timestamp(), row.requests)
@@ -194,7 +199,7 @@ class Watch:
             self._memory.arms | arms, self._quality.reference, None if held is None else held.tolist()
         )
 
-    def features_of(self, payloads: Iterable[str]) -> FloatArray | None:
+    def payload_features(self, payloads: Iterable[str]) -> FloatArray | None:
         """Of instances as they were sent, (n, [steps,] features); None if there are none of this contract."""
         raw = [found for one in payloads if (found := self._raw(one)) is not None]
         return self._workload.features(np.stack(raw)) if raw else None
@@ -212,15 +217,15 @@ class Watch:
             found["concept", arm] = watched.drift.look()
         return found
 
-    def _look_into(self, window: InputWindow, rows: Iterable[WatchedPrediction]) -> None:
+    def _look_into(self, window: InputWindow, rows: Iterable[MonitoredPrediction]) -> None:
         """The features of rows, bucket by bucket."""
-        parts: dict[int, list[WatchedPrediction]] = {}
+        parts: dict[int, list[MonitoredPrediction]] = {}
         for row in rows:
             at_s = row.created_at.timestamp()
             if window.takes(at_s):
                 parts.setdefault(window.bucket(at_s), []).append(row)
         for part in parts.values():
-            features = self.features_of(row.payload for row in part)
+            features = self.payload_features(row.payload for row in part)
             if features is not None:
                 entities = {row.entity for row in part}
                 window.add(part[0].created_at.timestamp(), entities, features)

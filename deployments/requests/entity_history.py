@@ -29,7 +29,7 @@ DEADLINE_S = 1.0
 MAX_ENTITIES = 10_000
 
 
-class History:
+class EntityHistory:
     """What one router replica asks about earlier samples. Belongs to one event loop.
 
     Args:

@@ -17,9 +17,9 @@ from pydantic_core import from_json, to_json
 from ulid_transform import ulid_now
 
 from deployments.domain.errors import TooLarge
-from deployments.domain.instances import FloatArray, Instance, Sent
+from deployments.domain.instances import FloatArray, Instance, ParsedInstance
 from deployments.domain.samples import completed, with_samples
-from deployments.requests.sample_decoder import SampleReader
+from deployments.requests.sample_decoder import SampleDecoder
 from deployments.requests.schema import (
     MAX_INSTANCES,
     batch_model,
@@ -29,7 +29,7 @@ from deployments.requests.schema import (
     naming_model,
 )
 from deployments.requests.validation_errors import translate
-from deployments.runtime.process_memory import taken
+from deployments.runtime.process_memory import drain
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from features.windows import cut_window
@@ -47,7 +47,7 @@ class InstanceParser:
         self.model = instance_model(contract)
         self._naming_model = naming_model(contract)
         self._batch_model = batch_model(self.model)
-        self._samples = SampleReader(contract) if contract.window else None
+        self._samples = SampleDecoder(contract) if contract.window else None
         self._contract = contract
         self._new_id = new_id
         self._entity_members = attrgetter(*map(entity_attribute, range(len(contract.entity_names))))
@@ -64,7 +64,7 @@ class InstanceParser:
         """
         return self.finish(self.read(body))
 
-    def read(self, body: bytes) -> Sent:
+    def read(self, body: bytes) -> ParsedInstance:
         """The instance in the body of a request, for `finish`.
 
         Raises:
@@ -103,7 +103,7 @@ class InstanceParser:
             ids.add(instance.id)
             yield instance
 
-    def finish(self, sent: Sent, earlier: FloatArray | None = None) -> Instance:
+    def finish(self, sent: ParsedInstance, earlier: FloatArray | None = None) -> Instance:
         """Cut the window.
 
         Args:
@@ -125,14 +125,14 @@ class InstanceParser:
             raw, filled = window.values, window.filled
         return Instance(sent.id, sent.entity, raw, payload, filled, sent.number)
 
-    def _each(self, body: bytes) -> Iterator[Sent]:
+    def _each(self, body: bytes) -> Iterator[ParsedInstance]:
         """The instances of a batch. What is wrong is told by the model of the whole, once something is."""
         members = _json_or_none(body)
         listed = members.get("instances") if isinstance(members, dict) and len(members) == 1 else None
         done = 0
         if isinstance(listed, list) and 0 < len(listed) <= MAX_INSTANCES:
             with suppress(ValidationError):
-                for one in taken(listed):  # what has been read goes: instances take its memory, not more
+                for one in drain(listed):  # what has been read goes: instances take its memory, not more
                     payload = to_json(one)
                     yield self._sampled(one, payload) or self._sent(self.model.model_validate(one), payload)
                     done += 1
@@ -149,7 +149,7 @@ class InstanceParser:
             raise translate(self._contract, error, batch=True) from None
         return parsed
 
-    def _sampled(self, members: Any, payload: bytes) -> Sent | None:
+    def _sampled(self, members: Any, payload: bytes) -> ParsedInstance | None:
         """An instance with samples at a third of the model's time; None where that has to judge it."""
         if self._samples is None or not isinstance(members, dict) or "samples" not in members:
             return None
@@ -160,19 +160,19 @@ class InstanceParser:
             parsed = self._naming_model.model_validate({k: v for k, v in members.items() if k != "samples"})
         except ValidationError:
             return None
-        return Sent(*self._named(parsed), payload, samples=samples)
+        return ParsedInstance(*self._named(parsed), payload, samples=samples)
 
-    def _sent(self, parsed: Any, payload: bytes) -> Sent:
+    def _sent(self, parsed: Any, payload: bytes) -> ParsedInstance:
         if self._contract.window is None:
-            return Sent(*self._named(parsed), payload, values=self._values(parsed))
+            return ParsedInstance(*self._named(parsed), payload, values=self._values(parsed))
         # None becomes NaN, which is what `cut_window` takes for "not sent"
         values = chain.from_iterable(map(self._values, parsed.samples))
         count = len(parsed.samples) * len(self._contract.fields)
         samples = np.fromiter(values, np.float64, count).reshape(len(parsed.samples), -1)
-        return Sent(*self._named(parsed), payload, samples=samples)
+        return ParsedInstance(*self._named(parsed), payload, samples=samples)
 
     def _named(self, parsed: Any) -> tuple[str, int | None, str]:
-        """The members of `Sent` that tell what it is about."""
+        """The members of `ParsedInstance` that tell what it is about."""
         sent_id = parsed.id
         id_ = self._new_id() if sent_id is None else str(sent_id)
         number = sent_id if isinstance(sent_id, int) else None

@@ -25,7 +25,7 @@ class _Layout(NamedTuple):
     maximum: FloatArray
 
 
-class SampleReader:
+class SampleDecoder:
     """Reads samples that all have the same members, each a number in its range.
 
     It judges nothing: of whatever else is sent, right or wrong, it says None.

@@ -12,7 +12,7 @@ from contextvars import Context
 from typing import Any
 
 from deployments.rpc.connection import CallFailed, Connection, ConnectionLost, connect
-from deployments.rpc.serve_handles import Handle, answers_of_all, method_of, reason_of
+from deployments.rpc.serve_handles import Handle, bind_method, gather_answers, reason_text
 from deployments.rpc.server import Address
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _CONNECT_S = 1.0
 _CONNECTIONS_TRIED = 2
 
 
-class DirectCalls:
+class RpcClient:
     """Calls of one method of a deployment; belongs to one event loop.
 
     A call that loses its connection is made again, to another replica: what is called must allow that.
@@ -50,7 +50,7 @@ class DirectCalls:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._handle = handle
-        self._method = method_of(handle, method)
+        self._method = bind_method(handle, method)
         self.ways: Counter[str] = Counter()
         self._is_direct = is_direct
         self._clock = clock
@@ -89,7 +89,7 @@ class DirectCalls:
     async def look(self) -> None:
         """Connect to the replicas that there are now, and to no others."""
         self._next_look_s = self._clock() + LOOK_PERIOD_S
-        found = await answers_of_all(self._handle, "address")
+        found = await gather_answers(self._handle, "address")
         addresses = {address for address in found if isinstance(address, Address)}
         if not addresses:  # nobody could be asked: those that are known may well be there
             return
@@ -122,7 +122,7 @@ class DirectCalls:
         try:
             await self.look()
         except Exception as error:  # noqa: BLE001 - of Serve; the next look is soon
-            log.warning("replicas not asked for their addresses: %s", reason_of(error))
+            log.warning("replicas not asked for their addresses: %s", reason_text(error))
 
     def _least_busy(self) -> Connection | None:
         return min(

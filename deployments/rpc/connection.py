@@ -9,7 +9,7 @@ from typing import Any
 
 from deployments.rpc.frames import BadFrame, Frame, Kind
 from deployments.rpc.server import Address
-from deployments.rpc.transport import Wire
+from deployments.rpc.transport import Transport
 
 
 class ConnectionLost(RuntimeError):
@@ -20,7 +20,7 @@ class CallFailed(RuntimeError):
     """What the replica says about why it has no answer."""
 
 
-class Connection(Wire):
+class Connection(Transport):
     """To one replica; belongs to one event loop.
 
     Args:

@@ -33,7 +33,7 @@ class Handle(Protocol):
         ...
 
 
-def method_of(handle: Handle, name: str) -> Handle:
+def bind_method(handle: Handle, name: str) -> Handle:
     """A method of a deployment, to be made once: `handle.name` makes a new handle each time.
 
     Plain pickle knows all that passes, and takes a tenth off the processor time of a call.
@@ -41,7 +41,7 @@ def method_of(handle: Handle, name: str) -> Handle:
     return handle.options(method_name=name, request_serialization="pickle", response_serialization="pickle")
 
 
-async def answers_of_all(handle: Handle, method: str) -> list[Any]:
+async def gather_answers(handle: Handle, method: str) -> list[Any]:
     """What a method without arguments returns on each replica, or the exception that it raises there.
 
     Raises:
@@ -52,7 +52,7 @@ async def answers_of_all(handle: Handle, method: str) -> list[Any]:
         return await handle.broadcast(method).results_async(return_exceptions=True)
 
 
-def reason_of(error: Exception) -> str:
+def reason_text(error: Exception) -> str:
     """The last line, which is what the callee said; Ray puts its traceback before it."""
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else repr(error)

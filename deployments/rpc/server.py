@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deployments.rpc.frames import BadFrame, Frame, Kind
-from deployments.rpc.serve_handles import reason_of
-from deployments.rpc.transport import Wire
+from deployments.rpc.serve_handles import reason_text
+from deployments.rpc.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Address:
     key: bytes = field(repr=False)
 
 
-class Listener:
+class RpcServer:
     """Takes calls for one replica; belongs to one event loop.
 
     Who knows the key may call: what comes is unpickled, which could be made to run anything. The key is new
@@ -77,7 +77,7 @@ class Listener:
         return _Caller(self._answer, self._key, self._callers)
 
 
-class _Caller(Wire):
+class _Caller(Transport):
     """One who calls."""
 
     def __init__(self, answer: Callable[..., Awaitable[Any]], key: bytes, callers: set[_Caller]) -> None:
@@ -131,4 +131,4 @@ class _Caller(Wire):
             self.send(Frame(Kind.FAILURE, frame.call, b"the replica was stopped"))
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the caller's to handle
-            self.send(Frame(Kind.FAILURE, frame.call, reason_of(error).encode()))
+            self.send(Frame(Kind.FAILURE, frame.call, reason_text(error).encode()))

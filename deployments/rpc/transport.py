@@ -12,7 +12,7 @@ from deployments.rpc.frames import Frame, FrameReader, to_bytes
 _UNACKNOWLEDGED_MS = 5000
 
 
-class Wire(asyncio.Protocol):
+class Transport(asyncio.Protocol):
     """Frames in and out. Of those that are sent in one turn of the event loop uvloop makes one piece."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 
-class UnderWay:
+class ConcurrencyMeter:
     """Entered by each call; an exact mean over time, where samples now and then would be a matter of luck.
 
     Args:

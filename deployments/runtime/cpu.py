@@ -24,7 +24,7 @@ class Used(NamedTuple):
     used_s: float
 
 
-class IdleProcessors:
+class IdleCpuMeter:
     """The mean over the time between two questions.
 
     Args:

@@ -17,14 +17,14 @@ _OLDER_SEARCHES = 100
 TIDY_PERIOD_S = 5.0
 
 
-def taken(items: list[T]) -> Iterator[T]:
-    """They in their order, each gone from the list once it is taken, so that its memory can go too."""
+def drain(items: list[T]) -> Iterator[T]:
+    """They in their order, each gone from the list once it is drain, so that its memory can go too."""
     items.reverse()
     while items:
         yield items.pop()
 
 
-def give_back_free_memory() -> None:
+def trim_heap() -> None:
     """Have the C library return what is free of its heap; nothing happens where it cannot.
 
     A random forest takes twice its size while ONNX Runtime reads it, and glibc would keep the other half.
@@ -34,7 +34,7 @@ def give_back_free_memory() -> None:
         trim(0)
 
 
-def tidy_up() -> None:
+def collect_and_trim() -> None:
     """Find garbage, which empties the interpreter's lists of spare objects, and give back what is free then.
 
     Memory goes back by the page, or by the megabyte, when nothing on it is in use: what a large batch leaves
@@ -42,10 +42,10 @@ def tidy_up() -> None:
     event loop for 1 to 8 ms, and for up to 40 while four batches of 10,000 rows are under way.
     """
     gc.collect()
-    give_back_free_memory()
+    trim_heap()
 
 
-def search_less_for_garbage() -> None:
+def relax_gc() -> None:
     """Freeze what there is; to be called once, when the replica has what it keeps.
 
     Otherwise a search of everything stops a router for 50 to 80 ms while batches come in, and finds hardly
@@ -56,7 +56,9 @@ def search_less_for_garbage() -> None:
     gc.set_threshold(_NEW_OBJECTS, _YOUNG_SEARCHES, _OLDER_SEARCHES)
 
 
-async def tidy_up_regularly(period_s: float = TIDY_PERIOD_S, tidy: Callable[[], None] = tidy_up) -> None:
+async def collect_and_trim_regularly(
+    period_s: float = TIDY_PERIOD_S, tidy: Callable[[], None] = collect_and_trim
+) -> None:
     """For ever.
 
     Args:

@@ -6,14 +6,14 @@ from deployments.store.records import (
     Act,
     FeedbackCounts,
     JoinedRow,
-    JudgedRow,
+    LabelledRow,
     PredictionRow,
     ShadowPair,
     ShadowRow,
     StoreCounts,
     Truth,
 )
-from deployments.store.sql.engine import StoreEncoding, StoreUnavailable, StoreUnfit
+from deployments.store.sql.engine import StoreEncoding, StoreIncompatible, StoreUnavailable
 from deployments.store.store import Store
 
 __all__ = [
@@ -21,15 +21,15 @@ __all__ = [
     "FeedbackCounts",
     "JoinedRow",
     "JournalWriter",
-    "JudgedRow",
+    "LabelledRow",
     "PredictionRow",
     "ShadowPair",
     "ShadowRow",
     "Store",
     "StoreCounts",
     "StoreEncoding",
+    "StoreIncompatible",
     "StoreTooNew",
     "StoreUnavailable",
-    "StoreUnfit",
     "Truth",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from deployments.store.records import JudgedRow
+from deployments.store.records import LabelledRow
 from deployments.store.sql.cursor import after_cursor, of_pairs
 from deployments.store.sql.schema import joins, predictions, truths
 
 
-def read(connection: Connection, workload: str, after: int, limit: int) -> list[JudgedRow]:
+def read(connection: Connection, workload: str, after: int, limit: int) -> list[LabelledRow]:
     """Pairs of prediction and truth completed after the cursor, in that order."""
     named = predictions.c
     columns = (
@@ -22,7 +22,7 @@ def read(connection: Connection, workload: str, after: int, limit: int) -> list[
         truths.c.value.label("truth"),
     )
     query = after_cursor(of_pairs(select(*columns)), joins, workload, after, limit)
-    return [JudgedRow(**row._mapping) for row in connection.execute(query)]
+    return [LabelledRow(**row._mapping) for row in connection.execute(query)]
 
 
 def tail(connection: Connection, workload: str, rows: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from deployments.domain.samples import Samples, merged
-from deployments.store.sql.padded_in_lists import in_lists
+from deployments.store.sql.padded_in_lists import padded_in_lists
 from deployments.store.sql.schema import histories
 
 
@@ -43,7 +43,7 @@ def exchange(
 
 def _read(connection: Connection, workload: str, names: Sequence[str]) -> dict[str, Samples]:
     found: dict[str, Samples] = {}
-    for part in in_lists(names):
+    for part in padded_in_lists(names):
         query = select(histories.c.entity, histories.c.samples).where(
             histories.c.workload == workload, histories.c.entity.in_(part)
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, inspect, select, text
 
-from deployments.store.migrations.upgrade import revision_of
+from deployments.store.migrations.upgrade import read_revision
 from deployments.store.sql.engine import reading
 from deployments.store.sql.schema import metadata
 
@@ -40,7 +40,7 @@ def take_inventory(engine: Engine) -> Inventory:
     """
     with reading(engine) as connection:
         size_bytes = connection.scalar(text(_SIZES[engine.dialect.name])) or 0
-        return Inventory(revision_of(connection), _rows(connection), size_bytes)
+        return Inventory(read_revision(connection), _rows(connection), size_bytes)
 
 
 def _rows(connection: Connection) -> dict[str, int]:

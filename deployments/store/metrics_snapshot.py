@@ -18,7 +18,7 @@ from deployments.store.sql.schema import drift_events, monitor_pages
 
 
 @dataclass(frozen=True)
-class WorkloadFacts:
+class WorkloadSnapshot:
     """All of one moment.
 
     Attributes:
@@ -29,7 +29,7 @@ class WorkloadFacts:
         drift_events: changes of state, by kind of the detector and state.
         retrainings: how many there are, by state.
         retrained_at: end of the last one that was done.
-        promotions: candidacies, by arm and state.
+        promotions: promotions, by arm and state.
     """
 
     workload: str
@@ -42,7 +42,7 @@ class WorkloadFacts:
     promotions: Mapping[tuple[str, str], int]
 
 
-class Facts:
+class MetricsSnapshots:
     """A part of `Store`.
 
     Args:
@@ -52,7 +52,7 @@ class Facts:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def of(self, workload: str) -> WorkloadFacts:
+    def of(self, workload: str) -> WorkloadSnapshot:
         """Of one workload.
 
         Raises:
@@ -66,7 +66,7 @@ class Facts:
         )
         with reading(self._engine) as connection:
             page = connection.execute(seen).first()
-            return WorkloadFacts(
+            return WorkloadSnapshot(
                 workload=workload,
                 table=routes.read(connection, workload),
                 seen_at=page.at if page else None,

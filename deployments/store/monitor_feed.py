@@ -13,10 +13,10 @@ from sqlalchemy import Engine, delete, insert, select
 from deployments.store import monitored as watched
 from deployments.store.monitored import (
     Cursors,
-    WatchedPrediction,
-    WatchedRefusals,
-    WatchedRepeat,
-    WatchedTruth,
+    MonitoredPrediction,
+    MonitoredRejections,
+    MonitoredRepeat,
+    MonitoredTruth,
 )
 from deployments.store.sql import engine as db
 from deployments.store.sql.cursor import after_cursor
@@ -57,7 +57,7 @@ class ArmLevel:
 
 
 @dataclass(frozen=True)
-class WatchedPage:
+class MonitoredPage:
     """What the Monitor last saw.
 
     Attributes:
@@ -65,7 +65,7 @@ class WatchedPage:
         page: what `GET /monitor` shows.
         cursors: how far the journal was read for it.
         state: what the Monitor goes on with after a restart, beside what it reads again.
-        levels: of the arms that have one; read apart from the rest, by `WatchStore.levels`.
+        levels: of the arms that have one; read apart from the rest, by `MonitorFeed.levels`.
     """
 
     at: datetime
@@ -75,7 +75,7 @@ class WatchedPage:
     levels: tuple[ArmLevel, ...] = ()
 
 
-class WatchStore:
+class MonitorFeed:
     """A part of `Store`.
 
     Every method raises StoreUnavailable when the database cannot be reached or stays locked.
@@ -89,27 +89,27 @@ class WatchStore:
         self._engine = engine
         self._clock = clock
 
-    def predictions(self, workload: str, after: int, limit: int = 1000) -> list[WatchedPrediction]:
+    def predictions(self, workload: str, after: int, limit: int = 1000) -> list[MonitoredPrediction]:
         """Answers written after the cursor, oldest first."""
         with db.reading(self._engine) as connection:
             return watched.read_predictions(connection, workload, after, limit)
 
-    def truths(self, workload: str, after: int, limit: int = 1000) -> list[WatchedTruth]:
+    def truths(self, workload: str, after: int, limit: int = 1000) -> list[MonitoredTruth]:
         """Answers with their truths, completed after the cursor, in that order."""
         with db.reading(self._engine) as connection:
             return watched.read_truths(connection, workload, after, limit)
 
-    def repeats(self, workload: str, after: int, limit: int = 1000) -> list[WatchedRepeat]:
+    def repeats(self, workload: str, after: int, limit: int = 1000) -> list[MonitoredRepeat]:
         """Truths after the first of their id, received after the cursor."""
         with db.reading(self._engine) as connection:
             return watched.read_repeats(connection, workload, after, limit)
 
-    def refusals(self, workload: str, after: int, limit: int = 1000) -> list[WatchedRefusals]:
+    def refusals(self, workload: str, after: int, limit: int = 1000) -> list[MonitoredRejections]:
         """Counts of refused requests, written after the cursor."""
         with db.reading(self._engine) as connection:
-            return watched.read_refusals(connection, workload, after, limit)
+            return watched.read_rejections(connection, workload, after, limit)
 
-    def add_refusals(self, workload: str, requests: int) -> None:
+    def add_rejections(self, workload: str, requests: int) -> None:
         """So many requests were refused since the caller said so last."""
         row = {"workload": workload, "at": self._clock(), "requests": requests}
         with db.writing(self._engine) as connection:
@@ -140,12 +140,12 @@ class WatchStore:
             after = events[-1].seq
         return found
 
-    def page(self, workload: str) -> WatchedPage | None:
+    def page(self, workload: str) -> MonitoredPage | None:
         """What was last seen; None before anything was."""
         query = select(monitor_pages).where(monitor_pages.c.workload == workload)
         with db.reading(self._engine) as connection:
             row = connection.execute(query).first()
-        return None if row is None else WatchedPage(row.at, row.page, Cursors(**row.cursors), row.state)
+        return None if row is None else MonitoredPage(row.at, row.page, Cursors(**row.cursors), row.state)
 
     def levels(self, workload: str) -> list[ArmLevel]:
         """The levels that are in force; none before the Monitor has looked."""
@@ -160,7 +160,7 @@ class WatchStore:
             row = connection.execute(query).first()
         return None if row is None else (row.at, zlib.decompress(row.html_zlib).decode())
 
-    def write(self, workload: str, seen: WatchedPage, events: Sequence[DriftEvent] = ()) -> None:
+    def write(self, workload: str, seen: MonitoredPage, events: Sequence[DriftEvent] = ()) -> None:
         """Write what was seen, with its levels, and the events of it, together or not at all.
 
         So a Monitor that is killed tells no event twice, and leaves none out.

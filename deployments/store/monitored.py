@@ -13,7 +13,7 @@ from deployments.store.sql.schema import joins, predictions, refusals, repeated_
 
 
 @dataclass(frozen=True)
-class WatchedPrediction:
+class MonitoredPrediction:
     """An answer. `seq` is the cursor to read on from; the rest is as in `PredictionRow`."""
 
     seq: int
@@ -30,7 +30,7 @@ class WatchedPrediction:
 
 
 @dataclass(frozen=True)
-class WatchedTruth:
+class MonitoredTruth:
     """An answer with its truth, of which there is one an answer. `seq` is the cursor to read on from.
 
     Attributes:
@@ -52,7 +52,7 @@ class WatchedTruth:
 
 
 @dataclass(frozen=True)
-class WatchedRepeat:
+class MonitoredRepeat:
     """A truth after the first of its id. `seq` is the cursor to read on from."""
 
     seq: int
@@ -61,7 +61,7 @@ class WatchedRepeat:
 
 
 @dataclass(frozen=True)
-class WatchedRefusals:
+class MonitoredRejections:
     """Requests that were refused until then. `seq` is the cursor to read on from."""
 
     seq: int
@@ -81,14 +81,14 @@ class Cursors:
 
 def read_predictions(
     connection: Connection, workload: str, after: int, limit: int
-) -> list[WatchedPrediction]:
+) -> list[MonitoredPrediction]:
     """Answers written after the cursor, oldest first."""
-    columns = [predictions.c[name] for name in WatchedPrediction.__dataclass_fields__]
+    columns = [predictions.c[name] for name in MonitoredPrediction.__dataclass_fields__]
     query = after_cursor(select(*columns), predictions, workload, after, limit)
-    return [WatchedPrediction(*row) for row in connection.execute(query)]
+    return [MonitoredPrediction(*row) for row in connection.execute(query)]
 
 
-def read_truths(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedTruth]:
+def read_truths(connection: Connection, workload: str, after: int, limit: int) -> list[MonitoredTruth]:
     """Pairs completed after the cursor, in that order."""
     named = predictions.c
     columns: list[Column[Any]] = [
@@ -104,23 +104,25 @@ def read_truths(connection: Connection, workload: str, after: int, limit: int) -
         named.level,
     ]
     query = after_cursor(of_pairs(select(*columns)), joins, workload, after, limit)
-    return [WatchedTruth(*row) for row in connection.execute(query)]
+    return [MonitoredTruth(*row) for row in connection.execute(query)]
 
 
-def read_repeats(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedRepeat]:
+def read_repeats(connection: Connection, workload: str, after: int, limit: int) -> list[MonitoredRepeat]:
     """Repeated truths received after the cursor, in that order."""
     named = repeated_truths.c
     query = select(named.seq, named.received_at, named.conflicts)
     query = after_cursor(query, repeated_truths, workload, after, limit)
-    return [WatchedRepeat(*row) for row in connection.execute(query)]
+    return [MonitoredRepeat(*row) for row in connection.execute(query)]
 
 
-def read_refusals(connection: Connection, workload: str, after: int, limit: int) -> list[WatchedRefusals]:
+def read_rejections(
+    connection: Connection, workload: str, after: int, limit: int
+) -> list[MonitoredRejections]:
     """Refusals counted after the cursor, in that order."""
     named = refusals.c
     query = select(named.seq, named.at, named.requests)
     query = after_cursor(query, refusals, workload, after, limit)
-    return [WatchedRefusals(*row) for row in connection.execute(query)]
+    return [MonitoredRejections(*row) for row in connection.execute(query)]
 
 
 def latest_payloads(connection: Connection, workload: str, since: datetime, limit: int) -> list[str]:

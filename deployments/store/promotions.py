@@ -1,4 +1,4 @@
-"""The rows of candidacies: one a version that may take an arm's place, at most one of an arm open."""
+"""The rows of promotions: one a version that may take an arm's place, at most one of an arm open."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from ulid_transform import ulid_now
 
 from deployments.domain import promotion_transitions as states
 from deployments.domain.errors import Conflict
-from deployments.domain.promotion import Candidacy
+from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion, RoutingTable
 from deployments.store.routes import record_act
 from deployments.store.sql.engine import reading, writing
-from deployments.store.state_rows import StepRows, step_table
+from deployments.store.state_rows import StateRows, state_table
 
-promotions = step_table(
+promotions = state_table(
     "promotions",
     Column("arm", String(64), nullable=False),
     Column("model_version", String(64), nullable=False),
 )
 
 
-class Promotions(StepRows[Candidacy]):
-    """Candidacies of all workloads. Every method raises StoreUnavailable."""
+class Promotions(StateRows[Promotion]):
+    """Promotions of all workloads. Every method raises StoreUnavailable."""
 
     def __init__(
         self, engine: Engine, clock: Callable[[], datetime], new_id: Callable[[], str] = ulid_now
     ) -> None:
-        super().__init__(engine, clock, promotions, Candidacy, "candidacy", new_id)
+        super().__init__(engine, clock, promotions, Promotion, "promotion", new_id)
 
-    def open(self, workload: str) -> list[Candidacy]:
+    def open(self, workload: str) -> list[Promotion]:
         """Those under way, oldest first."""
         with reading(self._engine) as connection:
             return self._all_open(connection, workload)
 
-    def was_judged(self, workload: str, arm: str, model_version: str) -> bool:
-        """Whether a candidacy of this version has ended that began by itself."""
+    def was_evaluated(self, workload: str, arm: str, model_version: str) -> bool:
+        """Whether a promotion of this version has ended that began by itself."""
         columns = promotions.c
         query = select(columns.content).where(
             columns.workload == workload,
@@ -46,10 +46,10 @@ class Promotions(StepRows[Candidacy]):
             columns.is_open.is_(False),
         )
         with reading(self._engine) as connection:
-            found = [Candidacy.model_validate(content) for content in connection.scalars(query)]
+            found = [Promotion.model_validate(content) for content in connection.scalars(query)]
         return any(not one.by_hand for one in found)
 
-    def begin(self, workload: str, arm: str, candidate: ArmVersion, champion: ArmVersion | None) -> Candidacy:
+    def begin(self, workload: str, arm: str, candidate: ArmVersion, champion: ArmVersion | None) -> Promotion:
         """That of a version which has passed the gate.
 
         Raises:
@@ -59,7 +59,7 @@ class Promotions(StepRows[Candidacy]):
             states.begin(self._new_id(), workload, arm, candidate, champion, self._clock()), "steward"
         )
 
-    def promote(self, workload: str, arm: str, model_version: str, by: str, note: str) -> Candidacy:
+    def promote(self, workload: str, arm: str, model_version: str, by: str, note: str) -> Promotion:
         """That of a version which a person wants to serve.
 
         Raises:
@@ -72,14 +72,14 @@ class Promotions(StepRows[Candidacy]):
             states.ask(self._new_id(), workload, arm, model_version, by, note, self._clock()), by
         )
 
-    def roll_back(self, workload: str, arm: str, table: RoutingTable, by: str, note: str) -> Candidacy:
+    def roll_back(self, workload: str, arm: str, table: RoutingTable, by: str, note: str) -> Promotion:
         """Have the version before serve again, as a person wants it.
 
         Args:
             table: says which that was.
 
         Raises:
-            Conflict: there was none, or a candidacy is under way that nobody can take back.
+            Conflict: there was none, or a promotion is under way that nobody can take back.
         """
         for there in self.open(workload):
             if there.arm == arm and there.predecessor and there.state in ("promoting", "probation"):
@@ -90,18 +90,18 @@ class Promotions(StepRows[Candidacy]):
         return self.promote(workload, arm, before.model_version, by, note)
 
     def change(
-        self, seen: Candidacy, act: Callable[[Candidacy], Candidacy], actor: str = "steward"
-    ) -> Candidacy:
+        self, seen: Promotion, act: Callable[[Promotion], Promotion], actor: str = "steward"
+    ) -> Promotion:
         """Apply `act` to the row, which has to be where `seen` was: its state and its looks.
 
         Raises:
             Conflict: somebody else has moved it on.
-            NotFound: there is no such candidacy.
+            NotFound: there is no such promotion.
         """
         with writing(self._engine) as connection:
             there = self._read(connection, seen.id)
             if (there.state, len(there.looks)) != (seen.state, len(seen.looks)):
-                raise Conflict(f"candidacy {seen.id}: is {there.state} by now, not {seen.state}")
+                raise Conflict(f"promotion {seen.id}: is {there.state} by now, not {seen.state}")
             changed = act(there)
             if changed != there:
                 self._replace(connection, changed)
@@ -109,18 +109,18 @@ class Promotions(StepRows[Candidacy]):
                     self._tell(connection, changed, actor)
         return changed
 
-    def _begin(self, candidacy: Candidacy, actor: str) -> Candidacy:
+    def _begin(self, promotion: Promotion, actor: str) -> Promotion:
         with writing(self._engine) as connection:
-            arm = candidacy.arm
-            for there in self._all_open(connection, candidacy.workload, promotions.c.arm == arm):
+            arm = promotion.arm
+            for there in self._all_open(connection, promotion.workload, promotions.c.arm == arm):
                 raise Conflict(f"{arm}: version {there.model_version} is {there.state} now")
-            self._add(connection, candidacy, arm=arm, model_version=candidacy.model_version)
-            self._tell(connection, candidacy, actor)
-        return candidacy
+            self._add(connection, promotion, arm=arm, model_version=promotion.model_version)
+            self._tell(connection, promotion, actor)
+        return promotion
 
-    def _tell(self, connection: Connection, candidacy: Candidacy, actor: str) -> None:
+    def _tell(self, connection: Connection, promotion: Promotion, actor: str) -> None:
         """An act of each change of state."""
-        detail = candidacy.model_dump(
+        detail = promotion.model_dump(
             mode="json", include={"id", "arm", "model_version", "state", "reason", "note"}
         )
-        record_act(connection, candidacy.workload, "promotion", actor, detail, self._clock())
+        record_act(connection, promotion.workload, "promotion", actor, detail, self._clock())

@@ -59,7 +59,7 @@ class PredictionRow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class JudgedRow:
+class LabelledRow:
     """The little of a prediction and its truth that an error takes. `seq` is the cursor to read on from."""
 
     seq: int

@@ -13,12 +13,12 @@ from deployments.domain.errors import Conflict
 from deployments.domain.retraining import Request, Retraining
 from deployments.store.routes import record_act
 from deployments.store.sql.engine import writing
-from deployments.store.state_rows import StepRows, step_table
+from deployments.store.state_rows import StateRows, state_table
 
-retrainings = step_table("retrainings")
+retrainings = state_table("retrainings")
 
 
-class Retrainings(StepRows[Retraining]):
+class Retrainings(StateRows[Retraining]):
     """Retrainings of all workloads. Every method raises StoreUnavailable."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Rows that move step by step: a retraining, a candidacy. The value is one JSON column."""
+"""Rows that move step by step: a retraining, a promotion. The value is one JSON column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deployments.store.sql.engine import reading
 from deployments.store.sql.schema import UtcDateTime, metadata
 
 
-class StepValue(Protocol):
+class StateValue(Protocol):
     """A pydantic model."""
 
     @property
@@ -41,10 +41,10 @@ class StepValue(Protocol):
         """As JSON."""
 
 
-V = TypeVar("V", bound=StepValue)
+V = TypeVar("V", bound=StateValue)
 
 
-def step_table(name: str, *columns: Column[Any]) -> Table:
+def state_table(name: str, *columns: Column[Any]) -> Table:
     """A table of such rows, with further columns to look for them by."""
     return Table(
         name,
@@ -59,13 +59,13 @@ def step_table(name: str, *columns: Column[Any]) -> Table:
     )
 
 
-class StepRows(Generic[V]):
+class StateRows(Generic[V]):
     """What all such rows can do. Every method raises StoreUnavailable.
 
     Args:
         engine: of the store.
         clock: UTC time.
-        table: made by `step_table`.
+        table: made by `state_table`.
         kind: of the values.
         called: what one is called where there is none.
         new_id: ids sort by time, to the millisecond.
@@ -131,5 +131,5 @@ class StepRows(Generic[V]):
         connection.execute(update(self._table).where(mine).values(**_content(value)))
 
 
-def _content(value: StepValue) -> dict[str, Any]:
+def _content(value: StateValue) -> dict[str, Any]:
     return {"is_open": value.is_open, "content": value.model_dump(mode="json")}

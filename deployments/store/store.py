@@ -21,16 +21,16 @@ from deployments.store import histories, routes
 from deployments.store import truths as truth_rows
 from deployments.store.examples import StoreJournal
 from deployments.store.inventory import Inventory, take_inventory
-from deployments.store.metrics_snapshot import Facts
+from deployments.store.metrics_snapshot import MetricsSnapshots
 from deployments.store.migrations.upgrade import create_tables
-from deployments.store.monitor_feed import WatchStore
+from deployments.store.monitor_feed import MonitorFeed
 from deployments.store.prediction_insert import insert_predictions
 from deployments.store.promotions import Promotions
 from deployments.store.records import (
     Act,
     FeedbackCounts,
     JoinedRow,
-    JudgedRow,
+    LabelledRow,
     PredictionRow,
     StoreCounts,
     Truth,
@@ -61,10 +61,10 @@ class Store:
         self._engine = db.open_engine(url)
         self._clock = clock
         self.retrainings = Retrainings(self._engine, clock)
-        self.watching = WatchStore(self._engine, clock)
+        self.watching = MonitorFeed(self._engine, clock)
         self.shadows = ShadowStore(self._engine)
         self.promotions = Promotions(self._engine, clock)
-        self.facts = Facts(self._engine)
+        self.facts = MetricsSnapshots(self._engine)
 
     def create_tables(self) -> bool:
         """Make what is not there, and upgrade what is older, without loss; whether there was anything to do.
@@ -146,12 +146,12 @@ class Store:
                 for row in connection.execute(query)
             ]
 
-    def judged(self, workload: str, after: int, limit: int = 1000) -> list[JudgedRow]:
+    def judged(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
         """Pairs completed after the cursor, as `joined` has them but without what weighs: the payload."""
         with db.reading(self._engine) as connection:
             return judging.read(connection, workload, after, limit)
 
-    def judged_tail(self, workload: str, rows: int) -> int:
+    def labelled_tail(self, workload: str, rows: int) -> int:
         """The cursor after which the last `rows` pairs lie; 0 when there are no more than that."""
         with db.reading(self._engine) as connection:
             return judging.tail(connection, workload, rows)

@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Connection, and_, insert, select
 
 from deployments.store.records import FeedbackCounts, Truth
-from deployments.store.sql.padded_in_lists import in_lists
+from deployments.store.sql.padded_in_lists import padded_in_lists
 from deployments.store.sql.schema import joins, predictions, repeated_truths, truths
 from deployments.store.sql.upsert import insert_new
 
@@ -51,7 +51,7 @@ def write(
 def join(connection: Connection, workload: str, ids: Sequence[str]) -> set[str]:
     """Complete the pairs among `ids` that have both halves now; those that are new."""
     joined: set[str] = set()
-    for part in in_lists(ids):
+    for part in padded_in_lists(ids):
         pairs = (
             select(truths.c.workload, truths.c.id)
             .join(predictions, _MATCH)
@@ -75,7 +75,7 @@ def _as_read(value: Any) -> Any:
 
 def _values(connection: Connection, workload: str, ids: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for part in in_lists(ids):
+    for part in padded_in_lists(ids):
         query = select(truths.c.id, truths.c.value).where(
             truths.c.workload == workload, truths.c.id.in_(part)
         )

@@ -38,7 +38,7 @@ _LINE = {
     "detail": "VARCHAR",
     "reason": "VARCHAR",
     "retraining": "VARCHAR",
-    "candidacy": "VARCHAR",
+    "promotion": "VARCHAR",
     "exception": "VARCHAR",
 }
 _SPAN = {

@@ -46,7 +46,7 @@ _REGIONS = (
 _HORIZON = re.compile(r"mean_error_(.+)_s_m")
 
 
-def columns_of(metrics: Mapping[str, float]) -> tuple[Column, ...]:
+def metric_columns(metrics: Mapping[str, float]) -> tuple[Column, ...]:
     """All that there are; the logarithmic error takes the place of the RMSE, horizons that of their mean."""
     horizons = tuple(
         Column(f"{found[1]} s", name, "{:,.0f}") for name in metrics if (found := _HORIZON.fullmatch(name))
@@ -56,7 +56,7 @@ def columns_of(metrics: Mapping[str, float]) -> tuple[Column, ...]:
     return tuple(one for one in order if one.metric in metrics and one.metric != left_out)
 
 
-def few_columns_of(all_metrics: Sequence[Mapping[str, float]]) -> tuple[Column, ...]:
+def main_metric_columns(all_metrics: Sequence[Mapping[str, float]]) -> tuple[Column, ...]:
     """The two that tell most about models with these metrics, and the coverage."""
     common = set.intersection(*(set(metrics) for metrics in all_metrics)) if all_metrics else set()
     shown = [one for one in (*_NUMBERS, *_CLASSES, *_PATHS) if one.metric in common and one.metric != "rmse"]

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from features.config import load_contract
-from scripts.cli.metric_columns import few_columns_of
+from scripts.cli.metric_columns import main_metric_columns
 from scripts.cli.train import short_hash
 from scripts.launcher.user_workloads import WorkloadsOption, settings_with
 
@@ -62,7 +62,7 @@ def models(
 def _table(workload: str, versions: Sequence[ModelVersion]) -> Table:
     title = f"Models of {workload}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
-    shown = few_columns_of([version.metrics for version in versions])
+    shown = main_metric_columns([version.metrics for version in versions])
     numbers = [column.heading for column in shown]
     for heading in ("arm", "ver.", "alias", *numbers, "created", "bundle"):
         right = heading in ("ver.", *numbers)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deployments.domain.promotion import Candidacy
+from deployments.domain.promotion import Promotion
 from features.config import load_contract
 from scripts.launcher.user_workloads import WorkloadsOption, settings_with
 from scripts.replay.client import ApiError, Connection, WorkloadClient
@@ -56,7 +56,7 @@ def _run(
     workload: str,
     url: str | None,
     workloads: WorkloadsOption,
-    ask: Callable[[WorkloadClient], Awaitable[Candidacy]],
+    ask: Callable[[WorkloadClient], Awaitable[Promotion]],
 ) -> None:
     console = Console()
     settings = settings_with(workloads)
@@ -64,7 +64,7 @@ def _run(
         contract = load_contract(settings.workloads, workload)
         connection = Connection.find(settings, url)
 
-        async def follow() -> Candidacy:
+        async def follow() -> Promotion:
             async with connection.open() as http:
                 client = WorkloadClient(http, workload, contract.target)
                 asked = seen = await ask(client)

@@ -38,7 +38,7 @@ from scripts.replay.reports.base import Report, load_report
 from scripts.replay.stream import Stream, play_stream
 from scripts.replay.stream_schedule import Bursts, Pace, Steady
 from scripts.replay.summary import show_summary
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 
 def replay(
@@ -191,7 +191,7 @@ def _show(
 
 def by_recording(contract: Contract, recordings: Sequence[Recording], played: Played) -> Predictions:
     """The answers, as what judges them wants them."""
-    task = task_of(contract, load_workload(contract))
+    task = make_task(contract, load_workload(contract))
     found: dict[Recording, dict[str, list[TimedPrediction]]] = {
         recording: {arm: [] for arm in played.arms} for recording in recordings
     }

@@ -17,7 +17,7 @@ from features.config import known_workloads, load_contract
 from features.contract import Contract
 from scripts.launcher.user_workloads import WorkloadsOption, settings_with
 from scripts.replay.offline_evaluation import evaluate
-from scripts.replay.recordings import find_recorded, load_records, recordings_of
+from scripts.replay.recordings import find_recorded, load_records, split_recordings
 from scripts.replay.reports.base import load_report
 from scripts.replay.results_page import Section, page
 from training.runtime.errors import BundleError
@@ -110,7 +110,7 @@ def _section(settings: Settings, workload: str, paths: Sequence[Path]) -> Sectio
     tables = []
     for group in [[path] for path in paths] if report.by_file else [paths]:
         records = load_records(settings.workloads, contract, *group)
-        predictions = evaluate(contract, recordings_of(contract, records), models)
+        predictions = evaluate(contract, split_recordings(contract, records), models)
         found = report.tables(contract, predictions, list(models))
         if report.more is not None:
             found += report.more(contract, records, cards)

@@ -13,7 +13,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from deployments.store import Store, StoreUnavailable, StoreUnfit
+from deployments.store import Store, StoreIncompatible, StoreUnavailable
 from deployments.store.inventory import Inventory
 from deployments.store.migrations.upgrade import REVISIONS
 from training.runtime.settings import Settings, without_password
@@ -101,6 +101,6 @@ def _told(console: Console) -> Iterator[None]:
     """End the program with a line that says why, if it has to."""
     try:
         yield
-    except (StoreUnavailable, StoreUnfit, FileNotFoundError, ValueError) as error:
+    except (StoreUnavailable, StoreIncompatible, FileNotFoundError, ValueError) as error:
         console.print(f"[bold red]no:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from features.config import load_contract
 from features.targets import AnyTarget
-from scripts.cli.metric_columns import columns_of
+from scripts.cli.metric_columns import metric_columns
 from scripts.launcher.ray_session import ray_running
 from scripts.launcher.user_workloads import WorkloadsOption, require_modules, settings_with
 
@@ -166,7 +166,7 @@ def _table(arms: Sequence[TrainedArm], target: AnyTarget) -> Table:
     title = "New champions on held-out data" + (f" ({words} in {target.unit})" if words else "")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("arm", no_wrap=True)
-    shown = columns_of(arms[0].card.metrics)
+    shown = metric_columns(arms[0].card.metrics)
     for heading in ("ver.", *(column.heading for column in shown)):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("bundle", no_wrap=True)

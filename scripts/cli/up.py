@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from ulid_transform import ulid_now
 
-from deployments.store import StoreUnavailable, StoreUnfit
-from scripts.host.cpus import asked_cpus
+from deployments.store import StoreIncompatible, StoreUnavailable
+from scripts.host.cpus import requested_cpus
 from scripts.host.interruption import Interruption
 from scripts.launcher import preflight
 from scripts.launcher.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
@@ -64,7 +64,7 @@ def up(
     wrong = []
     try:
         chosen, rendered = choose(config, settings, port, chosen, host)
-        asked_cpus(os.environ)
+        requested_cpus(os.environ)
     except (OSError, ValueError) as error:
         wrong.append(str(error))
     problems = preflight.problems(ports, settings.var, len(chosen))
@@ -102,7 +102,7 @@ def _refuse(console: Console, problems: Sequence[str]) -> None:
 def _needs_training(console: Console, settings: Settings, workload: str) -> bool:
     try:
         return lacks_models(settings, workload)
-    except (RegistryUnreadable, StoreUnavailable, StoreUnfit) as error:
+    except (RegistryUnreadable, StoreUnavailable, StoreIncompatible) as error:
         _refuse(console, [str(error)])
         raise
 

@@ -11,7 +11,7 @@ from rich.status import Status
 from rich.table import Table
 
 from scripts.demo.observations import Event
-from scripts.demo.timeline import STEPS, Story
+from scripts.demo.timeline import STEPS, Timeline
 
 _TITLES = {
     "wave": "[bold yellow]heat wave[/]",
@@ -33,7 +33,7 @@ _TITLES = {
 }
 
 
-class Telling:
+class DemoConsole:
     """To be used as a context; in a terminal the last line tells how things are now."""
 
     def __init__(self, console: Console) -> None:
@@ -70,7 +70,7 @@ class Telling:
             self._status.update(f"{at_s:6.0f} s  {answers:,} answers{told}")
 
 
-def steps_table(story: Story) -> Table:
+def steps_table(story: Timeline) -> Table:
     """When each step of the proof was taken."""
     table = Table(title="The loop", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("step")

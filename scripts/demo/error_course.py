@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedPrediction:
     """An answer whose truth is known.
 
     Attributes:
@@ -35,11 +35,11 @@ class ErrorCourse:
     """
 
     def __init__(self, truths: int) -> None:
-        self.judged: list[Judged] = []
+        self.judged: list[EvaluatedPrediction] = []
         self.points: list[tuple[float, float]] = []
         self._newest: deque[float] = deque(maxlen=truths)
 
-    def add(self, one: Judged) -> None:
+    def add(self, one: EvaluatedPrediction) -> None:
         """Take the next."""
         self.judged.append(one)
         self._newest.append(one.error**2)

@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scripts.demo.console import Telling, steps_table
+from scripts.demo.console import DemoConsole, steps_table
 from scripts.demo.plan import SHORT, USUAL, HealPlan
 from scripts.demo.play import Played, play
-from scripts.demo.staging import ready, stage_of, system_of
+from scripts.demo.staging import demo_stage, plan_system, ready
 from scripts.demo.workspace import Home
 from scripts.host.interruption import Interruption
 from scripts.launcher.serve_settings import Profile
@@ -52,7 +52,7 @@ def heal(
     plan = SHORT if short else USUAL
     settings = home.move_in(plan)
     with Interruption() as interruption:
-        run = _Run(console, plan, seed, 60 * at_most, system_of(settings, profile), interruption)
+        run = _Run(console, plan, seed, 60 * at_most, plan_system(settings, profile), interruption)
         with ready(console, home, run.system, interruption, begun_s, fresh=fresh) as supervisor:
             played = run.play(supervisor) if supervisor is not None else None
             is_whole = played is not None and (played.story.healed_s is not None or not interruption.asked)
@@ -92,8 +92,8 @@ class _Run:
 
         plan, system = self.plan, self.system
         with self.console.status("Making the weather"):
-            stage = stage_of(system.settings, plan, self.seed, self.at_most_s, goes_on)
-        with Telling(self.console) as telling:
+            stage = demo_stage(system.settings, plan, self.seed, self.at_most_s, goes_on)
+        with DemoConsole(self.console) as telling:
             pace = f"{plan.rate_per_s:g} requests and {plan.hours_per_s:.1f} hours of weather a second"
             telling.line(0.0, "calm", f"{plan.stations} stations, {pace}; {system.api_url}")
             return asyncio.run(play(Connection.find(system.settings, system.api_url), stage, telling))

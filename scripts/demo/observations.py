@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from deployments.domain.promotion import Candidacy
+from deployments.domain.promotion import Promotion
 from deployments.domain.retraining import Retraining
 from deployments.monitoring.view import MonitorPage
 
@@ -43,10 +43,10 @@ class Seen:
     at_s: float
     monitor: MonitorPage | None = None
     retrainings: Sequence[Retraining] = ()
-    promotions: Sequence[Candidacy] = ()
+    promotions: Sequence[Promotion] = ()
 
 
-Fact = tuple[Hashable, Event]
+Observation = tuple[Hashable, Event]
 
 _WORDS = {
     "shadowing": "gets copies of what {arm} is asked",
@@ -60,17 +60,17 @@ _WORDS = {
 }
 
 
-def facts_of(seen: Seen, elapsed: Elapsed) -> list[Fact]:
+def observe(seen: Seen, elapsed: Elapsed) -> list[Observation]:
     """All of them, in the order of time."""
     found = [*_drift(seen, elapsed)]
     for retraining in seen.retrainings:
         found += _retraining(retraining, seen.at_s, elapsed)
-    for candidacy in seen.promotions:
-        found += _candidacy(candidacy, elapsed)
+    for promotion in seen.promotions:
+        found += _promotion(promotion, elapsed)
     return sorted(found, key=lambda fact: fact[1].at_s)
 
 
-def _drift(seen: Seen, elapsed: Elapsed) -> Iterator[Fact]:
+def _drift(seen: Seen, elapsed: Elapsed) -> Iterator[Observation]:
     for one in seen.monitor.drift if seen.monitor else ():
         if one.since is None:
             continue
@@ -79,7 +79,7 @@ def _drift(seen: Seen, elapsed: Elapsed) -> Iterator[Fact]:
         yield (one.kind, one.subject, one.since), Event(elapsed(one.since), kind, one.reason, subject)
 
 
-def _retraining(one: Retraining, now_s: float, elapsed: Elapsed) -> Iterator[Fact]:
+def _retraining(one: Retraining, now_s: float, elapsed: Elapsed) -> Iterator[Observation]:
     first = one.requests[0]
     yield (one.id, "asked"), Event(elapsed(one.created_at), "asked", first.note or first.reason)
     for attempt in one.attempts:
@@ -102,7 +102,7 @@ def _lasted_s(one: Retraining) -> float:
     return (one.ended_at - (one.started_at or one.created_at)).total_seconds()
 
 
-def _candidacy(one: Candidacy, elapsed: Elapsed) -> Iterator[Fact]:
+def _promotion(one: Promotion, elapsed: Elapsed) -> Iterator[Observation]:
     name = f"{one.arm} {one.model_version}"
     for number, look in enumerate(one.looks):
         where = "in the shadow" if look.phase == "shadowing" else "on probation"

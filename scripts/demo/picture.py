@@ -8,10 +8,10 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from scripts.demo.error_course import ErrorCourse, Judged
+from scripts.demo.error_course import ErrorCourse, EvaluatedPrediction
 from scripts.demo.observations import Event
 from scripts.demo.plan import HealRule
-from scripts.demo.timeline import Story
+from scripts.demo.timeline import Timeline
 from scripts.replay.plots.style import BEST, INK, MEASURED, OTHERS, TRUTH, new_figure, plain, save
 
 NAME = "demo heal"
@@ -33,10 +33,10 @@ _VERSIONS = (MEASURED, BEST, *OTHERS)
 Span = tuple[float, float]
 
 
-def draw(directory: Path, story: Story, course: ErrorCourse, rule: HealRule) -> Path:
+def draw(directory: Path, story: Timeline, course: ErrorCourse, rule: HealRule) -> Path:
     """Draw as PNG."""
     end_s = course.judged[-1].at_s if course.judged else 1.0
-    bands = hot_spans(story.events, end_s)
+    bands = drift_spans(story.events, end_s)
     arms = sorted({one.arm for one in course.judged})
     figure = new_figure(10, 7)
     heights = [6, max(len(bands), 1), max(len(arms), 1)]
@@ -53,7 +53,7 @@ def draw(directory: Path, story: Story, course: ErrorCourse, rule: HealRule) -> 
     return save(figure, directory, NAME)
 
 
-def hot_spans(events: Sequence[Event], end_s: float) -> dict[str, list[Span]]:
+def drift_spans(events: Sequence[Event], end_s: float) -> dict[str, list[Span]]:
     """By detector, when it was hot, in the order in which they were first."""
     found: dict[str, list[Span]] = {}
     for event in sorted(events, key=lambda event: event.at_s):
@@ -67,7 +67,7 @@ def hot_spans(events: Sequence[Event], end_s: float) -> dict[str, list[Span]]:
     return found
 
 
-def version_spans(judged: Sequence[Judged], arm: str) -> list[tuple[str, Span]]:
+def version_spans(judged: Sequence[EvaluatedPrediction], arm: str) -> list[tuple[str, Span]]:
     """Which version of the arm answered when."""
     changes: list[tuple[str, float]] = []
     for one in judged:
@@ -77,7 +77,7 @@ def version_spans(judged: Sequence[Judged], arm: str) -> list[tuple[str, Span]]:
     return [(version, (begin_s, end[1])) for (version, begin_s), end in pairwise([*changes, last])]
 
 
-def _draw_error(axes: Axes, story: Story, course: ErrorCourse, rule: HealRule) -> None:
+def _draw_error(axes: Axes, story: Timeline, course: ErrorCourse, rule: HealRule) -> None:
     plain(axes, f"root mean square error of the newest {rule.truths} answers ({story.unit})")
     times_s, errors = [at_s for at_s, _ in course.points], [error for _, error in course.points]
     axes.plot(times_s, errors, color=TRUTH, lw=1.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from features.contract import Contract
-from scripts.replay.recordings import Case, cases_of, recordings_of
+from scripts.replay.recordings import Case, make_cases, split_recordings
 from training.sources.base import no_progress, serial_map
 from training.sources.heatwave import HeatWave, HeatWaveSource
 
@@ -71,7 +71,9 @@ SHORT = HealPlan(rate_per_s=40.0, calm_s=25.0, looks_s=(10.0, 20.0), warmup_batc
 def cases_of_wave(contract: Contract, wave: HeatWave) -> list[Case]:
     """What stations ask, in the order of time, with what turned out to be true."""
     records = HeatWaveSource(contract, wave).records(serial_map, no_progress)
-    cases = [case for recording in recordings_of(contract, records) for case in cases_of(contract, recording)]
+    cases = [
+        case for recording in split_recordings(contract, records) for case in make_cases(contract, recording)
+    ]
     return sorted((case for case in cases if case.known), key=lambda case: case.end_s)
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from features.contract import Contract
-from scripts.demo.console import Telling
-from scripts.demo.error_course import ErrorCourse, Judged
+from scripts.demo.console import DemoConsole
+from scripts.demo.error_course import ErrorCourse, EvaluatedPrediction
 from scripts.demo.observations import Seen
 from scripts.demo.plan import HealPlan
-from scripts.demo.timeline import Story
+from scripts.demo.timeline import Timeline
 from scripts.replay.aiohttp_transport import LeanTransport
 from scripts.replay.client import ApiError, Connection, Prediction, WorkloadClient
 from scripts.replay.recordings import Case
@@ -52,13 +52,13 @@ class Stage:
 class Played:
     """What came of it; `waits_for` is what a retraining waits for at the end, if one does."""
 
-    story: Story
+    story: Timeline
     course: ErrorCourse
     streamed: Streamed
     waits_for: str
 
 
-async def play(connection: Connection, stage: Stage, telling: Telling) -> Played:
+async def play(connection: Connection, stage: Stage, telling: DemoConsole) -> Played:
     """Until all is well again, or it has taken too long. Raises what `goes_on` raises."""
     plan = stage.plan
     schedule = Schedule(Steady(plan.rate_per_s), plan.truth_delay_s, len(stage.cases))
@@ -91,7 +91,7 @@ class _Watcher:
         self._taken = 0
         self._seen = Seen(0.0)
         self.course = ErrorCourse(stage.plan.rule.truths)
-        self.story = Story(
+        self.story = Timeline(
             stage.plan.rule,
             stage.wave_s,
             stage.wave,
@@ -104,7 +104,7 @@ class _Watcher:
         newest = next(iter(self._seen.retrainings), None)
         return f"A retraining waits for {newest.waits_for}." if newest and newest.waits_for else ""
 
-    async def look(self, telling: Telling) -> bool:
+    async def look(self, telling: DemoConsole) -> bool:
         """Tell of what is new; whether it is to go on."""
         now_s = time.monotonic() - self._begun_s
         self._take_truths(now_s)
@@ -138,4 +138,4 @@ class _Watcher:
                 said = one.outcome
                 (value,) = said.row.prediction.values()
                 error = float(value) - float(one.case.target)
-                self.course.add(Judged(known_s, said.arm, said.model_version, error))
+                self.course.add(EvaluatedPrediction(known_s, said.arm, said.model_version, error))

@@ -26,7 +26,7 @@ from scripts.launcher.supervisor import Supervisor
 from training.runtime.settings import REPOSITORY, Settings
 
 
-def system_of(settings: Settings, profile: Profile, serve_config: str | None = None) -> Plan:
+def plan_system(settings: Settings, profile: Profile, serve_config: str | None = None) -> Plan:
     """What will be started, on free ports.
 
     Args:
@@ -55,7 +55,7 @@ def ready(
     Args:
         console: told what is made, and what is wrong.
         home: where it lives.
-        system: of `system_of`.
+        system: of `plan_system`.
         interruption: looked at all the time.
         begun_s: when the user's command began, monotonic clock.
         fresh: whether first models that are there are trained again.
@@ -76,7 +76,7 @@ def ready(
         RunState.forget(system.settings.var)
 
 
-def stage_of(
+def demo_stage(
     settings: Settings,
     plan: HealPlan,
     seed: int,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from scripts.demo.error_course import ErrorCourse
-from scripts.demo.observations import Elapsed, Event, Seen, facts_of
+from scripts.demo.observations import Elapsed, Event, Seen, observe
 from scripts.demo.plan import HealRule
 
 # the steps of the proof, by the kind of the first event that takes each
@@ -25,7 +25,7 @@ STEPS = {
 }
 
 
-class Story:
+class Timeline:
     """One run.
 
     Args:
@@ -53,7 +53,7 @@ class Story:
     def look(self, seen: Seen, course: ErrorCourse) -> list[Event]:
         """What is new."""
         found = self._of_error(seen.at_s, course)
-        for key, event in facts_of(seen, self._elapsed):
+        for key, event in observe(seen, self._elapsed):
             if key not in self._told:
                 self._told.add(key)
                 found.append(event)

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.demo import synthetic_weather as own_weather
+from scripts.demo import synthetic_weather as synthetic_weather
 from scripts.demo.plan import HealPlan
 from scripts.launcher.user_workloads import settings_with
 from training.runtime.settings import Settings
@@ -37,7 +37,7 @@ class Home:
 
     def move_in(self, plan: HealPlan) -> Settings:
         """Write the workload, and have this process and all that it starts live here."""
-        own_weather.write(self.folder / "workloads", plan)
+        synthetic_weather.write(self.folder / "workloads", plan)
         self.var.mkdir(parents=True, exist_ok=True)
         os.environ["RAYSONDE_VAR"] = str(self.var.resolve())
         for name in _ADDRESSES:

@@ -24,7 +24,7 @@ def usable_cpus() -> int:
     return int(cpu_count())
 
 
-def asked_cpus(environment: Mapping[str, str], usable: Callable[[], int] = usable_cpus) -> int | None:
+def requested_cpus(environment: Mapping[str, str], usable: Callable[[], int] = usable_cpus) -> int | None:
     """How many RAYSONDE_CPUS asks for; None when it is not set, and there is no bound.
 
     Args:
@@ -51,9 +51,9 @@ def bound_threads(environment: MutableMapping[str, str]) -> int | None:
         For Ray's `num_cpus`: None when there is no bound.
 
     Raises:
-        ValueError: as `asked_cpus`.
+        ValueError: as `requested_cpus`.
     """
-    cpus = asked_cpus(environment)
+    cpus = requested_cpus(environment)
     if cpus is not None:
         # a child that reads `half` would take half of this half
         environment[CPUS_VARIABLE] = str(cpus)

@@ -1,4 +1,4 @@
-"""`python -m scripts.jobs.retrain_job ID JOB CLUSTER`: one retraining, as a Ray Job of the Steward's.
+"""`python -m scripts.jobs.retrain_job ID JOB CLUSTER`: one retraining, as a Ray Job.
 
 Its end is what the row of the store says, not its exit code: whatever is raised here is an attempt that died,
 and is tried again. What no attempt could mend is written as the failure of the retraining.

@@ -66,7 +66,7 @@ class StageProbe:
                 timeout=_TIMEOUT_S,
             )
             response.raise_for_status()
-            self._last = stage_of(response.json())
+            self._last = readiness_stage(response.json())
         except (httpx.HTTPError, ValueError):
             pass  # not there yet, or busy with the start itself: the last answer stands
         return self._last
@@ -80,7 +80,7 @@ class StageProbe:
         return response.status_code == httpx.codes.OK
 
 
-def stage_of(serve_details: dict[str, Any]) -> Stage:
+def readiness_stage(serve_details: dict[str, Any]) -> Stage:
     """The stage that an answer of Ray's `GET /api/serve/applications/` tells of."""
     applications = serve_details.get("applications") or {}
     if not applications:

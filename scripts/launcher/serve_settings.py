@@ -20,7 +20,7 @@ OBJECT_STORE_BYTES = 300 * 1024 * 1024
 
 # of the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
 AUTOSCALING: Mapping[str, Any] = {
-    "policy": {"policy_function": "deployments.actors.autoscaling_policy:by_calls_under_way"},
+    "policy": {"policy_function": "deployments.actors.autoscaling_policy:by_calls_in_flight"},
     "min_replicas": 1,
     "max_replicas": 2,
     "target_ongoing_requests": 0.02,
@@ -87,14 +87,14 @@ def with_applications(config_text: str, arms: Mapping[str, Iterable[str]]) -> st
     applications = config["applications"]
     missing = [name for name in arms if name not in {app["name"] for app in applications}]
     roots = [app for app in applications if "workloads" in app.get("args", {})]
-    added = [_application(name, arms[name], own_steward=not roots) for name in missing]
+    added = [_application(name, arms[name], own_lifecycle_controller=not roots) for name in missing]
     config["applications"] = [*added, *applications]
     for root in roots:
         root["args"]["workloads"] += missing
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> dict[str, Any]:
+def _application(workload: str, arms: Iterable[str], *, own_lifecycle_controller: bool) -> dict[str, Any]:
     """Replicas and claims of CPU as those of the applications in `serve_config.yaml`."""
     light = {"ray_actor_options": {"num_cpus": 0.01}}
     parts: list[dict[str, Any]] = [
@@ -112,13 +112,14 @@ def _application(workload: str, arms: Iterable[str], *, own_steward: bool) -> di
     parts += [
         {"name": name} | calls | {"autoscaling_config": dict(how)} | light for name, how in by_load.items()
     ]
-    if own_steward:
-        parts.append({"name": "Steward", "num_replicas": 1} | light)
+    if own_lifecycle_controller:
+        parts.append({"name": "LifecycleController", "num_replicas": 1} | light)
     return {
         "name": workload,
         "route_prefix": f"/{workload}",
         "import_path": "deployments.app:build",
-        "args": {"workload": workload} | ({} if own_steward else {"own_steward": False}),
+        "args": {"workload": workload}
+        | ({} if own_lifecycle_controller else {"own_lifecycle_controller": False}),
         "deployments": parts,
     }
 

@@ -21,7 +21,7 @@ PLACE = "serving"
 _PLACES_OF_A_CPU = 100
 # Of the others what replaces a replica comes before that one goes. Nobody waits for an answer of these; and
 # routers that are all on nodes of their own give way one after the other, or the new ones would find no node.
-_ONLY_ONE = frozenset({"Steward", "Monitor"})
+_ONLY_ONE = frozenset({"LifecycleController", "Monitor"})
 _PORT = 8000
 
 

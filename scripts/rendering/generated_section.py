@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Marks:
+class SectionMarkers:
     """The two lines around a part; HTML comments, which no reader sees."""
 
     begin: str
     end: str
 
     @classmethod
-    def of(cls, command: str) -> Marks:
+    def of(cls, command: str) -> SectionMarkers:
         """Those of what a command writes."""
         return cls(f"<!-- measured by {command}: begin -->", f"<!-- measured by {command}: end -->")
 
 
-def replace_part(before: str, part: str, marks: Marks, title: str) -> str:
+def replace_part(before: str, part: str, marks: SectionMarkers, title: str) -> str:
     """The page with this part in place of the one that it had; what else is on it stays.
 
     Args:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from deployments.telemetry.metrics.docs_table import markdown
-from scripts.rendering.generated_section import Marks, replace_part
+from scripts.rendering.generated_section import SectionMarkers, replace_part
 from training.runtime.settings import REPOSITORY
 
 PAGE = Path("docs/metrics.md")
 
-_MARKS = Marks(
+_MARKS = SectionMarkers(
     "<!-- python -m scripts.rendering.metrics_table: begin -->",
     "<!-- python -m scripts.rendering.metrics_table: end -->",
 )

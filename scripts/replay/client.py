@@ -2,7 +2,7 @@
 
 ApiError
  |- NotRunning    nothing answers at the address
- `- Refused       an answer that is no success, with the reason that the system gave
+ `- ApiRefused       an answer that is no success, with the reason that the system gave
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from deployments.domain.promotion import Candidacy
+from deployments.domain.promotion import Promotion
 from deployments.domain.retraining import Retraining
 from deployments.monitoring.view import MonitorPage
 from features.targets import AnyTarget
@@ -42,7 +42,7 @@ class NotRunning(ApiError):
         super().__init__(f"nothing answers at {url} ({reason}): start it with `make up`, or set RAYSONDE_URL")
 
 
-class Refused(ApiError):
+class ApiRefused(ApiError):
     """The system answered, but not with a success.
 
     Attributes:
@@ -179,23 +179,23 @@ class WorkloadClient:
         """What has become of it."""
         return Retraining.model_validate(await self._call("GET", f"/retrainings/{retraining_id}"))
 
-    async def promote(self, arm: str, model_version: str, note: str = "") -> Candidacy:
+    async def promote(self, arm: str, model_version: str, note: str = "") -> Promotion:
         """Have an arm serve this version."""
         wish = orjson.dumps({"model_version": model_version, "note": note})
-        return Candidacy.model_validate(await self._call("POST", f"/arms/{arm}/promote", wish))
+        return Promotion.model_validate(await self._call("POST", f"/arms/{arm}/promote", wish))
 
-    async def roll_back(self, arm: str, note: str = "") -> Candidacy:
+    async def roll_back(self, arm: str, note: str = "") -> Promotion:
         """Have an arm serve the version before again."""
         wish = orjson.dumps({"note": note})
-        return Candidacy.model_validate(await self._call("POST", f"/arms/{arm}/rollback", wish))
+        return Promotion.model_validate(await self._call("POST", f"/arms/{arm}/rollback", wish))
 
-    async def promotion(self, candidacy_id: str) -> Candidacy:
-        """What has become of a candidacy."""
-        return Candidacy.model_validate(await self._call("GET", f"/promotions/{candidacy_id}"))
+    async def promotion(self, promotion_id: str) -> Promotion:
+        """What has become of a promotion."""
+        return Promotion.model_validate(await self._call("GET", f"/promotions/{promotion_id}"))
 
-    async def promotions(self) -> list[Candidacy]:
+    async def promotions(self) -> list[Promotion]:
         """The last ones, newest first."""
-        return [Candidacy.model_validate(one) for one in await self._call("GET", "/promotions")]
+        return [Promotion.model_validate(one) for one in await self._call("GET", "/promotions")]
 
     async def monitor(self) -> MonitorPage:
         """What the Monitor last saw."""
@@ -215,7 +215,7 @@ class WorkloadClient:
             raise NotRunning(str(self._http.base_url), str(error) or type(error).__name__) from error
         if response.is_success:
             return orjson.loads(response.content)
-        raise Refused(response.status_code, _reason(response), _retry_after_s(response))
+        raise ApiRefused(response.status_code, _reason(response), _retry_after_s(response))
 
 
 def _reason(response: httpx.Response) -> str:

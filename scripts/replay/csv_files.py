@@ -19,12 +19,12 @@ from scripts.replay.csv_cells import (
     truth_cells,
     truth_columns,
 )
-from scripts.replay.horizon_errors import Mark, Predictions
+from scripts.replay.horizon_errors import HorizonError, Predictions
 from scripts.replay.player import Played
 from training.scoring.columns import array_columns
 
 
-def write_marks(path: Path, contract: Contract, marks: Sequence[Mark]) -> None:
+def write_horizon_errors(path: Path, contract: Contract, marks: Sequence[HorizonError]) -> None:
     """A row a log, arm and fraction; empty cells where there was no prediction."""
     header = [contract.entity, "source", "arm", "fraction", "prediction", "lower", "upper"]
     header += [contract.target.name, "ape_percent"]

@@ -76,7 +76,7 @@ Predictions = Mapping[Recording, Mapping[str, Sequence[TimedPrediction]]]
 
 
 @dataclass(frozen=True)
-class Mark:
+class HorizonError:
     """The last prediction of one arm for one log at or before a fraction of the time to the event.
 
     `prediction` is None where there was none by then.
@@ -95,28 +95,30 @@ class Mark:
         return 100 * abs(self.prediction.value - self.recording.truth) / abs(self.recording.truth)
 
 
-def all_marks(predictions: Predictions) -> list[Mark]:
+def all_marks(predictions: Predictions) -> list[HorizonError]:
     """The marks of every recording and arm."""
     return [
         mark
         for recording, by_arm in predictions.items()
         for arm, said in by_arm.items()
-        for mark in marks_of(recording, arm, said)
+        for mark in horizon_errors(recording, arm, said)
     ]
 
 
-def marks_of(recording: Recording, arm: str, predictions: Sequence[TimedPrediction]) -> list[Mark]:
+def horizon_errors(
+    recording: Recording, arm: str, predictions: Sequence[TimedPrediction]
+) -> list[HorizonError]:
     """One mark a fraction."""
     ordered = sorted(predictions, key=lambda p: p.end_s)
     marks = []
     for fraction in FRACTIONS:
         before = [p for p in ordered if p.end_s <= fraction * recording.event_s]
-        marks.append(Mark(recording, arm, fraction, before[-1] if before else None))
+        marks.append(HorizonError(recording, arm, fraction, before[-1] if before else None))
     return marks
 
 
 def median_ape_percent(
-    marks: Iterable[Mark], arm: str, fraction: float, minimum_rate_hz: float = 0.0
+    marks: Iterable[HorizonError], arm: str, fraction: float, minimum_rate_hz: float = 0.0
 ) -> float:
     """Median over the logs of at least this rate; NaN when none has a prediction."""
     errors = [
@@ -130,7 +132,7 @@ def median_ape_percent(
     return float(np.median(errors)) if errors else math.nan
 
 
-def coverage_of(predictions: Predictions, arm: str, minimum_rate_hz: float = 0.0) -> tuple[int, int]:
+def coverage_counts(predictions: Predictions, arm: str, minimum_rate_hz: float = 0.0) -> tuple[int, int]:
     """How many bands held the truth, of how many, from the first fraction of the time to the event."""
     inside = of = 0
     for recording, by_arm in predictions.items():
@@ -143,7 +145,7 @@ def coverage_of(predictions: Predictions, arm: str, minimum_rate_hz: float = 0.0
     return inside, of
 
 
-def best_arm(marks: Sequence[Mark], arms: Sequence[str]) -> str:
+def best_arm(marks: Sequence[HorizonError], arms: Sequence[str]) -> str:
     """The arm with the lowest sum over the fractions of its median errors on the faster logs.
 
     An arm without an answer at some fraction comes last.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from features.contract import Contract
 from features.workload import load_workload
 from scripts.replay.horizon_errors import Predictions, TimedPrediction
-from scripts.replay.recordings import Case, Recording, cases_of
+from scripts.replay.recordings import Case, Recording, make_cases
 from training.pipeline.evaluation import point_name
 from training.runtime.inference import Model
 
@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 
 def evaluate(contract: Contract, recordings: Sequence[Recording], models: Mapping[str, Model]) -> Predictions:
     """What every model, and then every baseline, says about every case, by recording and name."""
-    cases = [case for recording in recordings for case in cases_of(contract, recording)]
+    cases = [case for recording in recordings for case in make_cases(contract, recording)]
     raw = np.array([case.raw for case in cases]).reshape(-1, *contract.raw_shape)
     found: dict[Recording, dict[str, list[TimedPrediction]]] = {recording: {} for recording in recordings}
     for name, model in models.items():

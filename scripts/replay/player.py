@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from ulid_transform import ulid_now
 
 from features.contract import Contract
-from scripts.replay.client import ApiError, FeedbackCounts, Prediction, Refused, WorkloadClient
-from scripts.replay.recordings import Case, Recording, steps_of
-from scripts.replay.request_bodies import instance_of
+from scripts.replay.client import ApiError, ApiRefused, FeedbackCounts, Prediction, WorkloadClient
+from scripts.replay.recordings import Case, Recording, iter_steps
+from scripts.replay.request_bodies import instance_body
 
 # A recording played as fast as possible may ask more than a small machine answers in time.
 _PAUSES = 3
@@ -46,7 +46,7 @@ class Failure:
     @classmethod
     def of(cls, case: Case, arm: str, error: ApiError) -> Failure:
         """From what the client raised."""
-        if isinstance(error, Refused):
+        if isinstance(error, ApiRefused):
             return cls(case, arm, error.status, error.detail)
         return cls(case, arm, None, str(error))
 
@@ -125,7 +125,7 @@ class Player:
         async with asyncio.TaskGroup() as asking:
             for recording in recordings:
                 begun_s, first_s = self._clock(), float(recording.times[0])
-                for at_s, case in steps_of(self._contract, recording):
+                for at_s, case in iter_steps(self._contract, recording):
                     await self._wait_for(begun_s, at_s - first_s)
                     if case is not None:
                         await self._ask_all(asking, case)
@@ -172,14 +172,14 @@ class Player:
 
     async def _answer(self, case: Case, arm: str) -> Answer:
         """Ask, and again after the pause that a busy system asks for; the latency is that of the answer."""
-        instance = instance_of(self._contract, ulid_now(), case)
+        instance = instance_body(self._contract, ulid_now(), case)
         pauses_left = _PAUSES
         while True:
             begun_s = self._clock()
             try:
                 prediction = await self._client.predict(instance, arm)
                 return Answer(case, arm, prediction, self._clock() - begun_s)
-            except Refused as refused:
+            except ApiRefused as refused:
                 if refused.retry_after_s is None or not pauses_left:
                     raise
                 pauses_left -= 1

@@ -108,7 +108,7 @@ class Case:
         return bool(np.isfinite(self.target).any())
 
 
-def steps_of(contract: Contract, recording: Recording) -> Iterator[tuple[float, Case | None]]:
+def iter_steps(contract: Contract, recording: Recording) -> Iterator[tuple[float, Case | None]]:
     """The time of each row, with the case that the row completes, if it does.
 
     A windowed recording without a single window has one case all the same, at its end, so that the system
@@ -134,9 +134,9 @@ def steps_of(contract: Contract, recording: Recording) -> Iterator[tuple[float, 
             yield time_s, None
 
 
-def cases_of(contract: Contract, recording: Recording) -> list[Case]:
+def make_cases(contract: Contract, recording: Recording) -> list[Case]:
     """Every case of a recording that a model can answer."""
-    cases = (case for _, case in steps_of(contract, recording))
+    cases = (case for _, case in iter_steps(contract, recording))
     return [case for case in cases if case is not None and case.raw is not None]
 
 
@@ -179,13 +179,13 @@ def _source_options(workloads: Path, workload: str) -> dict[str, Any]:
     return dict(training.get("source") or {})
 
 
-def recordings_of(contract: Contract, records: pd.DataFrame) -> list[Recording]:
+def split_recordings(contract: Contract, records: pd.DataFrame) -> list[Recording]:
     """The recordings in records, in the order of their first rows."""
-    from training.data.dataset import matrix_of, target_of, with_entity
+    from training.data.dataset import read_matrix, read_target, with_entity
     from training.sources.base import LOG
 
     records = with_entity(contract, records)
-    rows, target = matrix_of(contract, records), target_of(contract, records)
+    rows, target = read_matrix(contract, records), read_target(contract, records)
     entities = records[contract.entity].astype(str).tolist()
     logs = records[LOG].astype(str).tolist() if LOG in records else [""] * len(rows)
     groups: dict[tuple[str, str], list[int]] = {}
@@ -202,7 +202,7 @@ def recordings_of(contract: Contract, records: pd.DataFrame) -> list[Recording]:
 
 def load_recordings(workloads: Path, contract: Contract, path: Path) -> list[Recording]:
     """All recordings of a file; raises as `load_records` does."""
-    return recordings_of(contract, load_records(workloads, contract, path))
+    return split_recordings(contract, load_records(workloads, contract, path))
 
 
 def find_recorded(workloads: Path, workload: str, data: Path) -> tuple[Path, ...]:

@@ -12,7 +12,7 @@ from features.contract import Contract
 from scripts.replay.recordings import Case
 
 
-def instance_of(contract: Contract, instance_id: str, case: Case) -> bytes:
+def instance_body(contract: Contract, instance_id: str, case: Case) -> bytes:
     """The body of `POST /predict`; values that were not recorded are left out, categories go by name."""
     body: dict[str, Any] = {"id": instance_id, "schema_version": contract.schema_version}
     if contract.entity != "id":

@@ -41,7 +41,7 @@ class Score:
         return self.errors.get(metric, math.nan)
 
 
-def score_of(said: Iterable[TimedPrediction], target: AnyTarget) -> Score:
+def score_predictions(said: Iterable[TimedPrediction], target: AnyTarget) -> Score:
     """The score of one arm's predictions."""
     known = [one for one in said if one.known]
     if not known:
@@ -71,7 +71,7 @@ def best_by(predictions: Predictions, arms: Sequence[str], target: AnyTarget) ->
     """The arm that is best by the target's metric; one without an answer comes last."""
 
     def error(arm: str) -> float:
-        found = score_of(said_by(predictions, arm), target).error(target.metric)
+        found = score_predictions(said_by(predictions, arm), target).error(target.metric)
         return math.inf if math.isnan(found) else -found if target.higher_is_better else found
 
     return min(arms, key=error)

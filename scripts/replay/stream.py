@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from features.contract import Contract
 from scripts.replay.aiohttp_transport import LeanTransport
 from scripts.replay.client import Connection, Prediction, WorkloadClient
-from scripts.replay.recordings import Case, Recording, cases_of
+from scripts.replay.recordings import Case, Recording, make_cases
 from scripts.replay.stream_player import StreamPlayer
 from scripts.replay.stream_schedule import Pace, Schedule
 from scripts.replay.stream_summary import show_stream, write_stream
@@ -56,7 +56,7 @@ def cases_in_order(contract: Contract, recordings: Sequence[Recording]) -> list[
     Raises:
         ValueError: there is none.
     """
-    cases = [case for recording in recordings for case in cases_of(contract, recording)]
+    cases = [case for recording in recordings for case in make_cases(contract, recording)]
     if not cases:
         raise ValueError(f"none of {len(recordings)} recordings has a case to ask {contract.workload} about")
     return cases if contract.window is None else sorted(cases, key=lambda case: case.end_s)

@@ -17,7 +17,7 @@ from features.contract import Contract
 from scripts.replay.client import ApiError, FeedbackCounts, FloatArray, Prediction, WorkloadClient
 from scripts.replay.player import Failure
 from scripts.replay.recordings import Case
-from scripts.replay.request_bodies import instance_of
+from scripts.replay.request_bodies import instance_body
 from scripts.replay.stream_schedule import Schedule
 
 # an answer may make a truth due, so that nobody sleeps for longer than this
@@ -151,7 +151,7 @@ class StreamPlayer:
 
     async def _outcome(self, case: Case) -> Prediction | Failure:
         try:
-            return await self._client.predict(instance_of(self._contract, ulid_now(), case), self._arm)
+            return await self._client.predict(instance_body(self._contract, ulid_now(), case), self._arm)
         except ApiError as error:
             return Failure.of(case, self._arm or "", error)
 

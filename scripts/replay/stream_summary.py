@@ -16,11 +16,11 @@ from scripts.replay.client import Prediction
 from scripts.replay.csv_cells import answer_cells, answer_columns, truth_cells, truth_columns
 from scripts.replay.horizon_errors import TimedPrediction
 from scripts.replay.player import Failure
-from scripts.replay.scores import score_of
+from scripts.replay.scores import score_predictions
 from scripts.replay.stream_player import Sent, Streamed
 from scripts.replay.summary import show_failures, show_truths
 from scripts.replay.text_tables import TextTable, number
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 QUANTILES = (50, 95, 99)
 
@@ -42,7 +42,7 @@ def stream_table(contract: Contract, sent: Sequence[Sent]) -> TextTable:
 
 
 def _row(contract: Contract, name: str, sent: Sequence[Sent], elapsed_s: float) -> tuple[str, ...]:
-    task, target = task_of(contract, load_workload(contract)), contract.target
+    task, target = make_task(contract, load_workload(contract)), contract.target
     answers = [(one, one.outcome) for one in sent if isinstance(one.outcome, Prediction)]
     latencies_ms = [1000 * one.latency_s for one, _ in answers]
     quantiles = np.percentile(latencies_ms, QUANTILES) if answers else [math.nan] * len(QUANTILES)
@@ -55,7 +55,7 @@ def _row(contract: Contract, name: str, sent: Sequence[Sent], elapsed_s: float) 
         number(len(sent) / elapsed_s if elapsed_s else math.nan),
         f"{100 * (1 - len(answers) / len(sent)):.3g} %" if sent else "-",
         *(number(float(value)) for value in quantiles),
-        number(score_of(said, target).error(target.metric)),
+        number(score_predictions(said, target).error(target.metric)),
     )
 
 

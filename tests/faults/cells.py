@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deployments.domain.promotion import Candidacy
+from deployments.domain.promotion import Promotion
 from deployments.domain.retraining import Retraining
 
 # so that some truths are there, and those that come until the wave still tell what is normal
 _CALM_BEGINS_S = 6.0
 
-_STEWARD, _MONITOR, _ROUTER, JOB = "Steward", "Monitor", "Router", "job"
-VICTIMS = (_STEWARD, _MONITOR, _ROUTER, JOB)
+_LIFECYCLE_CONTROLLER, _MONITOR, _ROUTER, JOB = "LifecycleController", "Monitor", "Router", "job"
+VICTIMS = (_LIFECYCLE_CONTROLLER, _MONITOR, _ROUTER, JOB)
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,16 @@ class Situation:
     Attributes:
         at_s: seconds since the first request.
         retraining: the newest.
-        candidacies: those under way.
+        promotions: those under way.
     """
 
     at_s: float
     retraining: Retraining | None
-    candidacies: Sequence[Candidacy]
+    promotions: Sequence[Promotion]
 
     def has(self, state: str) -> bool:
-        """Whether some candidacy is there."""
-        return any(one.state == state for one in self.candidacies)
+        """Whether some promotion is there."""
+        return any(one.state == state for one in self.promotions)
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,21 @@ class LoopStage:
 
     Attributes:
         is_on: whether the loop is in it.
-        victims: who is killed, in this order. The Steward comes first, since without it most stages last;
-            the job before it, so that the one who sees that it is gone is another one than had started it.
+        victims: who is killed, in this order. The lifecycle controller comes first, since without it most
+            stages last; the job before it, so that the one who sees that it is gone is another one than had
+            started it.
     """
 
     name: str
     is_on: Callable[[Situation], bool]
-    victims: tuple[str, ...] = (_STEWARD, _MONITOR, _ROUTER)
+    victims: tuple[str, ...] = (_LIFECYCLE_CONTROLLER, _MONITOR, _ROUTER)
 
 
 def _is_calm(now: Situation) -> bool:
     return now.at_s >= _CALM_BEGINS_S and now.retraining is None
 
 
-def _is_hot(now: Situation) -> bool:
+def _is_drifting(now: Situation) -> bool:
     return now.retraining is not None and now.retraining.state == "waiting"
 
 
@@ -65,8 +66,8 @@ def _is_training(now: Situation) -> bool:
 
 STAGES = (
     LoopStage("calm", _is_calm),
-    LoopStage("hot", _is_hot),
-    LoopStage("job", _is_training, (JOB, _STEWARD, _MONITOR, _ROUTER)),
+    LoopStage("hot", _is_drifting),
+    LoopStage("job", _is_training, (JOB, _LIFECYCLE_CONTROLLER, _MONITOR, _ROUTER)),
     LoopStage("shadowing", lambda now: now.has("shadowing")),
     LoopStage("promoting", lambda now: now.has("promoting")),
     LoopStage("probation", lambda now: now.has("probation")),

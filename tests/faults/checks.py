@@ -68,7 +68,7 @@ def assert_one_retraining(run: Run, attempts: int) -> None:
 
 
 def assert_promoted(run: Run) -> None:
-    """Every arm by one candidacy at a time, and the registry says what the routers do."""
+    """Every arm by one promotion at a time, and the registry says what the routers do."""
     trained = {
         arm: result.model_version
         for retraining in reversed(run.store.retrainings.latest(WORKLOAD))

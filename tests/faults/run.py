@@ -13,10 +13,10 @@ from pathlib import Path
 from rich.console import Console
 
 from deployments.store import Store
-from scripts.demo.console import Telling
+from scripts.demo.console import DemoConsole
 from scripts.demo.plan import SHORT
 from scripts.demo.play import Played, play
-from scripts.demo.staging import ready, stage_of, system_of
+from scripts.demo.staging import demo_stage, plan_system, ready
 from scripts.demo.synthetic_weather import WORKLOAD
 from scripts.demo.workspace import Home
 from scripts.host.interruption import Interruption
@@ -65,7 +65,7 @@ def heal_under_faults(folder: Path, stage: LoopStage, victims: Sequence[str]) ->
     with own_environment(), Interruption() as interruption:
         settings = home.move_in(SHORT)
         text = with_routers((REPOSITORY / "serve_config.yaml").read_text(), ROUTERS)
-        system = system_of(settings, Profile.PLAIN, text)
+        system = plan_system(settings, Profile.PLAIN, text)
         with ready(console, home, system, interruption, time.monotonic()) as supervisor:
             assert supervisor is not None, "somebody asked to stop"
             store = Store(settings.store_url)
@@ -80,9 +80,9 @@ def heal_under_faults(folder: Path, stage: LoopStage, victims: Sequence[str]) ->
             def waits() -> bool:
                 return not (striker.has_all_back and _has_ended(store))
 
-            wave = stage_of(settings, SHORT, SEED, _AT_MOST_S, goes_on, waits)
+            wave = demo_stage(settings, SHORT, SEED, _AT_MOST_S, goes_on, waits)
             try:
-                with Telling(console) as telling:
+                with DemoConsole(console) as telling:
                     played = asyncio.run(play(Connection.find(settings, system.api_url), wave, telling))
             finally:
                 striker.end()

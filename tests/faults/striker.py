@@ -70,7 +70,7 @@ class JobVictim:
 def victims_of(store: Store, replicas: Replicas) -> dict[str, Victim]:
     """By the names of the table."""
     return {
-        "Steward": ReplicaVictim(replicas, "root", "Steward", 1),
+        "LifecycleController": ReplicaVictim(replicas, "root", "LifecycleController", 1),
         "Monitor": ReplicaVictim(replicas, "root", "Monitor", 1),
         "Router": ReplicaVictim(replicas, WORKLOAD, "Router", ROUTERS),
         JOB: JobVictim(store),

@@ -1,4 +1,4 @@
-"""Kill -9 of the Steward, the Monitor, the retraining's job and a router replica, at each stage of the loop.
+"""Kill -9 of lifecycle controller, Monitor, retraining job and router replica, at each stage of the loop.
 
 A run is one heat wave of `raysonde demo heal`, at one stage of which all of them are killed one after the
 other. It ends as it would have without, and nothing that was acknowledged is lost.

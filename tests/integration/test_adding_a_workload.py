@@ -139,7 +139,7 @@ def test_the_training_ends_with_the_table_of_the_page(trained: str) -> None:
 def test_the_application_of_the_page_brings_its_models_into_service_by_itself(
     home: Path, environment: dict[str, str], trained: str
 ) -> None:
-    """Alone in its config, without the root application and its Steward, on a store that is empty."""
+    """Alone in its config, without the root application and its controller, on a store that is empty."""
     var = Path(environment["RAYSONDE_VAR"])
     config = yaml.safe_load((REPOSITORY / "serve_config.yaml").read_text())
     config["applications"] = yaml.safe_load(block_with(BLOCKS, "- name: diabetes"))

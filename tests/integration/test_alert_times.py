@@ -185,7 +185,7 @@ def test_a_drift_fires_within_five_minutes(
 
         def has_passed() -> bool:
             world.go_on()
-            assert not firing(watcher, alertname="DriftHot"), watcher.alerts()
+            assert not firing(watcher, alertname="DriftDetected"), watcher.alerts()
             return calm.now_s > CALM_S
 
         wait_until(has_passed, 2 * CALM_S, "all is calm")
@@ -194,7 +194,7 @@ def test_a_drift_fires_within_five_minutes(
 
         def is_told() -> bool:
             world.go_on()
-            found = {one: firing(watcher, alertname="DriftHot", detector=one) for one in DETECTORS}
+            found = {one: firing(watcher, alertname="DriftDetected", detector=one) for one in DETECTORS}
             return stopwatch.look(found | {"told": told(slack, "apogee drifts")})
 
         try:

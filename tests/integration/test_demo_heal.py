@@ -86,7 +86,7 @@ class Run:
         return Store(self.settings.store_url)
 
     def states(self, arm: str) -> list[str]:
-        """Of the arm's candidacies, in the order in which they were."""
+        """Of the arm's promotions, in the order in which they were."""
         acts = [act.detail for act in self.store.acts(WORKLOAD) if act.kind == "promotion"]
         return [detail["state"] for detail in acts if detail["arm"] == arm]
 
@@ -176,8 +176,8 @@ def test_each_new_version_proved_itself_in_the_shadow_and_took_over(run: Run, ar
     assert run.states(arm)[:3] == ["shadowing", "promoting", "probation"]
     assert (arm, "shadowing") in run.shown
     assert {(arm, "1"), (arm, "2")} <= run.champions_shown
-    candidacy = next(one for one in run.store.promotions.latest(WORKLOAD) if one.arm == arm)
-    better = next(look for look in candidacy.looks if look.passed)
+    promotion = next(one for one in run.store.promotions.latest(WORKLOAD) if one.arm == arm)
+    better = next(look for look in promotion.looks if look.passed)
     assert better.phase == "shadowing"
     champion = Registry(run.settings).champions(WORKLOAD)[arm]
     assert champion.version == "2"

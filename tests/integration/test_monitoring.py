@@ -31,7 +31,7 @@ EMPTY_SELECTORS = {
     'raysonde_requests_total{code=~"5.."}': "no request has failed",
 }
 # a few flights are not what the training was
-EXPECTED_ALERTS = {"DriftHot"}
+EXPECTED_ALERTS = {"DriftDetected"}
 
 
 @pytest.fixture(scope="module")

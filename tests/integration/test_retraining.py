@@ -19,7 +19,7 @@ from toy.parts import WORKLOADS, toy_contract, toy_parts, toy_raw
 
 from deployments.domain.retraining import Request, Retraining
 from deployments.lifecycle.ray_jobs import RayJobs
-from deployments.lifecycle.retraining_controller import JobsAway, RetrainingKeeper
+from deployments.lifecycle.retraining_controller import JobServiceUnavailable, RetrainingController
 from deployments.store import Store, Truth
 from scripts.host.agent_port import let_ray_choose_agent_port
 from tests.support.killing import driver_of
@@ -61,7 +61,7 @@ class Home:
 
     settings: Settings
     store: Store
-    keeper: RetrainingKeeper
+    keeper: RetrainingController
     champion: ModelVersion
 
     @property
@@ -71,8 +71,8 @@ class Home:
     def look_until(self, state: str, seconds: float = 180) -> Retraining:
         def reached() -> bool:
             # the agent that starts jobs comes up a little after the rest of Ray
-            with suppress(JobsAway):
-                self.keeper.look_after()
+            with suppress(JobServiceUnavailable):
+                self.keeper.reconcile()
             assert self.last.state != "failed", self.last.failure
             return self.last.state == state
 
@@ -93,7 +93,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Home:
     store.create_tables()
     _tell_truths(store)
     config = RetrainingConfig(min_truths=PAIRS)
-    keeper = RetrainingKeeper(toy_contract(), config, store, RayJobs(settings), lambda: datetime.now(UTC))
+    keeper = RetrainingController(toy_contract(), config, store, RayJobs(settings), lambda: datetime.now(UTC))
     return Home(settings, store, keeper, champion)
 
 
@@ -168,11 +168,11 @@ def test_too_few_entities_to_judge_on_end_a_retraining_at_once(home: Home) -> No
     """No attempt could mend it."""
     config = RetrainingConfig(min_truths=8, max_truths=8, cooldown_min=0)
     jobs = RayJobs(home.settings)
-    keeper = RetrainingKeeper(toy_contract(), config, home.store, jobs, lambda: datetime.now(UTC))
+    keeper = RetrainingController(toy_contract(), config, home.store, jobs, lambda: datetime.now(UTC))
     home.store.retrainings.ask("toy", Request(reason="by hand", at=datetime.now(UTC), by="test"))
 
     def ended() -> bool:
-        keeper.look_after()
+        keeper.reconcile()
         return not home.last.is_open
 
     wait_until(ended, 120, "it has failed")

@@ -17,7 +17,7 @@ import ray
 from toy.parts import WORKLOADS, toy_contract, toy_parts, toy_raw
 
 from features.config import BUILT_IN
-from features.windows import windows_of
+from features.windows import cut_windows
 from tests.support.flights import fly, rows_of
 from tests.support.models import apogee_contract, make_parts, register
 from training.registry.models import Registry
@@ -146,7 +146,7 @@ def test_the_command_answers_each_window_of_a_folder(tmp_path: Path, cluster: st
     contract, windows = apogee_contract(), []
     for seed in range(3):
         samples, _ = fly(seed)
-        windows += windows_of(contract, rows_of(contract, samples))
+        windows += cut_windows(contract, rows_of(contract, samples))
         columns = {
             "flight_id": [f"F{seed}"] * len(samples),
             "time_s": samples[:, 0],

@@ -21,7 +21,7 @@ from tests.integration.test_training import wait_for
 from tests.support.searches import kept_trials
 from training.families.base import load_family
 from training.fitting.data import Split
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 from training.runtime.settings import REPOSITORY
 from training.search.trials import Best, SearchPlan, TrialRecord
 from training.search.tune import search
@@ -111,7 +111,7 @@ def test_a_killed_trial_goes_on_from_its_last_epoch(
     assert not (folder / "die").exists()
     done = epochs(folder)
     assert sorted(done) == [1, 2, 3, 4, 5, 6]
-    # a crew may lose the epochs that its controller has not seen yet
+    # a worker group may lose the epochs that its controller has not seen yet
     assert done[1] == 1 if workers > 1 else set(done.values()) == {1}
     output, losses = undisturbed
     np.testing.assert_allclose(said(best), output, atol=1e-5)
@@ -126,7 +126,7 @@ import sys
 from pathlib import Path
 import ray
 from tests.integration.test_torch_search import TRAIN, VALID, plan
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 from training.search import search
 from training.runtime.settings import REPOSITORY
 ray.init(address=sys.argv[1], log_to_driver=False)
@@ -175,7 +175,7 @@ def test_a_killed_search_goes_on_within_its_trial(
 
 
 def test_a_search_by_workers_stops_the_bad_and_finds_what_one_process_makes(tmp_path: Path) -> None:
-    """A crew whose trial is stopped early leaves its cores to the next."""
+    """A worker group whose trial is stopped early leaves its cores to the next."""
     records: list[TrialRecord] = []
     directory = tmp_path / "tune"
     best = search(plan("toy.brief", 2, 3), TRAIN, VALID, directory, lambda record, _: records.append(record))
@@ -184,4 +184,4 @@ def test_a_search_by_workers_stops_the_bad_and_finds_what_one_process_makes(tmp_
     assert not directory.exists()
     alone = load_family("toy.brief").fit(best.params, TRAIN, VALID, 3, lambda *_: None)
     np.testing.assert_allclose(said(best), alone.predict(VALID.x), atol=1e-4)
-    assert best.loss == pytest.approx(loss_of(alone.predict(VALID.x), VALID), abs=1e-5)
+    assert best.loss == pytest.approx(split_loss(alone.predict(VALID.x), VALID), abs=1e-5)

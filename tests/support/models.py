@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from features.config import load_contract
 from features.contract import Contract
 from features.scaling import Moments, StandardScaler
-from features.windows import windows_of
+from features.windows import cut_windows
 from features.workload import anchors_of, load_workload
 from tests.support.flights import fly, rows_of
 from training.families.base import load_family
@@ -39,7 +39,7 @@ def windows() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     raw, target = [], []
     for seed in range(FLIGHTS):
         samples, apogee_m = fly(seed)
-        found = windows_of(contract, rows_of(contract, samples))
+        found = cut_windows(contract, rows_of(contract, samples))
         raw += [window.values for window in found]
         target += [apogee_m] * len(found)
     return np.stack(raw), np.array(target)

@@ -1,4 +1,4 @@
-"""A `Service` with real bundles and a real store in one process: everything but Serve."""
+"""A `PredictionService` with real bundles and a real store in one process: everything but Serve."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from starlette.routing import Mount
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.http.app import build_api
-from deployments.http.fast_path import Front
-from deployments.inference.coverage_levels import Levels
-from deployments.inference.service import Service
+from deployments.http.fast_path import FastPath
+from deployments.inference.coverage_levels import CoverageLevels
+from deployments.inference.service import PredictionService
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
 from scripts.replay.client import Connection, WorkloadClient
@@ -35,10 +35,10 @@ POLICY = RoutingPolicy(weights={"mlp": 3, "linear": 1, "random_forest": 1}, fall
 class LocalDownstream:
     """Scaler and arm by plain calls; `down` names arms that do not answer."""
 
-    def __init__(self, cache: BundleCache, levels: Levels | None = None) -> None:
+    def __init__(self, cache: BundleCache, levels: CoverageLevels | None = None) -> None:
         self.down: set[str] = set()
         self._cache = cache
-        self._levels = levels or Levels()
+        self._levels = levels or CoverageLevels()
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
@@ -82,17 +82,19 @@ class LocalSystem:
         self.store = Store(store_url or f"sqlite:///{folder}/store.db")
         self.store.create_tables()
         self.cache = BundleCache(folder / "cache", self.contract)
-        levels = Levels(partial(self.store.watching.levels, self.contract.workload))
+        levels = CoverageLevels(partial(self.store.watching.levels, self.contract.workload))
         self.downstream = LocalDownstream(self.cache, levels)
         self.versions = {arm: self._version(folder, arm) for arm in ARMS}
         self.store.seed_policy(self.contract.workload, POLICY)
         self.store.put_arms(self.contract.workload, self.versions)
-        self.service = Service(self.contract, ARMS, self.downstream, self.store, self.cache, levels=levels)
+        self.service = PredictionService(
+            self.contract, ARMS, self.downstream, self.store, self.cache, levels=levels
+        )
 
     @property
-    def app(self) -> Front:
+    def app(self) -> FastPath:
         """The routes of the workload as a router replica has them, behind its key."""
-        return Front(build_api(self.service), self.service)
+        return FastPath(build_api(self.service), self.service)
 
     @property
     def connection(self) -> Connection:

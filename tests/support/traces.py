@@ -17,15 +17,15 @@ from deployments.actors.feature_scaler import FeatureScaler
 from deployments.actors.tracing_sdk import SpanTracing
 from deployments.http.app import build_api
 from deployments.http.error_log import ErrorLog
-from deployments.http.fast_path import Front
-from deployments.inference.coverage_levels import Levels
-from deployments.inference.model_client import ServeDownstream
-from deployments.inference.service import Service
-from deployments.rpc.client import DirectCalls
+from deployments.http.fast_path import FastPath
+from deployments.inference.coverage_levels import CoverageLevels
+from deployments.inference.model_client import ModelClient
+from deployments.inference.service import PredictionService
+from deployments.rpc.client import RpcClient
 from features.workload import load_workload
 from tests.support.handles import FakeHandle
 from tests.support.serving import ARMS, LocalSystem
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
@@ -46,13 +46,15 @@ class TracedSystem:
         options = ReplicaOptions(contract, folder / "cache", folder / "logs", f"sqlite:///{folder}/store.db")
         self.arms = {arm: FakeHandle(self._traced(Arm(arm, options))) for arm in ARMS}
         self.scaler = FakeHandle(self._traced(FeatureScaler(options, self.arms)))
-        calls = DirectCalls(self.scaler, "predict", is_direct=False)
-        downstream = ServeDownstream(task_of(contract, load_workload(contract)), calls, Levels())
-        self.service = Service(contract, ARMS, downstream, store, self.system.cache, tracing=self.tracing)
+        calls = RpcClient(self.scaler, "predict", is_direct=False)
+        downstream = ModelClient(make_task(contract, load_workload(contract)), calls, CoverageLevels())
+        self.service = PredictionService(
+            contract, ARMS, downstream, store, self.system.cache, tracing=self.tracing
+        )
 
     @property
     def app(self) -> ASGIApp:
-        app = self.tracing.around(Front(build_api(self.service), self.service))
+        app = self.tracing.around(FastPath(build_api(self.service), self.service))
         return ErrorLog(app, "apogee", self.tracing.trace_id)
 
     def spans(self) -> dict[str, ReadableSpan]:

@@ -14,7 +14,7 @@ from features.config import load_contract
 from features.contract import Contract
 from features.geo import from_local
 from features.windows import cut_window
-from training.data.dataset import matrix_of
+from training.data.dataset import read_matrix
 from training.runtime.settings import REPOSITORY
 from training.sources.base import no_progress, serial_map
 from training.sources.vehicles import make_source
@@ -43,7 +43,7 @@ def straight(
 def window_of(track: pd.DataFrame, end: int = 7) -> FloatArray:
     """(1, 7, 8): the window that ends with the row before `end`."""
     contract = trajectory_contract()
-    return cut_window(contract, matrix_of(contract, track)[:end]).values[None]
+    return cut_window(contract, read_matrix(contract, track)[:end]).values[None]
 
 
 @lru_cache

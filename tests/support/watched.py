@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from deployments.monitoring.poller import Rounds
+from deployments.monitoring.poller import MonitorLoop
 from deployments.store import PredictionRow, Store, Truth
 from deployments.store.monitor_feed import DriftEvent
 from tests.support.serving import LocalSystem
@@ -34,7 +34,7 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-class WatchedScene:
+class MonitoredScene:
     """The workload of a table, one arm of which gets all the traffic: rows of the bundle's own reference."""
 
     def __init__(self, folder: Path, store_url: str | None = None) -> None:
@@ -52,11 +52,11 @@ class WatchedScene:
         self._rng = np.random.default_rng(0)
         self._answered = 0
 
-    def monitor(self, workloads: Path = REPOSITORY / "configs" / "workloads") -> Rounds:
+    def monitor(self, workloads: Path = REPOSITORY / "configs" / "workloads") -> MonitorLoop:
         """A Monitor that starts now, by the files of that folder."""
         store = Store(self._store_url, self.clock)
         self._monitors.append(store)
-        return Rounds(self.workload, workloads, store, self._folder / "cache", self.clock)
+        return MonitorLoop(self.workload, workloads, store, self._folder / "cache", self.clock)
 
     def traffic(self, seconds: float, *, heavier_kg: float = 0.0, error: float = 1.0) -> None:
         """Twenty answers a second and their truths; with heavier people, or errors so many times as large."""
@@ -76,7 +76,7 @@ class WatchedScene:
         self.store.write_truths(self.workload, truths)
 
     def watch(
-        self, monitor: Rounds, seconds: float, *, heavier_kg: float = 0.0, error: float = 1.0
+        self, monitor: MonitorLoop, seconds: float, *, heavier_kg: float = 0.0, error: float = 1.0
     ) -> list[DriftEvent]:
         """Traffic for so long, with a look of the Monitor every 5 s; the events."""
         events = []

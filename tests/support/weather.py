@@ -15,7 +15,7 @@ import pandas as pd
 from features.config import load_contract
 from features.contract import Contract
 from training.config import TrainingConfig
-from training.data.dataset import matrix_of
+from training.data.dataset import read_matrix
 from training.families.base import load_family
 from training.pipeline.assembly import Origin, assemble
 from training.pipeline.preparation import Prepared, prepare
@@ -101,5 +101,5 @@ def hours(count: int, **columns: Any) -> pd.DataFrame:
 
 
 def rows_of(table: pd.DataFrame) -> list[list[float]]:
-    rows: list[list[float]] = matrix_of(weather_contract(), table).tolist()
+    rows: list[list[float]] = read_matrix(weather_contract(), table).tolist()
     return rows

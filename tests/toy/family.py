@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from training.families.base import expect_numbers
 from training.fitting.data import Params, Report, Split
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 
 
 class ToyFamily:
@@ -33,7 +33,7 @@ class ToyFamily:
         mean, goal = 0.0, float(np.average(train.y[:, 0], weights=train.weight))
         for step in range(1, 9):
             mean += params["rate"] * (goal + 1 - mean)
-            report(step, loss_of(np.full_like(valid.y, mean), valid))
+            report(step, split_loss(np.full_like(valid.y, mean), valid))
         return FittedMean(mean, train.x.shape[1])
 
 

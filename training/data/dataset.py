@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
 from features.window_spec import PointWindow
-from features.windows import Window, windows_of
+from features.windows import Window, cut_windows
 from features.workload import Workload
 from training.config import Weigh
 from training.sources.base import LOG, WEIGHT, Mapper, Progress, no_progress, serial_map
@@ -107,7 +107,7 @@ def build_dataset(
     Raises:
         FieldError: the records lack a column, hold none at all, or give no window.
     """
-    chunks = chunks_of(contract, with_entity(contract, records))
+    chunks = split_chunks(contract, with_entity(contract, records))
     parts = mapper(partial(windows_of_chunk, contract, workload), chunks, progress)
     logs = [log for part in parts for log in part]
     if not logs:
@@ -165,7 +165,7 @@ def raw_type(contract: Contract) -> type[np.floating]:
     return np.float32 if np.spacing(latest_s) * contract.window.rate_hz < 0.01 else np.float64
 
 
-def chunks_of(contract: Contract, records: pd.DataFrame) -> list[pd.DataFrame]:
+def split_chunks(contract: Contract, records: pd.DataFrame) -> list[pd.DataFrame]:
     """The records in pieces of whole entities, for tasks of a second or so.
 
     Raises:
@@ -206,7 +206,7 @@ def windows_of_chunk(contract: Contract, workload: Workload, records: pd.DataFra
                 end_s=end_s,
                 raw=raw,
                 features=features[start:stop],
-                target=target_of(contract, rows)[last],
+                target=read_target(contract, rows)[last],
                 weight=rows[WEIGHT].to_numpy(np.float64)[last] if WEIGHT in rows else np.ones(len(raw)),
             )
         )
@@ -221,11 +221,11 @@ def _windows_of_log(
 
     A window whose truth is not known (NaN) teaches nothing; its samples stay in the windows after it.
     """
-    samples = matrix_of(contract, rows)
+    samples = read_matrix(contract, rows)
     if contract.window is None:
         index = np.arange(len(samples))
         return _with_truth(contract, rows, index, index.astype(np.float64), samples)
-    windows: Sequence[Window] = windows_of(contract, samples.tolist())
+    windows: Sequence[Window] = cut_windows(contract, samples.tolist())
     if not windows:
         return None
     end_s = np.array([window.end_s for window in windows])
@@ -238,7 +238,7 @@ def _windows_of_log(
 def _with_truth(
     contract: Contract, rows: pd.DataFrame, last: NDArray[np.int64], end_s: FloatArray, raw: FloatArray
 ) -> tuple[pd.DataFrame, NDArray[np.int64], FloatArray, FloatArray] | None:
-    known = np.isfinite(target_of(contract, rows)[last]).reshape(len(last), -1).any(axis=1)
+    known = np.isfinite(read_target(contract, rows)[last]).reshape(len(last), -1).any(axis=1)
     return (rows, last[known], end_s[known], raw[known]) if known.any() else None
 
 
@@ -257,12 +257,12 @@ def with_entity(contract: Contract, records: pd.DataFrame) -> pd.DataFrame:
     return records.assign(**{contract.entity: joined})
 
 
-def target_of(contract: Contract, records: pd.DataFrame) -> FloatArray:
+def read_target(contract: Contract, records: pd.DataFrame) -> FloatArray:
     """The target's array of these rows, NaN where the truth is not known."""
     return contract.target.of_columns([records[name].to_numpy() for name in contract.target_columns])
 
 
-def matrix_of(contract: Contract, rows: pd.DataFrame) -> FloatArray:
+def read_matrix(contract: Contract, rows: pd.DataFrame) -> FloatArray:
     """(n, fields) in contract order, NaN where the records have no value or no column.
 
     Raises:

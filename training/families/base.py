@@ -54,7 +54,7 @@ class Family(Protocol):
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> Fitted:
         """Train; `valid` is for early stopping and reports only. Same seed, same model.
 
-        Reports `training.fitting.losses.loss_of` on `valid`.
+        Reports `training.fitting.losses.split_loss` on `valid`.
 
         Raises:
             ValueError: the family cannot learn a target of this kind, or of so many outputs.

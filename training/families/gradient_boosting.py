@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from training.families.base import expect_numbers
 from training.fitting.data import Params, Report, Split
 from training.fitting.flat import flat, with_input_shape
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 
 # Structured arrays of scikit-learn, a row a node: feature_idx, num_threshold, left, right, is_leaf, value.
 Nodes = NDArray[np.void]
@@ -67,7 +67,7 @@ class GradientBoostingFamily:
         for step, trees in enumerate(range(_TREES_PER_REPORT, total + 1, _TREES_PER_REPORT), start=1):
             boosting.set_params(max_iter=trees)
             boosting.fit(x, train.y[:, 0], sample_weight=train.weight)
-            loss = loss_of(boosting.predict(flat(valid.x))[:, None], valid)
+            loss = split_loss(boosting.predict(flat(valid.x))[:, None], valid)
             report(step, loss)
             if loss < best_loss:
                 best_loss, best_trees = loss, trees

@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 from training.families.base import expect_numbers
 from training.fitting.data import Params, Report, Split
 from training.fitting.flat import flat, with_input_shape
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 
 # Products of inputs beyond this many standard deviations would run away.
 _CLIP = 3.0
@@ -57,7 +57,7 @@ class LinearFamily:
                 _fit_robustly(ridge, known, train.y[rows, output], weight, delta)
                 coefficients[output], intercepts[output] = ridge.coef_, ridge.intercept_
         fitted = FittedLinear(coefficients, intercepts, pairs, train.x.shape[1:])
-        report(1, loss_of(fitted.predict(valid.x), valid))
+        report(1, split_loss(fitted.predict(valid.x), valid))
         return fitted
 
 

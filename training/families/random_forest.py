@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from training.fitting.data import Params, Report, Split
 from training.fitting.flat import flat, with_input_shape
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 
 
 class RandomForestFamily:
@@ -46,7 +46,7 @@ class RandomForestFamily:
         y = train.y[:, 0] if train.y.shape[1] == 1 else train.y
         forest.fit(flat(train.x), y, sample_weight=train.weight)
         fitted = FittedForest(forest, train.x.shape[1:])
-        report(1, loss_of(fitted.predict(valid.x), valid))
+        report(1, split_loss(fitted.predict(valid.x), valid))
         return fitted
 
 

@@ -11,7 +11,7 @@ from training.families.base import expect_numbers
 from training.families.linear import FittedLinear, expand, outputs_by_rows
 from training.fitting.data import Params, Report, Split
 from training.fitting.feature_mask import seen
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 
 
 class RidgeFamily:
@@ -47,7 +47,7 @@ class RidgeFamily:
             ridge.fit(columns[rows], y[:, 0] if len(outputs) == 1 else y, sample_weight=weight)
             coefficients[outputs], intercepts[outputs] = ridge.coef_, ridge.intercept_
         fitted = FittedLinear(coefficients, intercepts, pairs, train.x.shape[1:])
-        report(1, loss_of(fitted.predict(valid.x), valid))
+        report(1, split_loss(fitted.predict(valid.x), valid))
         return fitted
 
 

@@ -17,7 +17,7 @@ Groups = tuple[tuple[int, ...], ...]
 _LEAST_SQUARE = 1e-5
 
 
-def costs_of(params: Params, groups: Groups) -> Costs:
+def make_costs(params: Params, groups: Groups) -> Costs:
     """The costs of numbers that parameters ask for.
 
     Args:

@@ -13,7 +13,7 @@ from training.fitting.data import Split
 _LEAST_PROBABILITY = 1e-6
 
 
-def loss_of(said: NDArray[np.floating[Any]], split: Split) -> float:
+def split_loss(said: NDArray[np.floating[Any]], split: Split) -> float:
     """How far `said` is from the target of `split`, each row by its weight.
 
     Args:

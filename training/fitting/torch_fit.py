@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from training.fitting.costs import costs_of, cross_entropy
+from training.fitting.costs import cross_entropy, make_costs
 from training.fitting.data import Params, Report, Split
 from training.fitting.device import pick_device
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 from training.fitting.runs import Run
 from training.fitting.torch_members import Answer, FittedMembers
 from training.fitting.torch_state import FitState
@@ -40,11 +40,11 @@ def fit_members(
     Args:
         network: as `training.fitting.torch_members.Answer` takes it; it is moved, and comes back to the CPU.
         train, valid: with `x` as the network takes it.
-        params: `epochs`, `learning_rate`, `weight_decay`, what `costs_of` takes, and perhaps `device`.
+        params: `epochs`, `learning_rate`, `weight_decay`, what `make_costs` takes, and perhaps `device`.
         batch_size: rows in a step, at most those of `train`.
         patience: epochs without a better one after which it stops.
         generator: of the order of the rows, on the CPU.
-        report: told of `loss_of` on `valid` after each epoch.
+        report: told of `split_loss` on `valid` after each epoch.
         run: a fit that goes on ends with the weights that it would have had without the stop.
         noise: what the network takes as a second argument while it learns, drawn from `generator`.
     """
@@ -86,7 +86,7 @@ class _BatchLoss:
         self._x, self._y, self._weight = (
             torch.tensor(part, device=self.device) for part in (train.x, train.y, train.weight)
         )
-        self._costs = cross_entropy if train.kind == "classes" else costs_of(params, train.groups)
+        self._costs = cross_entropy if train.kind == "classes" else make_costs(params, train.groups)
         self._batch_size = batch_size
         self._noise = noise
         self._peers = run.peers
@@ -107,4 +107,4 @@ class _BatchLoss:
 def _loss_on(answer: Answer, split: Split, device: torch.device) -> float:
     with torch.no_grad():
         found = answer(torch.tensor(split.x, device=device)).cpu().numpy()
-    return loss_of(found, split)
+    return split_loss(found, split)

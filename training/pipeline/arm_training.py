@@ -22,7 +22,7 @@ from training.search.trials import Best, SearchPlan, TrialRecord
 from training.search.tune import search
 
 # what is said about a model before it is registered, as tags of its version
-Judge = Callable[[BundleParts], Mapping[str, str]]
+EvaluateChallenger = Callable[[BundleParts], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ArmTrainer:
     tags: Mapping[str, str] = field(default_factory=dict)
     at_once: int | None = None
 
-    def train(self, family: str, judge: Judge = no_judge) -> TrainedArm:
+    def train(self, family: str, judge: EvaluateChallenger = no_judge) -> TrainedArm:
         """Search, bundle, register: a version without an alias.
 
         Raises:

@@ -9,7 +9,7 @@ import numpy as np
 
 from features.workload import anchors_of
 from training.data.dataset import Dataset
-from training.pipeline.evaluation import metrics_of, point_metrics
+from training.pipeline.evaluation import compute_metrics, point_metrics
 from training.pipeline.preparation import Prepared
 from training.runtime.bundle import BundleParts, Card, Golden, Reference
 from training.runtime.inference import ArmRuntime, Model, Scaled
@@ -84,7 +84,7 @@ def _calibrate(prepared: Prepared, arm: ArmRuntime, coverage: float) -> Calibrat
 
 def _test_metrics(prepared: Prepared, parts: BundleParts) -> dict[str, float]:
     test = prepared.splits.test
-    return metrics_of(
+    return compute_metrics(
         prepared.contract.target, test.target, ArmRuntime(parts).predict(_scaled(prepared, test))
     )
 

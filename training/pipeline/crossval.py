@@ -19,9 +19,9 @@ from training.data.dataset import Dataset, build_dataset
 from training.data.splits import Splits
 from training.families.base import load_family
 from training.fitting.data import Params
-from training.pipeline.evaluation import point_metrics, points_of
+from training.pipeline.evaluation import point_metrics, point_predictions
 from training.pipeline.preparation import encoded_target, scaled_split
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 from training.sources.base import Progress, no_progress
 
 FloatArray = NDArray[np.float64]
@@ -38,7 +38,7 @@ class CrossValidation:
         target: of the contract.
         truth: its array.
         fold: (n,) number of the part that each row was in.
-        values: predictions by name, as `training.pipeline.evaluation.points_of` gives them; families first.
+        values: predictions by name, as `point_predictions` gives them; families first.
     """
 
     target: AnyTarget
@@ -130,7 +130,7 @@ def _said(
     contract: Contract, workload: Workload, splits: Splits, params: Mapping[str, Params], seed: int
 ) -> Iterator[tuple[str, FloatArray]]:
     """The predictions of every family for the test part, by the same scaling that a training makes."""
-    task = task_of(contract, workload)
+    task = make_task(contract, workload)
     scaler = StandardScaler.fit(workload.feature_names, [Moments.of(splits.train.features)])
     target_scaler = task.fit_target_scaler(encoded_target(task, workload, splits.train))
     train, valid, test = (
@@ -142,4 +142,4 @@ def _said(
         fitted = load_family(family).fit(chosen, train, valid, seed, lambda *_: None)
         said = target_scaler.inverse(fitted.predict(test.x).astype(np.float64))
         predicted = task.predict(said, anchors, task.uncalibrated(coverage=0.9))
-        yield load_family(family).name, points_of(contract.target, predicted)
+        yield load_family(family).name, point_predictions(contract.target, predicted)

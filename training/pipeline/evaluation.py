@@ -12,13 +12,13 @@ from training.runtime.tasks.base import Predicted
 FloatArray = NDArray[np.float64]
 
 
-def metrics_of(target: AnyTarget, truth: FloatArray, predicted: Predicted) -> dict[str, float]:
+def compute_metrics(target: AnyTarget, truth: FloatArray, predicted: Predicted) -> dict[str, float]:
     """`point_metrics` and `region_metrics`."""
-    points = point_metrics(target, truth, points_of(target, predicted))
+    points = point_metrics(target, truth, point_predictions(target, predicted))
     return points | region_metrics(target, truth, predicted)
 
 
-def points_of(target: AnyTarget, predicted: Predicted) -> FloatArray:
+def point_predictions(target: AnyTarget, predicted: Predicted) -> FloatArray:
     """The predictions without their regions, as baselines give theirs."""
     return predicted[point_name(target)]
 
@@ -58,7 +58,7 @@ def point_metrics(target: AnyTarget, truth: FloatArray, value: FloatArray) -> di
     Args:
         target: of the contract.
         truth: the target's array.
-        value: as `points_of` gives it: (n,), (n, classes) or (n, horizons, 3).
+        value: as `point_predictions` gives it: (n,), (n, classes) or (n, horizons, 3).
     """
     if isinstance(target, ClassTarget):
         return class_metrics(target, truth, value)

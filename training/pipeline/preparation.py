@@ -20,7 +20,7 @@ from training.data.splits import Splits, split_by_group, split_by_time
 from training.fitting.data import Split
 from training.pipeline.progress import Stages
 from training.runtime.tasks.base import Task
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 from training.sources.base import Mapper, cached_records, no_progress
 
 _PARTS = 8
@@ -103,7 +103,7 @@ def source_splits(
 def scaled(contract: Contract, config: TrainingConfig, splits: Splits, mapper: Mapper) -> Prepared:
     """Fit the scalers on the train split."""
     workload = load_workload(contract)
-    task = task_of(contract, workload)
+    task = make_task(contract, workload)
     scaler = _fit_scaler(workload, splits.train, mapper)
     target_scaler = task.fit_target_scaler(encoded_target(task, workload, splits.train))
     train, valid = (

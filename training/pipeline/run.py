@@ -17,7 +17,7 @@ from training.pipeline.preparation import prepare
 from training.pipeline.progress import Stages
 from training.registry.models import Registry
 from training.runtime.settings import Settings
-from training.search.fixed_hyperparameters import check_held
+from training.search.fixed_hyperparameters import check_fixed
 from training.sources.base import with_file
 
 
@@ -60,12 +60,12 @@ def train_workload(
     sections = load_sections(settings.workloads, workload)
     contract = Contract.model_validate(sections["contract"])
     config = TrainingConfig.model_validate(sections.get("training") or {})
-    check_held(config.search)
+    check_fixed(config.search)
     if options.data is not None:
         config = config.model_copy(update={"source": with_file(config.source, options.data)})
     families = _families(config, options)
     seed = config.seed if options.seed is None else options.seed
-    with only_one(settings, workload):
+    with training_lock(settings, workload):
         prepared = prepare(contract, config, settings.data, seed, ray_map, stages)
         registry = Registry(settings)
         trainer = ArmTrainer(
@@ -96,7 +96,7 @@ def _families(config: TrainingConfig, options: TrainingOptions) -> tuple[str, ..
 
 
 @contextmanager
-def only_one(settings: Settings, workload: str) -> Iterator[None]:
+def training_lock(settings: Settings, workload: str) -> Iterator[None]:
     """As long as no other process trains the workload.
 
     Raises:

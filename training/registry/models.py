@@ -23,7 +23,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from training.runtime.artifact_server import download_file, is_remote
-from training.runtime.bundle import content_hash_of, read_bundle
+from training.runtime.bundle import read_bundle, read_content_hash
 from training.runtime.errors import BundleError
 from training.runtime.manifest import MANIFEST
 from training.runtime.settings import Settings
@@ -222,10 +222,10 @@ class Registry:
     def _hash_at(self, source: str) -> str:
         """The content hash of the bundle at a path or URI."""
         if not is_remote(source):
-            return content_hash_of(Path(source))
+            return read_content_hash(Path(source))
         with tempfile.TemporaryDirectory() as folder:
             download_file(source, self._uri, MANIFEST, Path(folder))
-            return content_hash_of(Path(folder))
+            return read_content_hash(Path(folder))
 
     def _metrics_of(self, run_id: str | None) -> dict[str, float]:
         return dict(self.client.get_run(run_id).data.metrics) if run_id else {}

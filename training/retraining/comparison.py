@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.dataset import Dataset
-from training.retraining.gate import Judged, Verdict, judge, unopposed
+from training.retraining.gate import EvaluatedModel, Verdict, judge, unopposed
 from training.runtime.bundle import Bundle, BundleParts
 from training.runtime.inference import Model
 from training.runtime.retraining_config import GateConfig
@@ -50,9 +50,9 @@ def compare(
     return judge(config, new, old[0], nominal) if old else unopposed(config, new, nominal)
 
 
-def _judged(held_out: Dataset, parts: BundleParts, said: Predicted, latency_s: FloatArray) -> Judged:
+def _judged(held_out: Dataset, parts: BundleParts, said: Predicted, latency_s: FloatArray) -> EvaluatedModel:
     target = parts.contract.target
-    return Judged(
+    return EvaluatedModel(
         loss=row_losses(target, held_out.target, said),
         inside=rows_inside(target, held_out.target, said),
         latency_s=latency_s,

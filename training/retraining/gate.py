@@ -35,7 +35,7 @@ _FEWEST_TIMES = 10
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedModel:
     """One model on the held-out truths, in the order of time.
 
     Attributes:
@@ -82,7 +82,9 @@ class Verdict:
         return {name: value for check in self.checks for name, value in check.numbers.items()}
 
 
-def judge(config: GateConfig, challenger: Judged, champion: Judged, nominal: float) -> Verdict:
+def judge(
+    config: GateConfig, challenger: EvaluatedModel, champion: EvaluatedModel, nominal: float
+) -> Verdict:
     """Whether the challenger is better, on the same truths.
 
     Args:
@@ -108,7 +110,9 @@ def judge(config: GateConfig, challenger: Judged, champion: Judged, nominal: flo
     return Verdict(tuple(checks))
 
 
-def judge_promoted(config: GateConfig, promoted: Judged, predecessor: Judged, nominal: float) -> Verdict:
+def evaluate_promoted(
+    config: GateConfig, promoted: EvaluatedModel, predecessor: EvaluatedModel, nominal: float
+) -> Verdict:
     """Whether a model that took another's place is not shown to be worse, on the same truths.
 
     The mirror of `judge`: here the doubt is in favour of the one that serves. Args as there.
@@ -125,7 +129,7 @@ def judge_promoted(config: GateConfig, promoted: Judged, predecessor: Judged, no
     )
 
 
-def unopposed(config: GateConfig, challenger: Judged, nominal: float) -> Verdict:
+def unopposed(config: GateConfig, challenger: EvaluatedModel, nominal: float) -> Verdict:
     """Where there is no champion: only the coverage is asked about."""
     first = Check("champion", True, "There is no champion to beat.", {"truths": len(challenger.loss)})
     return Verdict((first, _coverage(config, challenger.inside, None, nominal)))

@@ -23,7 +23,7 @@ from training.pipeline.arm_training import ArmTrainer
 from training.pipeline.parallel import ray_map
 from training.pipeline.preparation import Prepared, scaled, source_splits
 from training.pipeline.progress import Stages
-from training.pipeline.run import only_one
+from training.pipeline.run import training_lock
 from training.registry.models import ModelVersion, Registry
 from training.retraining.comparison import compare
 from training.retraining.gate import Verdict
@@ -33,7 +33,7 @@ from training.runtime.bundle import Bundle, BundleParts
 from training.runtime.journal_query import Journal, JournalQuery
 from training.runtime.retraining_config import RetrainingConfig
 from training.runtime.settings import Settings
-from training.search.fixed_hyperparameters import check_held
+from training.search.fixed_hyperparameters import check_fixed
 
 _TAG_LENGTH = 5000
 
@@ -91,11 +91,11 @@ def retrain_workload(
     sections = load_sections(settings.workloads, task.workload)
     contract = Contract.model_validate(sections["contract"])
     config = TrainingConfig.model_validate(sections.get("training") or {})
-    check_held(config.search)
+    check_fixed(config.search)
     retraining = RetrainingConfig.model_validate(sections.get("retraining") or {})
     journalled = read_journal(contract, load_workload(contract), journal, task.query)
     listener.has_data(journalled.dataset.data_hash)
-    with only_one(settings, task.workload):
+    with training_lock(settings, task.workload):
         prepared = _prepared(settings, contract, config, retraining, journalled, stages)
         registry = Registry(settings)
         trainer = ArmTrainer(
@@ -134,7 +134,7 @@ class _Gate:
     verdicts: list[Verdict] = field(default_factory=list)
 
     def judge(self, parts: BundleParts) -> Mapping[str, str]:
-        """See `training.pipeline.arm_training.Judge`."""
+        """See `training.pipeline.arm_training.EvaluateChallenger`."""
         verdict = compare(self.config.gate, self.prepared.splits.test, parts, self.champion)
         self.verdicts.append(verdict)
         against = "none" if self.champion is None else self.champion.content_hash

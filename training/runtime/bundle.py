@@ -130,7 +130,7 @@ def read_bundle(path: Path, expected_hash: str | None = None, expected_workload:
     Raises:
         BundleError: see training.runtime.errors for what kinds there are.
     """
-    content_hash = content_hash_of(path) if expected_hash is None else expected_hash
+    content_hash = read_content_hash(path) if expected_hash is None else expected_hash
     parts = _parse(path, read_files(path, _FILES, FORMAT_VERSION, content_hash))
     if expected_workload is not None and parts.contract.workload != expected_workload:
         raise ForeignBundle(
@@ -139,7 +139,7 @@ def read_bundle(path: Path, expected_hash: str | None = None, expected_workload:
     return Bundle(**vars(parts), content_hash=content_hash, path=path)
 
 
-def content_hash_of(path: Path) -> str:
+def read_content_hash(path: Path) -> str:
     """The content hash of a bundle, from its manifest alone: the other files are not looked at.
 
     Raises:

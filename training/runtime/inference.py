@@ -18,7 +18,7 @@ from training.runtime.bundle import Bundle, BundleParts
 from training.runtime.errors import ForeignBundle, GoldenMismatch, MalformedBundle
 from training.runtime.outliers import OutlierScorer
 from training.runtime.tasks.base import Predicted, Task
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -93,7 +93,7 @@ class ArmRuntime:
     def __init__(self, bundle: BundleParts) -> None:
         self._bundle = bundle
         self._workload: Workload = load_workload(bundle.contract)
-        self.task: Task = task_of(bundle.contract, self._workload)
+        self.task: Task = make_task(bundle.contract, self._workload)
         if bundle.target_scaler.names != self.task.output_names:
             raise ForeignBundle(
                 f"target_scaler.names: the bundle has {list(bundle.target_scaler.names)}, "

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.contract import Contract
-from training.scoring.records import columns_of, keys_of
+from training.scoring.records import key_column, required_columns
 from training.sources.base import LOG
 
 Ranges = NDArray[np.int64]
@@ -66,12 +66,12 @@ def open_records(contract: Contract, path: Path) -> Records:
             footer = pq.read_metadata(one)
         except pa.ArrowInvalid as error:
             raise ValueError(f"{one}: no Parquet file: {error}") from error
-        columns |= dict.fromkeys(columns_of(contract, footer.schema.to_arrow_schema(), str(one)))
+        columns |= dict.fromkeys(required_columns(contract, footer.schema.to_arrow_schema(), str(one)))
         files.append(InputFile(path=str(one.resolve()), rows=footer.num_rows, etag=_etag(one)))
     return Records(tuple(files), tuple(columns))
 
 
-def parts_of(contract: Contract, records: Records, rows_per_part: int = ROWS_PER_PART) -> list[Ranges]:
+def plan_parts(contract: Contract, records: Records, rows_per_part: int = ROWS_PER_PART) -> list[Ranges]:
     """The parts, each as the ranges (k, 2) of its rows, from and up to, in their order.
 
     Parts of a table are as they come. For windows a part holds whole logs, wherever their rows lie: only the
@@ -143,7 +143,7 @@ def _runs(contract: Contract, records: Records) -> tuple[Ranges, Ranges, Ranges]
     known: dict[str, int] = {}
     codes, starts = [], []
     for _, _, first, count in _groups(records):
-        keys = keys_of(contract, reader.read(np.arange(first, first + count))).dictionary_encode()
+        keys = key_column(contract, reader.read(np.arange(first, first + count))).dictionary_encode()
         names = [known.setdefault(name, len(known)) for name in keys.dictionary.to_pylist()]
         code = np.array(names, np.int64)[np.asarray(keys.indices)]
         at = np.flatnonzero(np.diff(code, prepend=-1))

@@ -44,7 +44,7 @@ class Checked:
         return good
 
 
-def columns_of(contract: Contract, schema: pa.Schema, source: str) -> list[str]:
+def required_columns(contract: Contract, schema: pa.Schema, source: str) -> list[str]:
     """The columns of a file that scoring reads.
 
     Raises:
@@ -63,15 +63,15 @@ def columns_of(contract: Contract, schema: pa.Schema, source: str) -> list[str]:
     return list(dict.fromkeys([*entity, *log, *(spec.name for spec in fields)]))
 
 
-def entities_of(contract: Contract, records: pa.Table) -> pa.Array:
+def entity_column(contract: Contract, records: pa.Table) -> pa.Array:
     """(n,) text that names the entity of each row, null where it is not known."""
     names = [contract.entity] if contract.entity in records.column_names else contract.entity_names
     return _joined(records, names, "/")
 
 
-def keys_of(contract: Contract, records: pa.Table) -> pa.Array:
+def key_column(contract: Contract, records: pa.Table) -> pa.Array:
     """(n,) text that only the rows of one log of one entity have in common."""
-    entity = pc.fill_null(entities_of(contract, records), "")
+    entity = pc.fill_null(entity_column(contract, records), "")
     if LOG not in records.column_names:
         return entity
     log = pc.fill_null(_joined(records, [LOG], ""), "")
@@ -82,7 +82,7 @@ def checked(contract: Contract, records: pa.Table) -> Checked:
     """The matrix of the records, with the errors of each row."""
     matrix = np.full((len(records), len(contract.fields)), np.nan)
     errors: dict[int, str] = {}
-    nameless = np.asarray(pc.is_null(entities_of(contract, records)))
+    nameless = np.asarray(pc.is_null(entity_column(contract, records)))
     for row in np.flatnonzero(nameless).tolist():
         errors[row] = str(FieldError(contract.entity, None, "a name"))
     for column, spec in enumerate(contract.fields):

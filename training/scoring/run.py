@@ -24,7 +24,7 @@ from training.scoring.plan import (
     Records,
     RecordsReader,
     open_records,
-    parts_of,
+    plan_parts,
     rows_in,
 )
 from training.scoring.scorer import Scorer, Stamp
@@ -73,7 +73,7 @@ def score_file(
         ScoringFailed: an actor did.
     """
     records = open_records(contract, source)
-    plan = parts_of(contract, records, rows_per_part)
+    plan = plan_parts(contract, records, rows_per_part)
     manifest = Manifest(
         workload=contract.workload,
         arm=stamp.arm,

@@ -15,7 +15,7 @@ from features.errors import FieldError
 from features.windows import Windower, cut_window
 from training.runtime.inference import Model
 from training.scoring.columns import array_columns
-from training.scoring.records import Checked, checked, entities_of, filled, keys_of
+from training.scoring.records import Checked, checked, entity_column, filled, key_column
 
 FloatArray = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ class Scorer:
         order = np.argsort(index, kind="stable")
         is_error = (np.arange(len(index)) >= len(index) - len(wrong))[order]
         index = index[order]
-        columns = {"row": pa.array(rows[index]), "entity": entities_of(self._contract, records).take(index)}
+        columns = {"row": pa.array(rows[index]), "entity": entity_column(self._contract, records).take(index)}
         if self._contract.window is not None:
             columns["end_s"] = pa.array(np.concatenate(end_s)[order], mask=is_error)
         for name, values in zip(self._names, np.concatenate(said)[order].T, strict=True):
@@ -148,7 +148,7 @@ def _windows(
 
 def _logs(contract: Contract, records: pa.Table, good: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
     """The records of each log that are sound, in their order."""
-    keys = pc.dictionary_encode(keys_of(contract, records))
+    keys = pc.dictionary_encode(key_column(contract, records))
     codes = np.asarray(keys.indices)
     order = np.argsort(codes, kind="stable")
     for log in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):

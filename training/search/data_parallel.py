@@ -22,9 +22,9 @@ from ray.util.queue import Empty, Queue
 
 from training.families.base import ResumableFamily, load_family
 from training.fitting.data import Params, Report, Split
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 from training.fitting.runs import Run
-from training.search.trials import Crew
+from training.search.trials import WorkerGroup
 from training.search.worker_group import release_group, remember_group
 
 _STATE_FILE = "state"
@@ -33,7 +33,7 @@ _LOOK_S = "0.2"
 
 
 @dataclass(frozen=True)
-class CrewTask:
+class WorkerGroupTask:
     """The arguments of a fit, see `training.families.base.Family.fit`; `family` as `load_family` takes it."""
 
     family: str
@@ -44,8 +44,8 @@ class CrewTask:
 
 
 @dataclass(frozen=True)
-class CrewModel:
-    """What a crew has made.
+class WorkerGroupModel:
+    """What a worker group has made.
 
     Attributes:
         onnx: the graph.
@@ -56,8 +56,10 @@ class CrewModel:
     loss: float
 
 
-def fit_together(task: CrewTask, crew: Crew, directory: Path, report: Report) -> CrewModel:
-    """Fit by a crew. Ray must run, and its cores must be free for what the crew claims.
+def fit_together(
+    task: WorkerGroupTask, worker_group: WorkerGroup, directory: Path, report: Report
+) -> WorkerGroupModel:
+    """Fit by a worker group. Ray must run, and its cores must be free for what the worker group claims.
 
     Args:
         directory: of the state. One that an earlier call with the same arguments has left is gone on with.
@@ -70,7 +72,7 @@ def fit_together(task: CrewTask, crew: Crew, directory: Path, report: Report) ->
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _LOOK_S)
     release_group(directory)
     reports = Queue(actor_options={"num_cpus": 0})
-    trainer = _trainer(task, crew, directory, reports)
+    trainer = _trainer(task, worker_group, directory, reports)
     with ThreadPoolExecutor(max_workers=1) as pool:
         fit = pool.submit(trainer.fit)
         try:
@@ -87,11 +89,15 @@ def fit_together(task: CrewTask, crew: Crew, directory: Path, report: Report) ->
     return _model_of(fit)
 
 
-def _trainer(task: CrewTask, crew: Crew, directory: Path, reports: Queue) -> TorchTrainer:
+def _trainer(
+    task: WorkerGroupTask, worker_group: WorkerGroup, directory: Path, reports: Queue
+) -> TorchTrainer:
     return TorchTrainer(
         partial(_work, task, directory),
         scaling_config=ray.train.ScalingConfig(
-            num_workers=crew.workers, use_gpu=crew.use_gpu, resources_per_worker={"CPU": crew.cpus_each}
+            num_workers=worker_group.workers,
+            use_gpu=worker_group.use_gpu,
+            resources_per_worker={"CPU": worker_group.cpus_each},
         ),
         run_config=ray.train.RunConfig(
             name=directory.name,
@@ -102,7 +108,7 @@ def _trainer(task: CrewTask, crew: Crew, directory: Path, reports: Queue) -> Tor
     )
 
 
-def _model_of(fit: Future[ray.train.Result]) -> CrewModel:
+def _model_of(fit: Future[ray.train.Result]) -> WorkerGroupModel:
     try:
         model = fit.result().return_value
     except ray.train.TrainingFailedError as error:
@@ -110,12 +116,12 @@ def _model_of(fit: Future[ray.train.Result]) -> CrewModel:
         if not failures:
             raise
         raise failures[min(failures)] from error
-    assert isinstance(model, CrewModel), "the first worker returns one"
+    assert isinstance(model, WorkerGroupModel), "the first worker returns one"
     return model
 
 
 class _Forward(ray.train.UserCallback):  # type: ignore[misc]
-    """In the controller of the crew: what the first worker reports goes to the process of the trial."""
+    """In the controller of the group: what the first worker reports goes to the process of the trial."""
 
     def __init__(self, reports: Queue) -> None:
         self._reports = reports
@@ -124,7 +130,7 @@ class _Forward(ray.train.UserCallback):  # type: ignore[misc]
         self._reports.put((metrics[0]["step"], metrics[0]["loss"]))
 
 
-def _work(task: CrewTask, directory: Path) -> CrewModel | None:
+def _work(task: WorkerGroupTask, directory: Path) -> WorkerGroupModel | None:
     """In each worker."""
     context, checkpoint = ray.train.get_context(), ray.train.get_checkpoint()
     peers = _Peers(context.get_world_rank(), context.get_world_size())
@@ -149,7 +155,7 @@ def _work(task: CrewTask, directory: Path) -> CrewModel | None:
     fitted = family.fit(params, task.train, task.valid, task.seed, report, run)
     if peers.number != 0:
         return None
-    return CrewModel(fitted.to_onnx(), loss_of(fitted.predict(task.valid.x), task.valid))
+    return WorkerGroupModel(fitted.to_onnx(), split_loss(fitted.predict(task.valid.x), task.valid))
 
 
 @dataclass(frozen=True)

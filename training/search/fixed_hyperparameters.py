@@ -13,12 +13,12 @@ from training.families.base import Family, load_family
 from training.fitting.data import Params
 
 
-def space_of(family: Family, held: Params) -> Callable[[Any], None]:
+def search_space_without(family: Family, held: Params) -> Callable[[Any], None]:
     """The family's search space, in which the parameters of `held` have one value each."""
     return partial(_suggest, family, dict(held))
 
 
-def check_held(search: Mapping[str, Params]) -> None:
+def check_fixed(search: Mapping[str, Params]) -> None:
     """Whether families know what a workload holds for them, as section `training.search` says it.
 
     Raises:

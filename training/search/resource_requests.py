@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping
 
 from training.families.base import Family, resumable
-from training.search.trials import Crew
+from training.search.trials import WorkerGroup
 
 # Small networks share a GPU.
 _GPU_SHARE = 0.25
-# The process of a trial whose crew does the work; Tune wants it to claim something.
+# The process of a trial whose workers do the work; Tune wants it to claim something.
 _WAITING_CPU = 0.01
 
 
-def crew_of(family: Family, workers: int, free: Mapping[str, float]) -> Crew | None:
-    """The crew of each trial; None where one process fits alone.
+def plan_worker_group(family: Family, workers: int, free: Mapping[str, float]) -> WorkerGroup | None:
+    """The worker group of each trial; None where one process fits alone.
 
     Workers claim a core each, or less where fewer are free: they would wait forever for what is not there.
 
@@ -36,12 +36,12 @@ def crew_of(family: Family, workers: int, free: Mapping[str, float]) -> Crew | N
     at_once = int(cores / (workers * each + _WAITING_CPU))
     if use_gpu:
         at_once = min(at_once, int(free["GPU"] / workers))
-    return Crew(workers, each, use_gpu, max(at_once, 1))
+    return WorkerGroup(workers, each, use_gpu, max(at_once, 1))
 
 
-def claim_of(family: Family, crew: Crew | None, gpus: float) -> dict[str, float]:
+def resource_request(family: Family, worker_group: WorkerGroup | None, gpus: float) -> dict[str, float]:
     """What the process of a trial claims: a core, and a part of a GPU if that is of use to it."""
-    if crew is not None:
+    if worker_group is not None:
         return {"cpu": _WAITING_CPU}
     if gpus and getattr(family, "uses_gpu", False):
         return {"cpu": 1, "gpu": _GPU_SHARE}

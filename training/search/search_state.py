@@ -19,7 +19,7 @@ from ray.tune.experiment import Trial
 _FIXED = {"tuner.pkl", "trainable.pkl"}
 
 
-class StateKeeper(tune.Callback):  # type: ignore[misc]
+class SearchStateWriter(tune.Callback):  # type: ignore[misc]
     """Keeps each state that Tune writes, from the thread that writes them: none is changed meanwhile."""
 
     def __init__(self, kept: Path) -> None:

@@ -11,9 +11,9 @@ from ray import tune
 
 from training.families.base import load_family, resumable
 from training.fitting.data import Split
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 from training.fitting.runs import Run
-from training.search.trials import Crew
+from training.search.trials import WorkerGroup
 
 LOSS = "loss"
 STEP = "step"
@@ -31,13 +31,13 @@ class TrialTask:
     Attributes:
         family: as `load_family` takes it.
         seed: of the models.
-        crew: of each trial; None where its process fits alone.
+        worker_group: of each trial; None where its process fits alone.
         directory: where crews keep their states.
     """
 
     family: str
     seed: int
-    crew: Crew | None
+    worker_group: WorkerGroup | None
     directory: Path
 
 
@@ -47,13 +47,13 @@ def run_trial(config: dict[str, Any], task: TrialTask, train: Split, valid: Spli
     A trial of a resumable family that was killed goes on from its last report.
     """
     link = _Link()
-    if task.crew is not None:
+    if task.worker_group is not None:
         # torch takes seconds to import, and only crews need it here
-        from training.search.data_parallel import CrewTask, fit_together
+        from training.search.data_parallel import WorkerGroupTask, fit_together
 
-        crew_task = CrewTask(task.family, config, train, valid, task.seed)
+        crew_task = WorkerGroupTask(task.family, config, train, valid, task.seed)
         directory = task.directory / tune.get_context().get_trial_id()
-        model = fit_together(crew_task, task.crew, directory, link.report)
+        model = fit_together(crew_task, task.worker_group, directory, link.report)
         link.finish(model.onnx, model.loss)
         return
     family = load_family(task.family)
@@ -62,7 +62,7 @@ def run_trial(config: dict[str, Any], task: TrialTask, train: Split, valid: Spli
         fitted = family.fit(config, train, valid, task.seed, link.report)
     else:
         fitted = again.fit(config, train, valid, task.seed, link.report, link.run())
-    link.finish(fitted.to_onnx(), loss_of(fitted.predict(valid.x), valid))
+    link.finish(fitted.to_onnx(), split_loss(fitted.predict(valid.x), valid))
 
 
 class _Link:

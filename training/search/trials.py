@@ -30,7 +30,7 @@ class SearchPlan:
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerGroup:
     """The workers that fit each model of a search together.
 
     Attributes:

@@ -29,11 +29,11 @@ from ray.tune.search.optuna import OptunaSearch
 
 from training.families.base import load_family
 from training.fitting.data import Split
-from training.search.fixed_hyperparameters import space_of
-from training.search.resource_requests import claim_of, crew_of
-from training.search.search_state import StateKeeper, put_back_state
+from training.search.fixed_hyperparameters import search_space_without
+from training.search.resource_requests import plan_worker_group, resource_request
+from training.search.search_state import SearchStateWriter, put_back_state
 from training.search.trial_run import HAS_MODEL, LOSS, MODEL_FILE, STEP, TrialTask, run_trial
-from training.search.trials import Best, Crew, Listener, SearchPlan, TrialRecord
+from training.search.trials import Best, Listener, SearchPlan, TrialRecord, WorkerGroup
 from training.search.worker_group import release_group
 
 _EXPERIMENT = "tune"
@@ -69,7 +69,7 @@ def search(
 ) -> Best:
     """Run all trials of `plan`, or those that an earlier call with an equal plan did not finish.
 
-    The loss is `training.fitting.losses.loss_of` on `valid`.
+    The loss is `training.fitting.losses.split_loss` on `valid`.
 
     Args:
         directory: of the state, for this search alone.
@@ -88,10 +88,10 @@ def search(
         directory.mkdir(parents=True)
         plan_file.write_text(wanted)
     family = load_family(plan.family)
-    crew = crew_of(family, plan.workers, ray.available_resources())
-    task = TrialTask(plan.family, plan.seed, crew, directory / _CREWS)
+    worker_group = plan_worker_group(family, plan.workers, ray.available_resources())
+    task = TrialTask(plan.family, plan.seed, worker_group, directory / _CREWS)
     trial = tune.with_parameters(run_trial, task=task, train=train, valid=valid)
-    claim = claim_of(family, crew, ray.cluster_resources().get("GPU", 0.0))
+    claim = resource_request(family, worker_group, ray.cluster_resources().get("GPU", 0.0))
     trainable = tune.with_resources(trial, claim)
     experiment = directory / _EXPERIMENT
     with _tune_environment(), _listening(listener):
@@ -101,7 +101,9 @@ def search(
         else:
             shutil.rmtree(experiment, ignore_errors=True)
             tuner = tune.Tuner(
-                trainable, tune_config=_tune_config(plan, crew, at_once), run_config=_run_config(directory)
+                trainable,
+                tune_config=_tune_config(plan, worker_group, at_once),
+                run_config=_run_config(directory),
             )
         best = _best_of(plan, tuner.fit())
     # what is finished is not continued: the same call later searches anew
@@ -109,7 +111,7 @@ def search(
     return best
 
 
-def _tune_config(plan: SearchPlan, crew: Crew | None, at_once: int | None) -> tune.TuneConfig:
+def _tune_config(plan: SearchPlan, worker_group: WorkerGroup | None, at_once: int | None) -> tune.TuneConfig:
     family = load_family(plan.family)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=plan.seed)
@@ -120,11 +122,13 @@ def _tune_config(plan: SearchPlan, crew: Crew | None, at_once: int | None) -> tu
         metric=LOSS,
         mode="min",
         num_samples=plan.trials,
-        search_alg=OptunaSearch(space_of(family, plan.held), metric=LOSS, mode="min", sampler=sampler),
+        search_alg=OptunaSearch(
+            search_space_without(family, plan.held), metric=LOSS, mode="min", sampler=sampler
+        ),
         scheduler=asha if family.iterative else FIFOScheduler(),
-        max_concurrent_trials=_fewest(at_once, crew.at_once if crew else None),
-        # a process that waits for its crew cannot be given another trial
-        reuse_actors=crew is None,
+        max_concurrent_trials=_fewest(at_once, worker_group.at_once if worker_group else None),
+        # a process that waits for its worker group cannot be given another trial
+        reuse_actors=worker_group is None,
     )
 
 
@@ -137,7 +141,7 @@ def _run_config(directory: Path) -> tune.RunConfig:
         name=_EXPERIMENT,
         storage_path=str(directory),
         verbose=0,
-        callbacks=[_TellListener(directory / _CREWS), StateKeeper(directory / _STATE_FILE)],
+        callbacks=[_TellListener(directory / _CREWS), SearchStateWriter(directory / _STATE_FILE)],
         checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
         failure_config=tune.FailureConfig(max_failures=1),
     )
@@ -164,7 +168,7 @@ _listener: ContextVar[Listener] = ContextVar("listener")
 
 
 class _TellListener(tune.Callback):  # type: ignore[misc]
-    """Tells the current listener of each trial that ended, and sees that it leaves no crew behind."""
+    """Tells the current listener of each trial that ended, and sees that it leaves no worker group behind."""
 
     def __init__(self, crews: Path) -> None:
         self._crews = crews

@@ -1,8 +1,8 @@
-"""The cores that a crew holds, given back whenever its trial ends.
+"""The cores that a worker group holds, given back whenever its trial ends.
 
 Ray Train frees them at the end of a fit. When the process that waits for the fit is stopped or killed, nobody
 does: Ray keeps a placement group as long as the job lives, and Train's own cleaner asks the dashboard, which
-a training does without. The next crew would then wait forever.
+a training does without. The next worker_group would then wait forever.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from training.sources.simulation.sightings import (
     TruePath,
     draw_sensor,
     observe,
-    path_of,
+    true_path,
     with_rests,
 )
 from training.sources.simulation.spaceflights import FLIGHTS
@@ -80,7 +80,7 @@ def draw_path(generator: np.random.Generator, kind: str) -> TruePath | None:
     """A random path of a kind; None where one that shall come back from space does not."""
     if kind not in FLIGHTS:
         return aircraft(generator) if kind == "aircraft" else balloon(generator)
-    path = path_of(FLIGHTS[kind](generator))
+    path = true_path(FLIGHTS[kind](generator))
     highest_m, last_m = path.altitude_m.max(), path.altitude_m[-1]
     if kind in _FALLING and (highest_m <= EDGE_OF_SPACE_M or last_m > _DOWN_M):
         return None

@@ -54,7 +54,7 @@ class TrafficTracks:
             raise ValueError(
                 f"sample: got {self.sample!r}, expected a name of traffic.data.samples, such as 'quickstart'"
             ) from None
-        return track_records(self.contract, positions_of(found.data))
+        return track_records(self.contract, tidy_positions(found.data))
 
 
 def make_source(contract: Contract, sample: str = "switzerland") -> TrafficTracks:
@@ -62,7 +62,7 @@ def make_source(contract: Contract, sample: str = "switzerland") -> TrafficTrack
     return TrafficTracks(contract, sample)
 
 
-def positions_of(table: pd.DataFrame) -> pd.DataFrame:
+def tidy_positions(table: pd.DataFrame) -> pd.DataFrame:
     """A table of `traffic` (feet, knots, feet a minute) as `tracks.track_records` takes it, every 10 s.
 
     A track is a flight of the column `flight_id` where there is one, else of aircraft and callsign.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, String, column, inspect, select, table
 
-from deployments.store.sql.engine import StoreUnfit, reading, translated, writing
+from deployments.store.sql.engine import StoreIncompatible, reading, translated, writing
 
 # of `migrations/versions`, oldest first; tables without one are older than the first
 REVISIONS = ("0001", "0002")
@@ -17,7 +17,7 @@ REVISIONS = ("0001", "0002")
 REVISION_TABLE = "store_revision"
 
 
-class StoreTooNew(StoreUnfit):
+class StoreTooNew(StoreIncompatible):
     """A later version of raysonde has upgraded the store; the message names both revisions."""
 
 
@@ -27,7 +27,7 @@ def create_tables(engine: Engine) -> bool:
     Safe in several processes at once: one does it, the others wait. Whether there was anything to do.
 
     Raises:
-        StoreUnfit: nothing was changed.
+        StoreIncompatible: nothing was changed.
     """
     if engine.dialect.name == "sqlite":
         _make_file(engine)
@@ -43,7 +43,7 @@ def create_tables(engine: Engine) -> bool:
     return True
 
 
-def revision_of(connection: Connection) -> str | None:
+def read_revision(connection: Connection) -> str | None:
     """The revision of the tables; None if there are none, or older ones than the first."""
     if not inspect(connection).has_table(REVISION_TABLE):
         return None
@@ -56,7 +56,7 @@ def is_current(connection: Connection) -> bool:
     Raises:
         StoreTooNew: they are of a later one.
     """
-    there = revision_of(connection)
+    there = read_revision(connection)
     if there is not None and there not in REVISIONS:
         raise StoreTooNew(
             f"the store has revision {there}, and this version of raysonde knows revisions up to"

@@ -62,11 +62,11 @@ class StoreUnavailable(Unavailable):
     """The database cannot be reached, or stayed locked; what was to be written is not there."""
 
 
-class StoreUnfit(RuntimeError):
+class StoreIncompatible(RuntimeError):
     """The database is there, but is none for this version's store; the message says what to do."""
 
 
-class StoreEncoding(StoreUnfit):
+class StoreEncoding(StoreIncompatible):
     """A database of PostgreSQL that cannot hold every text; the message shows no password."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 _LONGEST = 1024
 
 
-def in_lists(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+def padded_in_lists(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     """The keys in lists whose lengths are powers of two, filled up with their last key; none of no keys."""
     for begin in range(0, len(keys), _LONGEST):
         part = keys[begin : begin + _LONGEST]

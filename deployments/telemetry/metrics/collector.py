@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from deployments.domain.errors import Unavailable
-from deployments.store.metrics_snapshot import WorkloadFacts
+from deployments.store.metrics_snapshot import WorkloadSnapshot
 from deployments.telemetry.metrics import store_metrics as stored
-from deployments.telemetry.metrics.exposition import Part, text_of
-from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
+from deployments.telemetry.metrics.exposition import Part, render
+from deployments.telemetry.metrics.samples import ReplicaSamples, Samples
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ KEPT_S = 1.0
 READ_TIMEOUT_S = 2.0
 
 
-class Scrape:
+class MetricsCollector:
     """Belongs to one event loop.
 
     Args:
@@ -39,8 +39,8 @@ class Scrape:
     def __init__(
         self,
         workloads: Sequence[str],
-        ask: Callable[[str], Awaitable[Sequence[ReplicaReadings]]],
-        read: Callable[[str], WorkloadFacts],
+        ask: Callable[[str], Awaitable[Sequence[ReplicaSamples]]],
+        read: Callable[[str], WorkloadSnapshot],
         version: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
@@ -52,7 +52,7 @@ class Scrape:
         self._now = now
         self._clock = clock
         self._kept: tuple[float, bytes] | None = None
-        self._reading: asyncio.Task[list[WorkloadFacts]] | None = None
+        self._reading: asyncio.Task[list[WorkloadSnapshot]] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def text(self) -> bytes:
@@ -70,7 +70,7 @@ class Scrape:
         told = dict(zip(self._workloads, answers, strict=True))
         return await asyncio.to_thread(self._render, told, facts)
 
-    async def _read_all(self) -> Sequence[WorkloadFacts]:
+    async def _read_all(self) -> Sequence[WorkloadSnapshot]:
         """What the store tells in time. One thread at most waits for it."""
         if self._reading is None:
             self._reading = asyncio.create_task(asyncio.to_thread(self._facts))
@@ -81,7 +81,7 @@ class Scrape:
         facts, self._reading = self._reading.result(), None
         return facts
 
-    def _facts(self) -> list[WorkloadFacts]:
+    def _facts(self) -> list[WorkloadSnapshot]:
         """Of those workloads that the store tells of now."""
         found = []
         for workload in self._workloads:
@@ -91,28 +91,30 @@ class Scrape:
                 log.warning("store not read: %s", error, extra={"workload": workload})
         return found
 
-    def _render(self, told: Mapping[str, Sequence[ReplicaReadings]], facts: Sequence[WorkloadFacts]) -> bytes:
-        system = Readings()
+    def _render(
+        self, told: Mapping[str, Sequence[ReplicaSamples]], facts: Sequence[WorkloadSnapshot]
+    ) -> bytes:
+        system = Samples()
         system.put("raysonde_build_info", 1.0, self._version)
         parts = [Part((), system)]
         for workload, replicas in told.items():
             parts += [Part((workload, one.replica), one.readings) for one in replicas]
             parts.append(Part((workload,), _ready(replicas)))
         parts += [Part((one.workload,), self._stored(one)) for one in facts]
-        return text_of(parts)
+        return render(parts)
 
-    def _stored(self, facts: WorkloadFacts) -> Readings:
+    def _stored(self, facts: WorkloadSnapshot) -> Samples:
         try:
-            return stored.readings_of(facts, self._now())
+            return stored.store_samples(facts, self._now())
         except ValidationError as error:
             # of a Monitor of another version; the present one writes its own in a few seconds
             log.warning("page not understood: %s", error, extra={"workload": facts.workload})
-            return Readings()
+            return Samples()
 
 
-def _ready(replicas: Sequence[ReplicaReadings]) -> Readings:
+def _ready(replicas: Sequence[ReplicaSamples]) -> Samples:
     """A request may go to any replica, so each of them has to have the answer of each arm."""
     states = [state for one in replicas for state in one.readings.of("raysonde_arm_ready").values()]
-    readings = Readings()
+    readings = Samples()
     readings.put("raysonde_workload_ready", float(bool(states) and all(state == 1.0 for state in states)))
     return readings

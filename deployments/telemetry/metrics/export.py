@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from deployments.telemetry.metrics.catalogue import METRICS, Metric
-from deployments.telemetry.metrics.samples import Buckets, Readings
+from deployments.telemetry.metrics.samples import Buckets, Samples
 
 EXPORTED: tuple[Metric, ...] = tuple(
     metric for metric in METRICS.values() if (metric.origin, metric.kind) == ("router", "counter")
@@ -34,7 +34,7 @@ class CountsExport:
         self._workload = workload
         self._counters = {name: (counter, Counter[tuple[str, ...]]()) for name, counter in counters.items()}
 
-    def export(self, readings: Readings) -> None:
+    def export(self, readings: Samples) -> None:
         """Bring the counters up to date."""
         for name, (counter, told) in self._counters.items():
             for labels, count in readings.of(name).items():

@@ -1,4 +1,4 @@
-"""Readings as Prometheus' text."""
+"""Samples as Prometheus' text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from deployments.telemetry.metrics.catalogue import METRICS, Metric
-from deployments.telemetry.metrics.samples import Buckets, Readings, Value
+from deployments.telemetry.metrics.samples import Buckets, Samples, Value
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Readings with the labels that all of them have.
+    """Samples with the labels that all of them have.
 
     Attributes:
         labels: values of the labels of the metrics' origin, in their order.
@@ -25,10 +25,10 @@ class Part:
     """
 
     labels: tuple[str, ...]
-    readings: Readings
+    readings: Samples
 
 
-def text_of(parts: Sequence[Part]) -> bytes:
+def render(parts: Sequence[Part]) -> bytes:
     """The families of all parts in the order of the declaration; those without a value are left out.
 
     Raises:

@@ -32,7 +32,7 @@ class Buckets:
 Value = float | Buckets
 
 
-class Readings:
+class Samples:
     """Values of declared metrics by their own labels. Can be pickled."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Readings:
 
 
 @dataclass(frozen=True)
-class ReplicaReadings:
+class ReplicaSamples:
     """Of one router replica.
 
     Attributes:
@@ -73,4 +73,4 @@ class ReplicaReadings:
     """
 
     replica: str
-    readings: Readings
+    readings: Samples

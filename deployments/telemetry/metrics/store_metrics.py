@@ -8,9 +8,9 @@ from itertools import product
 
 from deployments.monitoring.values import LAG_EDGES_S
 from deployments.monitoring.view import ArmWindow, LagBin, MonitorPage, ValueBin, Window
-from deployments.store.metrics_snapshot import WorkloadFacts
+from deployments.store.metrics_snapshot import WorkloadSnapshot
 from deployments.telemetry.metrics.catalogue import DETECTORS, PROMOTION_OUTCOMES, RETRAINING_OUTCOMES
-from deployments.telemetry.metrics.samples import Buckets, Readings
+from deployments.telemetry.metrics.samples import Buckets, Samples
 
 # Shown for themselves, not among the metrics of the task.
 _COVERAGES = ("coverage", "nominal_coverage")
@@ -19,12 +19,12 @@ _HOUR_S = 3600.0
 _UNITS_S = (("d", 86_400), ("h", 3600), ("m", 60))
 
 
-def readings_of(facts: WorkloadFacts, now: datetime) -> Readings:
+def store_samples(facts: WorkloadSnapshot, now: datetime) -> Samples:
     """All metrics of the origin `store`, but for `raysonde_workload_ready`, which it does not know.
 
     What was never measured is left out.
     """
-    readings = Readings()
+    readings = Samples()
     _add_steps(readings, facts)
     if facts.page is not None and facts.seen_at is not None:
         page = MonitorPage.model_validate(facts.page)
@@ -43,8 +43,8 @@ def window_name(window_s: float) -> str:
     return f"{window_s:g}s"
 
 
-def _add_steps(readings: Readings, facts: WorkloadFacts) -> None:
-    """Versions, and what the Steward and the Monitor did. Counters are there from the start, at 0."""
+def _add_steps(readings: Samples, facts: WorkloadSnapshot) -> None:
+    """Add versions, retrainings, promotions and drift. Counters are there from the start, at 0."""
     versions = facts.table.versions if facts.table else {}
     for arm, version in versions.items():
         readings.put("raysonde_model_info", 1.0, arm, version.model_version, version.bundle)
@@ -61,7 +61,7 @@ def _add_steps(readings: Readings, facts: WorkloadFacts) -> None:
         readings.put("raysonde_promotions_total", facts.promotions.get((arm, outcome), 0), arm, outcome)
 
 
-def _add_drift(readings: Readings, page: MonitorPage) -> None:
+def _add_drift(readings: Samples, page: MonitorPage) -> None:
     for one in page.drift:
         # Prometheus takes an empty label for none
         key = (one.kind, one.subject or "all")
@@ -73,7 +73,7 @@ def _add_drift(readings: Readings, page: MonitorPage) -> None:
         readings.put("raysonde_region_level_ratio", level.level, arm)
 
 
-def _add_windows(readings: Readings, windows: list[Window]) -> None:
+def _add_windows(readings: Samples, windows: list[Window]) -> None:
     """Of windows, shortest first."""
     for window in windows:
         for arm, seen in window.arms.items():
@@ -87,7 +87,7 @@ def _add_windows(readings: Readings, windows: list[Window]) -> None:
         readings.put("raysonde_window_feedback_lag", _lag_buckets(seen.lag), arm)
 
 
-def _add_arm(readings: Readings, arm: str, window: str, seen: ArmWindow) -> None:
+def _add_arm(readings: Samples, arm: str, window: str, seen: ArmWindow) -> None:
     readings.put("raysonde_window_predictions", seen.predictions, arm, window)
     for metric, value in seen.metrics.items():
         if metric not in _COVERAGES:

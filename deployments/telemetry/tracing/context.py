@@ -9,13 +9,13 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 _W3C = TraceContextTextMapPropagator()
 
 
-def traceparent_of(span: Span) -> str:
+def format_traceparent(span: Span) -> str:
     """The header that names the span as the parent of what it calls."""
     carrier: dict[str, str] = {}
     _W3C.inject(carrier, set_span_in_context(span, Context()))
     return carrier["traceparent"]
 
 
-def parent_of(traceparent: str, tracestate: str = "") -> Context:
+def parse_traceparent(traceparent: str, tracestate: str = "") -> Context:
     """The context that the headers name; an empty one where they are not valid."""
     return _W3C.extract({"traceparent": traceparent, "tracestate": tracestate}, Context())

@@ -19,7 +19,7 @@ from deployments.runtime.logs import bounded_file
 from deployments.telemetry.tracing.api import to_collector
 
 
-def provider_of(
+def make_provider(
     environment: Mapping[str, str], workload: str, part: str, folder: Path | None
 ) -> TracerProvider:
     """What makes and sends the spans of this process; sampler, bounds and names by OpenTelemetry's variables.
@@ -58,7 +58,7 @@ class SpanFile(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write the spans."""
         for span in spans:
-            line = orjson.dumps(line_of(span), default=str).decode()
+            line = orjson.dumps(span_line(span), default=str).decode()
             self._handler.handle(logging.makeLogRecord({"msg": line}))
         self._handler.flush()
         return SpanExportResult.SUCCESS
@@ -68,7 +68,7 @@ class SpanFile(SpanExporter):
         self._handler.close()
 
 
-def line_of(span: ReadableSpan) -> dict[str, Any]:
+def span_line(span: ReadableSpan) -> dict[str, Any]:
     """A span as a flat object; `links` names the spans of other requests by trace and span id."""
     context, began_ns, ended_ns = span.get_span_context(), span.start_time or 0, span.end_time or 0
     return {

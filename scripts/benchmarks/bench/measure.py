@@ -49,7 +49,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Failed:
+class ContenderFailed:
     """A contender that could not be measured with an arm, and why."""
 
     contender: str

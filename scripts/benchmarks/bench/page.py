@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.benchmarks.bench.contender import Contender
-from scripts.benchmarks.bench.measure import Failed, Measured
-from scripts.rendering.generated_section import Marks, replace_part
+from scripts.benchmarks.bench.measure import ContenderFailed, Measured
+from scripts.rendering.generated_section import SectionMarkers, replace_part
 from scripts.replay.text_tables import TextTable
 
-MARKS = Marks.of("make bench")
+MARKS = SectionMarkers.of("make bench")
 _TITLE = "# Benchmarks"
 _SUMMARY_CONNECTIONS = 64
 _METHOD = """\
@@ -57,7 +57,7 @@ def measured_part(
     around: Circumstances,
     contenders: Sequence[Contender],
     measured: Sequence[Measured],
-    failed: Sequence[Failed],
+    failed: Sequence[ContenderFailed],
     arms: Sequence[str],
 ) -> str:
     """Markdown of what was measured, with how."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.benchmarks.bench.contender import Contender, Site
-from scripts.benchmarks.bench.measure import Failed, Measured, Round, medians
+from scripts.benchmarks.bench.measure import ContenderFailed, Measured, Round, medians
 from scripts.benchmarks.bench.models import Asked, asked, revision
 from scripts.benchmarks.bench.server import CannotServe, Server
 from scripts.benchmarks.bench.usage import cpu_spent_s
@@ -64,7 +64,7 @@ class Results:
     """What has been measured so far, in order."""
 
     measured: list[Measured] = field(default_factory=list)
-    failed: list[Failed] = field(default_factory=list)
+    failed: list[ContenderFailed] = field(default_factory=list)
 
 
 # by the number of connections
@@ -85,7 +85,7 @@ def run(plan: Plan, show: Show) -> Results:
                     try:
                         _measure(plan, contender, arm, start, found[contender.name], done, show)
                     except (CannotServe, WrkFailed) as error:
-                        results.failed.append(Failed(contender.name, arm, str(error)))
+                        results.failed.append(ContenderFailed(contender.name, arm, str(error)))
                         del found[contender.name]
                 done += plan.steps_of_a_start
         results.measured += [

@@ -58,10 +58,10 @@ class Dashboard:
             httpx.HTTPError: no answer.
         """
         answer = httpx.get(self.applications_url, headers=self.headers, timeout=_TIMEOUT_S)
-        return replicas_of(answer.raise_for_status().json())
+        return count_replicas(answer.raise_for_status().json())
 
 
-def replicas_of(serve_details: Mapping[str, Any]) -> Replicas:
+def count_replicas(serve_details: Mapping[str, Any]) -> Replicas:
     """The replicas of the benchmark's workload in an answer of `GET /api/serve/applications/`."""
     application = serve_details.get("applications", {}).get(raysonde.WORKLOAD, {})
     return {

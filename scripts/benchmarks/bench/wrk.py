@@ -107,7 +107,7 @@ def run_wrk(target: Target, connections: int, duration_s: int, script: Path) -> 
     Raises:
         WrkFailed: it ended without a result.
     """
-    script.write_text(script_of(target))
+    script.write_text(lua_script(target))
     command = [
         require_wrk(),
         *("--threads", "1", "--connections", str(connections), "--duration", f"{duration_s}s"),
@@ -122,7 +122,7 @@ def run_wrk(target: Target, connections: int, duration_s: int, script: Path) -> 
     return parse(done.stdout, done.stderr)
 
 
-def script_of(target: Target) -> str:
+def lua_script(target: Target) -> str:
     """wrk's script for a target.
 
     Raises:

@@ -8,10 +8,10 @@ import numpy as np
 
 from scripts.benchmarks.burst.phases import BurstPlan
 from scripts.benchmarks.burst.timeline import Course, Timeline
-from scripts.rendering.generated_section import Marks
+from scripts.rendering.generated_section import SectionMarkers
 from scripts.replay.text_tables import TextTable, number
 
-MARKS = Marks.of("make burst")
+MARKS = SectionMarkers.of("make burst")
 TITLE = "# Scaling"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import aiohttp
 
-from scripts.benchmarks.bench.system import Dashboard, replicas_of
+from scripts.benchmarks.bench.system import Dashboard, count_replicas
 from scripts.benchmarks.bench.wrk import Target
 from scripts.benchmarks.burst.phases import BurstPlan
 from scripts.benchmarks.burst.timeline import Ended, Seen, Timeline
@@ -95,7 +95,7 @@ class Player:
             while True:
                 try:
                     async with session.get(self._dashboard.applications_url) as answer:
-                        replicas = replicas_of(await answer.json())
+                        replicas = count_replicas(await answer.json())
                 except (aiohttp.ClientError, TimeoutError):
                     replicas = {}  # the dashboard is not what is tested: a look is left out
                 if replicas:

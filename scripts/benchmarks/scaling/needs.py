@@ -36,7 +36,8 @@ def needs(rate: float, cpu_s_per_1000: Mapping[str, float], journal_bytes: float
 
     Args:
         cpu_s_per_1000: processor time of each part for 1,000 requests. That of the rest (Serve's
-            controller, Ray, the Steward) hardly grows with the rate: a core of each node is left for it.
+            controller, Ray, the lifecycle controller) hardly grows with the rate: a core of each node is left
+            for it.
         journal_bytes: of one prediction in the store.
     """
     replicas = {

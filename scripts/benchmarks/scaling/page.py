@@ -8,10 +8,10 @@ from scripts.benchmarks.scaling.journal_cost import JournalCost
 from scripts.benchmarks.scaling.needs import NODE_CORES, PLANNED_USE, Need, needs
 from scripts.benchmarks.scaling.parts import ARM, HAPROXY, PARTS, ROUTER, SCALER
 from scripts.benchmarks.scaling.run import LayoutPlan, MeasuredLayout
-from scripts.rendering.generated_section import Marks
+from scripts.rendering.generated_section import SectionMarkers
 from scripts.replay.text_tables import TextTable
 
-MARKS = Marks.of("make scaling")
+MARKS = SectionMarkers.of("make scaling")
 TITLE = "# Scaling"
 RATES = (10_000.0, 100_000.0)
 

@@ -10,10 +10,10 @@ ROUTER, SCALER, ARM, HAPROXY, REST = "router", "scaler", "arm", "HAProxy", "rest
 PARTS = (ROUTER, SCALER, ARM, HAPROXY, REST)
 
 
-def part_of(command: str) -> str:
+def classify_process(command: str) -> str:
     """The part whose process has this command line, which Ray's workers write their title over.
 
-    >>> part_of("ray::ServeReplica:bench:Router")
+    >>> classify_process("ray::ServeReplica:bench:Router")
     'router'
     """
     _, is_replica, deployment = command.partition(f"ray::ServeReplica:{WORKLOAD}:")
@@ -27,7 +27,7 @@ def by_part(spent_s: Iterable[tuple[str, float]]) -> dict[str, float]:
     """Seconds of each part, of pairs of a command line and its seconds."""
     sums = dict.fromkeys(PARTS, 0.0)
     for command, seconds in spent_s:
-        sums[part_of(command)] += seconds
+        sums[classify_process(command)] += seconds
     return sums
 
 

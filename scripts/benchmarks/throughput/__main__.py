@@ -26,7 +26,7 @@ from rich.markup import escape
 from deployments.requests.schema import MAX_INSTANCES
 from features.config import load_contract
 from scripts.benchmarks.bench.wrk import Load, Target, WrkFailed, WrkMissing, run_wrk
-from scripts.benchmarks.throughput.answers import bodies_of, headers_of, window_instances
+from scripts.benchmarks.throughput.answers import auth_headers, request_bodies, window_instances
 from scripts.replay.client import Connection
 from scripts.replay.text_tables import TextTable
 from training.runtime.settings import Settings
@@ -72,7 +72,7 @@ def throughput(
     script.parent.mkdir(parents=True, exist_ok=True)
     try:
         row, window = (load_contract(settings.workloads, name) for name in (table, windows))
-        batches = bodies_of(row.example, rows)
+        batches = request_bodies(row.example, rows)
         single = _target(place, table, [row.example])
         # before the batches: their rows keep the Monitor busy for minutes
         windowed = _target(place, windows, window_instances(window))
@@ -113,7 +113,7 @@ def run_batches(
     host = address.hostname or "127.0.0.1"
     with closing(HTTPConnection(host, address.port, timeout=_TIMEOUT_S)) as connection:
         while (sent_s := time.perf_counter()) < ends_s:
-            connection.request("POST", f"/{workload}/batch_predict", next(turns), headers_of(place))
+            connection.request("POST", f"/{workload}/batch_predict", next(turns), auth_headers(place))
             answer = connection.getresponse()
             text = answer.read(1)
             first_s.append(time.perf_counter() - sent_s)
@@ -127,7 +127,7 @@ def run_batches(
 def _target(place: Connection, workload: str, instances: Sequence[dict[str, object]]) -> Target:
     port = urlsplit(place.url).port or 80
     bodies = [orjson.dumps(instance).decode() for instance in instances]
-    return Target(port, f"/{workload}/predict", headers_of(place), bodies)
+    return Target(port, f"/{workload}/predict", auth_headers(place), bodies)
 
 
 def _batch_cells(what: str, batches: Batches) -> tuple[str, ...]:

@@ -17,13 +17,13 @@ _BODIES = 4
 _ENTITIES = 16
 
 
-def headers_of(place: Connection) -> dict[str, str]:
+def auth_headers(place: Connection) -> dict[str, str]:
     """Of every request."""
     key = {"Authorization": f"Bearer {place.key}"} if place.key else {}
     return {"Content-Type": "application/json", **key}
 
 
-def bodies_of(example: Mapping[str, Any], rows: int) -> list[bytes]:
+def request_bodies(example: Mapping[str, Any], rows: int) -> list[bytes]:
     """A few batches of so many rows. They carry no ids, so that each row is a new one to the journal."""
     rng = np.random.default_rng(0)
     row = {name: value for name, value in example.items() if name != "id"}

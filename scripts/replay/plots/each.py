@@ -15,7 +15,7 @@ from features.contract import Contract
 from scripts.replay.horizon_errors import Predictions, TimedPrediction
 from scripts.replay.plots.style import BEST, OTHERS, TRUTH, new_figure, plain, save
 from scripts.replay.recordings import Recording
-from scripts.replay.scores import names_in, said_by, score_of
+from scripts.replay.scores import names_in, said_by, score_predictions
 
 # a band a row would hide each other: so many are drawn, evenly over the truths
 _MOST_BANDS = 400
@@ -35,7 +35,7 @@ def draw_table(directory: Path, contract: Contract, predictions: Predictions, be
             (p for p in said_by(predictions, arm) if math.isfinite(p.truth)), key=lambda p: p.truth
         )
         above, below = panels[0][column], panels[1][column]
-        error = score_of(known, contract.target).error(contract.target.metric)
+        error = score_predictions(known, contract.target).error(contract.target.metric)
         plain(above, f"{arm}: {contract.target.metric} {error:.3g}")
         plain(below, "")
         below.set_xlabel(f"true {contract.target.name} ({contract.target.unit})")

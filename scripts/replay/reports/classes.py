@@ -12,7 +12,7 @@ from features.targets import ClassTarget
 from scripts.replay.horizon_errors import Predictions, TimedPrediction
 from scripts.replay.recordings import Recording
 from scripts.replay.reports.each import EachReport
-from scripts.replay.scores import names_in, said_by, score_of
+from scripts.replay.scores import names_in, said_by, score_predictions
 from scripts.replay.text_tables import TextTable, number
 
 _COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
@@ -56,7 +56,7 @@ def _counts(contract: Contract, predictions: Predictions, source: str) -> TextTa
     mine: dict[Recording, Mapping[str, Sequence[TimedPrediction]]] = {
         recording: said for recording, said in predictions.items() if recording.source == source
     }
-    scores = {name: score_of(said_by(mine, name), contract.target) for name in names_in(mine)}
+    scores = {name: score_predictions(said_by(mine, name), contract.target) for name in names_in(mine)}
     rows = tuple(
         (
             name,

@@ -11,7 +11,7 @@ from features.contract import Contract
 from scripts.replay.csv_files import write_each
 from scripts.replay.horizon_errors import Predictions
 from scripts.replay.reports.base import MoreTables
-from scripts.replay.scores import best_by, names_in, said_by, score_of
+from scripts.replay.scores import best_by, names_in, said_by, score_predictions
 from scripts.replay.text_tables import TextTable, number
 from training.pipeline.evaluation import shown_metrics
 
@@ -36,7 +36,8 @@ class EachReport:
         metric = contract.target.metric
         shown = shown_metrics(contract.target)
         scores = {
-            name: score_of(said_by(predictions, name), contract.target) for name in names_in(predictions)
+            name: score_predictions(said_by(predictions, name), contract.target)
+            for name in names_in(predictions)
         }
         baseline = next((name for name in scores if name not in arms), None)
         against = (f"{metric.replace('_', ' ')} / {baseline}",) if baseline else ()
@@ -82,7 +83,10 @@ def _each_recording(contract: Contract, predictions: Predictions) -> TextTable:
     target, names = contract.target, names_in(predictions)
     metric = target.metric
     rows = tuple(
-        (recording.title, *(number(score_of(said.get(name, ()), target).error(metric)) for name in names))
+        (
+            recording.title,
+            *(number(score_predictions(said.get(name, ()), target).error(metric)) for name in names),
+        )
         for recording, said in predictions.items()
     )
     return TextTable(f"{metric} of each recording", ("", *names), rows)

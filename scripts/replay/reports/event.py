@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.contract import Contract
-from scripts.replay.csv_files import write_marks
+from scripts.replay.csv_files import write_horizon_errors
 from scripts.replay.horizon_errors import (
     FAST_HZ,
     FRACTIONS,
-    Mark,
+    HorizonError,
     Predictions,
     all_marks,
     best_arm,
-    coverage_of,
+    coverage_counts,
     median_ape_percent,
 )
 from scripts.replay.reports.base import MoreTables
@@ -63,7 +63,7 @@ class EventReport:
 
     def write(self, path: Path, contract: Contract, predictions: Predictions) -> None:
         """A row a log, arm and fraction."""
-        write_marks(path, contract, all_marks(predictions))
+        write_horizon_errors(path, contract, all_marks(predictions))
 
     def draw(
         self, directory: Path, contract: Contract, predictions: Predictions, best: str
@@ -78,7 +78,7 @@ class EventReport:
 def _errors(
     title: str,
     predictions: Predictions,
-    marks: Sequence[Mark],
+    marks: Sequence[HorizonError],
     arms: Sequence[str],
     minimum_rate_hz: float,
     note: str = "",
@@ -86,12 +86,12 @@ def _errors(
     rows = []
     for name in names_in(predictions):
         medians = [median_ape_percent(marks, name, f, minimum_rate_hz) for f in FRACTIONS]
-        inside, of = coverage_of(predictions, name, minimum_rate_hz) if name in arms else (0, 0)
+        inside, of = coverage_counts(predictions, name, minimum_rate_hz) if name in arms else (0, 0)
         rows.append((name, *map(number, medians), share(inside, of)))
     return TextTable(title, ("", *_FRACTION_HEADER, "in band"), tuple(rows), note)
 
 
-def _each_log(predictions: Predictions, marks: Sequence[Mark], arm: str) -> TextTable:
+def _each_log(predictions: Predictions, marks: Sequence[HorizonError], arm: str) -> TextTable:
     rows = []
     for recording in predictions:
         errors = [mark.ape_percent for mark in marks if mark.recording is recording and mark.arm == arm]

@@ -22,7 +22,7 @@ from deployments.requests.parser import InstanceParser
 from deployments.requests.schema import instance_json_schema
 from features.contract import Contract, FieldSpec
 from features.errors import FieldError
-from training.data.dataset import matrix_of
+from training.data.dataset import read_matrix
 
 SIZE = {"name": "Size", "kind": "category", "categories": ["small", "large"], "description": "of the shirt"}
 SECTION: dict[str, Any] = {
@@ -71,17 +71,17 @@ def test_the_schema_lists_the_categories() -> None:
 
 def test_tables_are_read_as_requests_are() -> None:
     table = pd.DataFrame({"Size": ["large", "small", "large"], "Age": [1, 2, 3]})
-    np.testing.assert_array_equal(matrix_of(SHIRTS, table), [[1, 1], [2, 0], [3, 1]])
+    np.testing.assert_array_equal(read_matrix(SHIRTS, table), [[1, 1], [2, 0], [3, 1]])
     for column in (table["Size"].astype("category"), table["Size"].astype("string[pyarrow]")):
-        again = matrix_of(SHIRTS, table.assign(Size=column))
-        np.testing.assert_array_equal(again, matrix_of(SHIRTS, table))
+        again = read_matrix(SHIRTS, table.assign(Size=column))
+        np.testing.assert_array_equal(again, read_matrix(SHIRTS, table))
 
 
 @pytest.mark.parametrize("wrong", ["Small", None, 7])
 def test_a_table_with_another_name_is_refused(wrong: Any) -> None:
     table = pd.DataFrame({"Size": ["large", wrong], "Age": [1, 2]})
     with pytest.raises(FieldError, match=r"Size: got .*, expected one of 'small', 'large'"):
-        matrix_of(SHIRTS, table)
+        read_matrix(SHIRTS, table)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from features.contract import RATE_CHANNEL, Contract
 from features.errors import FieldError
 from features.window_spec import PointWindow
-from features.windows import Windower, cut_window, windows_of
+from features.windows import Windower, cut_window, cut_windows
 from training.data.dataset import raw_type
 
 NAN = np.nan
@@ -72,7 +72,7 @@ def tracks(draw: st.DrawFn) -> list[list[float]]:
 @given(tracks(), st.data())
 def test_later_points_never_change_an_earlier_window(rows: list[list[float]], data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(rows)))
-    before, whole = windows_of(CONTRACT, rows[:cut]), windows_of(CONTRACT, rows)
+    before, whole = cut_windows(CONTRACT, rows[:cut]), cut_windows(CONTRACT, rows)
     assert len(before) <= len(whole)
     for early, late in zip(before, whole, strict=False):
         np.testing.assert_array_equal(early.values, late.values)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.config import load_contract
 from features.errors import FieldError
-from features.windows import Window, Windower, cut_window, windows_of
+from features.windows import Window, Windower, cut_window, cut_windows
 from training.runtime.settings import REPOSITORY
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
@@ -53,7 +53,7 @@ def telemetry(draw: st.DrawFn) -> list[list[float]]:
 @given(telemetry(), st.data())
 def test_later_samples_never_change_an_earlier_window(rows: list[list[float]], data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(rows)))
-    before, whole = windows_of(CONTRACT, rows[:cut]), windows_of(CONTRACT, rows)
+    before, whole = cut_windows(CONTRACT, rows[:cut]), cut_windows(CONTRACT, rows)
     assert len(before) <= len(whole)
     assert all(same(a, b) for a, b in zip(before, whole, strict=False))
 
@@ -64,7 +64,7 @@ def test_packets_from_the_past_never_change_a_window(rows: list[list[float]], pl
     times = [row[0] for row in rows]
     late_s = np.array([min(times) + place * (max(times) - min(times)) for place in places])
     late = rows_at(late_s, np.full(len(late_s), 9e4))
-    before, whole = windows_of(CONTRACT, rows), windows_of(CONTRACT, rows + late)
+    before, whole = cut_windows(CONTRACT, rows), cut_windows(CONTRACT, rows + late)
     assert len(before) == len(whole)
     assert all(same(a, b) for a, b in zip(before, whole, strict=True))
 
@@ -97,13 +97,13 @@ def test_every_window_is_whole_finite_and_at_most_one_a_stride(rows: list[list[f
 )
 def test_how_many_windows_ten_seconds_give(rate_hz: float, expected: int) -> None:
     times = np.arange(0, 10 + 1e-9, 1 / rate_hz)
-    windows = windows_of(CONTRACT, rows_at(times))
+    windows = cut_windows(CONTRACT, rows_at(times))
     assert len(windows) == expected
     assert windows[0].values[-1, -1] == pytest.approx(rate_hz)
 
 
 def test_derivatives_are_filled_from_the_altitude() -> None:
-    window = windows_of(CONTRACT, rows_at(np.arange(0, 3, 0.05)))[-1]
+    window = cut_windows(CONTRACT, rows_at(np.arange(0, 3, 0.05)))[-1]
     np.testing.assert_allclose(window.values[:, 2], 100 - 9.8 * window.values[:, 0])
     np.testing.assert_allclose(window.values[:, 3], -9.8, rtol=1e-6)
     assert window.filled["vertical_velocity_mps"] == SPEC.steps

@@ -30,14 +30,17 @@ def test_an_application_has_a_deployment_for_each_arm(name: str) -> None:
     sections = load_sections(WORKLOADS, name)
     arms = RoutingPolicy.model_validate(sections["routing"]).arms
     assert app["route_prefix"] == f"/{name}"
-    assert app["args"] == {"workload": name, "own_steward": False}
+    assert app["args"] == {"workload": name, "own_lifecycle_controller": False}
     assert {one["name"] for one in app["deployments"]} == {"Router", "FeatureScaler", *arms}
     assert set(sections["training"]["families"]) == set(arms)
 
 
 def test_one_steward_looks_after_all_of_them() -> None:
     stewards = [
-        name for name, app in APPLICATIONS.items() for d in app["deployments"] if d["name"] == "Steward"
+        name
+        for name, app in APPLICATIONS.items()
+        for d in app["deployments"]
+        if d["name"] == "LifecycleController"
     ]
     assert stewards == ["root"]
 

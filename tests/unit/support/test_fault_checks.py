@@ -12,7 +12,7 @@ from toy.parts import toy_contract, toy_raw
 from deployments.store import Act
 from deployments.store.monitor_feed import DriftEvent
 from scripts.replay.player import Failure
-from scripts.replay.recordings import Recording, cases_of
+from scripts.replay.recordings import Recording, make_cases
 from scripts.replay.stream_player import Sent
 from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts
 from tests.faults.checks import most_open_at_once, told_again, was_just_answered, was_under_way
@@ -37,8 +37,8 @@ def test_a_state_that_is_told_twice_is_seen(states: list[tuple[str, str]], again
     assert [one.seq for one in told_again(events)] == again
 
 
-def act(candidacy: str, state: str, arm: str = "a") -> Act:
-    detail: dict[str, Any] = {"id": candidacy, "arm": arm, "state": state}
+def act(promotion: str, state: str, arm: str = "a") -> Act:
+    detail: dict[str, Any] = {"id": promotion, "arm": arm, "state": state}
     return Act(0, NOW, "w", "promotion", "steward", detail)
 
 
@@ -55,7 +55,7 @@ def test_two_candidacies_of_an_arm_are_seen_and_two_arms_are_none() -> None:
 
 def request(sent_s: float, ended_s: float) -> Sent:
     recording = Recording("thing", "", toy_raw(1), np.zeros(1), np.ones(1))
-    (case,) = cases_of(toy_contract(), recording)
+    (case,) = make_cases(toy_contract(), recording)
     return Sent(0, case, sent_s, sent_s, ended_s, Failure(case, "", 500, "gone"))
 
 

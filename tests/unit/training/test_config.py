@@ -13,7 +13,7 @@ from training.config import DEFAULT_TRIALS, TrainingConfig
 from training.pipeline.evaluation import band_metrics, number_metrics
 from training.runtime.inference import Predicted
 from training.runtime.settings import REPOSITORY
-from training.search.fixed_hyperparameters import check_held
+from training.search.fixed_hyperparameters import check_fixed
 
 SOURCE = {"module": "toy.source"}
 
@@ -60,7 +60,7 @@ WORKLOAD_FILES = sorted((REPOSITORY / "configs" / "workloads").glob("*.yaml"))
 @pytest.mark.parametrize("path", WORKLOAD_FILES, ids=lambda path: path.stem)
 def test_every_workload_has_a_sound_section(path: Any) -> None:
     found = TrainingConfig.model_validate(load_sections(path.parent, path.stem)["training"])
-    check_held(found.search)
+    check_fixed(found.search)
 
 
 def test_number_metrics_are_pinned() -> None:

@@ -132,7 +132,7 @@ class Task(Protocol):
         ...
 
 
-def predicted_of(task: Task, rows: Sequence[Row]) -> Predicted:
+def stack_rows(task: Task, rows: Sequence[Row]) -> Predicted:
     """Answers as the arrays that they were made of; inverse of `Task.rows`, at least one row."""
     arrays = [task.of_row(row) for row in rows]
     return Predicted({name: np.stack([one[name] for one in arrays]) for name in arrays[0]})

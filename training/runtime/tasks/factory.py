@@ -23,7 +23,7 @@ def calibration_type(task: TaskName) -> type[Calibration]:
     return _CALIBRATIONS[task]
 
 
-def task_of(contract: Contract, workload: Workload) -> Task:
+def make_task(contract: Contract, workload: Workload) -> Task:
     """The task of a workload.
 
     Raises:

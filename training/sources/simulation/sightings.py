@@ -96,7 +96,7 @@ def draw_sensor(generator: np.random.Generator) -> Sensor:
     )
 
 
-def path_of(flight: Trajectory) -> TruePath:
+def true_path(flight: Trajectory) -> TruePath:
     """A flight as latitude, longitude and altitude, with its phases."""
     x, y, z = flight.position_m.T
     altitude_m = flight.altitude_m

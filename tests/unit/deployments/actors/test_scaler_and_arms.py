@@ -15,10 +15,10 @@ from deployments.actors.base import ReplicaOptions
 from deployments.actors.feature_scaler import FeatureScaler
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion
-from deployments.inference.coverage_levels import Levels
+from deployments.inference.coverage_levels import CoverageLevels
 from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
-from deployments.inference.model_client import ServeDownstream
-from deployments.rpc.client import DirectCalls
+from deployments.inference.model_client import ModelClient
+from deployments.rpc.client import RpcClient
 from deployments.rpc.connection import CallFailed
 from deployments.store.monitor_feed import ArmLevel
 from features.workload import load_workload
@@ -26,7 +26,7 @@ from tests.support.handles import FakeHandle
 from tests.support.models import windows
 from tests.support.serving import ARMS, LocalSystem
 from training.runtime.inference import Model
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 RAW = windows()[0][:5]
 
@@ -41,10 +41,10 @@ class Graph:
         self.arms = {arm: FakeHandle(Arm(arm, options)) for arm in ARMS}
         self.scaler = FeatureScaler(options, self.arms)
         self.scaler_handle = FakeHandle(self.scaler)
-        task = task_of(system.contract, load_workload(system.contract))
-        self.levels = Levels(lambda: [ArmLevel("linear", self.versions["linear"].bundle, 0.5)])
-        calls = DirectCalls(self.scaler_handle, "predict", is_direct=False)
-        self.downstream = ServeDownstream(task, calls, self.levels)
+        task = make_task(system.contract, load_workload(system.contract))
+        self.levels = CoverageLevels(lambda: [ArmLevel("linear", self.versions["linear"].bundle, 0.5)])
+        calls = RpcClient(self.scaler_handle, "predict", is_direct=False)
+        self.downstream = ModelClient(task, calls, self.levels)
         self.models = {arm: Model(parts) for arm, parts in system.parts.items()}
 
     def batch(self, arm: str, rows: int = 2) -> RawBatch:

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind
 
 from deployments.actors import tracing_sdk as spans_module
-from deployments.actors.tracing import is_wanted, tracing_of
+from deployments.actors.tracing import is_wanted, open_tracing_if_wanted
 from deployments.actors.tracing_sdk import SpanTracing, open_tracing
 from deployments.domain.errors import Overloaded
 from deployments.domain.routing import RoutingPolicy
@@ -250,7 +250,7 @@ async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSy
 def test_traces_are_made_where_they_have_somewhere_to_go(environment: dict[str, str], expected: bool) -> None:
     assert is_wanted(environment) is expected
     if not expected:
-        assert tracing_of(environment, "apogee", "router") is NO_TRACING
+        assert open_tracing_if_wanted(environment, "apogee", "router") is NO_TRACING
 
 
 def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
@@ -258,7 +258,7 @@ def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
     code = (
         "import sys, deployments.inference.service, deployments.actors.feature_scaler\n"
         "import deployments.actors.arm, deployments.http.fast_path\n"
-        "from deployments.actors.tracing import tracing_of\n"
+        "from deployments.actors.tracing import open_tracing_if_wanted\n"
         "tracing_of({}, 'apogee', 'router').close()\n"
         "ours = ('deployments.actors.tracing_sdk', 'deployments.inference.tracing',"
         " 'deployments.http.tracing', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deployments.domain.instances import Instance
 from deployments.http.app import build_api
-from deployments.inference.service import Service
+from deployments.inference.service import PredictionService
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
@@ -265,7 +265,7 @@ async def test_health_waits_for_every_replica(system: LocalSystem) -> None:
 
 
 async def test_a_replica_that_starts_late_answers_before_its_first_poll(system: LocalSystem) -> None:
-    late = Service(CONTRACT, ARMS, system.downstream, system.store, system.cache)
+    late = PredictionService(CONTRACT, ARMS, system.downstream, system.store, system.cache)
     assert late.table is None
     late.adopt()
     assert late.table is not None

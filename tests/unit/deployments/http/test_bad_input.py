@@ -24,8 +24,8 @@ from starlette.types import ASGIApp
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.http.app import build_api
-from deployments.http.fast_path import Front
-from deployments.inference.service import Service
+from deployments.http.fast_path import FastPath
+from deployments.inference.service import PredictionService
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
 from features.config import BUILT_IN, known_workloads, load_contract, load_sections
@@ -93,16 +93,16 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     store.create_tables()
     loop = asyncio.new_event_loop()
 
-    async def start() -> Service:
+    async def start() -> PredictionService:
         cache = BundleCache(tmp_path / "cache", contract)
-        service = Service(contract, sorted(policy.arms), asked, store, cache)
+        service = PredictionService(contract, sorted(policy.arms), asked, store, cache)
         version = ArmVersion(model_version="1", bundle="sha256:0", source="nowhere")
         arms = dict.fromkeys(sorted(policy.arms), version)
         service.predictor.use(RoutingTable(revision=1, policy=policy, arms=arms))
         return service
 
     service = loop.run_until_complete(start())
-    yield System(contract, asked, store, Front(build_api(service), service), loop)
+    yield System(contract, asked, store, FastPath(build_api(service), service), loop)
     loop.run_until_complete(service.close())
     loop.close()
     store.close()

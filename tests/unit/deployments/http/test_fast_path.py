@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message
 
 from deployments.http.app import build_api
 from deployments.http.bodies import MAX_INSTANCE_BYTES
-from deployments.http.fast_path import Front
+from deployments.http.fast_path import FastPath
 from deployments.inference import dispatcher as predictor
 from deployments.inference import service
 from tests.support.flights import fly, instance_of
@@ -235,7 +235,7 @@ async def test_the_hot_routes_do_not_reach_fastapi(system: LocalSystem) -> None:
     async def nowhere(*_: Any) -> None:
         raise AssertionError("passed on")
 
-    front = Front(nowhere, system.service)
+    front = FastPath(nowhere, system.service)
     for name in ("good", "mounted", "batch", "no json", "conflicting truth"):
         answer = await heard(front, REQUESTS[name][1])
         assert answer.fault is None

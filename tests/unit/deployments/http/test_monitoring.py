@@ -14,23 +14,23 @@ from deployments.http.app import build_api
 from deployments.monitoring.input_drift import ReferenceBins
 from deployments.monitoring.report import make_report
 from deployments.monitoring.report_process import ReportFailed, report_html
-from tests.support.watched import ARM, WatchedScene
+from tests.support.watched import ARM, MonitoredScene
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[WatchedScene]:
-    scene = WatchedScene(tmp_path)
+def scene(tmp_path: Path) -> Iterator[MonitoredScene]:
+    scene = MonitoredScene(tmp_path)
     yield scene
     scene.close()
 
 
-async def get(scene: WatchedScene, path: str) -> httpx.Response:
+async def get(scene: MonitoredScene, path: str) -> httpx.Response:
     transport = httpx.ASGITransport(build_api(scene.system.service, scene.watched))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.get(path)
 
 
-async def test_what_the_monitor_has_seen_is_shown(scene: WatchedScene) -> None:
+async def test_what_the_monitor_has_seen_is_shown(scene: MonitoredScene) -> None:
     for path in ("/monitor", "/drift/report"):
         answer = await get(scene, path)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
@@ -47,7 +47,7 @@ async def test_what_the_monitor_has_seen_is_shown(scene: WatchedScene) -> None:
     assert "weight_kg" in report.text
 
 
-async def test_the_routes_are_documented(scene: WatchedScene) -> None:
+async def test_the_routes_are_documented(scene: MonitoredScene) -> None:
     paths = (await get(scene, "/openapi.json")).json()["paths"]
     schema = paths["/monitor"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/MonitorPage"}

@@ -19,7 +19,7 @@ from deployments.domain.errors import (
     TooLarge,
     Unauthorized,
 )
-from deployments.http.problems import install, problem_of, problem_response
+from deployments.http.problems import install, problem_response, to_problem
 from deployments.store import StoreUnavailable
 from features.errors import FieldError, InvalidInput, SchemaVersionError
 
@@ -53,7 +53,7 @@ def test_every_error_has_its_status_and_is_a_problem_document(status: int, error
 
 
 def test_a_wrong_field_is_named_with_its_value_and_what_was_expected() -> None:
-    problem = problem_of(FIELD)
+    problem = to_problem(FIELD)
     assert (
         problem.detail
         == "samples[3].altitude_m: got 200000.0, expected a finite number of m in [-500, 100000]"
@@ -63,7 +63,7 @@ def test_a_wrong_field_is_named_with_its_value_and_what_was_expected() -> None:
 
 def test_several_wrong_fields_are_listed() -> None:
     other = FieldError("id", 7, "text")
-    problem = problem_of(InvalidFields((FIELD, other)))
+    problem = to_problem(InvalidFields((FIELD, other)))
     assert problem.errors is not None
     assert [(one.field, one.value) for one in problem.errors] == [(FIELD.field, 2e5), ("id", 7)]
 

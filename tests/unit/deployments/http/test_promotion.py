@@ -1,4 +1,4 @@
-"""HTTP of candidacies."""
+"""HTTP of promotions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.domain.promotion import Candidacy
+from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion
 from tests.support.serving import LocalSystem
 
@@ -31,7 +31,7 @@ async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_version_is_asked_for_and_told_about(client: httpx.AsyncClient) -> None:
     response = await client.post("/arms/mlp/promote", json={"model_version": "2", "note": "new sensor"})
     assert response.status_code == 202
-    asked = Candidacy.model_validate(response.json())
+    asked = Promotion.model_validate(response.json())
     assert (asked.state, asked.arm, asked.model_version, asked.by) == ("asked", "mlp", "2", "api")
     assert (await client.get(f"/promotions/{asked.id}")).json() == response.json()
     assert (await client.get("/promotions")).json() == [response.json()]

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from deployments.domain.errors import Unavailable
-from deployments.http.problems import MEDIA_TYPE, problem_of, problem_response
+from deployments.http.problems import MEDIA_TYPE, problem_response, to_problem
 from deployments.http.proxy_errors import middlewares
 
 
@@ -70,7 +70,7 @@ async def test_an_error_in_several_pieces_becomes_one_document() -> None:
 
 async def test_what_is_ours_passes_as_it_is() -> None:
     answer = await get("/ours")
-    assert answer.json() == problem_of(Unavailable("the arm is busy"), "/ours").model_dump(exclude_none=True)
+    assert answer.json() == to_problem(Unavailable("the arm is busy"), "/ours").model_dump(exclude_none=True)
     assert answer.headers["retry-after"] == "7"
     assert (await get("/json")).json() == {"prediction": 1.5}
 

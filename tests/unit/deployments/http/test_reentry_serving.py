@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from deployments.http.app import build_api
-from deployments.inference.service import Service
+from deployments.inference.service import PredictionService
 from deployments.store import Store
 from tests.support.reentry import points_of, reentry_contract, reentry_parts, reentry_prepared
 from tests.support.serving import ARMS, LocalSystem
@@ -87,7 +87,7 @@ async def test_another_replica_and_a_restart_know_the_points(
     for point in POINTS[:6]:
         await client.post("/predict", json=body([point], "elsewhere"))
     store = Store(f"sqlite:///{Path(str(system.store._engine.url.database))}")
-    other = Service(CONTRACT, ARMS, system.downstream, store, system.cache)
+    other = PredictionService(CONTRACT, ARMS, system.downstream, store, system.cache)
     await other.poll()
     transport = httpx.ASGITransport(build_api(other))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as elsewhere:

@@ -8,27 +8,27 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.http.rejections import Refusals
-from deployments.http.request_metrics import Measured, RequestCounts
+from deployments.http.rejections import RejectionRecorder
+from deployments.http.request_metrics import RequestCounts, RequestMetricsMiddleware
 from deployments.store import StoreUnavailable
-from tests.support.watched import WatchedScene
+from tests.support.watched import MonitoredScene
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[WatchedScene]:
-    scene = WatchedScene(tmp_path)
+def scene(tmp_path: Path) -> Iterator[MonitoredScene]:
+    scene = MonitoredScene(tmp_path)
     yield scene
     scene.close()
 
 
-async def test_refused_predictions_are_counted_and_nothing_else_is(scene: WatchedScene) -> None:
+async def test_refused_predictions_are_counted_and_nothing_else_is(scene: MonitoredScene) -> None:
     counts = RequestCounts()
-    refusals = Refusals(counts, scene.workload, scene.watched)
+    refusals = RejectionRecorder(counts, scene.workload, scene.watched)
     await refusals.flush()
     assert scene.watched.refusals(scene.workload, 0) == []
     await scene.system.service.poll()
     example = scene.system.contract.example
-    transport = httpx.ASGITransport(Measured(scene.system.app, counts))
+    transport = httpx.ASGITransport(RequestMetricsMiddleware(scene.system.app, counts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         statuses = [
             (await client.post("/predict", json=example)).status_code,
@@ -52,7 +52,7 @@ class Sink:
         self.is_away = True
         self.taken: list[int] = []
 
-    def add_refusals(self, workload: str, requests: int) -> None:
+    def add_rejections(self, workload: str, requests: int) -> None:
         if self.is_away:
             raise StoreUnavailable("away")
         self.taken.append(requests)
@@ -60,7 +60,7 @@ class Sink:
 
 async def test_counts_wait_for_a_store_that_is_away() -> None:
     counts, sink = RequestCounts(), Sink()
-    refusals = Refusals(counts, "w", sink)
+    refusals = RejectionRecorder(counts, "w", sink)
     for _ in range(2):
         counts.add("predict", 422, 0.001, "invalid")
         await refusals.flush()

@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.actors.router_metrics import readings_of
+from deployments.actors.router_metrics import router_samples
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import (
     Conflict,
@@ -28,12 +28,12 @@ from deployments.domain.errors import (
     Unavailable,
 )
 from deployments.http.auth import KeyGuard
-from deployments.http.problems import FORESEEN, kind_of, problem_response
-from deployments.http.request_metrics import Measured, RequestCounts
+from deployments.http.problems import FORESEEN, problem_kind, problem_response
+from deployments.http.request_metrics import RequestCounts, RequestMetricsMiddleware
 from deployments.telemetry.metrics.catalogue import DURATION_BOUNDS_S, ERROR_KINDS
 from deployments.telemetry.metrics.error_kinds import counted_as
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
-from deployments.telemetry.metrics.samples import Buckets, Readings
+from deployments.telemetry.metrics.samples import Buckets, Samples
 from features.errors import FieldError, InvalidInput, SchemaVersionError
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
@@ -58,7 +58,7 @@ def system(tmp_path: Path) -> Iterator[LocalSystem]:
 @pytest.fixture
 async def client(system: LocalSystem, counts: RequestCounts) -> AsyncIterator[httpx.AsyncClient]:
     await system.service.poll()
-    transport = httpx.ASGITransport(Measured(KeyGuard(system.app, "right"), counts))
+    transport = httpx.ASGITransport(RequestMetricsMiddleware(KeyGuard(system.app, "right"), counts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=KEY) as client:
         yield client
     await system.service.close()
@@ -134,7 +134,7 @@ async def test_what_fails_is_of_a_kind(app: ASGIApp, status: int, kind: str, cou
 
     scope: Scope = {"type": "http", "method": "POST", "path": "/w/predict", "root_path": "/w"}
     with suppress(RuntimeError, NoArmAvailable, ClientDisconnect, asyncio.CancelledError):
-        await Measured(app, counts)(scope, send, send)  # type: ignore[arg-type]
+        await RequestMetricsMiddleware(app, counts)(scope, send, send)  # type: ignore[arg-type]
     assert counts.requests == {("predict", status): 1}
     assert counts.errors == {("predict", kind): 1}
 
@@ -155,7 +155,7 @@ def test_every_foreseen_problem_has_a_kind() -> None:
         *(InvalidFields((FieldError("a", 1, "2"), FieldError("b", 1, "2"))), Unavailable("away")),
     ]
     assert {type(error) for error in errors} == set(FORESEEN)
-    kinds = {counted_as(kind_of(error)) for error in errors}
+    kinds = {counted_as(problem_kind(error)) for error in errors}
     assert kinds == set(ERROR_KINDS) - {"fault", "client_left", "other"}
     assert counted_as("im-a-teapot") == counted_as("") == "other"
 
@@ -168,7 +168,7 @@ async def test_durations_fall_into_their_buckets(counts: RequestCounts) -> None:
 
     async def send(message: Message) -> None: ...
 
-    measured = Measured(app, counts, clock=lambda: next(times_s))
+    measured = RequestMetricsMiddleware(app, counts, clock=lambda: next(times_s))
     for _ in range(3):
         await measured({"type": "http", "method": "POST", "path": "/predict"}, send, send)  # type: ignore[arg-type]
     buckets = counts.durations["predict"].buckets()
@@ -185,7 +185,7 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
         answers = [await client.post("/predict", json=BODY | {"flight_id": f"f{n}"}) for n in range(12)]
         answers += [await client.post("/predict", json=BODY, headers={"Raysonde-Arm": "linear"})]
         await client.post("/feedback", json={"id": answers[0].json()["id"], "truth": {"apogee_m": 1.0}})
-        found: Readings = pickle.loads(pickle.dumps(readings_of(service, counts, {"direct": 3})))
+        found: Samples = pickle.loads(pickle.dumps(router_samples(service, counts, {"direct": 3})))
         ready = found.of("raysonde_arm_ready")
     told = [answer.json() for answer in answers]
     by_arm = {arm: sum(one["arm"] == arm for one in told) for arm in system.versions}
@@ -224,15 +224,15 @@ async def test_rows_that_wait_and_calls_under_way_are_told(
     for _ in range(4):
         tasks.append(asyncio.create_task(service.predict(body, "linear")))
         await asyncio.sleep(0.01)
-    found = readings_of(service, counts, {"direct": 3})
+    found = router_samples(service, counts, {"direct": 3})
     gate.set()
     await asyncio.gather(*tasks)
-    after = readings_of(service, counts, {"direct": 3})
+    after = router_samples(service, counts, {"direct": 3})
     assert [one.of("raysonde_arm_calls_in_flight")["linear",] for one in (found, after)] == [2, 0]
     assert [one.of("raysonde_queue_rows")["linear",] for one in (found, after)] == [2, 0]
     assert after.of("raysonde_journal_backlog_rows") == {(): 4}
     await service.close()
-    assert readings_of(service, counts, {"direct": 3}).of("raysonde_journal_backlog_rows") == {(): 0}
+    assert router_samples(service, counts, {"direct": 3}).of("raysonde_journal_backlog_rows") == {(): 0}
 
 
 async def test_a_call_that_fails_is_under_way_no_more(system: LocalSystem) -> None:
@@ -256,8 +256,8 @@ def test_another_library_is_told_what_is_new() -> None:
     counters = {metric.name: Told() for metric in EXPORTED}
     export = CountsExport("toy", counters)
 
-    def read(errors: int, rows: int) -> Readings:
-        readings = Readings()
+    def read(errors: int, rows: int) -> Samples:
+        readings = Samples()
         readings.put("raysonde_errors_total", errors, "predict", "fault")
         readings.put("raysonde_errors_total", 0, "predict", "invalid")
         readings.put("raysonde_journal_dropped_rows_total", rows)
@@ -271,7 +271,7 @@ def test_another_library_is_told_what_is_new() -> None:
 
 
 def test_what_is_not_declared_is_not_taken() -> None:
-    readings = Readings()
+    readings = Samples()
     with pytest.raises(ValueError, match="got 'raysonde_nothing', expected one that is declared"):
         readings.put("raysonde_nothing", 1)
     with pytest.raises(ValueError, match=r"expected values of \('arm',\)"):

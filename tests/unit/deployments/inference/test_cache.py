@@ -24,7 +24,7 @@ from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.cache import AnswerCache
-from deployments.inference.dispatcher import Predictor
+from deployments.inference.dispatcher import Dispatcher
 from deployments.store import Store
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
@@ -96,8 +96,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def predictor(arms: Arms, journal: list[Answered], clock: Clock) -> Predictor:
-    predictor = Predictor("toy", arms, journal.extend, clock)
+def predictor(arms: Arms, journal: list[Answered], clock: Clock) -> Dispatcher:
+    predictor = Dispatcher("toy", arms, journal.extend, clock)
     predictor.use(table())
     return predictor
 
@@ -152,7 +152,7 @@ def test_a_policy_says_how_many_answers_or_has_no_cache() -> None:
 
 
 async def test_what_was_answered_is_not_asked_again_and_is_journalled_as_such(
-    predictor: Predictor, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: list[Answered]
 ) -> None:
     first = await predictor.predict(instance(1, 7.0))
     second = await predictor.predict(instance(2, 7.0)._replace(number=2))
@@ -165,7 +165,7 @@ async def test_what_was_answered_is_not_asked_again_and_is_journalled_as_such(
 
 
 async def test_without_the_setting_every_request_is_asked(
-    predictor: Predictor, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: list[Answered]
 ) -> None:
     await predictor.predict(instance(1, 7.0))
     predictor.use(table(revision=2, cache=None))
@@ -176,7 +176,7 @@ async def test_without_the_setting_every_request_is_asked(
 
 
 async def test_errors_are_not_kept_and_a_fallback_is_kept_under_what_answered(
-    predictor: Predictor, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: list[Answered]
 ) -> None:
     arms.broken = set(ARMS)
     with pytest.raises(NoArmAvailable):
@@ -192,7 +192,7 @@ async def test_errors_are_not_kept_and_a_fallback_is_kept_under_what_answered(
 
 
 async def test_a_hit_needs_no_arm_and_tells_its_breaker_nothing(
-    predictor: Predictor, arms: Arms, clock: Clock
+    predictor: Dispatcher, arms: Arms, clock: Clock
 ) -> None:
     predictor.use(table(revision=2, fallback=(), breaker=BreakerSettings(failures_to_open=1, open_s=5)))
     known = await predictor.predict(instance(1, 7.0))
@@ -207,7 +207,7 @@ async def test_a_hit_needs_no_arm_and_tells_its_breaker_nothing(
 
 
 async def test_an_ensemble_is_always_asked_and_so_is_a_batch(
-    predictor: Predictor, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: list[Answered]
 ) -> None:
     blend = {"blend": {"arms": ARMS}}
     predictor.use(table(revision=2, ensembles=blend, weights={"blend": 1}))
@@ -238,7 +238,7 @@ def test_answers_with_the_cache_equal_those_without(steps: list[Any], waits: boo
     """For any order of requests and swaps of versions, one by one and all at once."""
 
     async def answers(cached: bool) -> list[Prediction]:
-        predictor = Predictor("toy", Arms(), lambda _: None)
+        predictor = Dispatcher("toy", Arms(), lambda _: None)
         tasks: list[asyncio.Task[Prediction]] = []
         for number, (what, how) in enumerate([((1, 1), 100), *steps]):
             if isinstance(what, tuple):

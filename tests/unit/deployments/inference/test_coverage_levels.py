@@ -1,4 +1,4 @@
-"""Levels on their way from the Monitor's page to the regions of answers."""
+"""CoverageLevels on their way from the Monitor's page to the regions of answers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import pytest
 from deployments.actors.arm import Arm
 from deployments.actors.base import ReplicaOptions
 from deployments.actors.feature_scaler import FeatureScaler
-from deployments.inference.coverage_levels import Levels
+from deployments.inference.coverage_levels import CoverageLevels
 from deployments.inference.messages import PredictedBatch, RawBatch
 from deployments.store import Store, StoreUnavailable
-from deployments.store.monitor_feed import ArmLevel, WatchedPage
+from deployments.store.monitor_feed import ArmLevel, MonitoredPage
 from deployments.store.monitored import Cursors
 from tests.support.flights import fly, instance_of
 from tests.support.handles import FakeHandle
@@ -36,8 +36,8 @@ def system(tmp_path: Path) -> LocalSystem:
     return LocalSystem(tmp_path)
 
 
-def page(levels: Sequence[ArmLevel], at: datetime = NOW) -> WatchedPage:
-    return WatchedPage(at, {}, Cursors(), {}, tuple(levels))
+def page(levels: Sequence[ArmLevel], at: datetime = NOW) -> MonitoredPage:
+    return MonitoredPage(at, {}, Cursors(), {}, tuple(levels))
 
 
 def learnt(system: LocalSystem, arm: str, level: float) -> ArmLevel:
@@ -98,13 +98,13 @@ def test_the_last_levels_stay_while_the_store_is_away(caplog: pytest.LogCaptureF
             raise answer
         return list(answer)
 
-    levels, found = Levels(read), []
+    levels, found = CoverageLevels(read), []
     for _ in range(3):
         levels.refresh()
         found.append(levels.of("mlp", "sha256:1"))
     assert found == [0.95, 0.95, None]
     assert "levels not read: away" in caplog.text
-    assert Levels().of("mlp", "sha256:1") is None
+    assert CoverageLevels().of("mlp", "sha256:1") is None
 
 
 async def test_answers_get_regions_of_the_level_that_was_learnt(system: LocalSystem) -> None:

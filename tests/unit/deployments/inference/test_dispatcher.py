@@ -13,7 +13,7 @@ from deployments.domain.instances import Instance
 from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction, Row
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.inference.dispatcher import Predictor
+from deployments.inference.dispatcher import Dispatcher
 from features.errors import FieldError
 
 ARMS = ("linear", "mlp", "random_forest")
@@ -60,7 +60,7 @@ def rows_asked(arms: Arms) -> int:
     return sum(rows for _, _, rows in arms.calls)
 
 
-async def whole(predictor: Predictor, instances: Sequence[Instance]) -> list[Prediction]:
+async def whole(predictor: Dispatcher, instances: Sequence[Instance]) -> list[Prediction]:
     return [answer async for part in predictor.predict_batch(instances) for answer in part]
 
 
@@ -87,14 +87,14 @@ def journal() -> list[Answered]:
 
 
 @pytest.fixture
-def predictor(arms: Arms, clock: Clock, journal: list[Answered]) -> Predictor:
-    predictor = Predictor("apogee", arms, journal.extend, clock)
+def predictor(arms: Arms, clock: Clock, journal: list[Answered]) -> Dispatcher:
+    predictor = Dispatcher("apogee", arms, journal.extend, clock)
     predictor.use(table())
     return predictor
 
 
 async def test_an_answer_tells_its_version_and_is_journalled(
-    predictor: Predictor, journal: list[Answered]
+    predictor: Dispatcher, journal: list[Answered]
 ) -> None:
     prediction = await predictor.predict(instance(7))
     assert (prediction.row.prediction["area_m2"], prediction.arm, prediction.version) == (
@@ -107,7 +107,7 @@ async def test_an_answer_tells_its_version_and_is_journalled(
 
 
 async def test_concurrent_instances_share_calls_and_keep_their_answers(
-    predictor: Predictor, arms: Arms
+    predictor: Dispatcher, arms: Arms
 ) -> None:
     answers = await asyncio.gather(*(predictor.predict(instance(n)) for n in range(100)))
     assert [answer.row.prediction["area_m2"] for answer in answers] == [float(n) for n in range(100)]
@@ -116,7 +116,7 @@ async def test_concurrent_instances_share_calls_and_keep_their_answers(
 
 
 async def test_a_broken_arm_is_replaced_by_the_next(
-    predictor: Predictor, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: list[Answered]
 ) -> None:
     arms.broken = {"mlp"}
     prediction = await predictor.predict(instance(1))
@@ -124,14 +124,14 @@ async def test_a_broken_arm_is_replaced_by_the_next(
     assert journal[0].decision.attempts == ("mlp", "linear", "random_forest")
 
 
-async def test_an_arm_out_of_time_is_replaced_by_the_next(predictor: Predictor, arms: Arms) -> None:
+async def test_an_arm_out_of_time_is_replaced_by_the_next(predictor: Dispatcher, arms: Arms) -> None:
     arms.stuck = {"mlp"}
     predictor.use(table(2, deadline_s=0.02))
     assert (await predictor.predict(instance(1))).arm == "linear"
 
 
 async def test_a_breaker_opens_after_failures_and_closes_after_a_probe(
-    predictor: Predictor, arms: Arms, clock: Clock
+    predictor: Dispatcher, arms: Arms, clock: Clock
 ) -> None:
     predictor.use(table(2, breaker=BreakerSettings(failures_to_open=3, open_s=5)))
     arms.broken = {"mlp"}
@@ -148,7 +148,7 @@ async def test_a_breaker_opens_after_failures_and_closes_after_a_probe(
 
 
 async def test_when_every_arm_fails_the_error_names_each(
-    predictor: Predictor, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: list[Answered]
 ) -> None:
     arms.broken = set(ARMS)
     with pytest.raises(NoArmAvailable, match=r"mlp: .*linear: .*random_forest: "):
@@ -156,7 +156,7 @@ async def test_when_every_arm_fails_the_error_names_each(
     assert journal == []
 
 
-async def test_a_named_arm_answers_alone(predictor: Predictor, arms: Arms) -> None:
+async def test_a_named_arm_answers_alone(predictor: Dispatcher, arms: Arms) -> None:
     assert (await predictor.predict(instance(1), "linear")).arm == "linear"
     arms.broken = {"linear"}
     with pytest.raises(NoArmAvailable):
@@ -167,10 +167,10 @@ async def test_a_named_arm_answers_alone(predictor: Predictor, arms: Arms) -> No
 
 async def test_before_the_first_table_there_is_no_answer(arms: Arms) -> None:
     with pytest.raises(NoArmAvailable, match="no model is loaded yet"):
-        await Predictor("apogee", arms, lambda _: None).predict(instance(1))
+        await Dispatcher("apogee", arms, lambda _: None).predict(instance(1))
 
 
-async def test_a_request_under_way_ends_on_the_table_it_began_with(predictor: Predictor) -> None:
+async def test_a_request_under_way_ends_on_the_table_it_began_with(predictor: Dispatcher) -> None:
     under_way = asyncio.create_task(predictor.predict(instance(1)))
     await asyncio.sleep(0)
     predictor.use(table(2, number=2))
@@ -179,7 +179,7 @@ async def test_a_request_under_way_ends_on_the_table_it_began_with(predictor: Pr
     assert later.version == version("mlp", 2)
 
 
-async def test_a_batch_keeps_its_order_and_is_routed_one_by_one(predictor: Predictor, arms: Arms) -> None:
+async def test_a_batch_keeps_its_order_and_is_routed_one_by_one(predictor: Dispatcher, arms: Arms) -> None:
     predictor.use(table(2, weights={"mlp": 1.0, "linear": 1.0}))
     answers = await whole(predictor, [instance(n, f"flight-{n}") for n in range(2500)])
     assert [answer.row.prediction["area_m2"] for answer in answers] == [float(n) for n in range(2500)]
@@ -189,14 +189,14 @@ async def test_a_batch_keeps_its_order_and_is_routed_one_by_one(predictor: Predi
     assert alone.arm == answers[17].arm
 
 
-async def test_a_batch_falls_back_as_one_instance_does(predictor: Predictor, arms: Arms) -> None:
+async def test_a_batch_falls_back_as_one_instance_does(predictor: Dispatcher, arms: Arms) -> None:
     arms.broken = {"mlp"}
     answers = await whole(predictor, [instance(n) for n in range(3)])
     assert {(answer.arm, answer.fallback) for answer in answers} == {("linear", True)}
 
 
 async def test_parts_of_a_batch_are_asked_for_ahead_and_journalled_when_handed_out(
-    predictor: Predictor, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: list[Answered]
 ) -> None:
     async with aclosing(predictor.predict_batch([instance(n) for n in range(3500)])) as answers:
         assert [answer.id for answer in await anext(answers)] == [str(n) for n in range(250)]
@@ -210,7 +210,7 @@ async def test_parts_of_a_batch_are_asked_for_ahead_and_journalled_when_handed_o
     assert (rows_asked(arms), len(journal)) == (3000, 1250)
 
 
-async def test_instances_of_a_batch_are_taken_part_by_part(predictor: Predictor) -> None:
+async def test_instances_of_a_batch_are_taken_part_by_part(predictor: Dispatcher) -> None:
     instances = iter([instance(n) for n in range(3500)])
     async with aclosing(predictor.predict_batch(instances)) as answers:
         await anext(answers)
@@ -218,7 +218,7 @@ async def test_instances_of_a_batch_are_taken_part_by_part(predictor: Predictor)
 
 
 async def test_a_batch_that_fails_on_its_way_ends_there(
-    predictor: Predictor, arms: Arms, journal: list[Answered], caplog: pytest.LogCaptureFixture
+    predictor: Dispatcher, arms: Arms, journal: list[Answered], caplog: pytest.LogCaptureFixture
 ) -> None:
     answers = predictor.predict_batch([instance(n) for n in range(4000)])
     await anext(answers)
@@ -238,7 +238,7 @@ async def test_overload_is_told_and_does_not_spread_to_other_arms(clock: Clock) 
             raise Overloaded("full")
 
     full = Full()
-    predictor = Predictor("apogee", full, lambda _: None, clock)
+    predictor = Dispatcher("apogee", full, lambda _: None, clock)
     predictor.use(table())
     with pytest.raises(Overloaded):
         await predictor.predict(instance(1))

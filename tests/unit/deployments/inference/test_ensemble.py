@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingTable
-from deployments.inference.ensemble_errors import Judge
+from deployments.inference.ensemble_errors import EnsembleErrorTracker
 from deployments.inference.ensemble_weights import RollingErrors
-from deployments.inference.service import Service
+from deployments.inference.service import PredictionService
 from features.workload import load_workload
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, POLICY, LocalSystem
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 CONTRACT = apogee_contract()
-TASK = task_of(CONTRACT, load_workload(CONTRACT))
+TASK = make_task(CONTRACT, load_workload(CONTRACT))
 MEMBERS = ("mlp", "linear")
 BLEND = {"blend": {"arms": MEMBERS, "window": 40, "min_truths": 10}}
 BY_BLEND = {"Raysonde-Arm": "blend"}
@@ -116,7 +116,7 @@ async def test_each_replica_comes_to_the_same_shares_by_itself(
             item = {"id": f"{arm}{number}", "truth": {"apogee_m": 3000.0 + number}}
             await client.post("/feedback", json=item)
         await system.service.poll()
-    late = Service(CONTRACT, ARMS, system.downstream, system.store, system.cache)
+    late = PredictionService(CONTRACT, ARMS, system.downstream, system.store, system.cache)
     await late.poll()
     table = late.table
     assert table is not None
@@ -241,7 +241,7 @@ async def test_a_long_journal_is_read_from_near_its_end(
         await ask(client, "mlp", id=str(number))
         await client.post("/feedback", json={"id": str(number), "truth": {"apogee_m": 3000.0}})
     errors, bundle = RollingErrors(), system.versions["mlp"].bundle
-    judge = Judge(system.store, "apogee", CONTRACT.target, TASK, errors, start_rows=5)
+    judge = EnsembleErrorTracker(system.store, "apogee", CONTRACT.target, TASK, errors, start_rows=5)
     await judge.catch_up()
     assert errors.truths(bundle) == 5
     await ask(client, "mlp", id="new")

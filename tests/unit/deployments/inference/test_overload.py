@@ -18,8 +18,8 @@ from deployments.domain.errors import Overloaded
 from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.inference.dispatcher import Predictor
-from deployments.inference.service import Service
+from deployments.inference.dispatcher import Dispatcher
+from deployments.inference.service import PredictionService
 from deployments.runtime.batching import Coalescer
 from deployments.telemetry.tracing.api import Tracing
 from tests.support.flights import fly, instance_of
@@ -79,7 +79,7 @@ async def settle() -> None:
 
 async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_others() -> None:
     arms, clock = Gated(), Clock()
-    predictor = Predictor("toy", arms, lambda _: None, clock)
+    predictor = Dispatcher("toy", arms, lambda _: None, clock)
     predictor.use(table())
     tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(REQUESTS)]
     await settle()
@@ -100,7 +100,7 @@ async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_
 async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> None:
     arms = Gated()
     arms.stuck = {"mlp"}
-    predictor = Predictor("toy", arms, lambda _: None)
+    predictor = Dispatcher("toy", arms, lambda _: None)
     predictor.use(table(deadline_s=0.3))
     tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(10)]
     while not all(task.done() for task in tasks):
@@ -126,7 +126,9 @@ def system(tmp_path: Path) -> Iterator[LocalSystem]:
     one_by_one.coalescer = partial(Coalescer, max_batch=1)
     system = LocalSystem(tmp_path)
     slow = SlowDownstream(system.cache)
-    system.service = Service(system.contract, ARMS, slow, system.store, system.cache, tracing=one_by_one)
+    system.service = PredictionService(
+        system.contract, ARMS, slow, system.store, system.cache, tracing=one_by_one
+    )
     yield system
     system.store.close()
 

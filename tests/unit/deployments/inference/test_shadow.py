@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.instances import Instance
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.inference.dispatcher import Predictor
-from deployments.inference.shadow import Shadowing, _Lane
+from deployments.inference.dispatcher import Dispatcher
+from deployments.inference.shadow import ShadowTraffic, _Lane
 from deployments.store import ShadowRow
 from training.runtime.tasks.base import Row
 
@@ -102,15 +102,15 @@ class Time:
 
 
 class Replica:
-    """Predictor and shadows as a router replica has them."""
+    """Dispatcher and shadows as a router replica has them."""
 
     def __init__(self) -> None:
         self.arms = Arms()
         self.time = Time()
         self.said: list[ShadowRow] = []
         self.busy: list[str] = []
-        self.predictor = Predictor("apogee", self.arms, lambda some: self.shadowing.copy(some, NOW))
-        self.shadowing = Shadowing(
+        self.predictor = Dispatcher("apogee", self.arms, lambda some: self.shadowing.copy(some, NOW))
+        self.shadowing = ShadowTraffic(
             "apogee",
             self.arms,
             self.said.extend,

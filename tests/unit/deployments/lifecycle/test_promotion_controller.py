@@ -17,15 +17,15 @@ from records import row, shadow_of
 from toy.parts import toy_contract
 
 from deployments.domain.errors import Conflict
-from deployments.domain.promotion import Candidacy
+from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.lifecycle.promotion_controller import PromotionKeeper
+from deployments.lifecycle.promotion_controller import PromotionController
 from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.store import Store, Truth
 from features.workload import load_workload
 from training.runtime.promotion_config import LooksConfig, PromotionConfig
 from training.runtime.retraining_config import GateConfig
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LOOKS = LooksConfig(first_truths=40, looks=3, at_most_h=24)
@@ -72,10 +72,10 @@ class Scene:
         self.start()
 
     def start(self) -> None:
-        """The Steward, anew: it knows nothing but what is in the store and the registry."""
-        task = task_of(self.contract, load_workload(self.contract))
+        """The lifecycle controller, anew: it knows nothing but what is in the store and the registry."""
+        task = make_task(self.contract, load_workload(self.contract))
         evidence = Evidence(self.contract.target, task, GateConfig(min_truths=16))
-        self.keeper = PromotionKeeper(
+        self.keeper = PromotionController(
             "toy", self._config, evidence, self.store, self.registry, lambda: self.now
         )
 
@@ -94,15 +94,15 @@ class Scene:
             wanted: Mapping[str, ArmVersion | None] = {"linear": self.keeper.shadows.get("linear")}
             self.store.put_shadows("toy", wanted)
 
-    def round(self, times: int = 1) -> Candidacy | None:
-        """Rounds of the Steward; the newest candidacy after them."""
+    def round(self, times: int = 1) -> Promotion | None:
+        """Rounds of the lifecycle controller; the newest promotion after them."""
         for _ in range(times):
             self.ward()
-            self.keeper.look_after(self.table, self.refused)
+            self.keeper.reconcile(self.table, self.refused)
             self.now += timedelta(seconds=2)
         return self.newest()
 
-    def newest(self) -> Candidacy | None:
+    def newest(self) -> Promotion | None:
         return next(iter(self.store.promotions.latest("toy")), None)
 
     def challenge(self, number: int = 2) -> None:
@@ -219,7 +219,7 @@ def test_looking_again_and_again_promotes_no_more_equals_than_one_look_would(tmp
     config = PromotionConfig(shadow=LooksConfig(first_truths=40, looks=3))
     promoted = 0
     scene = Scene(f"sqlite:///{tmp_path}/store.db", config)
-    task = task_of(scene.contract, load_workload(scene.contract))
+    task = make_task(scene.contract, load_workload(scene.contract))
     gate = GateConfig(min_truths=16, min_gain=0.0)
     evidence = Evidence(scene.contract.target, task, gate)
     scene.challenge()
@@ -327,8 +327,8 @@ def test_the_first_version_of_an_arm_has_nothing_to_prove(scene: Scene) -> None:
     scene.store.put_arms("toy", {"linear": None})
     scene.registry.champions = {}
     scene.challenge()
-    scene.keeper.look_after(scene.table, {})
-    scene.keeper.look_after(scene.table, {})
+    scene.keeper.reconcile(scene.table, {})
+    scene.keeper.reconcile(scene.table, {})
     kept = scene.round(3)
     assert kept is not None
     assert kept.state == "kept"
@@ -375,7 +375,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def the_steward_looks(self) -> None:
-        self.scene.keeper.look_after(self.scene.table, self.scene.refused)
+        self.scene.keeper.reconcile(self.scene.table, self.scene.refused)
         self.scene.now += timedelta(seconds=2)
 
     @rule()

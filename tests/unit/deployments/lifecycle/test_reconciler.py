@@ -1,4 +1,4 @@
-"""What the Steward does for one workload: real bundles, a real store, and replicas that do as told."""
+"""The reconciler of one workload, with real bundles, a real store, and replicas that do as they are told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from deployments.domain.routing import ArmVersion
 from deployments.domain.served import Served
-from deployments.lifecycle.reconciler import ApplicationAway, Ward
+from deployments.lifecycle.reconciler import ApplicationUnavailable, Reconciler
 from tests.support.models import make_parts
 from tests.support.serving import ARMS, LocalSystem
 from training.runtime.bundle import write_bundle
@@ -29,13 +29,13 @@ class LocalReplicas:
 
     async def served(self) -> Served:
         if "Router" in self.away:
-            raise ApplicationAway("no router")
+            raise ApplicationUnavailable("no router")
         return Served(self._system.contract, self.arms)
 
     async def load(self, deployment: str, version: ArmVersion) -> int:
         self.loads.append((deployment, version.bundle))
         if deployment in self.away:
-            raise ApplicationAway(f"{deployment} does not answer")
+            raise ApplicationUnavailable(f"{deployment} does not answer")
         if deployment in self.refusing:
             raise GoldenMismatch("off by 1 m")
         return 0 if deployment in self.empty else 1
@@ -55,11 +55,13 @@ class Scene:
         self.champions = {**self.system.versions, "mlp": self.new}
         self.shadows: dict[str, ArmVersion] | None = {}
         self._cache = folder / "cache"
-        self.ward = self.ward_with(lambda: self.champions)
+        self.ward = self.reconciler_with(lambda: self.champions)
 
-    def ward_with(self, champions: Callable[[], dict[str, ArmVersion]]) -> Ward:
+    def reconciler_with(self, champions: Callable[[], dict[str, ArmVersion]]) -> Reconciler:
         workload = self.system.contract.workload
-        return Ward(workload, self.replicas, champions, self.system.store, self._cache, lambda: self.shadows)
+        return Reconciler(
+            workload, self.replicas, champions, self.system.store, self._cache, lambda: self.shadows
+        )
 
     def arms(self) -> dict[str, ArmVersion]:
         table = self.system.store.routing(self.system.contract.workload)
@@ -76,17 +78,17 @@ def scene(tmp_path: Path) -> Scene:
 
 
 async def test_a_new_champion_is_loaded_by_scaler_and_arm_and_then_in_the_table(scene: Scene) -> None:
-    await scene.ward.look_after()
+    await scene.ward.reconcile()
     assert scene.replicas.loads == [("FeatureScaler", scene.new.bundle), ("mlp", scene.new.bundle)]
     assert scene.arms() == scene.system.versions | {"mlp": scene.new}
-    await scene.ward.look_after()
+    await scene.ward.reconcile()
     assert len(scene.replicas.loads) == 2
 
 
 async def test_what_a_replica_refuses_is_an_act_and_not_tried_again(scene: Scene) -> None:
     scene.replicas.refusing = {"mlp"}
-    await scene.ward.look_after()
-    await scene.ward.look_after()
+    await scene.ward.reconcile()
+    await scene.ward.reconcile()
     assert scene.arms() == scene.system.versions
     assert scene.acts().count("version_refused") == 1
     assert len(scene.replicas.loads) == 2
@@ -95,7 +97,7 @@ async def test_what_a_replica_refuses_is_an_act_and_not_tried_again(scene: Scene
 async def test_a_bundle_that_is_not_what_its_hash_says_reaches_no_replica(scene: Scene) -> None:
     model = Path(scene.new.source) / "model.onnx"
     model.write_bytes(model.read_bytes()[::-1])
-    await scene.ward.look_after()
+    await scene.ward.reconcile()
     assert scene.replicas.loads == []
     assert "version_refused" in scene.acts()
 
@@ -103,10 +105,10 @@ async def test_a_bundle_that_is_not_what_its_hash_says_reaches_no_replica(scene:
 @pytest.mark.parametrize("state", ["away", "empty"])
 async def test_without_a_replica_the_swap_waits(scene: Scene, state: str) -> None:
     setattr(scene.replicas, state, {"mlp"})
-    await scene.ward.look_after()
+    await scene.ward.reconcile()
     assert scene.arms() == scene.system.versions
     setattr(scene.replicas, state, set())
-    await scene.ward.look_after()
+    await scene.ward.reconcile()
     assert scene.arms()["mlp"] == scene.new
     assert "version_refused" not in scene.acts()
 
@@ -119,43 +121,43 @@ async def test_nothing_is_read_before_the_application_answers(scene: Scene) -> N
         read.append("champions")
         return {}
 
-    ward = scene.ward_with(champions)
-    with pytest.raises(ApplicationAway):
-        await ward.look_after()
+    ward = scene.reconciler_with(champions)
+    with pytest.raises(ApplicationUnavailable):
+        await ward.reconcile()
     assert read == []
     scene.replicas.away = set()
-    await ward.look_after()
+    await ward.reconcile()
     assert read == ["champions"]
 
 
 async def test_an_arm_that_came_with_a_new_deployment_is_looked_after(scene: Scene) -> None:
     scene.replicas.arms = ("linear",)
-    await scene.ward.look_after()
+    await scene.ward.reconcile()
     assert scene.replicas.loads == []
     scene.replicas.arms = ARMS
-    await scene.ward.look_after()
+    await scene.ward.reconcile()
     assert scene.arms()["mlp"] == scene.new
 
 
 async def test_what_is_to_get_copies_is_loaded_beside_and_then_in_the_table(scene: Scene) -> None:
     scene.champions = dict(scene.system.versions)
     scene.shadows = {"mlp": scene.new}
-    table = await scene.ward.look_after()
+    table = await scene.ward.reconcile()
     assert table is not None
     assert (table.arms, table.shadows) == (scene.system.versions, {"mlp": scene.new})
     assert scene.replicas.loads == [("FeatureScaler", scene.new.bundle), ("mlp", scene.new.bundle)]
     scene.shadows = {}
-    table = await scene.ward.look_after()
+    table = await scene.ward.reconcile()
     assert table is not None
     assert table.shadows == {}
 
 
 async def test_a_shadow_goes_on_while_nobody_knows_of_candidacies(scene: Scene) -> None:
-    """As in the first round of a Steward that has been killed."""
+    """As in the first round of a lifecycle controller that has been killed."""
     scene.shadows = {"mlp": scene.new}
-    await scene.ward.look_after()
+    await scene.ward.reconcile()
     scene.shadows = None
-    table = await scene.ward_with(lambda: scene.champions).look_after()
+    table = await scene.reconciler_with(lambda: scene.champions).reconcile()
     assert table is not None
     assert table.shadows == {"mlp": scene.new}
     assert scene.acts().count("shadows") == 1
@@ -165,7 +167,7 @@ async def test_a_shadow_that_replicas_refuse_gets_no_copies(scene: Scene) -> Non
     scene.champions = dict(scene.system.versions)
     scene.shadows = {"mlp": scene.new}
     scene.replicas.refusing = {"mlp"}
-    table = await scene.ward.look_after()
+    table = await scene.ward.reconcile()
     assert table is not None
     assert table.shadows == {}
     assert "off by 1 m" in scene.ward.refused[scene.new.bundle]

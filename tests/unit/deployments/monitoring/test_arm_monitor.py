@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.monitoring.arm_monitor import ArmWatch, Served
-from deployments.monitoring.measures import COMMON, measures_of
+from deployments.monitoring.arm_monitor import ArmMonitor, Served
+from deployments.monitoring.measures import COMMON, make_measures
 from deployments.monitoring.settings import MonitoringSettings
 from tests.support.regions import Answered, classes, logarithms, numbers, paths
 from training.runtime.tasks.base import Row
@@ -35,7 +35,7 @@ class Outcome:
     """
 
     held: FloatArray
-    watch: ArmWatch
+    watch: ArmMonitor
 
     def coverage(self, begin: int, end: int) -> float:
         return float(np.nanmean(self.held[begin:end]))
@@ -52,8 +52,8 @@ def serve(
     parts = (make(rng, CALM), make(rng, rows - CALM, spread))
     said, truth = (np.concatenate([getattr(one, name) for one in parts]) for name in ("said", "truth"))
     settings = MonitoringSettings(serve_levels=serves)
-    watch = ArmWatch(Served("sha256:0", calibration), task, settings)
-    measures, held = measures_of(known.target, task), np.full(rows, np.nan)
+    watch = ArmMonitor(Served("sha256:0", calibration), task, settings)
+    measures, held = make_measures(known.target, task), np.full(rows, np.nan)
     waiting: deque[tuple[int, Row]] = deque()
     numbered = count()
     for begin in range(0, rows, PAGE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deployments.monitoring.concept import Baseline, LossDrift
+from deployments.monitoring.concept import Baseline, LossDriftDetector
 from deployments.monitoring.settings import ConceptSettings
 
 
@@ -14,7 +14,7 @@ def losses(seed: int, truths: int, mean: float = 1.0) -> list[float]:
     return values
 
 
-def fire(drift: LossDrift, stream: list[float]) -> int | None:
+def fire(drift: LossDriftDetector, stream: list[float]) -> int | None:
     """Truths until it fires."""
     for number, loss in enumerate(stream, start=1):
         drift.add(loss)
@@ -28,7 +28,7 @@ def fire(drift: LossDrift, stream: list[float]) -> int | None:
     [(2.0, 140, "Page-Hinkley"), (1.3, 1100, "Page-Hinkley"), (4.0, 60, "Page-Hinkley")],
 )
 def test_a_rise_of_the_loss_fires_after_so_many_truths(rise: float, truths: int, by: str) -> None:
-    drift = LossDrift(ConceptSettings())
+    drift = LossDriftDetector(ConceptSettings())
     assert fire(drift, losses(1, 20_000)) is None
     assert fire(drift, losses(2, 5_000, rise)) == truths
     found = drift.look()
@@ -37,14 +37,14 @@ def test_a_rise_of_the_loss_fires_after_so_many_truths(rise: float, truths: int,
 
 
 def test_adwin_fires_where_page_hinkley_is_told_to_wait() -> None:
-    drift = LossDrift(ConceptSettings(threshold=1e9))
+    drift = LossDriftDetector(ConceptSettings(threshold=1e9))
     assert fire(drift, losses(1, 20_000)) is None
     assert fire(drift, losses(2, 5_000, 1.5)) == 860
     assert drift.look().evidence["by"] == "ADWIN"
 
 
 def test_a_fall_of_the_loss_is_no_drift_and_a_rise_is_over_when_the_loss_is_back() -> None:
-    drift = LossDrift(ConceptSettings())
+    drift = LossDriftDetector(ConceptSettings())
     assert fire(drift, losses(1, 5_000)) is None
     assert fire(drift, losses(2, 5_000, 0.3)) is None
     assert fire(drift, losses(3, 5_000, 3.0)) is not None
@@ -57,7 +57,7 @@ def test_a_fall_of_the_loss_is_no_drift_and_a_rise_is_over_when_the_loss_is_back
 
 
 def test_losses_without_a_spread_or_a_value() -> None:
-    drift = LossDrift(ConceptSettings(batch=1, warmup_batches=10), None)
+    drift = LossDriftDetector(ConceptSettings(batch=1, warmup_batches=10), None)
     for loss in [0.0] * 9 + [np.nan, np.inf]:
         drift.add(loss)
     assert drift.look().score is None
@@ -67,7 +67,7 @@ def test_losses_without_a_spread_or_a_value() -> None:
 
 
 def test_what_is_normal_can_be_told() -> None:
-    drift = LossDrift(ConceptSettings(), Baseline(1.0, 0.22, by="ADWIN", peak=4.0))
+    drift = LossDriftDetector(ConceptSettings(), Baseline(1.0, 0.22, by="ADWIN", peak=4.0))
     assert drift.look().score == 1
     for loss in losses(1, 300):
         drift.add(loss)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from deployments.monitoring.coverage_at_level import held_at, widened_band
+from deployments.monitoring.coverage_at_level import coverage_at_level, widened_band
 from tests.support.regions import Answered, classes, logarithms, numbers, paths
 from training.pipeline.evaluation import region_metrics
 from training.runtime.tasks.base import Predicted
@@ -30,7 +30,7 @@ def test_a_level_holds_what_regions_made_at_it_hold(
     answers = task.rows(task.predict(new.said, new.anchors, calibration, made_at), 0.9)
     made = task.predict(new.said, new.anchors, calibration, level)
     for row, (answer, value) in enumerate(zip(answers, new.truth, strict=True)):
-        found = held_at(level, task, calibration, answer._replace(level=made_at), value)
+        found = coverage_at_level(level, task, calibration, answer._replace(level=made_at), value)
         if np.isnan(value).all():
             assert found is None
             continue

@@ -15,15 +15,15 @@ from deployments.monitoring.view import MonitorPage
 from deployments.store import StoreUnavailable
 from features.config import load_sections
 from tests.support.tables import calories_parts
-from tests.support.watched import ARM, WatchedScene
+from tests.support.watched import ARM, MonitoredScene
 from training.runtime.bundle import write_bundle
 from training.runtime.errors import BundleError
 from training.runtime.settings import REPOSITORY
 
 
 @pytest.fixture
-def scene(tmp_path: Path, store_url: str) -> Iterator[WatchedScene]:
-    scene = WatchedScene(tmp_path, store_url)
+def scene(tmp_path: Path, store_url: str) -> Iterator[MonitoredScene]:
+    scene = MonitoredScene(tmp_path, store_url)
     yield scene
     scene.close()
 
@@ -31,21 +31,21 @@ def scene(tmp_path: Path, store_url: str) -> Iterator[WatchedScene]:
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take seconds, and have a test of their own."""
-    monkeypatch.setattr("deployments.monitoring.poller.Rounds._report", lambda *_: None)
+    monkeypatch.setattr("deployments.monitoring.poller.MonitorLoop._report", lambda *_: None)
 
 
-def page(scene: WatchedScene) -> MonitorPage:
+def page(scene: MonitoredScene) -> MonitorPage:
     seen = scene.watched.page(scene.workload)
     assert seen is not None
     return MonitorPage.model_validate(seen.page)
 
 
-def stored_levels(scene: WatchedScene) -> dict[str, tuple[str, float]]:
+def stored_levels(scene: MonitoredScene) -> dict[str, tuple[str, float]]:
     """Bundle and level by arm, as router replicas read them."""
     return {one.arm: (one.bundle, one.level) for one in scene.watched.levels(scene.workload)}
 
 
-def test_calm_traffic_is_told_and_gives_no_event(scene: WatchedScene) -> None:
+def test_calm_traffic_is_told_and_gives_no_event(scene: MonitoredScene) -> None:
     assert scene.watch(scene.monitor(), 180) == []
     found = page(scene)
     arm = found.windows["300_s"].arms[ARM]
@@ -59,7 +59,7 @@ def test_calm_traffic_is_told_and_gives_no_event(scene: WatchedScene) -> None:
     assert found.levels[ARM].truths == 3600
 
 
-def test_heavier_people_are_an_event_that_ends_with_them(scene: WatchedScene) -> None:
+def test_heavier_people_are_an_event_that_ends_with_them(scene: MonitoredScene) -> None:
     monitor = scene.monitor()
     assert scene.watch(monitor, 90) == []
     (hot,) = scene.watch(monitor, 60, heavier_kg=20.0)
@@ -71,7 +71,7 @@ def test_heavier_people_are_an_event_that_ends_with_them(scene: WatchedScene) ->
     assert [event.state for event in scene.watched.events(scene.workload)] == ["hot", "cool"]
 
 
-def test_larger_errors_are_drift_of_concept_and_calibration(scene: WatchedScene) -> None:
+def test_larger_errors_are_drift_of_concept_and_calibration(scene: MonitoredScene) -> None:
     monitor = scene.monitor()
     assert scene.watch(monitor, 120) == []
     events = scene.watch(monitor, 60, error=2.5)
@@ -87,7 +87,7 @@ def test_larger_errors_are_drift_of_concept_and_calibration(scene: WatchedScene)
 
 @pytest.mark.parametrize("killed_after_s", [20, 100, 130])
 def test_a_monitor_that_is_killed_goes_on_as_if_it_had_not_been(
-    scene: WatchedScene, tmp_path: Path, killed_after_s: int
+    scene: MonitoredScene, tmp_path: Path, killed_after_s: int
 ) -> None:
     """Killed while it learns, while all is calm, and in the middle of a drift, whose event it has told."""
     monitor, events = scene.monitor(), []
@@ -112,7 +112,7 @@ def test_a_monitor_that_is_killed_goes_on_as_if_it_had_not_been(
     ]
 
 
-def test_a_new_version_of_an_arm_begins_anew(scene: WatchedScene, tmp_path: Path) -> None:
+def test_a_new_version_of_an_arm_begins_anew(scene: MonitoredScene, tmp_path: Path) -> None:
     monitor = scene.monitor()
     scene.watch(monitor, 60)
     bundle = write_bundle(calories_parts(ARM, 5), tmp_path / "new")
@@ -124,7 +124,7 @@ def test_a_new_version_of_an_arm_begins_anew(scene: WatchedScene, tmp_path: Path
 
 
 def test_a_workload_may_have_its_regions_left_at_the_nominal_level(
-    scene: WatchedScene, tmp_path: Path
+    scene: MonitoredScene, tmp_path: Path
 ) -> None:
     scene.watch(scene.monitor(), 5)
     assert stored_levels(scene)
@@ -140,7 +140,7 @@ def test_a_workload_may_have_its_regions_left_at_the_nominal_level(
 
 
 def test_it_waits_for_a_routing_table_and_refuses_a_bundle_that_is_not_there(
-    scene: WatchedScene, tmp_path: Path
+    scene: MonitoredScene, tmp_path: Path
 ) -> None:
     monitor = scene.monitor()
     scene.traffic(5)
@@ -157,7 +157,7 @@ def test_it_waits_for_a_routing_table_and_refuses_a_bundle_that_is_not_there(
 
 
 def test_an_event_that_could_not_be_written_is_told_later(
-    scene: WatchedScene, monkeypatch: pytest.MonkeyPatch
+    scene: MonitoredScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monitor = scene.monitor()
     scene.watch(monitor, 60)
@@ -166,7 +166,7 @@ def test_an_event_that_could_not_be_written_is_told_later(
         raise StoreUnavailable("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr("deployments.store.monitor_feed.WatchStore.write", away)
+        patch.setattr("deployments.store.monitor_feed.MonitorFeed.write", away)
         for _ in range(10):
             scene.traffic(5, heavier_kg=20.0)
             with pytest.raises(StoreUnavailable):
@@ -178,7 +178,7 @@ def test_an_event_that_could_not_be_written_is_told_later(
 
 
 def test_rows_that_were_taken_in_part_are_not_counted_twice(
-    scene: WatchedScene, monkeypatch: pytest.MonkeyPatch
+    scene: MonitoredScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monitor = scene.monitor()
     scene.watch(monitor, 10)

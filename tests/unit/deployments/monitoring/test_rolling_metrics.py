@@ -13,22 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from deployments.monitoring.measures import Measures, NumberMeasures, measures_of
+from deployments.monitoring.measures import Measures, NumberMeasures, make_measures
 from deployments.monitoring.rolling_metrics import RollingMetrics
 from deployments.monitoring.view import LagBin
 from deployments.store import Store, Truth
-from deployments.store.monitor_feed import WatchStore
-from deployments.store.monitored import WatchedPrediction, WatchedRepeat, WatchedTruth
+from deployments.store.monitor_feed import MonitorFeed
+from deployments.store.monitored import MonitoredPrediction, MonitoredRepeat, MonitoredTruth
 from features.config import load_contract
 from features.contract import Contract
 from features.targets import TargetSpec
 from features.workload import load_workload
 from tests.records import row as stored_row
 from tests.support.databases import Databases, clear, one_of
-from training.pipeline.evaluation import metrics_of
+from training.pipeline.evaluation import compute_metrics
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Predicted, Row, Task
-from training.runtime.tasks.factory import task_of
+from training.runtime.tasks.factory import make_task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HORIZONS = 4
@@ -41,7 +41,7 @@ NOT_ROLLING = {"median_ape_percent", "roc_auc"} | {
 
 def contract_of(workload: str) -> tuple[Contract, Task]:
     contract = load_contract(REPOSITORY / "configs" / "workloads", workload)
-    return contract, task_of(contract, load_workload(contract))
+    return contract, make_task(contract, load_workload(contract))
 
 
 def predicted_of(
@@ -65,11 +65,11 @@ def predicted_of(
 @pytest.mark.parametrize("workload", ["apogee", "calories", "reentry", "trajectory", "weather"])
 def test_sums_give_the_metrics_of_evaluation(workload: str) -> None:
     contract, task = contract_of(workload)
-    measures: Measures = measures_of(contract.target, task)
+    measures: Measures = make_measures(contract.target, task)
     predicted, truth = predicted_of(workload, np.random.default_rng(3))
     parts = [measures.of(one, value) for one, value in zip(task.rows(predicted, 0.9), truth, strict=True)]
     total = np.sum([part for part in parts if part is not None], axis=0)
-    expected = metrics_of(contract.target, truth, predicted)
+    expected = compute_metrics(contract.target, truth, predicted)
     got = measures.metrics(total)
     assert got.pop("nominal_coverage") == pytest.approx(0.9)
     if workload == "trajectory":  # only circles whose place became known have a size here
@@ -83,25 +83,25 @@ def test_a_truth_of_which_nothing_is_known_adds_nothing() -> None:
     for workload, shape in (("apogee", ()), ("reentry", ()), ("trajectory", (HORIZONS, 3))):
         contract, task = contract_of(workload)
         predicted, _ = predicted_of(workload, np.random.default_rng(0))
-        measures = measures_of(contract.target, task)
+        measures = make_measures(contract.target, task)
         assert measures.of(task.rows(predicted, 0.9)[0], np.full(shape, np.nan)) is None
 
 
-def prediction(seq: int, at: datetime, arm: str = "mlp", value: float = 10.0) -> WatchedPrediction:
-    return WatchedPrediction(seq, "A", arm, "1", "b", False, at, {"apogee_m": value}, {}, "{}", 0.5)
+def prediction(seq: int, at: datetime, arm: str = "mlp", value: float = 10.0) -> MonitoredPrediction:
+    return MonitoredPrediction(seq, "A", arm, "1", "b", False, at, {"apogee_m": value}, {}, "{}", 0.5)
 
 
-def pair(at: datetime, lag_s: float, error: float = 1.0, arm: str = "mlp") -> WatchedTruth:
+def pair(at: datetime, lag_s: float, error: float = 1.0, arm: str = "mlp") -> MonitoredTruth:
     received_at = at + timedelta(seconds=lag_s)
     said, band = {"apogee_m": 10.0}, {"apogee_m": [8.0, 12.0]}
-    return WatchedTruth(1, arm, "b", at, received_at, said, band, 0.9, {"apogee_m": 10.0 + error})
+    return MonitoredTruth(1, arm, "b", at, received_at, said, band, 0.9, {"apogee_m": 10.0 + error})
 
 
 def rolling() -> RollingMetrics:
     return RollingMetrics(TARGET, NumberMeasures(TARGET), late_after_s=600.0)
 
 
-def judge(metrics: RollingMetrics, one: WatchedTruth) -> None:
+def judge(metrics: RollingMetrics, one: MonitoredTruth) -> None:
     answer = Row(one.prediction, one.interval, one.coverage)
     metrics.judged(one, answer, TARGET.of_json(one.truth["apogee_m"]))
 
@@ -138,14 +138,14 @@ def test_each_truth_has_one_outcome_and_late_and_early_ones_are_counted() -> Non
     for lag_s in (5.0, 601.0, 90_000.0, -2.0):
         judge(metrics, pair(NOW, lag_s))
     for conflicts in (True, False, False):
-        metrics.repeated(WatchedRepeat(1, NOW, conflicts))
+        metrics.repeated(MonitoredRepeat(1, NOW, conflicts))
     counts = metrics.truth_counts(NOW, 300.0)
     assert counts.model_dump() == {"joined": 4, "late": 2, "early": 1, "repeated": 2, "conflicting": 1}
     lags = metrics.window("mlp", NOW, 300.0).lag
     assert [(one.up_to_s, one.count) for one in lags] == [(1.0, 1), (10.0, 1), (3600.0, 1), (None, 1)]
 
 
-def read_all(store: WatchStore, metrics: RollingMetrics, at: list[int], limit: int) -> list[int]:
+def read_all(store: MonitorFeed, metrics: RollingMetrics, at: list[int], limit: int) -> list[int]:
     """Read on from the cursors `at`, page by page; the cursors after."""
     while rows := store.predictions("apogee", at[0], limit):
         for row in rows:

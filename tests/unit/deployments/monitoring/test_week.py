@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.monitoring import calibration, quality
-from deployments.monitoring.concept import LossDrift
+from deployments.monitoring.concept import LossDriftDetector
 from deployments.monitoring.hysteresis import Hysteresis
-from deployments.monitoring.input_drift import InputWindow, ReferenceBins, limits_of
+from deployments.monitoring.input_drift import InputWindow, ReferenceBins, noise_limits
 from deployments.monitoring.settings import (
     CalibrationSettings,
     ConceptSettings,
@@ -71,17 +71,17 @@ def test_a_week_of_input_without_drift_is_quiet(name: str) -> None:
     scores = []
     for buckets in LOOKS:
         windows = sliding(counts, buckets)
-        scores.append((bins.distances(windows) / limits_of(bins, settings, windows[:, 0]))[:, 0])
+        scores.append((bins.distances(windows) / noise_limits(bins, settings, windows[:, 0]))[:, 0])
     assert alarms(scores) == 0
 
 
 def test_a_week_of_losses_without_drift_is_quiet() -> None:
-    drift, fired = LossDrift(ConceptSettings(batch=1)), 0
+    drift, fired = LossDriftDetector(ConceptSettings(batch=1)), 0
     # means of 20 exponential losses each
     for mean in np.random.default_rng(5).gamma(20, 1 / 20, 7 * 86_400 * RATE_HZ // 20).tolist():
-        was_hot = drift.look().score == 1 if drift.baseline and drift.baseline.by else False
+        was_drifting = drift.look().score == 1 if drift.baseline and drift.baseline.by else False
         drift.add(mean)
-        fired += bool(drift.baseline and drift.baseline.by) and not was_hot
+        fired += bool(drift.baseline and drift.baseline.by) and not was_drifting
     assert fired == 0
 
 
@@ -90,7 +90,7 @@ def test_a_week_of_regions_is_quiet_even_if_they_are_a_little_off(actual: float)
     rng = np.random.default_rng(5)
     inside = rng.binomial(RATE_HZ * BUCKET_S, actual, size=BUCKETS).astype(np.float64)
     scores = [
-        calibration.score_of(
+        calibration.calibration_score(
             CalibrationSettings(),
             sliding(inside, buckets) / (buckets * RATE_HZ * BUCKET_S),
             0.9,
@@ -109,7 +109,9 @@ def test_a_week_of_gaps_is_quiet(share: float) -> None:
     for buckets in LOOKS:
         rows = float(buckets * RATE_HZ * BUCKET_S)
         now = sliding(filled, buckets) / rows
-        scores.append(quality.scores_of(QualitySettings(), now, np.full_like(now, share), rows, 20 * rows))
+        scores.append(
+            quality.quality_scores(QualitySettings(), now, np.full_like(now, share), rows, 20 * rows)
+        )
     assert alarms(scores) == 0
 
 
@@ -133,7 +135,7 @@ def distance_of(shape: str, after_s: float, window_s: float) -> float:
 def shown_s(shape: str, bins: ReferenceBins) -> float:
     """How long after its onset a window shows the drift: its distance is what is too much."""
     for after_s, window_s in product(np.arange(0, 600.0, 1.0), (60.0, 300.0)):
-        limit = float(limits_of(bins, InputSettings(), RATE_HZ * window_s)[0])
+        limit = float(noise_limits(bins, InputSettings(), RATE_HZ * window_s)[0])
         if distance_of(shape, after_s, window_s) >= limit:
             return float(after_s)
     raise AssertionError(f"{shape}: never")
@@ -172,7 +174,7 @@ def test_drifts_of_the_loss_are_all_found_within_half_a_minute(shape: str) -> No
     """The error is normal; its size grows as the error is shifted or spread."""
     delays = []
     for seed in DRIFTS:
-        rng, drift = np.random.default_rng(seed), LossDrift(ConceptSettings())
+        rng, drift = np.random.default_rng(seed), LossDriftDetector(ConceptSettings())
         at = np.arange(-600 * RATE_HZ, 300 * RATE_HZ) / RATE_HZ
         losses = np.abs(drifted(shape, rng, at))
         # when the mean loss of the last minute is a third above normal, anybody sees it

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.domain.samples import Samples, before, completed, merged
-from deployments.requests.entity_history import History
+from deployments.requests.entity_history import EntityHistory
 from deployments.store import Store, StoreUnavailable
 from features.contract import Contract
-from features.windows import cut_window, windows_of
+from features.windows import cut_window, cut_windows
 from tests.support.models import apogee_contract
 from tests.support.reentry import reentry_contract
 
@@ -70,7 +70,7 @@ async def test_a_replica_without_a_store_goes_on_with_what_it_has_seen() -> None
     def away(items: object) -> list[Samples]:
         raise StoreUnavailable("away")
 
-    history = History(CONTRACT, away, max_entities=2)
+    history = EntityHistory(CONTRACT, away, max_entities=2)
     for time_s in (1.0, 2.0, 3.0):
         earlier = await history.exchange("a", np.array(rows(time_s), dtype=float))
     assert earlier[:, 0].tolist() == [1, 2]
@@ -84,9 +84,9 @@ async def test_a_slow_store_does_not_hold_an_answer_up() -> None:
         time.sleep(0.3)
         return [rows(1) for _ in items]
 
-    history = History(CONTRACT, slow, deadline_s=0.01)
+    history = EntityHistory(CONTRACT, slow, deadline_s=0.01)
     assert len(await history.exchange("a", np.array(rows(2), dtype=float))) == 0
-    patient = History(CONTRACT, slow)
+    patient = EntityHistory(CONTRACT, slow)
     assert len(await patient.exchange("a", np.array(rows(2), dtype=float))) == 1
 
 
@@ -97,7 +97,7 @@ async def test_concurrent_points_are_kept_in_one_transaction(store: Store) -> No
         calls.append(len(items))
         return store.exchange_samples("reentry", items, time_column=0, most_samples=20, most_entities=9)
 
-    history = History(CONTRACT, counted)
+    history = EntityHistory(CONTRACT, counted)
     found = await asyncio.gather(*(history.exchange("a", np.array(rows(t), dtype=float)) for t in range(8)))
     assert [len(earlier) for earlier in found] == list(range(8))
     assert calls == [8]
@@ -117,7 +117,7 @@ def test_a_track_in_pieces_gives_the_windows_of_the_whole(seed: int, sizes: list
     samples[:, :4] = generator.uniform(0, 80, (count, 4))
     samples[:, 0] = np.cumsum(steps)
     kept: Samples = []
-    whole = {window.end_s: window.values for window in windows_of(contract, samples.tolist())}
+    whole = {window.end_s: window.values for window in cut_windows(contract, samples.tolist())}
     stop = 0
     for size in sizes:
         piece, stop = samples[stop : stop + size], stop + size

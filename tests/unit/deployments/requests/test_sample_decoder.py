@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.requests.parser import InstanceParser
-from deployments.requests.sample_decoder import SampleReader
+from deployments.requests.sample_decoder import SampleDecoder
 from features.config import BUILT_IN, load_contract
 
 CONTRACT = load_contract(BUILT_IN, "apogee")
-READER = SampleReader(CONTRACT)
+READER = SampleDecoder(CONTRACT)
 SAMPLES = [{"time_s": 1, "altitude_m": 2.5}, {"altitude_m": 3, "time_s": 1.25}]
 NAMES = st.sampled_from([*CONTRACT.field_names[:4], "nobody"])
 VALUES = st.one_of(

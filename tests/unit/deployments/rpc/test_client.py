@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from deployments.rpc import client as direct_calls
-from deployments.rpc.client import LOOK_PERIOD_S, DirectCalls
+from deployments.rpc.client import LOOK_PERIOD_S, RpcClient
 from deployments.rpc.connection import CallFailed, ConnectionLost, connect
 from deployments.rpc.frames import Frame, Kind, to_bytes
-from deployments.rpc.server import Address, Listener
+from deployments.rpc.server import Address, RpcServer
 from tests.support.conditions import wait_for
 from tests.support.handles import FakeHandle
 
@@ -29,7 +29,7 @@ class Replica:
         self.name = name
         self.asked: list[object] = []
         self.first: Callable[[], Awaitable[None]] | None = None
-        self.listener = Listener(self.predict)
+        self.listener = RpcServer(self.predict)
 
     async def predict(self, what: object) -> tuple[str, object]:
         self.asked.append(what)
@@ -48,7 +48,7 @@ class Deployment:
         self.replicas = {name: Replica(name) for name in names}
         self.handle = FakeHandle(Replica("serve"))
         self.now_s = 0.0
-        self.calls = DirectCalls(self.handle, "predict", clock=lambda: self.now_s)
+        self.calls = RpcClient(self.handle, "predict", clock=lambda: self.now_s)
 
     async def tell(self, *names: str) -> None:
         self.handle.told = [await self.replicas[name].address() for name in names]
@@ -180,7 +180,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_call_alone() -> None:
 
         replica.listener._answer = predict
         system.calls.close()
-        system.calls = DirectCalls(system.handle, "predict")
+        system.calls = RpcClient(system.handle, "predict")
         await system.calls.look()
         with pytest.raises(CallFailed, match="cannot be read"):
             await system.calls(1)
@@ -223,7 +223,7 @@ async def test_an_address_that_nobody_reaches_is_told_once_and_called_through_se
 
 async def test_no_connection_is_looked_for_where_calls_go_through_serve() -> None:
     handle = FakeHandle(Replica("serve"))
-    calls = DirectCalls(handle, "predict", is_direct=False)
+    calls = RpcClient(handle, "predict", is_direct=False)
     assert await calls(1) == ("serve", 1)
     assert handle.methods == ["predict"]
 

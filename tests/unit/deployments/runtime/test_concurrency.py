@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.runtime.concurrency import UnderWay
+from deployments.runtime.concurrency import ConcurrencyMeter
 
 
 def test_the_mean_of_calls_under_way_is_over_the_time_since_it_was_asked() -> None:
     now_s = 0.0
-    under_way = UnderWay(lambda: now_s)
+    under_way = ConcurrencyMeter(lambda: now_s)
     assert under_way.mean() == 0
     with under_way:
         now_s = 1.0

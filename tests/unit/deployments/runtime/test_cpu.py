@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deployments.runtime.cpu import IdleProcessors, Used, used_processors
+from deployments.runtime.cpu import IdleCpuMeter, Used, used_processors
 
 
 class Machine:
@@ -21,7 +21,7 @@ class Machine:
 
 def test_the_mean_is_over_the_time_since_it_was_asked() -> None:
     machine = Machine()
-    idle = IdleProcessors(lambda: machine.now_s, machine.read)
+    idle = IdleCpuMeter(lambda: machine.now_s, machine.read)
     machine.now_s, machine.used_s = 110.0, 12.0
     assert idle.mean() == pytest.approx(1.5)
     machine.now_s, machine.used_s = 112.0, 16.0

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from deployments.runtime.process_memory import tidy_up, tidy_up_regularly
+from deployments.runtime.process_memory import collect_and_trim, collect_and_trim_regularly
 
 
 class Node:
@@ -20,7 +20,7 @@ def test_tidying_up_finds_garbage() -> None:
     try:
         gone = weakref.ref(Node())
         assert gone() is not None
-        tidy_up()
+        collect_and_trim()
         assert gone() is None
     finally:
         gc.enable()
@@ -36,7 +36,7 @@ async def test_it_is_done_again_and_again_and_not_by_the_event_loop() -> None:
         if len(threads) == 3:
             loop.call_soon_threadsafe(is_done.set)
 
-    task = asyncio.create_task(tidy_up_regularly(0.0, tidy))
+    task = asyncio.create_task(collect_and_trim_regularly(0.0, tidy))
     await asyncio.wait_for(is_done.wait(), 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -30,7 +30,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "predictions by cursor": lambda store: store.predictions("apogee", after=ROWS // 2, limit=10),
     "pairs by cursor": lambda store: store.joined("apogee", after=ROWS // 2, limit=10),
     "pairs to be judged": lambda store: store.judged("apogee", after=ROWS // 2, limit=10),
-    "the last pairs": lambda store: store.judged_tail("apogee", 100),
+    "the last pairs": lambda store: store.labelled_tail("apogee", 100),
     "shadows written": lambda store: store.shadows.write([shadow_of(row(n)) for n in range(ROWS, ROWS + 9)]),
     "pairs of a shadow": lambda store: store.shadows.pairs(*OF_A_SHADOW, limit=10),
     "number of these pairs": lambda store: store.shadows.count(*OF_A_SHADOW, limit=10),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.config import load_contract
-from features.windows import windows_of
+from features.windows import cut_windows
 from features.workload import anchors_of
 from features.workloads.apogee import GRAVITY_MPS2, WORKLOAD, drag_coast_climb_m
 from training.runtime.settings import REPOSITORY
@@ -114,7 +114,7 @@ def test_one_sample_a_second_is_answered() -> None:
     time_s = np.arange(0.0, 12.0)
     rows = np.full((12, len(CONTRACT.fields)), np.nan)
     rows[:, 0], rows[:, 1] = time_s, 120 * time_s - GRAVITY_MPS2 / 2 * time_s**2
-    raw = np.stack([w.values for w in windows_of(CONTRACT, rows.tolist())])
+    raw = np.stack([w.values for w in cut_windows(CONTRACT, rows.tolist())])
     estimate = WORKLOAD.baselines(WORKLOAD.features(raw))["ballistic"]
     np.testing.assert_allclose(estimate, 120**2 / (2 * GRAVITY_MPS2), rtol=0.04)
 

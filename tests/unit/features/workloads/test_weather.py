@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import FieldError
-from features.windows import Windower, cut_window, windows_of
+from features.windows import Windower, cut_window, cut_windows
 from features.workloads.weather import WORKLOAD
 from tests.support.models import apogee_contract
 from tests.support.weather import HOUR_S, START_S, hours, rows_of, weather_contract
@@ -40,12 +40,12 @@ def test_a_window_an_hour_and_a_client_sends_just_what_it_sees() -> None:
 def test_missing_hours_are_filled_in_up_to_two() -> None:
     table = hours(12)
     two = table.drop(index=[5, 6])
-    ends = [(w.end_s - START_S) / HOUR_S for w in windows_of(CONTRACT, rows_of(two))]
+    ends = [(w.end_s - START_S) / HOUR_S for w in cut_windows(CONTRACT, rows_of(two))]
     assert ends == [4, 7, 8, 9, 10, 11]
-    filled = windows_of(CONTRACT, rows_of(two))[1]
+    filled = cut_windows(CONTRACT, rows_of(two))[1]
     np.testing.assert_allclose(filled.values[:, 1], 10 + 0.1 * np.arange(3, 8))
     three = table.drop(index=[4, 5, 6])
-    assert [(w.end_s - START_S) / HOUR_S for w in windows_of(CONTRACT, rows_of(three))] == [11]
+    assert [(w.end_s - START_S) / HOUR_S for w in cut_windows(CONTRACT, rows_of(three))] == [11]
     with pytest.raises(FieldError, match="within 10800 s of the one before, at 1380582000 s"):
         cut_window(CONTRACT, np.array(rows_of(three))[2:6])
 
@@ -64,7 +64,7 @@ def test_a_missing_pressure_is_drawn_from_the_window_or_the_standard_atmosphere(
 def test_at_any_unix_time_an_hour_is_an_hour(start_s: int, late: list[float]) -> None:
     """Observations up to 12 minutes off the hour: a window an hour, each on its own grid."""
     times = start_s - start_s % HOUR_S + 1800 + HOUR_S * (np.arange(12) + np.array(late))
-    windows = windows_of(CONTRACT, rows_of(hours(12, time_s=times)))
+    windows = cut_windows(CONTRACT, rows_of(hours(12, time_s=times)))
     assert len(windows) >= 7
     for window in windows:
         np.testing.assert_allclose(np.diff(window.values[:, 0]), HOUR_S, rtol=1e-9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.cli.metric_columns import columns_of, few_columns_of
+from scripts.cli.metric_columns import main_metric_columns, metric_columns
 
 NUMBER = {"mae": 1.0, "rmse": 2.0, "median_ape_percent": 3.0, "coverage": 0.9, "mean_width": 4.0}
 CLASSES = {
@@ -22,24 +22,24 @@ PATH = {
 
 
 def test_columns_follow_the_metrics() -> None:
-    assert [c.heading for c in columns_of(NUMBER)] == ["MAE", "RMSE", "APE", "coverage", "width"]
-    assert [c.heading for c in columns_of(NUMBER | {"rmsle": 1.0})][:3] == ["RMSLE", "MAE", "APE"]
-    assert [c.heading for c in columns_of(CLASSES)] == ["F1", "prec.", "recall", "coverage"]
-    assert [c.heading for c in columns_of(PATH)] == ["60 s", "300 s"]
+    assert [c.heading for c in metric_columns(NUMBER)] == ["MAE", "RMSE", "APE", "coverage", "width"]
+    assert [c.heading for c in metric_columns(NUMBER | {"rmsle": 1.0})][:3] == ["RMSLE", "MAE", "APE"]
+    assert [c.heading for c in metric_columns(CLASSES)] == ["F1", "prec.", "recall", "coverage"]
+    assert [c.heading for c in metric_columns(PATH)] == ["60 s", "300 s"]
 
 
 def test_few_columns_are_those_that_all_models_have() -> None:
-    assert [c.heading for c in few_columns_of([NUMBER, NUMBER])] == ["MAE", "APE", "coverage"]
-    assert [c.heading for c in few_columns_of([NUMBER | {"rmsle": 1.0}])] == ["RMSLE", "APE", "coverage"]
-    assert [c.heading for c in few_columns_of([NUMBER | {"rmsle": 1.0}, NUMBER])] == [
+    assert [c.heading for c in main_metric_columns([NUMBER, NUMBER])] == ["MAE", "APE", "coverage"]
+    assert [c.heading for c in main_metric_columns([NUMBER | {"rmsle": 1.0}])] == ["RMSLE", "APE", "coverage"]
+    assert [c.heading for c in main_metric_columns([NUMBER | {"rmsle": 1.0}, NUMBER])] == [
         "MAE",
         "APE",
         "coverage",
     ]
-    assert [c.heading for c in few_columns_of([CLASSES])] == ["F1", "prec.", "coverage"]
+    assert [c.heading for c in main_metric_columns([CLASSES])] == ["F1", "prec.", "coverage"]
 
 
 def test_cells_have_the_digits_that_matter() -> None:
-    cells = {c.heading: c.cell(CLASSES | PATH) for c in columns_of(CLASSES | PATH)}
+    cells = {c.heading: c.cell(CLASSES | PATH) for c in metric_columns(CLASSES | PATH)}
     assert (cells["F1"], cells["60 s"], cells["coverage"]) == ("0.9712", "500", "91.0%")
-    assert columns_of(NUMBER)[0].cell({}) == ""
+    assert metric_columns(NUMBER)[0].cell({}) == ""

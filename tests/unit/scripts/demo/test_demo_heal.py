@@ -10,25 +10,25 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from deployments.domain.promotion import Candidacy, Look
+from deployments.domain.promotion import InterimLook, Promotion
 from deployments.domain.retraining import ArmResult, Attempt, Request, Retraining
 from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.monitoring.settings import MonitoringSettings
 from deployments.monitoring.view import DetectorState, MonitorPage
 from features.config import load_contract, load_sections
 from scripts.cli.main import app
-from scripts.demo.error_course import ErrorCourse, Judged
-from scripts.demo.observations import Event, Seen, facts_of
-from scripts.demo.picture import draw, hot_spans, version_spans
+from scripts.demo.error_course import ErrorCourse, EvaluatedPrediction
+from scripts.demo.observations import Event, Seen, observe
+from scripts.demo.picture import draw, drift_spans, version_spans
 from scripts.demo.plan import SHORT, USUAL, HealPlan, HealRule, calm_cases, cases_of_wave
 from scripts.demo.synthetic_weather import WORKLOAD, sections, write
-from scripts.demo.timeline import STEPS, Story
+from scripts.demo.timeline import STEPS, Timeline
 from scripts.demo.workspace import Home
 from training.config import TrainingConfig
 from training.runtime.promotion_config import PromotionConfig
 from training.runtime.retraining_config import RetrainingConfig
 from training.runtime.settings import REPOSITORY
-from training.search.fixed_hyperparameters import check_held
+from training.search.fixed_hyperparameters import check_fixed
 
 BEGUN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WORKLOADS = REPOSITORY / "configs" / "workloads"
@@ -61,9 +61,9 @@ def retraining(**changes: Any) -> Retraining:
     )
 
 
-def candidacy(state: str, since_s: float, **changes: Any) -> Candidacy:
+def promotion(state: str, since_s: float, **changes: Any) -> Promotion:
     one, two = (ArmVersion(model_version=v, bundle=v, source="") for v in "12")
-    return Candidacy.model_validate(
+    return Promotion.model_validate(
         {
             "id": "c",
             "workload": "w",
@@ -84,12 +84,12 @@ def candidacy(state: str, since_s: float, **changes: Any) -> Candidacy:
 def course_of(*errors: float, arm: str = "a", version: str = "1") -> ErrorCourse:
     course = ErrorCourse(RULE.truths)
     for number, error in enumerate(errors):
-        course.add(Judged(float(number), arm, version, error))
+        course.add(EvaluatedPrediction(float(number), arm, version, error))
     return course
 
 
-def story(wave_s: float = 8.0) -> Story:
-    return Story(RULE, wave_s, "12 K", elapsed, "K")
+def story(wave_s: float = 8.0) -> Timeline:
+    return Timeline(RULE, wave_s, "12 K", elapsed, "K")
 
 
 def test_the_error_is_that_of_the_newest() -> None:
@@ -106,13 +106,13 @@ def test_the_error_goes_up_and_is_back_only_after_a_promotion() -> None:
     assert [event.kind for event in told.look(Seen(8.0), course)] == ["wave"]
     assert told.calm == 1.0
     for number in range(8, 12):
-        course.add(Judged(float(number), "a", "1", 2.0))
+        course.add(EvaluatedPrediction(float(number), "a", "1", 2.0))
     assert [event.kind for event in told.look(Seen(12.0), course)] == ["high"]
     for number in range(12, 16):
-        course.add(Judged(float(number), "a", "1", 1.2))
+        course.add(EvaluatedPrediction(float(number), "a", "1", 1.2))
     assert told.look(Seen(16.0), course) == []
     assert told.missing == STEPS["hot"]
-    seen = Seen(17.0, promotions=(candidacy("probation", 16.5),))
+    seen = Seen(17.0, promotions=(promotion("probation", 16.5),))
     assert [event.kind for event in told.look(seen, course)] == ["probation"]
     healed = told.look(Seen(18.0, promotions=seen.promotions), course)
     assert [(event.kind, event.at_s) for event in healed] == [("healed", 18.0)]
@@ -123,7 +123,7 @@ def test_the_error_goes_up_and_is_back_only_after_a_promotion() -> None:
 
 def test_an_error_that_stays_high_is_not_healed() -> None:
     told, course = story(), course_of(*[1.0] * 8, *[2.0] * 8)
-    promoted = (candidacy("probation", 10),)
+    promoted = (promotion("probation", 10),)
     for second in (8.0, 9.0, 10.0, 11.0):
         told.look(Seen(second, promotions=promoted), course)
     assert told.healed_s is None
@@ -159,19 +159,19 @@ def test_which_detectors_are_hot() -> None:
 
 
 def test_a_detector_that_never_changed_tells_nothing() -> None:
-    assert facts_of(Seen(5.0, page(detector("warming", None), detector("cool", None))), elapsed) == []
+    assert observe(Seen(5.0, page(detector("warming", None), detector("cool", None))), elapsed) == []
 
 
 def test_looks_and_states_of_a_candidacy() -> None:
-    look = Look(phase="shadowing", at=at(40), truths=90, passed=True, reasons=("Better.",), numbers={})
-    facts = facts_of(Seen(60.0, promotions=(candidacy("promoting", 41, looks=(look,)),)), elapsed)
+    look = InterimLook(phase="shadowing", at=at(40), truths=90, passed=True, reasons=("Better.",), numbers={})
+    facts = observe(Seen(60.0, promotions=(promotion("promoting", 41, looks=(look,)),)), elapsed)
     assert [(event.kind, event.at_s) for _, event in facts] == [
         ("better", 40.0),
         ("promoting", 41.0),
     ]
     assert facts[-1][1].text == "a 2 is about to take over"
     failed = retraining(state="failed", ended_at=at(50), failure="no pair")
-    assert [event.text for _, event in facts_of(Seen(60.0, retrainings=(failed,)), elapsed)][-1] == "no pair"
+    assert [event.text for _, event in observe(Seen(60.0, retrainings=(failed,)), elapsed)][-1] == "no pair"
 
 
 def test_spans_of_the_picture() -> None:
@@ -183,9 +183,10 @@ def test_spans_of_the_picture() -> None:
         Event(12, "hot", "", "concept a"),
         Event(1, "cool", "", "quality"),
     ]
-    assert hot_spans(events, 20.0) == {"concept a": [(4, 9), (12, 20)], "input": [(5, 20)]}
+    assert drift_spans(events, 20.0) == {"concept a": [(4, 9), (12, 20)], "input": [(5, 20)]}
     judged = [
-        Judged(t, arm, v, 0.0) for t, arm, v in ((1, "a", "1"), (2, "b", "1"), (3, "a", "2"), (9, "b", "1"))
+        EvaluatedPrediction(t, arm, v, 0.0)
+        for t, arm, v in ((1, "a", "1"), (2, "b", "1"), (3, "a", "2"), (9, "b", "1"))
     ]
     assert version_spans(judged, "a") == [("1", (1, 3)), ("2", (3, 9))]
     assert version_spans(judged, "b") == [("1", (2, 9))]
@@ -205,7 +206,7 @@ def test_the_workload_of_the_demonstration_is_weather_with_other_settings(tmp_pa
     assert load_contract(tmp_path, WORKLOAD) == load_contract(WORKLOADS, WORKLOAD)
     assert own == json.loads(json.dumps(sections(USUAL)))
     training = TrainingConfig.model_validate(own["training"])
-    check_held(training.search)
+    check_fixed(training.search)
     assert training.families == ("gru", "ridge")
     assert RoutingPolicy.model_validate(own["routing"]).weights == {"gru": 0.7, "ridge": 0.3}
     assert MonitoringSettings.model_validate(own["monitoring"]).looks_s == (20, 40)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from scripts.host.cpus import ONE_THREAD, asked_cpus, bound_threads
+from scripts.host.cpus import ONE_THREAD, bound_threads, requested_cpus
 
 TELL = """
 import json, os
@@ -24,7 +24,7 @@ print(json.dumps([cpus, len(os.sched_getaffinity(0)), os.environ["OMP_NUM_THREAD
     [("", 8, None), ("half", 8, 4), ("half", 3, 1), ("half", 1, 1), ("3", 2, 3), (" 2 ", 8, 2)],
 )
 def test_what_is_asked_for(asked: str, usable: int, cpus: int | None) -> None:
-    assert asked_cpus({"RAYSONDE_CPUS": asked}, lambda: usable) == cpus
+    assert requested_cpus({"RAYSONDE_CPUS": asked}, lambda: usable) == cpus
 
 
 def test_without_the_variable_nothing_is_bounded() -> None:
@@ -38,7 +38,7 @@ def test_what_cannot_be_meant_is_refused(asked: str) -> None:
     with pytest.raises(
         ValueError, match=f"RAYSONDE_CPUS: got '{asked}', expected a whole number from 1, or half"
     ):
-        asked_cpus({"RAYSONDE_CPUS": asked}, lambda: 2)
+        requested_cpus({"RAYSONDE_CPUS": asked}, lambda: 2)
 
 
 def test_a_child_is_told_a_number_and_the_threads_that_a_user_chose() -> None:

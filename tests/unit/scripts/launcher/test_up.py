@@ -19,11 +19,11 @@ import yaml
 from rich.console import Console
 
 from deployments.domain.errors import Unavailable
-from deployments.http.problems import Problem, problem_of
+from deployments.http.problems import Problem, to_problem
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.launcher.display import StageDisplay, show_ready, write_examples
 from scripts.launcher.node_environment import node_environment
-from scripts.launcher.readiness import Stage, StageProbe, stage_of
+from scripts.launcher.readiness import Stage, StageProbe, readiness_stage
 from scripts.launcher.run_state import RunState
 from scripts.launcher.serve_settings import (
     Profile,
@@ -135,7 +135,7 @@ def test_the_config_of_haproxy_is_corrected(tmp_path: Path) -> None:
     assert f"Content-Length: {len(body)}".encode() in head.splitlines()
     assert b"Retry-After: 1" in head.splitlines()
     problem = Problem.model_validate_json(body)
-    ours = problem_of(Unavailable("as said"))
+    ours = to_problem(Unavailable("as said"))
     assert (problem.type, problem.title, problem.status) == (ours.type, ours.title, ours.status)
 
 
@@ -182,7 +182,7 @@ def test_rays_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     ],
 )
 def test_stages_are_told_from_what_serve_answers(details: dict[str, object], stage: Stage) -> None:
-    assert stage_of(details) == stage
+    assert readiness_stage(details) == stage
 
 
 def _probe(handler: httpx.MockTransport) -> StageProbe:

@@ -149,7 +149,7 @@ def test_a_workload_without_an_application_gets_one_and_the_root_is_told() -> No
     config = yaml.safe_load(with_applications(CONFIG, {"tides": ["ridge", "gru"]}))
     own, apogee, root = config["applications"]
     assert (own["name"], own["route_prefix"]) == ("tides", "/tides")
-    assert own["args"] == {"workload": "tides", "own_steward": False}
+    assert own["args"] == {"workload": "tides", "own_lifecycle_controller": False}
     names = ["Router", "FeatureScaler", "gru", "ridge"]
     assert [part["name"] for part in own["deployments"]] == names
     assert sum(part["ray_actor_options"]["num_cpus"] for part in own["deployments"]) < 0.1
@@ -161,7 +161,12 @@ def test_without_a_root_an_application_has_a_steward_of_its_own() -> None:
     config = yaml.safe_load(with_applications("applications: []", {"tides": ["ridge"]}))
     (own,) = config["applications"]
     assert own["args"] == {"workload": "tides"}
-    assert [part["name"] for part in own["deployments"]] == ["Router", "FeatureScaler", "ridge", "Steward"]
+    assert [part["name"] for part in own["deployments"]] == [
+        "Router",
+        "FeatureScaler",
+        "ridge",
+        "LifecycleController",
+    ]
 
 
 def test_an_application_that_is_there_is_left_alone() -> None:

@@ -74,7 +74,9 @@ def test_one_router_is_replaced_before_it_goes() -> None:
     assert "max_replicas_per_node" not in router
 
 
-@pytest.mark.parametrize(("name", "percent"), [("Root", 100), ("Steward", None), ("Monitor", None)])
+@pytest.mark.parametrize(
+    ("name", "percent"), [("Root", 100), ("LifecycleController", None), ("Monitor", None)]
+)
 def test_there_are_never_two_stewards(name: str, percent: int | None) -> None:
     assert parts(rendered())["root", name].get("max_surge_percent") == percent
 

@@ -10,7 +10,7 @@ import pytest
 from toy.parts import toy_contract
 
 from scripts.replay.aiohttp_transport import LeanTransport
-from scripts.replay.client import Connection, NotRunning, Refused, WorkloadClient
+from scripts.replay.client import ApiRefused, Connection, NotRunning, WorkloadClient
 
 TARGET = toy_contract().target
 
@@ -46,7 +46,7 @@ async def test_requests_go_with_their_headers_and_answers_come_whole(server: tup
     async with Connection(url, "the-key").open(transport=LeanTransport(4)) as http:
         client = WorkloadClient(http, "toy", TARGET)
         assert await client.arms() == ["mlp"]
-        with pytest.raises(Refused, match="503: no answer now"):
+        with pytest.raises(ApiRefused, match="503: no answer now"):
             await client.predict(b"{}", "mlp")
     info, predict = (head.lower() for head in heads)
     assert "authorization: bearer the-key" in info

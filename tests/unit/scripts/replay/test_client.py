@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
-from scripts.replay.client import Connection, FeedbackCounts, NotRunning, Refused, WorkloadClient
+from scripts.replay.client import ApiRefused, Connection, FeedbackCounts, NotRunning, WorkloadClient
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
 from training.runtime.settings import Settings
@@ -69,7 +69,7 @@ async def test_the_key_is_sent() -> None:
 
 async def test_a_problem_document_becomes_its_reason(tmp_path: Path) -> None:
     async with LocalSystem(tmp_path).client() as client:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(ApiRefused) as caught:
             await client.predict(b'{"flight_id": "A12", "samples": 7}')
     assert caught.value.status == 422
     assert caught.value.detail.startswith("samples: got 7, expected ")
@@ -93,7 +93,7 @@ async def test_an_arm_is_named_or_the_system_chooses(tmp_path: Path) -> None:
 async def test_an_answer_that_is_no_problem_document_is_quoted(body: bytes, reason: str) -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(502, content=body))
     async with httpx.AsyncClient(transport=transport, base_url="http://system") as http:
-        with pytest.raises(Refused, match=f"502: {reason}"):
+        with pytest.raises(ApiRefused, match=f"502: {reason}"):
             await WorkloadClient(http, "apogee", TARGET).arms()
 
 

@@ -13,17 +13,17 @@ from toy.parts import WORKLOADS, toy_contract
 from features.contract import Contract
 from scripts.replay.recordings import (
     Recording,
-    cases_of,
     find_recorded,
+    iter_steps,
     load_recordings,
     load_records,
-    recordings_of,
-    steps_of,
+    make_cases,
+    split_recordings,
 )
 from scripts.replay.reports.base import load_report
 from scripts.replay.reports.each import EachReport
 from scripts.replay.reports.event import EventReport
-from scripts.replay.request_bodies import instance_of
+from scripts.replay.request_bodies import instance_body
 from training.runtime.settings import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs" / "workloads"
@@ -119,7 +119,7 @@ def test_a_window_has_the_truth_of_its_last_row(apogee: Contract) -> None:
     times = np.arange(0, 6, 0.05)
     rows = np.full((len(times), len(apogee.fields)), np.nan)
     rows[:, 0], rows[:, 1] = times, times**2
-    cases = cases_of(apogee, Recording("A", "", rows, times, 1000 + times))
+    cases = make_cases(apogee, Recording("A", "", rows, times, 1000 + times))
     assert len(cases) == 15
     for case in cases:
         assert case.target == 1000 + case.end_s
@@ -132,10 +132,10 @@ def test_a_recording_without_a_window_has_a_case_that_only_the_system_can_answer
     rows = np.zeros((3, len(apogee.fields)))
     rows[:, 0] = times = np.array([0.0, 2.0, 4.0])
     recording = Recording("A", "", rows, times, np.zeros(3))
-    steps = list(steps_of(apogee, recording))
+    steps = list(iter_steps(apogee, recording))
     assert [at_s for at_s, _ in steps] == [0, 2, 4]
     assert [case is None for _, case in steps] == [True, True, False]
-    assert cases_of(apogee, recording) == []
+    assert make_cases(apogee, recording) == []
 
 
 def test_categories_are_sent_by_name_and_the_entity_of_a_row_is_its_id() -> None:
@@ -154,7 +154,9 @@ def test_categories_are_sent_by_name_and_the_entity_of_a_row_is_its_id() -> None
         }
     )
     records = pd.DataFrame({"id": [7, 8], "Size": ["large", "small"], "Age": [3.0, np.nan], "Price": [9, 8]})
-    (first,), (second,) = (cases_of(contract, one) for one in recordings_of(contract, records))
-    assert instance_of(contract, "x", first) == b'{"id":"x","schema_version":"1.0","Size":"large","Age":3.0}'
-    assert instance_of(contract, "y", second) == b'{"id":"y","schema_version":"1.0","Size":"small"}'
+    (first,), (second,) = (make_cases(contract, one) for one in split_recordings(contract, records))
+    assert (
+        instance_body(contract, "x", first) == b'{"id":"x","schema_version":"1.0","Size":"large","Age":3.0}'
+    )
+    assert instance_body(contract, "y", second) == b'{"id":"y","schema_version":"1.0","Size":"small"}'
     assert (first.recording.entity, float(second.target)) == ("7", 8.0)

@@ -15,16 +15,16 @@ import pytest
 from toy.parts import toy_contract, toy_parts, toy_raw
 
 from features.contract import Contract
-from features.windows import windows_of
+from features.windows import cut_windows
 from scripts.cli.replay import _chosen, _factor, _pace, by_recording
 from scripts.replay.client import WorkloadClient
-from scripts.replay.csv_files import write_each, write_marks, write_predictions
+from scripts.replay.csv_files import write_each, write_horizon_errors, write_predictions
 from scripts.replay.horizon_errors import (
     FRACTIONS,
     TimedPrediction,
     best_arm,
-    coverage_of,
-    marks_of,
+    coverage_counts,
+    horizon_errors,
     median_ape_percent,
 )
 from scripts.replay.offline_evaluation import evaluate
@@ -95,7 +95,7 @@ def truths(system: LocalSystem) -> dict[str, float]:
 
 async def test_every_window_goes_to_every_arm(apogee: Contract, system: LocalSystem) -> None:
     recording = climb(apogee, 20)
-    ends = [window.end_s for window in windows_of(apogee, recording.rows.tolist())]
+    ends = [window.end_s for window in cut_windows(apogee, recording.rows.tolist())]
     played = await play(system, [recording])
     for arm in ARMS:
         assert sorted(a.case.end_s for a in played.answers if a.arm == arm) == pytest.approx(ends)
@@ -212,13 +212,13 @@ async def test_a_limit_counts_cases_whatever_the_arms(table: LocalSystem) -> Non
 def test_a_mark_is_the_last_prediction_at_or_before_its_time(apogee: Contract) -> None:
     recording = climb(apogee, 20)
     said = [TimedPrediction.of_number(end_s, 300 + end_s) for end_s in (5.01, 5.0, 4.75, 6.2, 9.0)]
-    marks = marks_of(recording, "mlp", said)
+    marks = horizon_errors(recording, "mlp", said)
     assert [mark.prediction and mark.prediction.end_s for mark in marks] == [5.0, 5.01, 6.2, 6.2]
     assert marks[0].ape_percent == pytest.approx(100 * 5 / 300)
 
 
 def test_a_mark_before_the_first_prediction_is_empty(apogee: Contract) -> None:
-    marks = marks_of(climb(apogee, 20), "mlp", [TimedPrediction.of_number(6.5, 300)])
+    marks = horizon_errors(climb(apogee, 20), "mlp", [TimedPrediction.of_number(6.5, 300)])
     assert [mark.prediction is None for mark in marks] == [True, True, False, False]
     assert math.isnan(marks[0].ape_percent)
 
@@ -227,7 +227,7 @@ def test_medians_leave_slow_logs_out_on_demand(apogee: Contract) -> None:
     marks = [
         mark
         for rate_hz, value in ((20, 303), (20, 306), (1, 390))
-        for mark in marks_of(climb(apogee, rate_hz), "mlp", [TimedPrediction.of_number(1, value)])
+        for mark in horizon_errors(climb(apogee, rate_hz), "mlp", [TimedPrediction.of_number(1, value)])
     ]
     assert median_ape_percent(marks, "mlp", 0.5, 10) == pytest.approx(1.5)
     assert median_ape_percent(marks, "mlp", 0.5) == pytest.approx(2)
@@ -236,9 +236,9 @@ def test_medians_leave_slow_logs_out_on_demand(apogee: Contract) -> None:
 
 def test_the_best_arm_has_the_lowest_medians_and_answers_everywhere(apogee: Contract) -> None:
     recording = climb(apogee, 20)
-    marks = marks_of(recording, "late", [TimedPrediction.of_number(7, 300)])
-    marks += marks_of(recording, "near", [TimedPrediction.of_number(4, 301)])
-    marks += marks_of(recording, "far", [TimedPrediction.of_number(4, 310)])
+    marks = horizon_errors(recording, "late", [TimedPrediction.of_number(7, 300)])
+    marks += horizon_errors(recording, "near", [TimedPrediction.of_number(4, 301)])
+    marks += horizon_errors(recording, "far", [TimedPrediction.of_number(4, 310)])
     assert best_arm(marks, ["late", "far", "near"]) == "near"
 
 
@@ -248,8 +248,8 @@ def test_coverage_counts_from_the_first_fraction_to_the_event(apogee: Contract) 
         for end_s, lower in ((4.9, 310), (5.0, 290), (7.0, 310), (10.0, 300), (10.1, 310))
     ]
     predictions = {climb(apogee, 20): {"mlp": said}, climb(apogee, 1): {"mlp": said[:2]}}
-    assert coverage_of(predictions, "mlp", 10) == (2, 3)
-    assert coverage_of(predictions, "mlp") == (3, 4)
+    assert coverage_counts(predictions, "mlp", 10) == (2, 3)
+    assert coverage_counts(predictions, "mlp") == (3, 4)
 
 
 async def test_files_have_a_row_a_log_arm_and_fraction(
@@ -262,8 +262,8 @@ async def test_files_have_a_row_a_log_arm_and_fraction(
         for a in played.answers
         if a.arm == "mlp"
     ]
-    marks = marks_of(recordings[0], "mlp", said) + marks_of(recordings[1], "mlp", [])
-    write_marks(tmp_path / "replay.csv", apogee, marks)
+    marks = horizon_errors(recordings[0], "mlp", said) + horizon_errors(recordings[1], "mlp", [])
+    write_horizon_errors(tmp_path / "replay.csv", apogee, marks)
     write_predictions(tmp_path / "predictions.csv", apogee, played)
     rows = list(csv.DictReader((tmp_path / "replay.csv").read_text().splitlines()))
     assert ",".join(rows[0]) == "flight_id,source,arm,fraction,prediction,lower,upper,apogee_m,ape_percent"

@@ -12,7 +12,7 @@ from toy.parts import WORKLOADS, toy_contract, toy_parts, toy_raw
 
 from features.config import load_contract
 from features.contract import Contract
-from features.windows import windows_of
+from features.windows import cut_windows
 from features.workload import load_workload
 from scripts.cli.results import _files
 from scripts.replay.horizon_errors import Predictions, TimedPrediction
@@ -54,7 +54,7 @@ def test_models_and_baselines_see_the_same_windows(apogee: Contract) -> None:
     logs, model = [flight(apogee, 98), flight(apogee, 99)], Model(make_parts("linear"))
     found = evaluate(apogee, logs, {"linear": model})
     for log in logs:
-        raw = np.array([window.values for window in windows_of(apogee, log.rows.tolist())])
+        raw = np.array([window.values for window in cut_windows(apogee, log.rows.tolist())])
         assert list(found[log]) == ["linear", "ballistic", "drag_coast"]
         assert [p.value for p in found[log]["linear"]] == model.predict(raw)["prediction"].tolist()
         workload = load_workload(apogee)

@@ -18,7 +18,7 @@ from toy.parts import toy_contract, toy_parts, toy_raw
 from deployments.store import FeedbackCounts, Truth
 from scripts.replay.client import Connection, Prediction, WorkloadClient
 from scripts.replay.player import Failure
-from scripts.replay.recordings import Case, Recording, cases_of
+from scripts.replay.recordings import Case, Recording, make_cases
 from scripts.replay.stream import Stream, cases_in_order, play_stream
 from scripts.replay.stream_player import Sent, StreamPlayer
 from scripts.replay.stream_schedule import Bursts, Schedule, Steady
@@ -53,7 +53,7 @@ def system(tmp_path: Path) -> Iterator[LocalSystem]:
 def cases(rows: int) -> list[Case]:
     raw = toy_raw(rows)
     one = Recording("thing", "", raw, np.arange(float(rows)), raw[:, 0] * raw[:, 1])
-    return cases_of(CONTRACT, one)
+    return make_cases(CONTRACT, one)
 
 
 def truths(system: LocalSystem) -> dict[str, float]:

@@ -11,9 +11,9 @@ import pytest
 
 from features.config import load_contract
 from features.errors import FieldError
-from features.windows import windows_of
+from features.windows import cut_windows
 from features.workload import load_workload
-from training.data.dataset import build_dataset, chunks_of, hash_records, matrix_of, windows_of_chunk
+from training.data.dataset import build_dataset, hash_records, read_matrix, split_chunks, windows_of_chunk
 from training.data.splits import split_by_group
 from training.runtime.settings import REPOSITORY
 from training.sources.base import LOG, WEIGHT, cached_records, load_source, no_progress, serial_map
@@ -39,7 +39,7 @@ def test_windows_are_those_of_the_live_path() -> None:
     table = records()
     dataset = build_dataset(CONTRACT, WORKLOAD, table)
     one = table[table["flight_id"] == "f1"]
-    live = np.stack([w.values for w in windows_of(CONTRACT, matrix_of(CONTRACT, one).tolist())])
+    live = np.stack([w.values for w in cut_windows(CONTRACT, read_matrix(CONTRACT, one).tolist())])
     rows = dataset.group == 1
     np.testing.assert_array_equal(dataset.raw[rows], live.astype(np.float32))
     np.testing.assert_allclose(dataset.features[rows], WORKLOAD.features(live), rtol=1e-12)
@@ -94,7 +94,7 @@ def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     table = records(flights=5).sample(frac=1.0, random_state=0).sort_values("time_s", kind="stable")
     whole = build_dataset(CONTRACT, WORKLOAD, table)
     monkeypatch.setattr("training.data.dataset._ENTITIES_PER_CHUNK", 2)
-    assert [c["flight_id"].nunique() for c in chunks_of(CONTRACT, table)] == [2, 2, 1]
+    assert [c["flight_id"].nunique() for c in split_chunks(CONTRACT, table)] == [2, 2, 1]
     chunked = build_dataset(CONTRACT, WORKLOAD, table)
     np.testing.assert_array_equal(whole.features, chunked.features)
     np.testing.assert_array_equal(whole.group, chunked.group)

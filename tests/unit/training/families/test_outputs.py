@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tests.unit.training.families.test_families import suggested
 from training.families.base import load_family
 from training.fitting.data import Split
-from training.fitting.losses import loss_of
+from training.fitting.losses import split_loss
 
 MANY = ("linear", "ridge", "random_forest", "mlp", "gru", "lstm")
 CLASSIFIERS = ("random_forest", "mlp", "gru", "lstm")
@@ -95,7 +95,7 @@ def test_classes_are_given_as_probabilities(name: str) -> None:
     assert (said >= 0).all()
     assert (said.argmax(axis=1) == test.y.argmax(axis=1)).mean() > 0.85
     shares = np.tile(test.y.mean(axis=0), (500, 1))
-    assert loss_of(said, test) < 0.6 * loss_of(shares, test)
+    assert split_loss(said, test) < 0.6 * split_loss(shares, test)
     for rows in (1, 500):
         np.testing.assert_allclose(served(fitted, test.x[:rows]), said[:rows], atol=1e-5)
 

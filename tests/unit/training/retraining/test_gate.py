@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from features.config import load_contract
-from training.pipeline.evaluation import metrics_of
-from training.retraining.gate import GateConfig, Judged, judge, unopposed
+from training.pipeline.evaluation import compute_metrics
+from training.retraining.gate import EvaluatedModel, GateConfig, judge, unopposed
 from training.runtime.row_losses import row_losses, rows_inside
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Predicted
@@ -30,12 +30,14 @@ def runs(generator: np.random.Generator, count: int, kept: float) -> Array:
     return np.asarray(lfilter([1.0], [1.0, -kept], noise)[200:])
 
 
-def model(loss: Array, covered: float = 0.9, latency_s: float = 1e-4) -> Judged:
+def model(loss: Array, covered: float = 0.9, latency_s: float = 1e-4) -> EvaluatedModel:
     misses = np.floor(np.arange(len(loss) + 1) * (1 - covered) + 1e-9)
-    return Judged(loss, (np.diff(misses) == 0).astype(np.float64), np.full(100, latency_s))
+    return EvaluatedModel(loss, (np.diff(misses) == 0).astype(np.float64), np.full(100, latency_s))
 
 
-def pair(seed: int, gain: float, kept: float = 0.8, count: int = 500) -> tuple[Judged, Judged]:
+def pair(
+    seed: int, gain: float, kept: float = 0.8, count: int = 500
+) -> tuple[EvaluatedModel, EvaluatedModel]:
     """A challenger and a champion, whose losses rise and fall together; mean loss of the champion 3."""
     generator = np.random.default_rng(seed)
     common, own = runs(generator, count, kept), runs(generator, count, kept)
@@ -48,7 +50,7 @@ def pair(seed: int, gain: float, kept: float = 0.8, count: int = 500) -> tuple[J
     st.floats(0, 1),
 )
 def test_a_champion_never_beats_itself(loss: Array, nominal: float) -> None:
-    itself = Judged(loss, np.ones_like(loss), np.full(9, 1e-4))
+    itself = EvaluatedModel(loss, np.ones_like(loss), np.full(9, 1e-4))
     assert not judge(CONFIG, itself, itself, nominal).passed
 
 
@@ -177,7 +179,7 @@ def test_row_losses_are_those_of_the_metric(name: str, metric: str) -> None:
     value = truth * generator.lognormal(0, 0.1, 300)
     predicted = Predicted({"prediction": value, "lower": value - 2, "upper": value + 2})
     mean = row_losses(target, truth, predicted).mean()
-    found = metrics_of(target, truth, predicted)
+    found = compute_metrics(target, truth, predicted)
     assert (mean if metric == "mae" else mean**0.5) == pytest.approx(found[metric])
     assert rows_inside(target, truth, predicted).mean() == pytest.approx(found["coverage"])
 

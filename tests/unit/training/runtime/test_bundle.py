@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from toy.parts import toy_parts
 
-from training.runtime.bundle import FORMAT_VERSION, content_hash_of, read_bundle, write_bundle
+from training.runtime.bundle import FORMAT_VERSION, read_bundle, read_content_hash, write_bundle
 from training.runtime.errors import (
     BundleError,
     ForeignBundle,
@@ -57,7 +57,7 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     parts = toy_parts()
     content_hash = write_bundle(parts, tmp_path / "deep" / "bundle")
     found = read_bundle(tmp_path / "deep" / "bundle", content_hash, "toy")
-    assert found.content_hash == content_hash == content_hash_of(found.path)
+    assert found.content_hash == content_hash == read_content_hash(found.path)
     for name in ("onnx", "scaler", "target_scaler", "contract", "calibration", "card"):
         assert getattr(found, name) == getattr(parts, name)
     for got, expected in (
@@ -87,7 +87,7 @@ def test_bundles_are_never_changed(bundle: Path) -> None:
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("place", [0.0, 0.5, 0.999])
 def test_one_flipped_bit_is_noticed(bundle: Path, name: str, place: float) -> None:
-    content_hash = content_hash_of(bundle)
+    content_hash = read_content_hash(bundle)
     content = bytearray((bundle / name).read_bytes())
     content[int(place * len(content))] ^= 1
     (bundle / name).write_bytes(content)
@@ -119,7 +119,7 @@ def test_an_extra_file_in_the_manifest_is_noticed(bundle: Path) -> None:
 
 
 def test_a_changed_bundle_with_a_true_manifest_has_another_hash(bundle: Path) -> None:
-    before = content_hash_of(bundle)
+    before = read_content_hash(bundle)
     rewrite(bundle, "card.json", (bundle / "card.json").read_bytes().replace(b"1.25", b"0.25"))
     assert read_bundle(bundle).card.metrics == {"mae": 0.25}
     with pytest.raises(TamperedBundle, match=before):

@@ -11,7 +11,7 @@ import pytest
 from toy.parts import toy_contract, toy_parts
 
 from features.errors import FieldError
-from features.windows import windows_of
+from features.windows import cut_windows
 from features.workload import load_workload
 from tests.support.flights import fly, rows_of
 from tests.support.models import apogee_contract, make_parts
@@ -21,7 +21,7 @@ from training.runtime.inference import Model
 from training.scoring.columns import array_columns
 from training.scoring.errors import OtherRun
 from training.scoring.parts import Manifest, Parts, discard, write_part
-from training.scoring.plan import RecordsReader, open_records, parts_of, rows_in
+from training.scoring.plan import RecordsReader, open_records, plan_parts, rows_in
 from training.scoring.scorer import Scorer, Stamp
 
 STAMP = Stamp("linear", "3", "sha256:ab")
@@ -123,7 +123,7 @@ def test_windows_are_those_of_a_stream() -> None:
     windows = []
     for seed in range(2):
         for rate_hz in (20.0, 5.0):
-            windows += windows_of(contract, rows_of(contract, fly(seed, rate_hz)[0]))
+            windows += cut_windows(contract, rows_of(contract, fly(seed, rate_hz)[0]))
     said = model.predict(np.stack([window.values for window in windows]))
     assert answers["error"].null_count == len(answers) == len(windows)
     assert answers["end_s"].to_pylist() == [window.end_s for window in windows]
@@ -172,7 +172,7 @@ def test_parts_hold_whole_logs_wherever_their_rows_lie(tmp_path: Path, rows_per_
     pq.write_table(mixed.slice(0, 200), tmp_path / "in" / "a.parquet", row_group_size=64)
     pq.write_table(mixed.slice(200), tmp_path / "in" / "b.parquet", row_group_size=90)
     found = open_records(contract, tmp_path / "in")
-    plan, reader = parts_of(contract, found, rows_per_part), RecordsReader(found)
+    plan, reader = plan_parts(contract, found, rows_per_part), RecordsReader(found)
     rows = [rows_in(ranges) for ranges in plan]
     assert sorted(np.concatenate(rows).tolist()) == list(range(len(mixed)))
     if rows_per_part == 1:
@@ -187,7 +187,7 @@ def test_parts_of_a_table_are_read_as_they_lie(tmp_path: Path) -> None:
     pq.write_table(records, tmp_path / "in.parquet", row_group_size=170)
     found = open_records(toy_contract(), tmp_path / "in.parquet")
     assert found.columns == ("thing", "length_m", "width_m", "noise")
-    plan, reader = parts_of(toy_contract(), found, 300), RecordsReader(found)
+    plan, reader = plan_parts(toy_contract(), found, 300), RecordsReader(found)
     assert [ranges.tolist() for ranges in plan] == [[[0, 300]], [[300, 600]], [[600, 900]], [[900, 1000]]]
     read = pa.concat_tables([reader.read(rows_in(ranges)) for ranges in plan])
     assert read.combine_chunks() == records.drop_columns(["extra"]).combine_chunks()

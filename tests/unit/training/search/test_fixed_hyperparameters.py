@@ -8,12 +8,12 @@ import optuna
 import pytest
 
 from training.families.base import load_family
-from training.search.fixed_hyperparameters import check_held, space_of
+from training.search.fixed_hyperparameters import check_fixed, search_space_without
 
 
 def suggested(held: dict[str, Any]) -> dict[str, Any]:
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask()
-    space_of(load_family("mlp"), held)(trial)
+    search_space_without(load_family("mlp"), held)(trial)
     return dict(trial.params)
 
 
@@ -36,8 +36,8 @@ def test_what_is_held_is_what_a_fit_gets_and_the_rest_is_searched() -> None:
 )
 def test_what_a_family_does_not_know_is_refused(held: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        check_held(held)
+        check_fixed(held)
 
 
 def test_what_a_family_knows_is_accepted() -> None:
-    check_held({"mlp": {"width": 96, "dropout": 0.1}, "ridge": {"products": False}, "gru": {}})
+    check_fixed({"mlp": {"width": 96, "dropout": 0.1}, "ridge": {"products": False}, "gru": {}})

@@ -17,7 +17,7 @@ from features.workload import anchors_of, load_workload
 from tests.support.params import middle_params
 from tests.support.tables import calories_parts
 from training.config import TrainingConfig
-from training.data.dataset import build_dataset, matrix_of
+from training.data.dataset import build_dataset, read_matrix
 from training.pipeline.crossval import CrossValidation, cross_validate
 from training.pipeline.evaluation import band_metrics, number_metrics
 from training.runtime.inference import Model
@@ -110,7 +110,7 @@ def test_generated_workouts_are_the_same_for_a_seed_and_look_like_recorded_ones(
 
 
 def test_generated_workouts_fit_the_contract() -> None:
-    raw = matrix_of(CONTRACT, generated(4000))
+    raw = read_matrix(CONTRACT, generated(4000))
     for column, spec in zip(raw.T, CONTRACT.fields, strict=True):
         assert spec.minimum <= column.min()
         assert column.max() <= spec.maximum
@@ -174,7 +174,7 @@ def test_a_source_that_reads_no_files_says_so(tmp_path: Path) -> None:
 
 def test_every_recorded_row_fits_the_contract(recorded: pd.DataFrame) -> None:
     assert len(recorded) == 7402
-    assert matrix_of(CONTRACT, recorded).shape == (7402, 7)
+    assert read_matrix(CONTRACT, recorded).shape == (7402, 7)
 
 
 TRAINING = TrainingConfig.model_validate(load_sections(WORKLOADS, "calories")["training"])
@@ -197,7 +197,7 @@ def test_recorded_calories_are_predicted_within_the_target(crossed: CrossValidat
 
 def test_a_model_of_generated_workouts_carries_over_to_recorded_ones(recorded: pd.DataFrame) -> None:
     parts = calories_parts("linear")
-    predicted = Model(parts).predict(matrix_of(CONTRACT, recorded))
+    predicted = Model(parts).predict(read_matrix(CONTRACT, recorded))
     truth = recorded["Calories"].to_numpy(np.float64)
     assert number_metrics(truth, predicted["prediction"], "rmsle")["rmsle"] < 0.021
     assert band_metrics(truth, predicted)["coverage"] == pytest.approx(0.9, abs=0.03)

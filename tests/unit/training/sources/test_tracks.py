@@ -18,7 +18,7 @@ from training.runtime.settings import REPOSITORY
 from training.sources.base import LOG, no_progress, serial_map
 from training.sources.tracks import make_source, read_positions, track_records
 from training.sources.traffic_adsb import make_source as traffic_source
-from training.sources.traffic_adsb import positions_of
+from training.sources.traffic_adsb import tidy_positions
 from training.sources.vehicles import GeneratedVehicles
 from training.sources.vehicles import make_source as vehicles_source
 
@@ -94,7 +94,7 @@ def test_tables_of_traffic_are_thinned_and_converted() -> None:
     table = pd.DataFrame(
         {"timestamp": seconds, "icao24": "4b1800", "callsign": "SWR1", "latitude": 47.0, "longitude": 8.0}
     ).assign(altitude=10_000, groundspeed=400, track=90.0, vertical_rate=-600)
-    positions = positions_of(table)
+    positions = tidy_positions(table)
     assert positions["time_s"].tolist() == [START_S + 10 * number for number in range(7)]
     first = positions.iloc[0]
     assert first["track_id"] == "4b1800-SWR1"

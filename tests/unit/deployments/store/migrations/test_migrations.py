@@ -37,7 +37,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from deployments.store import Store, StoreTooNew, StoreUnavailable
 from deployments.store.migrations.runner import configuration, migrate
-from deployments.store.migrations.upgrade import REVISION_TABLE, REVISIONS, create_tables, revision_of
+from deployments.store.migrations.upgrade import REVISION_TABLE, REVISIONS, create_tables, read_revision
 from deployments.store.sql.engine import open_engine, reading, writing
 from deployments.store.sql.schema import metadata
 
@@ -130,7 +130,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(engine: Engine) -> No
     with pytest.raises((StoreUnavailable, ProgrammingError), match="already exists"):
         create_tables(engine)
     with reading(engine) as connection:
-        assert revision_of(connection) is None
+        assert read_revision(connection) is None
         assert set(inspect(connection).get_table_names()) == set(before)
     assert_kept(engine, before)
 
@@ -142,7 +142,7 @@ def test_a_store_of_a_later_version_is_refused_and_left_alone(engine: Engine) ->
     with pytest.raises(StoreTooNew, match=f"the store has revision 0999, .* up to {REVISIONS[-1]}"):
         create_tables(engine)
     with reading(engine) as connection:
-        assert revision_of(connection) == "0999"
+        assert read_revision(connection) == "0999"
 
 
 def test_a_start_that_finds_nothing_to_do_imports_no_alembic(store_url: str) -> None:
@@ -158,7 +158,7 @@ def assert_current(engine: Engine) -> None:
     """No difference between the tables that there are and those of the code."""
     options = {"compare_type": True, "version_table": REVISION_TABLE}
     with reading(engine) as connection:
-        assert revision_of(connection) == REVISIONS[-1]
+        assert read_revision(connection) == REVISIONS[-1]
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
 

@@ -91,8 +91,8 @@ def test_what_judging_takes_is_read_without_payloads_and_from_near_the_end(store
     said = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
     store.write_predictions([row(n) for n in range(9)] + [row(9)._replace(members=said)])
     store.write_truths("apogee", [Truth(str(n), {"apogee_m": float(n)}) for n in range(10)])
-    assert [store.judged_tail("apogee", n) for n in (0, 3, 10, 11)] == [10, 7, 0, 0]
-    assert store.judged_tail("weather", 3) == 0
+    assert [store.labelled_tail("apogee", n) for n in (0, 3, 10, 11)] == [10, 7, 0, 0]
+    assert store.labelled_tail("weather", 3) == 0
     found = store.judged("apogee", 7, limit=2)
     assert [(one.seq, one.truth, one.members) for one in found] == [
         (8, {"apogee_m": 7.0}, None),

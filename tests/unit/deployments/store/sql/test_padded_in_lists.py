@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.store.sql.padded_in_lists import in_lists
+from deployments.store.sql.padded_in_lists import padded_in_lists
 
 MOST_LENGTHS = 11
 
@@ -13,12 +13,12 @@ MOST_LENGTHS = 11
 @given(st.integers(0, 5000))
 def test_no_key_is_lost_and_none_is_added(count: int) -> None:
     keys = [str(number) for number in range(count)]
-    asked = [key for part in in_lists(keys) for key in part]
+    asked = [key for part in padded_in_lists(keys) for key in part]
     assert set(asked) == set(keys)
     assert len(asked) < 2 * max(count, 1)
 
 
 def test_however_long_the_batches_are_there_are_few_statements() -> None:
     keys = [str(number) for number in range(3000)]
-    lengths = {len(part) for count in range(3000) for part in in_lists(keys[:count])}
+    lengths = {len(part) for count in range(3000) for part in padded_in_lists(keys[:count])}
     assert len(lengths) == MOST_LENGTHS

@@ -14,17 +14,17 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from deployments.actors.router_metrics import readings_of
-from deployments.domain.promotion import Candidacy
+from deployments.actors.router_metrics import router_samples
+from deployments.domain.promotion import Promotion
 from deployments.domain.retraining import Request
 from deployments.http.request_metrics import RequestCounts
 from deployments.store import StoreUnavailable
-from deployments.store.metrics_snapshot import WorkloadFacts
-from deployments.store.monitor_feed import DriftEvent, WatchedPage
+from deployments.store.metrics_snapshot import WorkloadSnapshot
+from deployments.store.monitor_feed import DriftEvent, MonitoredPage
 from deployments.store.monitored import Cursors
 from deployments.telemetry.metrics.catalogue import COMMON_LABELS, METRICS
-from deployments.telemetry.metrics.collector import Scrape
-from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
+from deployments.telemetry.metrics.collector import MetricsCollector
+from deployments.telemetry.metrics.samples import ReplicaSamples, Samples
 from deployments.telemetry.metrics.store_metrics import window_name
 from scripts.rendering import metrics_table
 from tests.support.reentry import points_of, reentry_parts
@@ -75,20 +75,20 @@ class FakeSystem:
     def __init__(self, folder: Path) -> None:
         self.local = LocalSystem(folder, reentry_parts)
         self.time_s = 0.0
-        self.replicas: list[ReplicaReadings] = []
-        self.scrape = Scrape(
+        self.replicas: list[ReplicaSamples] = []
+        self.scrape = MetricsCollector(
             ["reentry"], self.ask, self.local.store.facts.of, "1.2.3", lambda: NOW, lambda: self.time_s
         )
 
-    async def ask(self, workload: str) -> Sequence[ReplicaReadings]:
+    async def ask(self, workload: str) -> Sequence[ReplicaSamples]:
         assert workload == "reentry"
         return self.replicas
 
-    def replica(self, name: str, predictions: int = 0) -> ReplicaReadings:
-        readings = Readings()
+    def replica(self, name: str, predictions: int = 0) -> ReplicaSamples:
+        readings = Samples()
         readings.put("raysonde_predictions_total", predictions, "mlp")
         readings.put("raysonde_arm_ready", 1.0, "mlp")
-        return ReplicaReadings(name, readings)
+        return ReplicaSamples(name, readings)
 
     async def samples(self) -> list[Sample]:
         """Of a page that is not kept from before."""
@@ -107,19 +107,19 @@ class FakeSystem:
     def fill_the_store(self) -> None:
         store = self.local.store
         event = DriftEvent(NOW, "reentry", "input", "", "hot", "moved", {})
-        page = WatchedPage(NOW - timedelta(seconds=4), PAGE, Cursors(), {})
+        page = MonitoredPage(NOW - timedelta(seconds=4), PAGE, Cursors(), {})
         store.watching.write("reentry", page, [event])
         done = store.retrainings.ask("reentry", Request(reason="by hand", at=NOW, by="test"))
         store.retrainings.change(done, lambda row: row.model_copy(update={"state": "done", "ended_at": NOW}))
         waiting = store.retrainings.ask("reentry", Request(reason="by hand", at=NOW, by="test"))
         store.retrainings.change(waiting, lambda row: row.model_copy(update={"state": "running"}))
         version = self.local.versions["mlp"]
-        candidacy = store.promotions.begin("reentry", "mlp", version, version)
+        promotion = store.promotions.begin("reentry", "mlp", version, version)
 
-        def keep(row: Candidacy) -> Candidacy:
+        def keep(row: Promotion) -> Promotion:
             return row.model_copy(update={"state": "kept"})
 
-        store.promotions.change(candidacy, keep)
+        store.promotions.change(promotion, keep)
         store.promotions.begin("reentry", "linear", version, version)
         # what is another workload's
         store.watching.write("other", page, [replace(event, workload="other")])
@@ -139,7 +139,7 @@ async def test_the_page_has_exactly_the_declared_families(fake: FakeSystem) -> N
     async with fake.local.http() as client:
         answer = await client.post("/predict", json=points_of("capsule", 10))
         counts.add("predict", answer.status_code, 0.004, None)
-        fake.replicas = [ReplicaReadings("r1", readings_of(service, counts, {"direct": 3}))]
+        fake.replicas = [ReplicaSamples("r1", router_samples(service, counts, {"direct": 3}))]
         text = (await fake.scrape.text()).decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert set(families) == {name.removesuffix("_total") for name in METRICS}
@@ -233,11 +233,11 @@ async def test_labels_are_escaped(fake: FakeSystem, text: str) -> None:
 
 
 async def test_a_store_that_is_away_takes_nothing_else_along(fake: FakeSystem) -> None:
-    def away(workload: str) -> WorkloadFacts:
+    def away(workload: str) -> WorkloadSnapshot:
         raise StoreUnavailable("away")
 
     fake.replicas = [fake.replica("r", 5)]
-    fake.scrape = Scrape(["reentry"], fake.ask, away, "1", lambda: NOW, lambda: fake.time_s)
+    fake.scrape = MetricsCollector(["reentry"], fake.ask, away, "1", lambda: NOW, lambda: fake.time_s)
     assert await fake.value("raysonde_predictions_total") == 5
     names = {sample.name for sample in await fake.samples()}
     assert {METRICS[n].origin for n in names if n in METRICS} == {"router", "store", "system"}
@@ -249,14 +249,14 @@ async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
 ) -> None:
     gate, asked = threading.Event(), []
 
-    def slow(workload: str) -> WorkloadFacts:
+    def slow(workload: str) -> WorkloadSnapshot:
         asked.append(workload)
         assert gate.wait(10)
         return fake.local.store.facts.of(workload)
 
     fake.fill_the_store()
     fake.replicas = [fake.replica("r", 5)]
-    fake.scrape = Scrape(["reentry"], fake.ask, slow, "1", lambda: NOW, lambda: fake.time_s)
+    fake.scrape = MetricsCollector(["reentry"], fake.ask, slow, "1", lambda: NOW, lambda: fake.time_s)
     monkeypatch.setattr("deployments.telemetry.metrics.collector.READ_TIMEOUT_S", 0.01)
     seen = [{sample.name for sample in await fake.samples()} for _ in range(2)]
     threads = list(asked)
@@ -269,7 +269,7 @@ async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
 
 
 async def test_a_page_of_another_version_is_left_out(fake: FakeSystem) -> None:
-    fake.local.store.watching.write("reentry", WatchedPage(NOW, {"windows": 1}, Cursors(), {}))
+    fake.local.store.watching.write("reentry", MonitoredPage(NOW, {"windows": 1}, Cursors(), {}))
     names = {sample.name for sample in await fake.samples()}
     assert "raysonde_build_info" in names
     assert "raysonde_monitor_up_to_date" not in names

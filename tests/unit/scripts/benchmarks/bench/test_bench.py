@@ -18,7 +18,7 @@ import pytest
 from features.config import load_contract
 from scripts.benchmarks.bench import wrk
 from scripts.benchmarks.bench.contender import CONTENDERS, Contender, Launch, Site
-from scripts.benchmarks.bench.measure import Failed, Measured, Round, medians
+from scripts.benchmarks.bench.measure import ContenderFailed, Measured, Round, medians
 from scripts.benchmarks.bench.models import FOLDER, Asked
 from scripts.benchmarks.bench.page import MARKS, Circumstances, measured_part, page_with, tables
 from scripts.benchmarks.bench.run import Plan, run
@@ -81,13 +81,13 @@ def test_a_missing_wrk_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_the_script_holds_path_headers_and_bodies() -> None:
-    script = wrk.script_of(Target(1, "/a/predict", {"Authorization": "Bearer k"}, ['{"x": [1]}', "two"]))
+    script = wrk.lua_script(Target(1, "/a/predict", {"Authorization": "Bearer k"}, ['{"x": [1]}', "two"]))
     assert '{[==[{"x": [1]}]==], [==[two]==]}' in script
     # without the space Lua would read a long text of its own
     assert "{[ [==[Authorization]==] ] = [==[Bearer k]==]}" in script
     assert 'wrk.format("POST", "/a/predict", headers, body)' in script
     with pytest.raises(ValueError, match="expected a text without"):
-        wrk.script_of(Target(1, "/", {}, ["]==]"]))
+        wrk.lua_script(Target(1, "/", {}, ["]==]"]))
 
 
 def test_every_number_has_a_median_of_its_own_and_errors_add_up() -> None:
@@ -124,7 +124,7 @@ def test_the_tables_show_rates_at_a_glance_and_everything_by_arm() -> None:
 
 def test_a_page_keeps_what_people_wrote_around_the_measured_part() -> None:
     around = Circumstances("make bench", "1 May 2026", "a machine", ["wrk 4.1"], 3, 10)
-    failed = [Failed("mlflow", "linear", "it ended with 1")]
+    failed = [ContenderFailed("mlflow", "linear", "it ended with 1")]
     part = measured_part(around, CONTENDERS, [measured("fastapi", 64, 2500)], failed, ["linear"])
     assert "medians of 3 rounds of 10 s, after" in " ".join(part.split())
     part = measured_part(replace(around, rounds=1, starts=3), CONTENDERS, [], failed, ["linear"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.benchmarks.bench.system import Replica, replicas_of
+from scripts.benchmarks.bench.system import Replica, count_replicas
 from scripts.benchmarks.burst.page import measured_part
 from scripts.benchmarks.burst.phases import BurstPlan
 from scripts.benchmarks.burst.timeline import (
@@ -116,6 +116,6 @@ def test_answers_by_second() -> None:
 def test_replicas_in_what_serve_tells() -> None:
     replicas = [{"state": "RUNNING", "node_id": "a"}, {"state": "STARTING", "node_id": None}]
     details = {"applications": {"bench": {"deployments": {"mlp": {"replicas": replicas}}}, "root": {}}}
-    assert replicas_of(details) == {"mlp": (Replica("RUNNING", "a"), Replica("STARTING", ""))}
-    assert [one.runs for one in replicas_of(details)["mlp"]] == [True, False]
-    assert replicas_of({}) == {}
+    assert count_replicas(details) == {"mlp": (Replica("RUNNING", "a"), Replica("STARTING", ""))}
+    assert [one.runs for one in count_replicas(details)["mlp"]] == [True, False]
+    assert count_replicas({}) == {}

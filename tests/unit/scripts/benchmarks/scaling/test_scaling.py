@@ -9,7 +9,7 @@ from scripts.benchmarks.scaling.journal_cost import JournalCost
 from scripts.benchmarks.scaling.layouts import LAYOUTS, Layout, is_complete, serve_config
 from scripts.benchmarks.scaling.needs import needs
 from scripts.benchmarks.scaling.page import measured_part
-from scripts.benchmarks.scaling.parts import by_part, part_of, per_1000
+from scripts.benchmarks.scaling.parts import by_part, classify_process, per_1000
 from scripts.benchmarks.scaling.run import LayoutPlan, MeasuredLayout
 from training.runtime.settings import REPOSITORY
 
@@ -54,14 +54,14 @@ def test_a_system_is_complete_when_all_run_on_as_many_nodes(
         ("ray::ServeReplica:bench:Router", "router"),
         ("ray::ServeReplica:bench:FeatureScaler.handle_request", "scaler"),
         ("ray::ServeReplica:bench:mlp", "arm"),
-        ("ray::ServeReplica:root:Steward", "rest"),
+        ("ray::ServeReplica:root:LifecycleController", "rest"),
         ("/opt/ray/haproxy -f /tmp/haproxy.cfg", "HAProxy"),
         ("ray::HAProxyManager", "rest"),
         ("python -m scripts.launcher.serve_child serve_config.yaml", "rest"),
     ],
 )
 def test_parts_by_command_line(command: str, part: str) -> None:
-    assert part_of(command) == part
+    assert classify_process(command) == part
 
 
 def test_seconds_by_part_and_1000_answers() -> None:

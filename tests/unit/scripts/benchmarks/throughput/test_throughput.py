@@ -12,10 +12,10 @@ import orjson
 import pytest
 
 from deployments.requests.parser import InstanceParser
-from deployments.runtime.process_memory import search_less_for_garbage
+from deployments.runtime.process_memory import relax_gc
 from features.config import BUILT_IN, load_contract
 from scripts.benchmarks.throughput.__main__ import Batches, run_batches
-from scripts.benchmarks.throughput.answers import bodies_of, window_instances
+from scripts.benchmarks.throughput.answers import request_bodies, window_instances
 from scripts.replay.client import Connection
 
 
@@ -50,7 +50,7 @@ def place() -> Iterator[Connection]:
 def test_rows_are_the_contracts_and_carry_no_id() -> None:
     contract = load_contract(BUILT_IN, "calories")
     parser = InstanceParser(contract)
-    for body in bodies_of(contract.example, 20):
+    for body in request_bodies(contract.example, 20):
         assert len(list(parser.parse_batch(body))) == 20
         assert all("id" not in row for row in orjson.loads(body)["instances"])
 
@@ -83,7 +83,7 @@ def test_an_answer_that_is_cut_short_is_no_answer(place: Connection) -> None:
 def test_garbage_is_searched_for_less_often_in_a_router() -> None:
     before = gc.get_threshold()
     try:
-        search_less_for_garbage()
+        relax_gc()
         assert gc.get_freeze_count() > 0
         assert gc.get_threshold()[0] > before[0]
         assert gc.isenabled()

@@ -9,7 +9,7 @@ import numpy as np
 from scripts.replay.horizon_errors import TimedPrediction
 from scripts.replay.recordings import Case, Recording
 from scripts.replay.reports.reentry import REPORT
-from scripts.replay.request_bodies import instance_of
+from scripts.replay.request_bodies import instance_body
 from tests.support.reentry import reentry_contract
 
 CONTRACT = reentry_contract()
@@ -56,6 +56,6 @@ def test_tracks_with_the_class_are_drawn_first(tmp_path: Path) -> None:
 
 def test_an_instance_names_the_track_and_its_sensor() -> None:
     case = Case(LAUNCH, 3.0, LAUNCH.rows, None, LAUNCH.targets[-1])
-    body = instance_of(CONTRACT, "i1", case)
+    body = instance_body(CONTRACT, "i1", case)
     assert b'"track_id":"L","sensor_id":"1"' in body
     assert b"radiometric_intensity" not in body

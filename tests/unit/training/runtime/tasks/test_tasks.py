@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from features.sphere import great_circle_m
 from features.targets import AnyTarget, ClassTarget, PathTarget, TargetSpec
 from features.workload import FloatArray
-from training.pipeline.evaluation import metrics_of, point_metrics, points_of
+from training.pipeline.evaluation import compute_metrics, point_metrics, point_predictions
 from training.runtime.tasks.base import Calibration, Predicted, Task
 from training.runtime.tasks.classification import ClassificationTask
 from training.runtime.tasks.factory import calibration_type
@@ -94,7 +94,7 @@ def calibrated(name: str, coverage: float = 0.9) -> Calibration:
 def test_regions_hold_the_nominal_share_of_new_truths(name: str) -> None:
     calibration = calibrated(name)
     new = scene(name, seed=1, rows=4000)
-    metrics = metrics_of(new.target, new.truth, new.predicted(calibration))
+    metrics = compute_metrics(new.target, new.truth, new.predicted(calibration))
     # a set of classes holds the most probable one even where that is more than asked for
     slack = 0.08 if name == "classification" else 0.03
     assert 0.87 <= metrics["coverage"] <= 0.9 + slack
@@ -130,7 +130,7 @@ def test_the_prediction_itself_would_be_a_truth_without_error(name: str) -> None
     truths = np.stack(
         [one.target.of_json(one.target.truth_like(row.prediction)) for row in one.task.rows(predicted, 0.9)]
     )
-    metrics = point_metrics(one.target, truths, points_of(one.target, predicted))
+    metrics = point_metrics(one.target, truths, point_predictions(one.target, predicted))
     assert metrics[one.target.metric] == pytest.approx(1.0 if one.target.higher_is_better else 0.0, abs=1e-6)
 
 
@@ -141,9 +141,9 @@ def test_the_blend_of_one_is_that_one_and_of_two_lies_between(name: str) -> None
     task = scene(name).task
     for key, array in task.blend([one, other], np.array([1.0, 0.0])).arrays.items():
         np.testing.assert_allclose(array, one[key], atol=1e-9)
-    point = points_of(scene(name).target, task.blend([one, other], np.array([0.3, 0.7])))
+    point = point_predictions(scene(name).target, task.blend([one, other], np.array([0.3, 0.7])))
     low, high = (
-        end(points_of(scene(name).target, one), points_of(scene(name).target, other))
+        end(point_predictions(scene(name).target, one), point_predictions(scene(name).target, other))
         for end in (np.minimum, np.maximum)
     )
     # a great circle bulges a little towards the pole
