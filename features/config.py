@@ -62,7 +62,7 @@ def _parsed(path: Path) -> Any:
 
 
 def _has_contract(path: Path) -> bool:
-    """Whether it is meant as a workload; what cannot be read is, so that its error is told by its name."""
+    """Return whether a file is meant as a workload; one that cannot be read is, for its error to name it."""
     try:
         sections = _parsed(path)
     except ValueError:

@@ -22,7 +22,7 @@ class _Frozen(BaseModel):
 
 
 class Fill(_Frozen):
-    """How a field that was not sent gets its values. Exactly one rule is set.
+    """The rule by which a field that was not sent gets its values. Exactly one is set.
 
     ``constant``: this value. ``derivative_of``: the time derivative of another field of the window, from
     a least-squares quadratic over the window. ``same_as``: a copy of another field.
@@ -46,7 +46,7 @@ class Fill(_Frozen):
 
 
 class FieldSpec(_Frozen):
-    """One field of the telemetry. A field with a `fill` is optional, one without is required.
+    """A field of the telemetry. A field with a `fill` is optional, one without is required.
 
     A field of the kind `category` holds one of its `categories`, sent by name; the raw matrix holds the index
     of it. Unit, minimum and maximum of such a field follow from its categories.
@@ -98,12 +98,12 @@ class FieldSpec(_Frozen):
 
     @property
     def required(self) -> bool:
-        """Whether a sender must give it."""
+        """Return whether a sender must give the field."""
         return self.fill is None
 
     @property
     def range_text(self) -> str:
-        """What is allowed in words, for errors and documentation."""
+        """Return what is allowed in words, for errors and documentation."""
         if self.categories:
             return "one of " + ", ".join(map(repr, self.categories))
         return f"a finite number of {self.unit} in [{self.minimum:g}, {self.maximum:g}]"
@@ -163,7 +163,7 @@ class Contract(_Frozen):
 
     @cached_property
     def target_columns(self) -> tuple[str, ...]:
-        """Of the truth in tables of records."""
+        """Return the columns of the truth in tables of records."""
         return self.target.columns(self.field_names)
 
     @cached_property

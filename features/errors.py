@@ -1,4 +1,4 @@
-"""What is wrong with an input, said so that its sender can mend it.
+"""Errors of an input, with what its sender needs to mend it.
 
 InvalidInput
  |- FieldError            one field: which, its value, what was expected
@@ -16,7 +16,7 @@ class InvalidInput(ValueError):
 
 
 class FieldError(InvalidInput):
-    """One field holds what its contract does not allow.
+    """A field that holds what its contract does not allow.
 
     Args:
         field: path of the field, for example ``samples[3].altitude_m``.

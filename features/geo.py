@@ -56,7 +56,7 @@ def from_local(origin: FloatArray, local: FloatArray) -> FloatArray:
 
 
 def wrapped_deg(longitude: FloatArray) -> FloatArray:
-    """The same longitude in [-180, 180); one that is there already keeps all its digits."""
+    """Return the longitude in [-180, 180); one that is there already keeps all its digits."""
     inside = (longitude >= -180) & (longitude < 180)
     return np.where(inside, longitude, (longitude + 180) % 360 - 180)
 

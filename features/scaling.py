@@ -48,7 +48,7 @@ class Moments:
 
     @classmethod
     def of(cls, matrix: FloatArray) -> Self:
-        """Of the rows of `matrix`, (n, columns), or of the steps of sequences (n, steps, columns).
+        """Return the moments of the rows of `matrix`, (n, columns), or of the steps of (n, steps, columns).
 
         Raises:
             ValueError: a value is not finite.
@@ -69,7 +69,7 @@ class Moments:
         return cls(rows, tuple(totals), tuple(squares))
 
     def __add__(self, other: Moments) -> Moments:
-        """Of both sets of rows together.
+        """Return the moments of both sets of rows together.
 
         Raises:
             ValueError: they have not the same number of columns.
@@ -107,7 +107,7 @@ class StandardScaler(BaseModel):
 
     @classmethod
     def fit(cls, names: Iterable[str], parts: Iterable[Moments]) -> Self:
-        """From the moments of any partition of the rows, in any order.
+        """Fit to the moments of any partition of the rows, in any order.
 
         Raises:
             ValueError: no rows, or columns that `names` does not name one by one.
@@ -137,7 +137,7 @@ class StandardScaler(BaseModel):
         return np.asarray((matrix - self._mean) / self._scale)
 
     def inverse(self, matrix: FloatArray) -> FloatArray:
-        """What `transform` was given, to rounding.
+        """Return what `transform` was given, to rounding.
 
         Raises:
             ValueError: a matrix of another width.

@@ -17,7 +17,7 @@ ROUNDING_STEPS = 2e-8
 
 
 class _Window(BaseModel):
-    """What windows of both forms have."""
+    """The common members of both forms of windows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,12 +56,12 @@ class GridWindow(_Window):
 
     @property
     def kept_samples(self) -> int:
-        """How many samples of an entity are kept; at more than four a step a window is never completed."""
+        """Return how many samples of an entity are kept; with more than four a step no window completes."""
         return 4 * self.steps
 
     @property
     def samples_text(self) -> str:
-        """What an instance holds, in words."""
+        """Return what an instance holds, in words."""
         return f"the last {self.length_s:g} s or more{self._now_or_before}"
 
     def first_needed(self, times: Sequence[float]) -> int:
@@ -91,17 +91,17 @@ class PointWindow(_Window):
 
     @property
     def min_samples(self) -> int:
-        """One, so that a point without its track is told what a window needs."""
+        """Return 1: a point without its track gets an error that says what a window needs."""
         return 1
 
     @property
     def kept_samples(self) -> int:
-        """How many samples of an entity are kept: some may turn out to be late, or wrong."""
+        """Return how many samples of an entity are kept: some may turn out to be late, or wrong."""
         return 2 * self.points
 
     @property
     def samples_text(self) -> str:
-        """What an instance holds, in words."""
+        """Return what an instance holds, in words."""
         each = f"each within {self.max_gap_s:g} s of the one before"
         return f"at least {self.points} points, {each}{self._now_or_before}"
 
@@ -111,7 +111,7 @@ class PointWindow(_Window):
 
 
 def _form(given: Any) -> str:
-    """Which form of a window is meant: the one in points has that many, the one on a grid a rate."""
+    """Return which form of a window is meant: the one in points has that many, the one on a grid a rate."""
     if isinstance(given, _Window):
         return "points" if isinstance(given, PointWindow) else "grid"
     return "points" if isinstance(given, dict) and "points" in given else "grid"

@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Window:
-    """One window. Its steps are grid points, or the samples themselves.
+    """A window. Its steps are grid points, or the samples themselves.
 
     Attributes:
         end_s: time of the last sample, which is the last step.
@@ -91,7 +91,7 @@ def _between(spec: FieldSpec, steps_s: FloatArray, times: FloatArray, series: Fl
 
 
 def needed_samples(contract: Contract, samples: FloatArray) -> FloatArray:
-    """Of (n, fields) samples with increasing times, those that the window at the last one can need."""
+    """Return those of (n, fields) samples, times increasing, that the window at the last one can need."""
     spec = contract.window
     assert spec is not None, "a tabular contract has no windows"
     times = samples[:, contract.field_names.index(spec.time)]
@@ -189,7 +189,7 @@ def _derivative(times: FloatArray) -> FloatArray:
 
 @dataclass
 class StreamCounts:
-    """What became of the packets of one entity."""
+    """Counts of what became of the packets of one entity."""
 
     accepted: int = 0
     duplicates: int = 0

@@ -1,4 +1,4 @@
-"""What the Python module of a workload provides, beside its YAML file."""
+"""The Python module of a workload, beside its YAML file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Workload(Protocol):
         ...
 
     def baselines(self, features: FloatArray) -> Mapping[str, FloatArray]:
-        """What the rules say that a model has to beat, by name.
+        """Return what the rules predict that a model has to beat, by name.
 
         In target units (n,) for numbers, probabilities (n, classes) for classes, (n, horizons, 3) for paths.
         """
@@ -40,7 +40,7 @@ class Workload(Protocol):
 
 @runtime_checkable
 class Transform(Protocol):
-    """Between a model's output and target units, for numbers and paths.
+    """A transform between a model's output and target units, for numbers and paths.
 
     The array of targets is (n,), or (n, horizons, 3) for paths; what a model learns is (n,), or (n, outputs)
     for paths, whose module names the outputs as `output_names`.

@@ -1,1 +1,1 @@
-"""From data sources to registered bundles; and the bundle format, which serving reads too."""
+"""Training, from data sources to registered bundles, and the bundle format that serving reads too."""

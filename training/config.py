@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from features.old_spellings import respell_keys
 
 DEFAULT_TRIALS = 4
 
@@ -13,7 +16,7 @@ Weigh = Literal["entities", "rows"]
 
 
 class Shares(BaseModel):
-    """How the entities are dealt out. They sum to 1."""
+    """Shares of the entities in each part of the data. They sum to 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,12 +32,12 @@ class Shares(BaseModel):
         return self
 
     def as_tuple(self) -> tuple[float, float, float, float]:
-        """In the order of `split_by_group`."""
+        """Return the shares in the order of `split_by_group`."""
         return self.train, self.valid, self.calibrate, self.test
 
 
 class RowsConfig(BaseModel):
-    """What a fit sees of the rows; how it is judged does not change."""
+    """Weights and selection of the rows that a fit sees; its evaluation does not change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,7 +50,7 @@ class RowsConfig(BaseModel):
 
 
 class TrainingConfig(BaseModel):
-    """How the models of a workload are made."""
+    """Settings of the training of a workload's models."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,8 +73,18 @@ class TrainingConfig(BaseModel):
     )
     rows: RowsConfig = RowsConfig()
     search: dict[str, dict[str, int | float | str | bool]] = Field(
-        default_factory=dict, description="parameters that are not searched but held, by family and name"
+        default_factory=dict, description="parameters that are not searched but fixed, by family and name"
     )
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _respell(cls, search: Any) -> Any:
+        if not isinstance(search, Mapping):
+            return search
+        return {
+            family: respell_keys(f"training.search.{family}", fixed, {"unseen": "masked_features"})
+            for family, fixed in search.items()
+        }
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,4 +1,4 @@
-"""What a workload predicts: a number, one of several classes, or a path over the ground.
+"""Targets, which a workload predicts: a number, one of several classes, or a path over the ground.
 
 A target says how truth is written, in records and over HTTP, and as the array that is learnt from. The same
 three forms of task are known everywhere: here, in `training.runtime.tasks` and in the API's documentation.
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def _kind_of(target: Any) -> str:
-    """Which form of target this is, told by the member that only it has."""
+    """Return which form of target this is, by the member that only it has."""
     if isinstance(target, BaseTarget):
         return target.task  # type: ignore[attr-defined, no-any-return]
     members = target if isinstance(target, Mapping) else {}

@@ -1,4 +1,4 @@
-"""What the kinds of targets share."""
+"""Parts that the kinds of targets share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BaseTarget(BaseModel):
 
     @property
     def higher_is_better(self) -> bool:
-        """Of the metric."""
+        """Return whether a higher value of the metric is better."""
         return False
 
 

@@ -1,4 +1,4 @@
-"""One of several classes."""
+"""A target that is one of several classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from features.targets.base import BaseTarget, FloatArray, TaskName, free_name, o
 
 
 class ClassTarget(BaseTarget):
-    """One of several classes. Its array is (n,), the index of the class.
+    """A target that is one of several classes. Its array is (n,), the index of the class.
 
     Attributes:
         classes: their names.
@@ -35,7 +35,7 @@ class ClassTarget(BaseTarget):
 
     @property
     def task(self) -> TaskName:
-        """What kind of prediction this is."""
+        """Return what kind of prediction this is."""
         return "classification"
 
     @property
@@ -50,7 +50,7 @@ class ClassTarget(BaseTarget):
 
     @property
     def range_text(self) -> str:
-        """What is allowed in words, for errors and documentation."""
+        """Return what is allowed in words, for errors and documentation."""
         return "one of " + ", ".join(map(repr, self.classes))
 
     def columns(self, taken: Sequence[str]) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ class ClassTarget(BaseTarget):
 
     @property
     def example_truth(self) -> Any:
-        """For documentation."""
+        """Return a truth for documentation."""
         return self.classes[0]
 
     def truth_like(self, prediction: Mapping[str, Any]) -> Any:

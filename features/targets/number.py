@@ -1,4 +1,4 @@
-"""One number."""
+"""A target that is a number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from features.targets.base import BaseTarget, FloatArray, TaskName, free_name, o
 
 
 class TargetSpec(BaseTarget):
-    """One number, and the error that models of it are compared by. Its array is (n,) in its unit."""
+    """A number, and the error that models of it are compared by. Its array is (n,) in its unit."""
 
     unit: str
     minimum: float = Field(alias="min")
@@ -28,16 +28,16 @@ class TargetSpec(BaseTarget):
 
     @property
     def task(self) -> TaskName:
-        """What kind of prediction this is."""
+        """Return what kind of prediction this is."""
         return "regression"
 
     @property
     def range_text(self) -> str:
-        """What is allowed in words, for errors and documentation."""
+        """Return what is allowed in words, for errors and documentation."""
         return f"a finite number of {self.unit} in [{self.minimum:g}, {self.maximum:g}]"
 
     def columns(self, taken: Sequence[str]) -> tuple[str, ...]:
-        """Of the truth in tables of records; `taken` are the names of the fields there."""
+        """Return the columns of the truth in tables of records; `taken` are the names of the fields there."""
         return (free_name(self.name, taken),)
 
     def of_columns(self, columns: Sequence[NDArray[Any]]) -> FloatArray:
@@ -50,7 +50,7 @@ class TargetSpec(BaseTarget):
         return Annotated[float, rules, Field(description=f"in {self.unit}")]
 
     def to_json(self, truth: FloatArray) -> Any:
-        """One truth of the array as it is sent; None where it is not known."""
+        """Return a truth of the array as it is sent; None where it is not known."""
         return float(truth) if np.isfinite(truth) else None
 
     def of_json(self, truth: Any) -> FloatArray:
@@ -59,7 +59,7 @@ class TargetSpec(BaseTarget):
 
     @property
     def example_truth(self) -> Any:
-        """For documentation."""
+        """Return a truth for documentation."""
         return self.minimum
 
     def truth_like(self, prediction: Mapping[str, Any]) -> Any:

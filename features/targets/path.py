@@ -21,7 +21,7 @@ COORDINATES: tuple[tuple[str, str, float, float], ...] = (
 
 
 class PathTarget(BaseTarget):
-    """Where something will be at some times after the last sample. Its array is (n, horizons, 3).
+    """A target that is places at some times after the last sample. Its array is (n, horizons, 3).
 
     The last axis is latitude and longitude in degrees (WGS 84) and altitude in metres, NaN where not known;
     the altitude may be unknown alone.
@@ -39,17 +39,17 @@ class PathTarget(BaseTarget):
 
     @property
     def task(self) -> TaskName:
-        """What kind of prediction this is."""
+        """Return what kind of prediction this is."""
         return "path"
 
     @property
     def unit(self) -> str:
-        """Of the error."""
+        """Return the unit of the error."""
         return "m"
 
     @property
     def range_text(self) -> str:
-        """What is allowed in words, for errors and documentation."""
+        """Return what is allowed in words, for errors and documentation."""
         times = ", ".join(f"{time:g}" for time in self.horizons_s)
         return f"a list of points, each with a time_s of {times} (once), {LATITUDE}, {LONGITUDE}"
 
@@ -102,7 +102,7 @@ class PathTarget(BaseTarget):
 
     @property
     def example_truth(self) -> Any:
-        """For documentation."""
+        """Return a truth for documentation."""
         return [{"time_s": self.horizons_s[0], LATITUDE: 47.5, LONGITUDE: 8.5, ALTITUDE: 10_000.0}]
 
     def truth_like(self, prediction: Mapping[str, Any]) -> Any:

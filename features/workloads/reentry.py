@@ -1,4 +1,4 @@
-"""Whether a track is a re-entry, from its last ten points, 1 to 10 s apart.
+"""Features of a re-entry: a track's last ten points, 1 to 10 s apart.
 
 Every rate is the slope of a least-squares line over several points, so that one coarse altitude or position
 does not make a speed: at each point over the five up to it, and once over the whole window. Positions are

@@ -1,4 +1,4 @@
-"""Where a vehicle will be in one to ten minutes, from its positions of the last minute.
+"""Features of a trajectory: where a vehicle will be in one to ten minutes, from its last minute.
 
 Everything is seen from the last position, along the course: what a model learns is how far, ahead and to the
 left, the vehicle will be from where a constant velocity would take it, over its speed. So it carries over to
@@ -68,7 +68,7 @@ _FEATURES = (*_OF_STEPS, *_OF_WINDOWS, *(f"route_{number}" for number in range(W
 
 
 class _Motion(NamedTuple):
-    """What a window says. Velocities (n, 2) east and north in m/s; `course` their unit vectors."""
+    """The motion in a window. Velocities (n, 2) east and north in m/s; `course` their unit vectors."""
 
     reference: FloatArray
     course: FloatArray
@@ -103,14 +103,14 @@ class TrajectoryWorkload:
         reported, known = _reported(raw, local)
         motion = _motion(local, reported, known)
         lag = rotated(local - motion.reference[:, None] * _times(raw)[:, None], motion.course[:, None])
-        said = rotated(reported - motion.reference[:, None], motion.course[:, None])
-        said = np.where(known[:, :, None], said, 0.0)
+        local = rotated(reported - motion.reference[:, None], motion.course[:, None])
+        local = np.where(known[:, :, None], local, 0.0)
         altitude_known = raw[:, :, _ALTITUDE] >= _LOWEST_M
         altitude = np.where(altitude_known, raw[:, :, _ALTITUDE], 0.0)
         of_steps = np.concatenate(
             [
                 lag / motion.scale[:, None, None],
-                said / motion.scale[:, None, None],
+                local / motion.scale[:, None, None],
                 (altitude - altitude[:, -1:])[:, :, None],
                 raw[:, :, _CLIMB, None],
             ],
@@ -137,14 +137,14 @@ class TrajectoryWorkload:
     def decode_target(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
         """(n, 12) -> (n, 4, 3). The altitude is 0 where that at the end of the window is not known."""
         where, reference, course, scale = _anchored(anchors)
-        said = encoded.reshape(len(encoded), len(HORIZONS_S), 3)
+        outputs = encoded.reshape(len(encoded), len(HORIZONS_S), 3)
         away = (
             _LINEAR_SHARE
-            * np.sinh(np.clip(said[..., :2], -_MOST, _MOST))
+            * np.sinh(np.clip(outputs[..., :2], -_MOST, _MOST))
             * (scale[:, None] * HORIZONS_S)[..., None]
         )
         local = unrotated(away, course[:, None]) + reference[:, None] * HORIZONS_S[:, None]
-        climb = np.where(anchors[:, None, 3] > 0, said[..., 2] * HORIZONS_S, 0.0)
+        climb = np.where(anchors[:, None, 3] > 0, outputs[..., 2] * HORIZONS_S, 0.0)
         return _places(where, local, anchors[:, None, 2] + climb)
 
     def interval_scale(self, anchors: FloatArray) -> FloatArray:
@@ -243,7 +243,7 @@ def _bend(local: FloatArray) -> FloatArray:
 
 
 def _unit(velocity: FloatArray, speed: FloatArray) -> FloatArray:
-    """Of no motion, north."""
+    """Return unit vectors; north where there is no motion."""
     moving = speed > 0
     north = np.array([0.0, 1.0])
     return np.where(moving[:, None], velocity / np.where(moving, speed, 1.0)[:, None], north)

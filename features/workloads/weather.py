@@ -67,7 +67,7 @@ class WeatherWorkload:
         return np.asarray(encoded + anchors[:, 0])
 
     def interval_scale(self, anchors: FloatArray) -> FloatArray:
-        """How much the temperature changed from hour to hour: restless hours are harder to foretell."""
+        """Return how much the temperature changed from hour to hour: restless hours are harder to predict."""
         return anchors[:, 1]
 
     def baselines(self, features: FloatArray) -> Mapping[str, FloatArray]:

@@ -29,12 +29,12 @@ def answer_columns(target: AnyTarget) -> list[str]:
 
 def answer_cells(target: AnyTarget, row: Row) -> list[str]:
     """What was answered."""
-    said = row.prediction[target.name]
+    predicted = row.prediction[target.name]
     if isinstance(target, ClassTarget):
-        return [said, cell(row.prediction["probability"]), " ".join(row.region[target.name])]
+        return [predicted, cell(row.prediction["probability"]), " ".join(row.region[target.name])]
     if isinstance(target, PathTarget):
-        return [cell(point[name]) for point in said for name in (*_POINT, "radius_m")]
-    return [cell(value) for value in (said, *row.region[target.name])]
+        return [cell(point[name]) for point in predicted for name in (*_POINT, "radius_m")]
+    return [cell(value) for value in (predicted, *row.region[target.name])]
 
 
 def array_cells(target: AnyTarget, arrays: Mapping[str, FloatArray]) -> list[str]:

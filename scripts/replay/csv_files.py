@@ -32,8 +32,8 @@ def write_horizon_errors(path: Path, contract: Contract, marks: Sequence[Horizon
         writer = csv.writer(file)
         writer.writerow(header)
         for mark in marks:
-            said = mark.prediction
-            values = [said.value, said.lower, said.upper] if said else [math.nan] * 3
+            prediction = mark.prediction
+            values = [prediction.value, prediction.lower, prediction.upper] if prediction else [math.nan] * 3
             writer.writerow(
                 [
                     mark.recording.entity,
@@ -55,8 +55,8 @@ def write_each(path: Path, contract: Contract, predictions: Predictions) -> None
         writer = csv.writer(file)
         writer.writerow([*header, *truth_columns(target), *error_columns(target)])
         for recording, by_arm in predictions.items():
-            for arm, said in by_arm.items():
-                for one in sorted(said, key=lambda p: p.end_s):
+            for arm, answers in by_arm.items():
+                for one in sorted(answers, key=lambda p: p.end_s):
                     when = [cell(one.end_s)] if contract.window else []
                     values = [*array_cells(target, one.arrays), *truth_cells(target, one.target)]
                     errors = error_cells(target, one.arrays, one.target)
@@ -64,7 +64,7 @@ def write_each(path: Path, contract: Contract, predictions: Predictions) -> None
 
 
 def write_predictions(path: Path, contract: Contract, played: Played) -> None:
-    """A row a case and arm that was answered, with all that the answer said."""
+    """A row a case and arm that was answered, with all that the answer holds."""
     key = "id" if contract.entity != "id" else "prediction_id"
     header = [contract.entity, "source", "arm", *_when(contract), key, *answer_columns(contract.target)]
     header += truth_columns(contract.target)
@@ -73,20 +73,20 @@ def write_predictions(path: Path, contract: Contract, played: Played) -> None:
         writer = csv.writer(file)
         writer.writerow(header)
         for answer in sorted(played.answers, key=lambda a: (a.case.recording.title, a.arm, a.case.end_s)):
-            said, case = answer.prediction, answer.case
+            prediction, case = answer.prediction, answer.case
             writer.writerow(
                 [
                     case.recording.entity,
                     case.recording.source,
                     answer.arm,
                     *([cell(case.end_s)] if contract.window else []),
-                    said.id,
-                    *answer_cells(contract.target, said.row),
+                    prediction.id,
+                    *answer_cells(contract.target, prediction.row),
                     *truth_cells(contract.target, case.target),
-                    said.arm,
-                    said.model_version,
-                    said.bundle,
-                    said.fallback,
+                    prediction.arm,
+                    prediction.model_version,
+                    prediction.bundle,
+                    prediction.fallback,
                     f"{answer.latency_s * 1000:.2f}",
                 ]
             )

@@ -100,8 +100,8 @@ def all_marks(predictions: Predictions) -> list[HorizonError]:
     return [
         mark
         for recording, by_arm in predictions.items()
-        for arm, said in by_arm.items()
-        for mark in horizon_errors(recording, arm, said)
+        for arm, answers in by_arm.items()
+        for mark in horizon_errors(recording, arm, answers)
     ]
 
 

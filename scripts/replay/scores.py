@@ -41,9 +41,9 @@ class Score:
         return self.errors.get(metric, math.nan)
 
 
-def score_predictions(said: Iterable[TimedPrediction], target: AnyTarget) -> Score:
+def score_predictions(answers: Iterable[TimedPrediction], target: AnyTarget) -> Score:
     """The score of one arm's predictions."""
-    known = [one for one in said if one.known]
+    known = [one for one in answers if one.known]
     if not known:
         return Score(0, {}, math.nan, 0)
     truth = np.stack([one.target for one in known])
@@ -58,7 +58,7 @@ def score_predictions(said: Iterable[TimedPrediction], target: AnyTarget) -> Sco
 
 
 def said_by(predictions: Predictions, name: str) -> list[TimedPrediction]:
-    """All that one arm or baseline said."""
+    """All that one arm or baseline answers."""
     return [p for by_name in predictions.values() for p in by_name.get(name, ())]
 
 

@@ -43,19 +43,19 @@ def stream_table(contract: Contract, sent: Sequence[Sent]) -> TextTable:
 
 def _row(contract: Contract, name: str, sent: Sequence[Sent], elapsed_s: float) -> tuple[str, ...]:
     task, target = make_task(contract, load_workload(contract)), contract.target
-    answers = [(one, one.outcome) for one in sent if isinstance(one.outcome, Prediction)]
-    latencies_ms = [1000 * one.latency_s for one, _ in answers]
-    quantiles = np.percentile(latencies_ms, QUANTILES) if answers else [math.nan] * len(QUANTILES)
-    said = [
-        TimedPrediction(one.case.end_s, task.of_row(answer.row), one.case.target) for one, answer in answers
+    answered = [(one, one.outcome) for one in sent if isinstance(one.outcome, Prediction)]
+    latencies_ms = [1000 * one.latency_s for one, _ in answered]
+    quantiles = np.percentile(latencies_ms, QUANTILES) if answered else [math.nan] * len(QUANTILES)
+    answers = [
+        TimedPrediction(one.case.end_s, task.of_row(answer.row), one.case.target) for one, answer in answered
     ]
     return (
         name,
         f"{len(sent):,}",
         number(len(sent) / elapsed_s if elapsed_s else math.nan),
-        f"{100 * (1 - len(answers) / len(sent)):.3g} %" if sent else "-",
+        f"{100 * (1 - len(answered) / len(sent)):.3g} %" if sent else "-",
         *(number(float(value)) for value in quantiles),
-        number(score_predictions(said, target).error(target.metric)),
+        number(score_predictions(answers, target).error(target.metric)),
     )
 
 
@@ -85,10 +85,10 @@ def write_stream(path: Path, contract: Contract, sent: Sequence[Sent]) -> None:
         writer.writerow(header)
         for one in sorted(sent, key=lambda s: s.number):
             times = [f"{one.due_s:.4f}", f"{one.sent_s:.4f}", f"{1000 * one.latency_s:.2f}"]
-            said = one.outcome
-            if isinstance(said, Failure):
-                answer = [said.status or "", said.arm, "", *[""] * len(answer_columns(contract.target))]
+            outcome = one.outcome
+            if isinstance(outcome, Failure):
+                answer = [outcome.status or "", outcome.arm, "", *[""] * len(answer_columns(contract.target))]
             else:
-                answer = [200, said.arm, said.id, *answer_cells(contract.target, said.row)]
+                answer = [200, outcome.arm, outcome.id, *answer_cells(contract.target, outcome.row)]
             truth = truth_cells(contract.target, one.case.target)
             writer.writerow([one.number, one.case.recording.entity, *times, *answer, *truth])

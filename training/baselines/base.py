@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 @runtime_checkable
 class Baseline(Protocol):
-    """One rule."""
+    """A rule that a model has to beat."""
 
     name: str
 
@@ -27,7 +27,7 @@ class Baseline(Protocol):
 
 
 def fitted_baselines(modules: Iterable[str], workload: Workload, splits: Splits) -> dict[str, FloatArray]:
-    """What the `BASELINE` of each module says about the test part, by name.
+    """Return what the `BASELINE` of each module predicts for the test part, by name.
 
     Raises:
         TypeError: a module has none.

@@ -1,4 +1,4 @@
-"""How often each class was met in the train part: what can be said without looking."""
+"""A baseline that predicts how often each class occurs in the train part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From telemetry records to the table that families learn from."""
+"""Conversion of telemetry records to the table that families learn from."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Dataset:
     data_hash: str
 
     def take(self, rows: NDArray[np.int64]) -> Dataset:
-        """The same, of these rows only."""
+        """Return the dataset of these rows only."""
         return Dataset(
             self.features[rows],
             self.target[rows],
@@ -132,7 +132,7 @@ def balanced(weight: FloatArray, group: NDArray[np.int64]) -> FloatArray:
 
 
 def joined(parts: Sequence[Dataset]) -> Dataset:
-    """One after the other; an entity of one part is none of another, and weights stay as they are."""
+    """Concatenate datasets; an entity of one is no entity of another, and weights stay as they are."""
     groups, first = [], 0
     for part in parts:
         _, codes = np.unique(part.group, return_inverse=True)

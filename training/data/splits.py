@@ -1,4 +1,4 @@
-"""How a dataset is dealt out: by entity, or by time."""
+"""Splits of a dataset, by entity or by time."""
 
 from __future__ import annotations
 

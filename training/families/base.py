@@ -1,4 +1,4 @@
-"""What a model family is: a search space, a fit and an export. One family a file."""
+"""The protocol of a model family: a search space, a fit and an export. One family a file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Fitted(Protocol):
 
 @runtime_checkable
 class Family(Protocol):
-    """One kind of model.
+    """A kind of model.
 
     It gets a part of a GPU, if there is one, when its attribute `uses_gpu` is true. One whose attribute
     `resumable` is true is a `ResumableFamily`.
@@ -75,12 +75,12 @@ class ResumableFamily(Protocol):
 
 
 def resumable(family: Family) -> ResumableFamily | None:
-    """The same family, if it can go on."""
+    """Return the family as a resumable one; None if its fits cannot go on."""
     return cast(ResumableFamily, family) if getattr(family, "resumable", False) else None
 
 
 def expect_numbers(family: str, split: Split, most: int | None = None) -> None:
-    """For families that learn numbers only, `most` outputs at most.
+    """Check that the target is numbers, with `most` outputs at most.
 
     Raises:
         ValueError: the target is something else.

@@ -136,7 +136,7 @@ def _attributes(trees: Sequence[Nodes]) -> dict[str, list[Any]]:
 
 
 def _float32_at_or_below(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
-    """So that a float32 goes the same way as it does against the float64."""
+    """Round a threshold down, so that a float32 takes the same branch as it does against the float64."""
     rounded = thresholds.astype(np.float32)
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.fitting.data import Params, Report, Split
-from training.fitting.feature_mask import seen
+from training.fitting.feature_mask import visible_features
 from training.fitting.runs import ALONE, Run
 from training.fitting.torch_fit import fit_members
 from training.fitting.torch_members import FittedMembers, sequences, started
@@ -40,7 +40,7 @@ class GruFamily:
         trial.suggest_float("weight_decay", 1e-5, 1e-2, log=True)
         trial.suggest_categorical("loss", ["huber"])
         trial.suggest_float("huber_delta", 0.2, 2.0, log=True)
-        trial.suggest_categorical("unseen", [""])
+        trial.suggest_categorical("masked_features", [""])
         trial.suggest_categorical("batch_size", [256, 512])
         trial.suggest_categorical("epochs", [24])
         trial.suggest_categorical("device", ["auto"])
@@ -51,9 +51,10 @@ class GruFamily:
         """See `training.fitting.torch_fit.fit_members`.
 
         Raises:
-            ValueError: there is nothing that `unseen` names.
+            ValueError: there is nothing that `masked_features` names.
         """
-        inputs, outputs, width = np.flatnonzero(seen(params, train)), train.y.shape[1], int(params["width"])
+        inputs = np.flatnonzero(visible_features(params, train))
+        outputs, width = train.y.shape[1], int(params["width"])
         network = started(lambda: _Network(inputs, outputs, width), seed)
         return fit_members(
             network,

@@ -71,12 +71,12 @@ class MlpFamily:
 
 
 def _batch_size(wanted: int, rows: int) -> int:
-    """As wanted; smaller where few rows would make few steps."""
+    """Return the wanted batch size, or a smaller one where few rows would make few steps."""
     return min(wanted, max(rows // _LEAST_BATCHES, _LEAST_BATCH), rows)
 
 
 class _Shape(NamedTuple):
-    """Of networks: how many, and the columns of flat inputs that they see; `outputs` of each."""
+    """Number of networks, the columns of flat inputs that they see, and `outputs` of each."""
 
     members: int
     seen: NDArray[np.int64]
@@ -135,7 +135,7 @@ def _told_once(x: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 class _Layers(nn.Module):  # type: ignore[misc]
-    """One linear layer of every member. Its start depends on `generator`, not on torch's global seed."""
+    """A linear layer of every member. Its start depends on `generator`, not on torch's global seed."""
 
     def __init__(self, members: int, inputs: int, outputs: int, generator: torch.Generator) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from training.families.base import expect_numbers
 from training.families.linear import FittedLinear, expand, outputs_by_rows
 from training.fitting.data import Params, Report, Split
-from training.fitting.feature_mask import seen
+from training.fitting.feature_mask import visible_features
 from training.fitting.losses import split_loss
 
 
@@ -24,20 +24,21 @@ class RidgeFamily:
         """Strength of the ridge, products or not, and what it may not see."""
         trial.suggest_float("alpha", 1e1, 1e4, log=True)
         trial.suggest_categorical("products", [True, False])
-        trial.suggest_categorical("unseen", [""])
+        trial.suggest_categorical("masked_features", [""])
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report) -> FittedLinear:
-        """Each output is fitted to the rows in which it is known.
+        """Fit each output to the rows in which it is known.
 
         There is nothing random in it: `seed` changes nothing.
 
         Raises:
             ValueError: the target is not numbers, an output is known in no row, or there is nothing that
-                `unseen` names.
+                `masked_features` names.
         """
         expect_numbers(self.name, train)
         # what is always 0 gets the coefficient 0
-        pairs, columns = expand(np.where(seen(params, train), train.x, 0), bool(params["products"]))
+        visible = np.where(visible_features(params, train), train.x, 0)
+        pairs, columns = expand(visible, bool(params["products"]))
         ridge = Ridge(alpha=float(params["alpha"]))
         coefficients = np.empty((train.y.shape[1], columns.shape[1]))
         intercepts = np.empty(train.y.shape[1])

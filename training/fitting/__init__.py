@@ -1,1 +1,1 @@
-"""What families share when they fit: data, losses, loops of training."""
+"""Parts that families share when they fit: data, losses, loops of training."""

@@ -1,4 +1,4 @@
-"""How far outputs of a network are from the truth, so that a fit can make it less."""
+"""Costs that a fit of a network makes smaller: distances between outputs and truths."""
 
 from __future__ import annotations
 

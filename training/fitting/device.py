@@ -1,4 +1,4 @@
-"""Where torch computes."""
+"""The device that torch computes on."""
 
 from __future__ import annotations
 

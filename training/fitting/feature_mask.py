@@ -1,4 +1,4 @@
-"""Features that a family is told not to look at."""
+"""The mask of features that a family does not learn from."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 from training.fitting.data import Params, Split
 
 
-def seen(params: Params, split: Split) -> NDArray[np.bool_]:
-    """(features,) False for those that the parameter `unseen` names: patterns such as `route_*`, by blanks.
+def visible_features(params: Params, split: Split) -> NDArray[np.bool_]:
+    """Return (features,), False for those that the parameter `masked_features` names.
+
+    The parameter holds patterns such as `route_*`, separated by blanks.
 
     Raises:
         ValueError: a pattern fits no feature of the split.
     """
-    patterns = str(params.get("unseen", "")).split()
+    # cards of bundles made before 0.2 have the old name
+    patterns = str(params.get("masked_features", params.get("unseen", ""))).split()
     hidden: set[str] = set()
     for pattern in patterns:
         found = fitting(split.features, pattern)
         if not found:
-            raise ValueError(f"unseen: got {pattern!r}, expected some of {', '.join(split.features)}")
+            known = ", ".join(split.features)
+            raise ValueError(f"masked_features: got {pattern!r}, expected some of {known}")
         hidden.update(found)
     if not hidden:
         return np.ones(split.x.shape[-1], dtype=bool)

@@ -13,11 +13,11 @@ from training.fitting.data import Split
 _LEAST_PROBABILITY = 1e-6
 
 
-def split_loss(said: NDArray[np.floating[Any]], split: Split) -> float:
-    """How far `said` is from the target of `split`, each row by its weight.
+def split_loss(outputs: NDArray[np.floating[Any]], split: Split) -> float:
+    """How far `outputs` is from the target of `split`, each row by its weight.
 
     Args:
-        said: (n, outputs), see `training.families.base.Fitted.predict`.
+        outputs: (n, outputs), see `training.families.base.Fitted.predict`.
 
     Returns:
         Numbers: the mean absolute error of the outputs that are known, in scaled units; a group of outputs
@@ -28,9 +28,9 @@ def split_loss(said: NDArray[np.floating[Any]], split: Split) -> float:
         ZeroDivisionError: no output is known.
     """
     if split.kind == "classes":
-        likelihood = np.clip((said * split.y).sum(axis=1), _LEAST_PROBABILITY, 1)
+        likelihood = np.clip((outputs * split.y).sum(axis=1), _LEAST_PROBABILITY, 1)
         return float(np.average(-np.log(likelihood), weights=split.weight))
-    error = said - split.y
+    error = outputs - split.y
     distances = [np.sqrt(np.square(error[:, list(group)]).sum(axis=1)) for group in split.groups]
     alone = np.setdiff1d(np.arange(error.shape[1]), np.concatenate([*split.groups, ()]))
     away = np.column_stack([*distances, np.abs(error[:, alone.astype(np.int64)])])

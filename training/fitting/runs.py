@@ -1,4 +1,4 @@
-"""How a fit is run: from where it goes on, where it saves itself, and with whom it shares its batches."""
+"""The run of a fit: where it resumes, where it saves its state, and which workers share its batches."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Peers(Protocol):
 
     @property
     def number(self) -> int:
-        """Of this worker, from 0."""
+        """Number of this worker, from 0."""
         ...
 
     @property
     def count(self) -> int:
-        """Of all workers."""
+        """Number of all workers."""
         ...
 
     def join(self, network: Any) -> Any:
@@ -25,13 +25,13 @@ class Peers(Protocol):
         ...
 
     def agree(self, value: float) -> float:
-        """What the first worker says: all go on by the same number, or one would wait for the others."""
+        """Return the first worker's value: all go on by the same number, or one would wait for the others."""
         ...
 
 
 @dataclass(frozen=True)
 class Alone:
-    """One worker, which has nobody to ask."""
+    """A single worker, which shares nothing."""
 
     number: int = 0
     count: int = 1
@@ -41,13 +41,13 @@ class Alone:
         return network
 
     def agree(self, value: float) -> float:
-        """As it is."""
+        """Return the value as it is."""
         return value
 
 
 @dataclass(frozen=True)
 class Run:
-    """What `training.families.base.ResumableFamily.fit` takes more than other families.
+    """Arguments that `training.families.base.ResumableFamily.fit` takes beside those of other families.
 
     Attributes:
         saved: the state of an earlier fit with the same arguments, which is gone on with.

@@ -1,4 +1,4 @@
-"""What the networks of the torch families share: how they start, how they answer as one, their export."""
+"""Networks of the torch families: their start, their common answer, their export."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.runtime.tasks.base import Kind
 
 
 def started(make: Callable[[], Any], seed: int) -> Any:
-    """What `make` makes, its random start from `seed`; torch's global generator is left as it was."""
+    """Return what `make` makes with a random start from `seed`; torch's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()

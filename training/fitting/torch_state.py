@@ -1,4 +1,4 @@
-"""Everything that changes while a network is fitted, as bytes and back."""
+"""The state of a fit as bytes: everything that changes while a network is fitted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 
 class FitState:
-    """Where a fit stands. What it needs to go on is in it: the order of the rows that are still to come, too.
+    """The state of a fit, with all that it needs to resume: the order of the remaining rows, too.
 
     Attributes:
         epochs_done: of all.
@@ -40,7 +40,7 @@ class FitState:
             self.best_weights = copy.deepcopy(self._network.state_dict())
 
     def to_bytes(self) -> bytes:
-        """For `load`; tensors and plain values only."""
+        """Return the state as bytes for `load`; tensors and plain values only."""
         state = {name: part.state_dict() for name, part in self._stateful.items()} | {
             "generator": self._generator.get_state(),
             "epochs_done": self.epochs_done,

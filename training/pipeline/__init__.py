@@ -1,1 +1,1 @@
-"""From a source of data to registered models."""
+"""The training pipeline, from a source of data to registered models."""

@@ -21,7 +21,7 @@ from training.runtime.settings import REPOSITORY
 from training.search.trials import Best, SearchPlan, TrialRecord
 from training.search.tune import search
 
-# what is said about a model before it is registered, as tags of its version
+# what is recorded about a model before it is registered, as tags of its version
 EvaluateChallenger = Callable[[BundleParts], Mapping[str, str]]
 
 
@@ -90,13 +90,13 @@ class ArmTrainer:
         assert run_id is not None, "a trial that ended has been logged"
         origin = Origin(arm, datetime.now(UTC), commit, self.seed)
         parts = assemble(self.prepared, best, origin, self.config.coverage)
-        said = judge(parts)
+        verdict = judge(parts)
         with tempfile.TemporaryDirectory(prefix="raysonde-") as folder:
             directory = Path(folder) / "bundle"
             content_hash = write_bundle(parts, directory)
             load_model(read_bundle(directory, content_hash, workload))
             runs.finish(run_id, parts.card.metrics)
-            version = self.registry.register(directory, run_id, said)
+            version = self.registry.register(directory, run_id, verdict)
         return TrainedArm(version, parts.card)
 
     def _plan(self, family: str) -> SearchPlan:
@@ -107,7 +107,7 @@ class ArmTrainer:
             seed=self.seed,
             split_hash=self.prepared.split_hash,
             workers=self.config.workers,
-            held=self.config.search.get(family, {}),
+            fixed=self.config.search.get(family, {}),
         )
 
     def _search(self, plan: SearchPlan, arm: str, runs: SearchRuns) -> Best:

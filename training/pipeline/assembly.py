@@ -1,4 +1,4 @@
-"""From a trained graph to a bundle: bands from one split, metrics of another, golden rows."""
+"""Assembly of a bundle from a trained graph: bands of one split, metrics of another, golden rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFERENCE_ROWS = 1000
 
 @dataclass(frozen=True)
 class Origin:
-    """What the card says about how a model came to be."""
+    """The origin of a model, as the card records it."""
 
     family: str
     created_at: datetime
@@ -95,6 +95,6 @@ def _scaled(prepared: Prepared, part: Dataset) -> Scaled:
 
 
 def _sample(part: Dataset, rows: int, rng: np.random.Generator) -> Dataset:
-    """At most `rows` rows, without repeats, in their order."""
+    """Draw at most `rows` rows, without repeats, in their order."""
     count = min(rows, len(part.target))
     return part.take(np.sort(rng.choice(len(part.target), count, replace=False)))

@@ -1,4 +1,4 @@
-"""How good families are on a recorded table: each part is predicted by models that learnt from the others."""
+"""Cross-validation on a recorded table: each part is predicted by models that learnt from the others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _VALID_SHARE = 0.1
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What families and baselines say about rows that they have not learnt from.
+    """Predictions of families and baselines for rows that they have not learnt from.
 
     Attributes:
         target: of the contract.
@@ -98,9 +98,12 @@ def cross_validate(
         others = np.random.default_rng([seed, number]).permutation(np.unique(dataset.group[fold != number]))
         valid = others[: max(int(valid_share * len(others)), 1)]
         splits = _splits(dataset, fold == number, np.isin(dataset.group, valid), rows.every)
-        said = dict(_said(contract, workload, splits, params, seed))
-        said |= {**workload.baselines(splits.test.features), **fitted_baselines(baselines, workload, splits)}
-        for name, value in said.items():
+        predictions = dict(_predictions(contract, workload, splits, params, seed))
+        predictions |= {
+            **workload.baselines(splits.test.features),
+            **fitted_baselines(baselines, workload, splits),
+        }
+        for name, value in predictions.items():
             values.setdefault(name, np.empty((len(fold), *value.shape[1:])))[fold == number] = value
         progress(number + 1, folds)
     return CrossValidation(contract.target, dataset.target, fold, values)
@@ -126,7 +129,7 @@ def _splits(dataset: Dataset, in_test: NDArray[np.bool_], in_valid: NDArray[np.b
     )
 
 
-def _said(
+def _predictions(
     contract: Contract, workload: Workload, splits: Splits, params: Mapping[str, Params], seed: int
 ) -> Iterator[tuple[str, FloatArray]]:
     """The predictions of every family for the test part, by the same scaling that a training makes."""
@@ -140,6 +143,6 @@ def _said(
     anchors = anchors_of(workload, splits.test.features)
     for family, chosen in params.items():
         fitted = load_family(family).fit(chosen, train, valid, seed, lambda *_: None)
-        said = target_scaler.inverse(fitted.predict(test.x).astype(np.float64))
-        predicted = task.predict(said, anchors, task.uncalibrated(coverage=0.9))
+        outputs = target_scaler.inverse(fitted.predict(test.x).astype(np.float64))
+        predicted = task.predict(outputs, anchors, task.uncalibrated(coverage=0.9))
         yield load_family(family).name, point_predictions(contract.target, predicted)

@@ -1,4 +1,4 @@
-"""How good predictions are, in target units. Every row counts the same, as it does in service."""
+"""Metrics of predictions, in target units. Every row counts the same, as it does in service."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def point_name(target: AnyTarget) -> str:
 
 
 def region_metrics(target: AnyTarget, truth: FloatArray, predicted: Predicted) -> dict[str, float]:
-    """How often the regions hold the truth, and how large they are."""
+    """Return how often the regions hold the truth, and how large they are."""
     if isinstance(target, ClassTarget):
         return set_metrics(truth, predicted)
     if isinstance(target, PathTarget):
@@ -86,7 +86,7 @@ def number_metrics(truth: FloatArray, value: FloatArray, metric: str = "mae") ->
 
 
 def class_metrics(target: ClassTarget, truth: FloatArray, probability: FloatArray) -> dict[str, float]:
-    """Of the positive class: precision, recall, F1, ROC AUC, and the four counts; accuracy and log loss.
+    """Return metrics of the positive class: precision, recall, F1, ROC AUC, counts, accuracy, log loss.
 
     What cannot be told, such as a recall without a positive truth, is left out.
     """

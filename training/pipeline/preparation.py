@@ -1,4 +1,4 @@
-"""From a workload's source to scaled splits, the heavy parts spread by a `Mapper`."""
+"""Preparation of scaled splits from a workload's source; a `Mapper` spreads the heavy parts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PARTS = 8
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that the families of one workload learn from and are judged on.
+    """The data that the families of one workload learn from and are evaluated on.
 
     Attributes:
         splits: unscaled.
@@ -125,7 +125,7 @@ def _split(contract: Contract, config: TrainingConfig, dataset: Dataset, seed: i
 def scaled_split(
     task: Task, workload: Workload, part: Dataset, scaler: StandardScaler, target_scaler: StandardScaler
 ) -> Split:
-    """What a family sees of a part of the data."""
+    """Return a part of the data as a family sees it."""
     y = target_scaler.transform(encoded_target(task, workload, part))
     return Split(
         x=scaler.transform(part.features).astype(np.float32),
@@ -138,7 +138,7 @@ def scaled_split(
 
 
 def encoded_target(task: Task, workload: Workload, part: Dataset) -> np.ndarray:
-    """What a model of these rows learns, (n, outputs), unscaled."""
+    """Return what a model of these rows learns, (n, outputs), unscaled."""
     return task.encode(part.target, anchors_of(workload, part.features))
 
 

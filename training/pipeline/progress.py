@@ -1,4 +1,4 @@
-"""How long work tells how far it is: stages by name, each with its own count."""
+"""Progress of long work: stages by name, each with its own count."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class TrainingBusy(RuntimeError):
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What a caller may change for one training.
+    """Options of one training, as a caller may change them.
 
     Attributes:
         families: of those in the YAML file; None is all.
@@ -97,7 +97,7 @@ def _families(config: TrainingConfig, options: TrainingOptions) -> tuple[str, ..
 
 @contextmanager
 def training_lock(settings: Settings, workload: str) -> Iterator[None]:
-    """As long as no other process trains the workload.
+    """Hold the lock of a workload's training; no other process trains it meanwhile.
 
     Raises:
         TrainingBusy: one does.

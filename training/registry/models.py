@@ -39,7 +39,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One version of one arm's registered model.
+    """A version of an arm's registered model.
 
     Attributes:
         bundle: content hash.
@@ -127,7 +127,7 @@ class Registry:
         return found
 
     def find(self, workload: str, arm: str, version: str) -> ModelVersion | None:
-        """One version; None if there is none, or it cannot be read."""
+        """Return a version; None if there is none, or it cannot be read."""
         try:
             there = self.client.get_model_version(_model_name(workload, arm), version)
         except MlflowException as error:
@@ -154,7 +154,7 @@ class Registry:
         return found
 
     def is_empty(self, workload: str) -> bool:
-        """Whether no arm of the workload has a champion."""
+        """Return whether no arm of the workload has a champion."""
         return not any(CHAMPION in model.aliases for model in self._models(workload))
 
     def _set_alias(self, version: ModelVersion, alias: str) -> None:
@@ -162,7 +162,7 @@ class Registry:
         self.client.set_registered_model_alias(name, alias, version.version)
 
     def _held_of(self, model: mlflow_registry.RegisteredModel) -> dict[str, ModelVersion]:
-        """By alias; asked for again when anything has changed, or one could not be read."""
+        """Return versions by alias; they are read again after a change, or when one could not be read."""
         state = _state_of(model)
         known_state, held = self._held.get(model.name, (None, {}))
         if known_state == state:
@@ -254,7 +254,7 @@ def _open(uri: str) -> MlflowClient:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether asking again may help: a server that is away comes back."""
+    """Return whether another try may help: a server that is unavailable comes back."""
     if isinstance(error, MlflowException):
         return bool(error.error_code != "RESOURCE_DOES_NOT_EXIST")
     return isinstance(error, OSError) and not isinstance(error, FileNotFoundError | NotADirectoryError)
@@ -270,7 +270,7 @@ def _key(version: mlflow_registry.ModelVersion) -> tuple[str, str, int]:
 
 
 def _state_of(model: mlflow_registry.RegisteredModel) -> tuple[dict[str, str], list[tuple[str, int]]]:
-    """What differs once an alias names another version: the newest tells whether a number came back."""
+    """Return what differs once an alias names another version; the newest shows if a number came back."""
     newest = [(str(version.version), version.creation_timestamp) for version in model.latest_versions]
     return dict(model.aliases), newest
 

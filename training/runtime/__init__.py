@@ -1,1 +1,1 @@
-"""What a replica may load: bundles, inference, regions, and their settings."""
+"""The part of training that a replica may load: bundles, inference, regions, and their settings."""

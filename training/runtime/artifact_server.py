@@ -35,12 +35,12 @@ class ArtifactFolder(NamedTuple):
 
 
 def is_remote(source: str) -> bool:
-    """Whether the source of a model version is behind an artifact API, and no path."""
+    """Return whether the source of a model version is behind an artifact API, and no path."""
     return urlsplit(source).scheme in _SCHEMES
 
 
 def locate(source: str, registry_uri: str) -> ArtifactFolder:
-    """Where a source is, as MLflow resolves it: what names no host is at the registry.
+    """Return where a source is, as MLflow resolves it: one that names no host is at the registry.
 
     Args:
         source: ``mlflow-artifacts:/PATH``, ``mlflow-artifacts://HOST/PATH``, or the whole URL.

@@ -1,4 +1,4 @@
-"""One immutable model version as a directory of plain files, none of them a pickle.
+"""A bundle: an immutable model version as a directory of plain files, none of them a pickle.
 
 `training.runtime.manifest` checks every file before anything here is parsed.
 
@@ -33,7 +33,7 @@ FloatArray = NDArray[np.float64]
 
 
 class Card(BaseModel):
-    """Where a model comes from and how good it was on held-out data."""
+    """The origin of a model and its metrics on held-out data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -82,7 +82,7 @@ class Golden:
 
 @dataclass(frozen=True)
 class BundleParts:
-    """What a bundle holds.
+    """The contents of a bundle.
 
     `onnx` takes `x` float32 (batch, features) or (batch, steps, features) and gives `y` (batch, outputs).
     """

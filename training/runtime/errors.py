@@ -16,7 +16,7 @@ class BundleError(Exception):
 
 
 class ForeignBundle(BundleError):
-    """Not a bundle, or one of another workload."""
+    """A directory that is no bundle, or one of another workload."""
 
 
 class UnsupportedFormat(BundleError):
@@ -32,4 +32,4 @@ class MalformedBundle(BundleError):
 
 
 class GoldenMismatch(BundleError):
-    """This machine or this code does not reproduce the outputs that the bundle was stored with."""
+    """Outputs that differ, on this machine or with this code, from those that the bundle was stored with."""

@@ -30,7 +30,7 @@ GOLDEN_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Scaled:
-    """What the scaler hands to an arm.
+    """Scaled rows, as the scaler hands them to an arm.
 
     Attributes:
         matrix: (n, features) or (n, steps, features) float32, scaled.
@@ -114,7 +114,7 @@ class ArmRuntime:
         return self.task.predict(self.encoded(scaled), scaled.anchors, self._bundle.calibration, coverage)
 
     def encoded(self, scaled: Scaled) -> FloatArray:
-        """What the model itself says, (n, outputs), as `Task.encode` has it."""
+        """Return the model's own outputs, (n, outputs), as `Task.encode` has them."""
         (output,) = self._session.run(["y"], {"x": np.ascontiguousarray(scaled.matrix, dtype=np.float32)})
         rows = np.asarray(output, dtype=np.float64).reshape(-1, len(self.task.output_names))
         return self._bundle.target_scaler.inverse(rows)

@@ -1,4 +1,4 @@
-"""Which predictions with their truths are learnt from, as a value that is recorded and can be asked again.
+"""A query for predictions with their truths, as a value that is recorded and can be run again.
 
 Pairs are never changed or deleted and come in the order of their cursor, so an equal query gives equal pairs
 at any later time.
@@ -47,8 +47,8 @@ class Example:
 
 
 class Journal(Protocol):
-    """Where the pairs are."""
+    """The journal, as a source of pairs."""
 
     def examples(self, query: JournalQuery, after: int, limit: int) -> Sequence[Example]:
-        """At most `limit` of the query's pairs after the cursor `after`, in the order of the cursor."""
+        """Return at most `limit` of the query's pairs after the cursor `after`, in its order."""
         ...

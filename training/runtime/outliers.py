@@ -1,4 +1,4 @@
-"""How far out an instance lies, against a reference sample of the training data. Pure numpy.
+"""Outlier scores of instances against a reference sample of the training data. Pure numpy.
 
 The distance is Mahalanobis's, with a covariance that is shrunk to the identity, the covariance of scaled
 features that are independent: Ledoit and Wolf (2004), "A well-conditioned estimator for large-dimensional
@@ -32,7 +32,7 @@ _MOST_DEVIATIONS = 1e9
 
 @dataclass(frozen=True)
 class Shape:
-    """Where the bulk of the rows is: distances are Euclidean after ``(x - mean) @ whitening``.
+    """The bulk of the rows: distances are Euclidean after ``(x - mean) @ whitening``.
 
     Attributes:
         mean: (d,).
@@ -44,7 +44,7 @@ class Shape:
 
     @classmethod
     def fit(cls, rows: FloatArray) -> Self:
-        """Of scaled rows (n, d), finite."""
+        """Fit to scaled rows (n, d), finite."""
         mean = rows.mean(axis=0)
         variance, directions = np.linalg.eigh(_shrunk_covariance(rows - mean))
         return cls(mean, directions / np.sqrt(np.maximum(variance, _LEAST_VARIANCE)))
@@ -97,7 +97,7 @@ def _held_out_distances(rows: FloatArray) -> FloatArray:
 
 
 def _shrunk_covariance(centred: FloatArray) -> FloatArray:
-    """Of centred rows (n, d), shrunk to the identity by as much as its own noise demands.
+    """Return the covariance of centred rows (n, d), shrunk to the identity by as much as its noise demands.
 
     The noise, sum of the variances of its entries, is ``mean |x x^T - S|^2 / n``; the share of the identity
     is noise over ``|S - I|^2``.

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class LooksConfig(BaseModel):
-    """When two versions that answer the same requests are compared.
+    """Settings of the interim looks at two versions that answer the same requests.
 
     The first look is at `first_truths`, each later one when there are twice as many. Each has an equal part
     of the gate's `alpha`, so that all of them together mislead as seldom as one would.
@@ -19,12 +19,12 @@ class LooksConfig(BaseModel):
     at_most_h: float = Field(default=24.0, gt=0, description="hours after which it ends, however few came")
 
     def truths_at(self, number: int) -> int:
-        """How many truths look `number` (from 0) takes."""
+        """Return how many truths interim look `number` (from 0) takes."""
         return self.first_truths << number
 
 
 class PromotionConfig(BaseModel):
-    """How a challenger comes into service, and how long it may be taken out again by itself."""
+    """Settings of promotion and of the probation after it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -8,7 +8,7 @@ FEWEST_BLOCKS = 4
 
 
 class GateConfig(BaseModel):
-    """What a challenger has to show."""
+    """Settings of the gate: what a challenger has to show."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,7 +30,7 @@ class GateConfig(BaseModel):
 
 
 class RetrainingConfig(BaseModel):
-    """When a workload is trained again, on what, and what its new models have to show."""
+    """Settings of retraining: when, on which data, and what new models have to show."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

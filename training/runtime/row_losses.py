@@ -1,4 +1,4 @@
-"""How wrong single answers are, so that two models can be compared row by row."""
+"""Losses of single answers, so that two models can be compared row by row."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from features.targets import ALTITUDE, LATITUDE, LONGITUDE, AnyTarget, ClassTarg
 
 
 def array_columns(target: AnyTarget) -> list[str]:
-    """One for each number of the arrays of a prediction (`training.runtime.tasks`), in their order."""
+    """Return a column for each number of a prediction's arrays (`training.runtime.tasks`), in their order."""
     if isinstance(target, ClassTarget):
         return [f"{name}_{one}" for name in ("probability", "member") for one in target.classes]
     if isinstance(target, PathTarget):

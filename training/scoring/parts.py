@@ -19,7 +19,7 @@ _MANIFEST = "_manifest.json"
 
 
 class Manifest(BaseModel):
-    """What parts are made of. Parts of different manifests never come together."""
+    """The identity of a scoring run. Parts of different manifests never come together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,7 +101,7 @@ def discard(output: Path) -> None:
 
 
 def part_path(folder: Path, number: int) -> Path:
-    """Of the part with this number."""
+    """Return the path of the part with this number."""
     return folder / f"part-{number:06d}.parquet"
 
 

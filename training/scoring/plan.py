@@ -1,4 +1,4 @@
-"""What is scored in one piece: a file, or a folder of files, cut into parts of whole logs."""
+"""The plan of a scoring run: a file, or a folder of files, cut into parts of whole logs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS_PER_PART = 100_000
 
 
 class InputFile(BaseModel):
-    """One Parquet file, and how to tell that it is still the same."""
+    """A Parquet file, with what shows that it is still the same."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -46,7 +46,7 @@ class Records:
 
     @property
     def rows(self) -> int:
-        """Of all files."""
+        """Number of rows of all files."""
         return sum(file.rows for file in self.files)
 
 

@@ -35,7 +35,7 @@ Batch = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Scored:
-    """What became of an input.
+    """The result of scoring an input.
 
     Attributes:
         answers: rows written.
@@ -94,7 +94,7 @@ def score_file(
 
 @dataclass(frozen=True)
 class _Work:
-    """All that an actor has to know."""
+    """The arguments of a scoring actor."""
 
     bundle: BundleParts
     stamp: Stamp

@@ -25,7 +25,7 @@ _ROWS, _WINDOWS = 8192, 1024
 
 @dataclass(frozen=True)
 class Stamp:
-    """Who answers, in every row."""
+    """The model version that answers, as every row names it."""
 
     arm: str
     model_version: str
@@ -77,7 +77,7 @@ class Scorer:
         # the errors last: making windows finds more of them
         wrong = np.array(sorted(errors), np.int64)
         blank = np.full((len(wrong), len(self._names)), np.nan)
-        at, end_s, said = zip(*answered, (wrong, np.full(len(wrong), np.nan), blank), strict=True)
+        at, end_s, predicted = zip(*answered, (wrong, np.full(len(wrong), np.nan), blank), strict=True)
         index = np.concatenate(at)
         order = np.argsort(index, kind="stable")
         is_error = (np.arange(len(index)) >= len(index) - len(wrong))[order]
@@ -85,7 +85,7 @@ class Scorer:
         columns = {"row": pa.array(rows[index]), "entity": entity_column(self._contract, records).take(index)}
         if self._contract.window is not None:
             columns["end_s"] = pa.array(np.concatenate(end_s)[order], mask=is_error)
-        for name, values in zip(self._names, np.concatenate(said)[order].T, strict=True):
+        for name, values in zip(self._names, np.concatenate(predicted)[order].T, strict=True):
             columns[name] = pa.array(values, mask=is_error)
         why = [errors[number] for number in wrong.tolist()]
         columns["error"] = _scattered(why, is_error)

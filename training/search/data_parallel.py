@@ -1,4 +1,4 @@
-"""One model fitted by several workers: Ray Train's TorchTrainer inside a trial of Ray Tune.
+"""Data-parallel fits: Ray Train's TorchTrainer inside a trial of Ray Tune.
 
 The process of the trial only waits: it claims next to nothing, the workers claim the cores. Every worker has
 all rows and takes its share of each batch; DDP makes the gradients of the batch of those of the shares. The
@@ -45,7 +45,7 @@ class WorkerGroupTask:
 
 @dataclass(frozen=True)
 class WorkerGroupModel:
-    """What a worker group has made.
+    """The model that a worker group has made.
 
     Attributes:
         onnx: the graph.
@@ -121,7 +121,7 @@ def _model_of(fit: Future[ray.train.Result]) -> WorkerGroupModel:
 
 
 class _Forward(ray.train.UserCallback):  # type: ignore[misc]
-    """In the controller of the group: what the first worker reports goes to the process of the trial."""
+    """A callback in the group's controller that passes the first worker's reports to the trial's process."""
 
     def __init__(self, reports: Queue) -> None:
         self._reports = reports
@@ -131,7 +131,7 @@ class _Forward(ray.train.UserCallback):  # type: ignore[misc]
 
 
 def _work(task: WorkerGroupTask, directory: Path) -> WorkerGroupModel | None:
-    """In each worker."""
+    """Fit in one worker."""
     context, checkpoint = ray.train.get_context(), ray.train.get_checkpoint()
     peers = _Peers(context.get_world_rank(), context.get_world_size())
     if peers.number == 0:

@@ -13,22 +13,22 @@ from training.families.base import Family, load_family
 from training.fitting.data import Params
 
 
-def search_space_without(family: Family, held: Params) -> Callable[[Any], None]:
-    """The family's search space, in which the parameters of `held` have one value each."""
-    return partial(_suggest, family, dict(held))
+def search_space_without(family: Family, fixed: Params) -> Callable[[Any], None]:
+    """The family's search space, in which the parameters of `fixed` have one value each."""
+    return partial(_suggest, family, dict(fixed))
 
 
 def check_fixed(search: Mapping[str, Params]) -> None:
-    """Whether families know what a workload holds for them, as section `training.search` says it.
+    """Check that families know the hyperparameters that section `training.search` fixes for them.
 
     Raises:
         ValueError: a family has no such parameter, or its values are of another type.
     """
-    for name, held in search.items():
+    for name, fixed in search.items():
         family = load_family(name)
         free = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask()
         family.search_space(free)
-        for parameter, value in held.items():
+        for parameter, value in fixed.items():
             if parameter not in free.params:
                 known = ", ".join(free.params)
                 raise ValueError(f"search.{name}: got {parameter!r}, expected one of {known}")
@@ -43,26 +43,26 @@ def _kind(value: object) -> str:
     return "number" if isinstance(value, int | float) else "name"
 
 
-def _suggest(family: Family, held: Params, trial: Any) -> None:
-    family.search_space(_Holding(trial, held))
+def _suggest(family: Family, fixed: Params, trial: Any) -> None:
+    family.search_space(_FixedTrial(trial, fixed))
 
 
 @dataclass(frozen=True)
-class _Holding:
+class _FixedTrial:
     """A trial that is asked for parameters, some of which are given."""
 
     trial: Any
-    held: Params
+    fixed: Params
 
     def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
-        return self.trial.suggest_categorical(name, [self.held[name]] if name in self.held else choices)
+        return self.trial.suggest_categorical(name, [self.fixed[name]] if name in self.fixed else choices)
 
     def suggest_int(self, name: str, low: int, high: int, **options: Any) -> Any:
-        if name in self.held:
+        if name in self.fixed:
             return self.suggest_categorical(name, [])
         return self.trial.suggest_int(name, low, high, **options)
 
     def suggest_float(self, name: str, low: float, high: float, **options: Any) -> Any:
-        if name in self.held:
+        if name in self.fixed:
             return self.suggest_categorical(name, [])
         return self.trial.suggest_float(name, low, high, **options)

@@ -1,4 +1,4 @@
-"""What a trial claims of a cluster, so that trials run beside each other and never wait for each other."""
+"""Resource requests of trials, so that trials run beside each other and never wait for each other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plan_worker_group(family: Family, workers: int, free: Mapping[str, float]) -
 
 
 def resource_request(family: Family, worker_group: WorkerGroup | None, gpus: float) -> dict[str, float]:
-    """What the process of a trial claims: a core, and a part of a GPU if that is of use to it."""
+    """Return what the process of a trial requests: a core, and a part of a GPU if that is of use to it."""
     if worker_group is not None:
         return {"cpu": _WAITING_CPU}
     if gpus and getattr(family, "uses_gpu", False):

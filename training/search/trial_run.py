@@ -1,4 +1,4 @@
-"""One trial of a search, in its own process: the fit, its checkpoints, and the model at the end."""
+"""A trial of a search, in its own process: the fit, its checkpoints, and the model at the end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STEP_FILE = "step"
 
 @dataclass(frozen=True)
 class TrialTask:
-    """What the trials of a search have in common.
+    """The arguments that the trials of a search share.
 
     Attributes:
         family: as `load_family` takes it.
@@ -66,7 +66,7 @@ def run_trial(config: dict[str, Any], task: TrialTask, train: Split, valid: Spli
 
 
 class _Link:
-    """Between a fit and Tune: each report takes the state that the fit saved before it, if it saved one."""
+    """A link between a fit and Tune: each report takes the state that the fit saved before it, if any."""
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
@@ -81,11 +81,11 @@ class _Link:
                     self._step = int(step.read_text())
 
     def run(self) -> Run:
-        """For a family that is resumable."""
+        """Return the run for a family that is resumable."""
         return Run(self._files.get(_STATE_FILE), self._keep)
 
     def report(self, step: int, loss: float) -> None:
-        """What `Family.fit` is given."""
+        """Report to Tune, as `Family.fit` is to do."""
         self._step = step
         self._tell(loss, has_model=False)
 

@@ -1,4 +1,4 @@
-"""What goes into a search and what comes out of it, as values."""
+"""Values that go into a search and come out of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.fitting.data import Params
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What is searched. Only a search with an equal plan is continued.
+    """The plan of a search. Only a search with an equal plan is continued.
 
     Attributes:
         family: as `load_family` takes it.
@@ -18,7 +18,7 @@ class SearchPlan:
         seed: of the proposals and of the models.
         split_hash: of the scaled splits that the trials see.
         workers: that fit each model together, if the family can.
-        held: parameters that are not searched.
+        fixed: parameters that are not searched.
     """
 
     family: str
@@ -26,7 +26,7 @@ class SearchPlan:
     seed: int
     split_hash: str
     workers: int = 1
-    held: Params = field(default_factory=dict)
+    fixed: Params = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

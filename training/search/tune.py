@@ -55,7 +55,7 @@ _TUNE_ENVIRONMENT = {
 
 
 class SearchError(RuntimeError):
-    """No trial of a search gave a model."""
+    """A search of which no trial gave a model."""
 
 
 def search(
@@ -123,7 +123,7 @@ def _tune_config(plan: SearchPlan, worker_group: WorkerGroup | None, at_once: in
         mode="min",
         num_samples=plan.trials,
         search_alg=OptunaSearch(
-            search_space_without(family, plan.held), metric=LOSS, mode="min", sampler=sampler
+            search_space_without(family, plan.fixed), metric=LOSS, mode="min", sampler=sampler
         ),
         scheduler=asha if family.iterative else FIFOScheduler(),
         max_concurrent_trials=_fewest(at_once, worker_group.at_once if worker_group else None),

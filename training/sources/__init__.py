@@ -1,1 +1,1 @@
-"""Where training data comes from."""
+"""Sources of training data."""

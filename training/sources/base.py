@@ -1,4 +1,4 @@
-"""Where training data comes from: a source makes telemetry records, and they are kept as Parquet.
+"""The protocol of a source: it makes telemetry records, which are kept as Parquet.
 
 Records are one table with a row a sample: the contract's entity and fields (NaN or no column where a
 source has none) and the target. Two columns are optional: `log` tells several logs of one entity apart,

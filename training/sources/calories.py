@@ -137,7 +137,7 @@ class _Workouts:
     body_temp_degc: FloatArray
 
     def table(self, ids: range) -> pd.DataFrame:
-        """In Kaggle's columns."""
+        """Return the people as a table in Kaggle's columns."""
         return pd.DataFrame(
             {
                 "id": np.arange(ids.start, ids.stop),

@@ -88,7 +88,7 @@ def draw_path(generator: np.random.Generator, kind: str) -> TruePath | None:
 
 
 def _records(target: str, seed: int, index: int) -> pd.DataFrame:
-    """Of one track: paths are drawn until one fits and is seen often enough."""
+    """Return the records of one track: paths are drawn until one fits and is seen often enough."""
     kind = str(np.random.default_rng([seed, index]).choice(list(_SHARES), p=list(_SHARES.values())))
     for attempt in range(_ATTEMPTS):
         generator = np.random.default_rng([seed, index, attempt])

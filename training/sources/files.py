@@ -1,4 +1,4 @@
-"""What sources that read a file share: the table in it, and the hash that tells whether it has changed."""
+"""Parts that sources of a file share: its table, and the hash that shows whether it has changed."""
 
 from __future__ import annotations
 

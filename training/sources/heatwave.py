@@ -26,7 +26,7 @@ _KEPT = 0.9  # share of a deviation that is left after an hour
 
 @dataclass(frozen=True)
 class HeatWave:
-    """What happens.
+    """The course of a heat wave.
 
     Attributes:
         start: of the record, with zone.

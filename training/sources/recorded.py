@@ -36,7 +36,7 @@ _DESPIKE_HZ = 8.0
 
 @dataclass(frozen=True)
 class RecordedLog:
-    """One log of one flight.
+    """A log of one flight.
 
     Attributes:
         entity: which flight.

@@ -101,7 +101,7 @@ def track_records(contract: Contract, positions: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_truths(contract: Contract, track: pd.DataFrame) -> pd.DataFrame:
-    """One track, times increasing, with where it was at each horizon after each row.
+    """Add to a track, times increasing, where it was at each horizon after each row.
 
     NaN where the track had ended, or was interrupted for more than 30 s.
     """

@@ -33,7 +33,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class TrafficTracks:
-    """One of the package's samples, by its name in `traffic.data.samples`."""
+    """A sample of the package, by its name in `traffic.data.samples`."""
 
     contract: Contract
     sample: str

@@ -19,7 +19,7 @@ from features.targets import PathTarget
 from training.sources.base import LOG, Mapper, Progress
 from training.sources.simulation.vehicle_motion import STEP_S, STEPS, Motion, move
 from training.sources.simulation.vehicle_plans import Plan, draw_plan
-from training.sources.simulation.vehicle_sensors import SAMPLE_S, hear
+from training.sources.simulation.vehicle_sensors import SAMPLE_S, receive
 from training.sources.tracks import RecordedTracks
 from training.sources.tracks import make_source as recorded_source
 
@@ -84,7 +84,7 @@ def _piece(
     origin, turned = _origin(random), _turned(random.uniform(0, 2 * np.pi))
     local: FloatArray = (motion.local_m[row] - motion.local_m[row, first]) @ turned
     start_s = float(random.integers(_EARLIEST_S, _LATEST_S))
-    heard = hear(
+    received = receive(
         (start_s + (steps - first) * STEP_S).astype(np.float64),
         local[steps],
         np.asarray(motion.velocity_mps[row, steps] @ turned, np.float64),
@@ -92,10 +92,10 @@ def _piece(
         motion.climb_mps[row, steps],
         random,
     )
-    place = from_local(origin, heard.local_m)
+    place = from_local(origin, received.local_m)
     samples = {"latitude": place[:, 0], "longitude": place[:, 1]}
-    samples |= {name: values for name, values in vars(heard).items() if name != "local_m"}
-    now = first + np.round((heard.time_s - start_s) / STEP_S).astype(int)
+    samples |= {name: values for name, values in vars(received).items() if name != "local_m"}
+    now = first + np.round((received.time_s - start_s) / STEP_S).astype(int)
     truth: list[FloatArray] = []
     for horizon_s in contract.target.horizons_s:
         then = np.minimum(now + int(horizon_s / STEP_S), STEPS - 1)

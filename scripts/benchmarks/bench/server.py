@@ -107,9 +107,9 @@ class Server:
                 answer = client.post(address, content=body).raise_for_status()
             except httpx.HTTPError as error:
                 raise CannotServe(f"it answered before, and then: {error}") from error
-            said = self._contender.answer(answer.json())
-            if not abs(said - expected) <= _TOLERANCE:
-                raise CannotServe(f"it is another model: got {said:g}, expected {expected:g}")
+            answered = self._contender.answer(answer.json())
+            if not abs(answered - expected) <= _TOLERANCE:
+                raise CannotServe(f"it is another model: got {answered:g}, expected {expected:g}")
 
     def _stop(self) -> None:
         assert self._child is not None, "started before"

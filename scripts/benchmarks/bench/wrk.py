@@ -44,7 +44,7 @@ class WrkMissing(RuntimeError):
 
 
 class WrkFailed(RuntimeError):
-    """`wrk` said nothing that can be read."""
+    """A run of `wrk` whose output cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ def parse(output: str, complaint: str = "") -> Load:
     """
     line = next((line for line in output.splitlines() if line.startswith(_MARK)), None)
     if line is None:
-        said = (complaint or output).strip().splitlines()
-        raise WrkFailed(f"wrk gave no result: {said[-1] if said else 'it said nothing'}")
+        lines = (complaint or output).strip().splitlines()
+        raise WrkFailed(f"wrk gave no result: {lines[-1] if lines else 'it printed nothing'}")
     found = json.loads(line.removeprefix(_MARK))
     answered = found["requests"] - found["refused"]
     return Load(

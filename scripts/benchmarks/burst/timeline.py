@@ -116,17 +116,17 @@ def per_second(ended: Sequence[Ended], duration_s: float) -> Seconds:
 def problems(timeline: Timeline, found: Sequence[Course]) -> list[str]:
     """Every way in which the test was not passed, for people."""
     errors = [one.error for one in timeline.ended if one.error]
-    said = [f"{len(errors)} requests of {len(timeline.ended)} failed: {errors[0]}"] if errors else []
+    failures = [f"{len(errors)} requests of {len(timeline.ended)} failed: {errors[0]}"] if errors else []
     for one in found:
         where = f"round {one.round}, {one.deployment}"
         if one.out_s is None:
-            said.append(f"{where}: never more than one replica")
+            failures.append(f"{where}: never more than one replica")
         elif one.back_s is None:
-            said.append(f"{where}: not back to one replica at the end")
+            failures.append(f"{where}: not back to one replica at the end")
         for phase, changes in (("burst", one.burst_changes), ("idle", one.idle_changes)):
             if changes > MOST_CHANGES:
-                said.append(f"{where}: {changes} changes of direction in its {phase} phase")
-    return said
+                failures.append(f"{where}: {changes} changes of direction in its {phase} phase")
+    return failures
 
 
 def _course(timeline: Timeline, burst: Phase, idle: Phase, deployment: str) -> Course:

@@ -37,8 +37,8 @@ def draw_track(
     above.set_ylabel(f"{field.replace('_', ' ')} ({spec.unit})")
     plain(below, "")
     others = iter(OTHERS * (1 + len(predictions)))
-    for arm, said in sorted(predictions.items(), key=lambda item: item[0] != best):
-        ordered = sorted(said, key=lambda one: one.end_s)
+    for arm, answers in sorted(predictions.items(), key=lambda item: item[0] != best):
+        ordered = sorted(answers, key=lambda one: one.end_s)
         colour, width = (BEST, 1.8) if arm == best else (next(others), 0.9)
         times = [one.end_s - start_s for one in ordered]
         probability = [float(one.arrays["probability"][column]) for one in ordered]
@@ -50,10 +50,10 @@ def draw_track(
 
 
 def _shade_truth(
-    panels: Sequence[Axes], said: Sequence[TimedPrediction], column: int, start_s: float
+    panels: Sequence[Axes], answers: Sequence[TimedPrediction], column: int, start_s: float
 ) -> None:
     """Colour the times at which the class was true."""
-    ordered = sorted(said, key=lambda one: one.end_s)
+    ordered = sorted(answers, key=lambda one: one.end_s)
     times = np.array([one.end_s - start_s for one in ordered])
     true = np.array([one.known and one.truth == column for one in ordered], dtype=bool)
     for number, axes in enumerate(panels):

@@ -73,48 +73,48 @@ def draw_series(
     predictions: Mapping[str, Sequence[TimedPrediction]],
     best: str,
 ) -> Path:
-    """Truth, what the best arm said with its band, and the others as thin lines, of the last windows."""
+    """Truth, what the best arm answers with its band, and the others as thin lines, of the last windows."""
     figure = new_figure(11, 4.8)
     axes = figure.subplots()
-    shown = {arm: _last(said) for arm, said in predictions.items()}
+    shown = {arm: _last(answers) for arm, answers in predictions.items()}
     others = iter(OTHERS * (1 + len(shown) // len(OTHERS)))
-    for arm, said in shown.items():
-        if not said:
+    for arm, answers in shown.items():
+        if not answers:
             continue
-        times = _times(said)
-        values = [p.value for p in said]
+        times = _times(answers)
+        values = [p.value for p in answers]
         if arm != best:
             axes.plot(times, values, color=next(others), lw=0.8, alpha=0.8, label=f"predicted by {arm}")
             continue
-        lower, upper = [p.lower for p in said], [p.upper for p in said]
+        lower, upper = [p.lower for p in answers], [p.upper for p in answers]
         axes.fill_between(times, lower, upper, color=BEST, alpha=0.18, lw=0, label=f"band of {arm}", zorder=1)
         axes.plot(times, values, color=BEST, lw=1.6, label=f"predicted by {arm}", zorder=4)
-    said = shown.get(best) or next((said for said in shown.values() if said), [])
-    if said:
-        axes.plot(_times(said), [p.truth for p in said], color=TRUTH, lw=1.1, label="truth", zorder=5)
+    answers = shown.get(best) or next((answers for answers in shown.values() if answers), [])
+    if answers:
+        axes.plot(_times(answers), [p.truth for p in answers], color=TRUTH, lw=1.1, label="truth", zorder=5)
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    plain(axes, f"{recording.title}, the last {len(said)} windows")
-    _label(axes, contract, said)
+    plain(axes, f"{recording.title}, the last {len(answers)} windows")
+    _label(axes, contract, answers)
     return save(figure, directory, f"{recording.entity} {recording.source}")
 
 
-def _last(said: Sequence[TimedPrediction]) -> list[TimedPrediction]:
-    return sorted(said, key=lambda p: p.end_s)[-_MOST_WINDOWS:]
+def _last(answers: Sequence[TimedPrediction]) -> list[TimedPrediction]:
+    return sorted(answers, key=lambda p: p.end_s)[-_MOST_WINDOWS:]
 
 
-def _times(said: Sequence[TimedPrediction]) -> NDArray[np.float64] | NDArray[np.datetime64]:
+def _times(answers: Sequence[TimedPrediction]) -> NDArray[np.float64] | NDArray[np.datetime64]:
     """Ends of the windows, as dates where they can only be Unix time."""
-    ends_s = np.array([p.end_s for p in said], np.float64)
-    return ends_s.astype("datetime64[s]") if _is_unix(said) else ends_s
+    ends_s = np.array([p.end_s for p in answers], np.float64)
+    return ends_s.astype("datetime64[s]") if _is_unix(answers) else ends_s
 
 
-def _is_unix(said: Sequence[TimedPrediction]) -> bool:
-    return bool(said) and said[0].end_s > _DECADE_S
+def _is_unix(answers: Sequence[TimedPrediction]) -> bool:
+    return bool(answers) and answers[0].end_s > _DECADE_S
 
 
-def _label(axes: Axes, contract: Contract, said: Sequence[TimedPrediction]) -> None:
+def _label(axes: Axes, contract: Contract, answers: Sequence[TimedPrediction]) -> None:
     assert contract.window is not None, "a series has windows"
     time_unit = contract.fields[contract.field_names.index(contract.window.time)].unit
-    unit = "UTC" if _is_unix(said) else f"{contract.window.time}, {time_unit}"
+    unit = "UTC" if _is_unix(answers) else f"{contract.window.time}, {time_unit}"
     axes.set_xlabel(f"end of the window ({unit})")
     axes.set_ylabel(f"{contract.target.name} ({contract.target.unit})")

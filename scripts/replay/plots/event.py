@@ -53,10 +53,10 @@ def _draw_predicted(
     axes: Axes, contract: Contract, predictions: Mapping[str, Sequence[TimedPrediction]], best: str
 ) -> None:
     others = iter(OTHERS * (1 + len(predictions) // len(OTHERS)))
-    for arm, said in predictions.items():
-        if not said:
+    for arm, answers in predictions.items():
+        if not answers:
             continue
-        ordered = sorted(said, key=lambda p: p.end_s)
+        ordered = sorted(answers, key=lambda p: p.end_s)
         times = np.array([p.end_s for p in ordered])
         values = np.array([p.value for p in ordered])
         if arm != best:

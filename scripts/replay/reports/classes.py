@@ -45,16 +45,16 @@ class ClassReport(EachReport):
 
         column = _positive(contract)
         told = sorted(predictions.items(), key=lambda item: not _has_class(item[1], column))
-        for recording, said in islice(told, self.most_pictures):
+        for recording, answers in islice(told, self.most_pictures):
             yield draw_track(
-                directory, contract, recording, said, best, self.field or contract.field_names[-1]
+                directory, contract, recording, answers, best, self.field or contract.field_names[-1]
             )
 
 
 def _counts(contract: Contract, predictions: Predictions, source: str) -> TextTable:
     """Arms and baselines about the recordings of one kind."""
     mine: dict[Recording, Mapping[str, Sequence[TimedPrediction]]] = {
-        recording: said for recording, said in predictions.items() if recording.source == source
+        recording: answers for recording, answers in predictions.items() if recording.source == source
     }
     scores = {name: score_predictions(said_by(mine, name), contract.target) for name in names_in(mine)}
     rows = tuple(
@@ -77,6 +77,6 @@ def _positive(contract: Contract) -> int:
     return target.classes.index(target.positive)
 
 
-def _has_class(said: Mapping[str, Sequence[TimedPrediction]], column: int) -> bool:
+def _has_class(answers: Mapping[str, Sequence[TimedPrediction]], column: int) -> bool:
     """Whether the truth is of this class at some time."""
-    return any(one.known and one.truth == column for ones in said.values() for one in ones)
+    return any(one.known and one.truth == column for ones in answers.values() for one in ones)

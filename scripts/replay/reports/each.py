@@ -75,8 +75,8 @@ class EachReport:
         if contract.window is None:
             yield draw_table(directory, contract, predictions, best)
             return
-        for recording, said in predictions.items():
-            yield draw_series(directory, contract, recording, said, best)
+        for recording, answers in predictions.items():
+            yield draw_series(directory, contract, recording, answers, best)
 
 
 def _each_recording(contract: Contract, predictions: Predictions) -> TextTable:
@@ -85,8 +85,8 @@ def _each_recording(contract: Contract, predictions: Predictions) -> TextTable:
     rows = tuple(
         (
             recording.title,
-            *(number(score_predictions(said.get(name, ()), target).error(metric)) for name in names),
+            *(number(score_predictions(answers.get(name, ()), target).error(metric)) for name in names),
         )
-        for recording, said in predictions.items()
+        for recording, answers in predictions.items()
     )
     return TextTable(f"{metric} of each recording", ("", *names), rows)

@@ -71,8 +71,8 @@ class EventReport:
         """A picture a log."""
         from scripts.replay.plots.event import draw_recording  # matplotlib: not before --help is answered
 
-        for recording, said in predictions.items():
-            yield draw_recording(directory, contract, recording, said, best)
+        for recording, answers in predictions.items():
+            yield draw_recording(directory, contract, recording, answers, best)
 
 
 def _errors(

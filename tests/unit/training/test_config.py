@@ -83,3 +83,10 @@ def test_the_ends_of_a_band_belong_to_it() -> None:
     )
     found = band_metrics(np.array([1.0, 4, 6.1, 3.9]), predicted)
     assert found == {"coverage": 0.5, "mean_width": 2.5}
+
+
+def test_the_old_name_of_a_fixed_parameter_still_works(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING"):
+        old = config(families=["gru"], search={"gru": {"unseen": "route_*", "loss": "distance"}})
+    assert old.search == {"gru": {"masked_features": "route_*", "loss": "distance"}}
+    assert "write 'masked_features'" in caplog.text

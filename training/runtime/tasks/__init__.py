@@ -1,1 +1,1 @@
-"""What kinds of things can be predicted, one a file: how each is learnt, calibrated and answered."""
+"""Tasks, the kinds of predictions, one a file: how each is learnt, calibrated and answered."""

@@ -1,4 +1,4 @@
-"""What a task is. Pure: it runs in the replicas that serve, and in training."""
+"""The protocol of a task. Pure: it runs in the replicas that serve, and in training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind = Literal["numbers", "classes"]
 
 
 class Calibration(BaseModel):
-    """How wide the regions around predictions are, fitted on held-out data; each task has its own.
+    """The widths of the regions around predictions, fitted on held-out data; each task has its own.
 
     Attributes:
         coverage: nominal share of truths inside.
@@ -42,7 +42,7 @@ class Predicted:
 
 
 class Row(NamedTuple):
-    """One prediction as it is answered.
+    """A prediction as it is answered.
 
     Attributes:
         prediction: the member of that name.
@@ -65,7 +65,7 @@ class Row(NamedTuple):
 
 
 class Task(Protocol):
-    """How the outputs of a model become predictions, and truths what a model learns.
+    """Conversions between outputs of a model and predictions, and between truths and what a model learns.
 
     Attributes:
         kind: what models learn.
@@ -91,27 +91,31 @@ class Task(Protocol):
 
     def calibrate(
         self,
-        said: FloatArray,
+        outputs: FloatArray,
         target: FloatArray,
         anchors: FloatArray,
         coverage: float,
         group: NDArray[np.int64] | None = None,
     ) -> Calibration:
-        """From what a model said (n, outputs) about held-out truths; each group counts alike."""
+        """Fit the calibration to outputs (n, outputs) for held-out truths; each group counts alike."""
         ...
 
     def predict(
-        self, said: FloatArray, anchors: FloatArray, calibration: Calibration, coverage: float | None = None
+        self,
+        outputs: FloatArray,
+        anchors: FloatArray,
+        calibration: Calibration,
+        coverage: float | None = None,
     ) -> Predicted:
-        """From what a model says, (n, outputs); at the calibration's coverage unless another is given."""
+        """Return predictions of (n, outputs), at the calibration's coverage by default."""
         ...
 
     def tolerances(self, predicted: Predicted) -> Mapping[str, FloatArray]:
-        """What a difference of each array counts relative to, when two machines are compared."""
+        """Return what a difference of each array is relative to, when two machines are compared."""
         ...
 
     def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
-        """As they are answered."""
+        """Return the predictions as they are answered."""
         ...
 
     def of_row(self, row: Row) -> dict[str, FloatArray]:
@@ -119,7 +123,7 @@ class Task(Protocol):
         ...
 
     def error(self, row: Row, truth: FloatArray) -> float:
-        """How wrong an answer was, >= 0; NaN when nothing of the truth is known.
+        """Return the error of an answer, >= 0; NaN when nothing of the truth is known.
 
         Args:
             row: the answer.

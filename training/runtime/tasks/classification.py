@@ -1,4 +1,4 @@
-"""One of several classes: calibrated probabilities, and sets of classes that hold the truth so often.
+"""Classification: calibrated probabilities, and sets of classes that hold the truth so often.
 
 Sources: Guo, Pleiss, Sun and Weinberger (2017), "On calibration of modern neural networks" (one temperature
 for all classes); Sadinle, Lei and Wasserman (2019), "Least ambiguous set-valued classifiers with bounded
@@ -77,7 +77,7 @@ class ClassificationTask:
 
     def calibrate(
         self,
-        said: FloatArray,
+        outputs: FloatArray,
         target: FloatArray,
         anchors: FloatArray,
         coverage: float,
@@ -86,18 +86,22 @@ class ClassificationTask:
         """The temperature with the least log loss, and the thresholds at it; see `Task.calibrate`."""
         truth = target.astype(np.int64)
         rows = np.arange(len(truth))
-        losses = [-np.log(_tempered(said, t)[rows, truth]).mean() for t in _TEMPERATURES]
+        losses = [-np.log(_tempered(outputs, t)[rows, truth]).mean() for t in _TEMPERATURES]
         temperature = float(_TEMPERATURES[int(np.argmin(losses))])
-        score = 1 - _tempered(said, temperature)[rows, truth]
+        score = 1 - _tempered(outputs, temperature)[rows, truth]
         levels, scores = conformal_quantiles(score, coverage, group)
         return ClassCalibration(coverage=coverage, temperature=temperature, levels=levels, scores=scores)
 
     def predict(
-        self, said: FloatArray, anchors: FloatArray, calibration: Calibration, coverage: float | None = None
+        self,
+        outputs: FloatArray,
+        anchors: FloatArray,
+        calibration: Calibration,
+        coverage: float | None = None,
     ) -> Predicted:
         """See `Task.predict`. A set holds the most probable class at least."""
         assert isinstance(calibration, ClassCalibration)
-        probability = _tempered(said, calibration.temperature)
+        probability = _tempered(outputs, calibration.temperature)
         return self._with_sets(probability, calibration.threshold(coverage))
 
     def tolerances(self, predicted: Predicted) -> Mapping[str, FloatArray]:
@@ -132,7 +136,7 @@ class ClassificationTask:
         }
 
     def error(self, row: Row, truth: FloatArray) -> float:
-        """What the probability of the true class lacks to 1."""
+        """Return 1 minus the probability of the true class."""
         if np.isnan(truth):
             return np.nan
         return 1 - float(row.prediction["probabilities"][self._target.classes[int(truth)]])

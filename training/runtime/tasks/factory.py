@@ -1,4 +1,4 @@
-"""Which task a workload has."""
+"""The task of a workload, by its target."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CALIBRATIONS: dict[TaskName, type[Calibration]] = {
 
 
 def calibration_type(task: TaskName) -> type[Calibration]:
-    """What the calibration of such a task is read as."""
+    """Return the type that the calibration of such a task is read as."""
     return _CALIBRATIONS[task]
 
 

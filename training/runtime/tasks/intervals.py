@@ -113,7 +113,7 @@ def score_at(levels: Sequence[float], scores: Sequence[float], coverage: float) 
 
 
 def widening(levels: Sequence[float], scores: Sequence[float], made_at: float, coverage: float) -> float:
-    """By what a half-width that was made at one level is to be multiplied for another.
+    """Return the factor that takes a half-width from one level to another.
 
     It is a score times a scale that does not depend on the level.
     """

@@ -1,4 +1,4 @@
-"""Where something will be at several times, each place with the radius of a circle around it."""
+"""Paths: places at several times, each with the radius of a circle around it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class PathTask:
         return self._transform.encode_target(target, anchors)
 
     def fit_target_scaler(self, encoded: FloatArray) -> StandardScaler:
-        """Each output by the rows where it is known; those of a group by the root mean square of theirs."""
+        """Fit each output to the rows where it is known; a group's to the root mean square of them."""
         columns = [column[np.isfinite(column)][:, None] for column in encoded.T]
         fits = [
             StandardScaler.fit([name], [Moments.of(column)])
@@ -76,14 +76,14 @@ class PathTask:
 
     def calibrate(
         self,
-        said: FloatArray,
+        outputs: FloatArray,
         target: FloatArray,
         anchors: FloatArray,
         coverage: float,
         group: NDArray[np.int64] | None = None,
     ) -> PathCalibration:
         """The great-circle error at each horizon, along the workload's variable; see `Task.calibrate`."""
-        position, variable = self._decode(said, anchors), self._transform.interval_scale(anchors)
+        position, variable = self._decode(outputs, anchors), self._transform.interval_scale(anchors)
         error_m = great_circle_m(position[..., :2], target[..., :2])
         found = []
         for column in error_m.T:
@@ -93,13 +93,17 @@ class PathTask:
         return PathCalibration(coverage=coverage, horizons=tuple(found))
 
     def predict(
-        self, said: FloatArray, anchors: FloatArray, calibration: Calibration, coverage: float | None = None
+        self,
+        outputs: FloatArray,
+        anchors: FloatArray,
+        calibration: Calibration,
+        coverage: float | None = None,
     ) -> Predicted:
         """See `Task.predict`."""
         assert isinstance(calibration, PathCalibration)
         variable = self._transform.interval_scale(anchors)
         radii = [one.half_width(variable, coverage) for one in calibration.horizons]
-        return Predicted({"position": self._decode(said, anchors), "radius_m": np.stack(radii, axis=1)})
+        return Predicted({"position": self._decode(outputs, anchors), "radius_m": np.stack(radii, axis=1)})
 
     def tolerances(self, predicted: Predicted) -> Mapping[str, FloatArray]:
         """A degree, and for altitudes and radii the largest of the row."""
@@ -150,7 +154,7 @@ class PathTask:
             )
         ]
 
-    def _decode(self, said: FloatArray, anchors: FloatArray) -> FloatArray:
-        position = np.array(self._transform.decode_target(said, anchors))
+    def _decode(self, outputs: FloatArray, anchors: FloatArray) -> FloatArray:
+        position = np.array(self._transform.decode_target(outputs, anchors))
         position[..., 2] = np.clip(position[..., 2], _LOWEST_M, _HIGHEST_M)
         return position

@@ -1,4 +1,4 @@
-"""One number with a band around it."""
+"""Regression: a number with a band around it."""
 
 from __future__ import annotations
 
@@ -44,22 +44,26 @@ class RegressionTask:
 
     def calibrate(
         self,
-        said: FloatArray,
+        outputs: FloatArray,
         target: FloatArray,
         anchors: FloatArray,
         coverage: float,
         group: NDArray[np.int64] | None = None,
     ) -> IntervalCalibration:
         """See `calibrate`; along the workload's variable, in encoded units."""
-        residual = self.encode(target, anchors) - said
+        residual = self.encode(target, anchors) - outputs
         return calibrate(self._transform.interval_scale(anchors), residual[:, 0], coverage, group=group)
 
     def predict(
-        self, said: FloatArray, anchors: FloatArray, calibration: Calibration, coverage: float | None = None
+        self,
+        outputs: FloatArray,
+        anchors: FloatArray,
+        calibration: Calibration,
+        coverage: float | None = None,
     ) -> Predicted:
         """See `Task.predict`. A band is decoded end by end: `decode_target` is non-decreasing."""
         assert isinstance(calibration, IntervalCalibration)
-        encoded = said[:, 0]
+        encoded = outputs[:, 0]
         half = calibration.half_width(self._transform.interval_scale(anchors), coverage)
         return Predicted(
             {
@@ -70,7 +74,7 @@ class RegressionTask:
         )
 
     def tolerances(self, predicted: Predicted) -> Mapping[str, FloatArray]:
-        """One for the row: an end of a band may be near 0 while the prediction is not."""
+        """Return one tolerance for the row: an end of a band may be near 0 while the prediction is not."""
         scale = np.maximum(np.abs(predicted["lower"]), np.abs(predicted["upper"]))
         return dict.fromkeys(predicted.arrays, scale)
 

@@ -40,7 +40,7 @@ _AIRCRAFT = (
 
 
 def aircraft(generator: np.random.Generator) -> TruePath:
-    """From an eighth of an hour to an hour of a flight: cruise, climbs, descents, turns, ground."""
+    """Simulate an eighth of an hour to an hour of a flight: cruise, climbs, descents, turns, ground."""
     kind = _AIRCRAFT[int(generator.choice(len(_AIRCRAFT), p=[share for share, _ in _AIRCRAFT]))][1]
     time_s = np.arange(float(generator.integers(450, _LONGEST_S)))
     low, high = kind.speed_mps

@@ -80,7 +80,7 @@ def towards(direction: Vector, size_mps2: float) -> Thrust:
 
 
 def below(height_m: float) -> End:
-    """At this height, when it is reached from above."""
+    """End a phase at this height, when it is reached from above."""
     return lambda now: now.height_m - height_m if now.climb_mps < 0 else 1.0
 
 
@@ -90,17 +90,17 @@ def after(time_s: float) -> End:
 
 
 def faster_than(speed_mps: float) -> End:
-    """At this speed."""
+    """End a phase at this speed."""
     return lambda now: speed_mps - now.speed_mps
 
 
 def slower_than(speed_mps: float) -> End:
-    """At this speed, or on the ground."""
+    """End a phase at this speed, or on the ground."""
     return lambda now: min(now.speed_mps - speed_mps, now.height_m - 1.0)
 
 
 def landing_height(braking_mps2: float) -> End:
-    """Where a burn that slows down by so much has to begin."""
+    """Return the height where a burn that slows down by so much has to begin."""
     return lambda now: now.height_m - now.speed_mps**2 / (2 * braking_mps2) if now.climb_mps < 0 else 1.0
 
 

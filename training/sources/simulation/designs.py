@@ -16,7 +16,7 @@ _BRAKES_SHARE = 0.12
 
 @dataclass(frozen=True)
 class Design:
-    """What is flown and where. Lengths in m, masses in kg, times in s, angles in degrees.
+    """A rocket and its launch site. Lengths in m, masses in kg, times in s, angles in degrees.
 
     Attributes:
         drag: (n, 2), Mach number and drag coefficient of the body without thrust.
@@ -45,7 +45,7 @@ class Design:
 
 
 def draw_design(generator: np.random.Generator) -> Design:
-    """One random design. The motor is sized for a speed drawn from 60 to 560 m/s."""
+    """Draw a random design. The motor is sized for a speed drawn from 60 to 560 m/s."""
     radius_m = _log_uniform(generator, 0.025, 0.10)
     length_m = 2 * radius_m * generator.uniform(11, 24)
     # real rockets: 300 (light sport) to 900 kg/m3 of hull volume (dense minimum-diameter)

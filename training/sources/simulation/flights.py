@@ -1,4 +1,4 @@
-"""One simulated flight, from a random generator to its true altitude over time."""
+"""Simulation of a flight, from a random generator to its true altitude over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an altimeter makes of a flight: its pressure port, its sensor, its filter, its clock, its log.
+"""A simulated altimeter: its pressure port, its sensor, its filter, its clock, its log.
 
 The truth that goes with a log is the apogee in the altimeter's own metres, as flight computers and
 competitions report it: an altimeter assumes the standard atmosphere, so on a warm day it reads low all
@@ -43,7 +43,7 @@ _SMOOTHING_SHARES = {
 
 @dataclass(frozen=True)
 class Logger:
-    """One altimeter in one rocket.
+    """An altimeter in a rocket.
 
     Attributes:
         rate_hz: samples a second.
@@ -82,7 +82,7 @@ class Logger:
 
 @dataclass(frozen=True)
 class Log:
-    """What was logged up to apogee: (n,) times since lift-off and altitudes, and the altimeter's apogee."""
+    """The log up to apogee: (n,) times since lift-off and altitudes, and the altimeter's apogee."""
 
     time_s: FloatArray
     altitude_m: FloatArray
@@ -181,7 +181,7 @@ def _track(signal: FloatArray, step_s: float, constant_s: float) -> FloatArray:
 
 
 def _arrived(count: int, lost_share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Which samples arrive; half of the losses take the next two along."""
+    """Return which samples arrive; half of the losses take the next two along."""
     lost = generator.random(count) < lost_share / 2
     longer = lost & (generator.random(count) < 0.5)
     lost[1:] |= longer[:-1]

@@ -1,4 +1,4 @@
-"""What a sensor makes of a true path: points seconds apart, with noise, steps, losses and a glow.
+"""A simulated sensor of a true path: points seconds apart, with noise, steps, losses and a glow.
 
 Radiometric intensity follows the power that the air takes from a body, half the density times speed cubed
 and area, of which a small share is radiated; above it lie the plume of an engine and the noise of the sensor.
@@ -51,7 +51,7 @@ class TruePath:
 
 @dataclass(frozen=True)
 class Sensor:
-    """How points are measured.
+    """The properties of a sensor.
 
     Attributes:
         spacing_s: mean time between points.
@@ -77,7 +77,7 @@ class Sensor:
 
 
 def draw_sensor(generator: np.random.Generator) -> Sensor:
-    """One random sensor: a point every 1 to 10 s, from some metres of noise to some hundreds.
+    """Draw a random sensor: a point every 1 to 10 s, from some metres of noise to some hundreds.
 
     Three in ten pass on what the vehicle itself knows: steps, but no noise.
     """
@@ -113,7 +113,7 @@ def true_path(flight: Trajectory) -> TruePath:
 
 
 def with_rests(path: TruePath, generator: np.random.Generator) -> TruePath:
-    """The same with some seconds on the ground before and after, where it starts or ends there."""
+    """Add some seconds on the ground before and after, where the path starts or ends there."""
     resting = (path.altitude_m < _REST_M) & (path.speed_mps < _REST_MPS)
     before, after = (int(generator.integers(0, _LONGEST_REST_S)) * bool(resting[end]) for end in (0, -1))
     at = np.pad(np.arange(len(path.time_s)), (before, after), mode="edge")
@@ -188,7 +188,7 @@ def _times(path: TruePath, sensor: Sensor, generator: np.random.Generator) -> Fl
 def _intensity(
     path: TruePath, sensor: Sensor, generator: np.random.Generator, at: NDArray[np.int64]
 ) -> FloatArray:
-    """In W/sr; NaN without a radiometer."""
+    """Return the radiant intensity in W/sr; NaN without a radiometer."""
     area_m2, share = _log_uniform(generator, 0.5, 30), _log_uniform(generator, 1e-4, 1e-2)
     plume = _log_uniform(generator, 1e4, 1e6)
     if sensor.floor is None:

@@ -33,7 +33,7 @@ _ABSOLUTE_TOLERANCE = 1e-2
 
 @dataclass(frozen=True)
 class Body:
-    """What flies.
+    """A body in flight.
 
     Attributes:
         ballistic_kgpm2: mass over drag coefficient and area.

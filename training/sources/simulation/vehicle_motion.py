@@ -1,4 +1,4 @@
-"""How made-up vehicles move: all of a batch at once, each after its plan, by small steps."""
+"""Motion of simulated vehicles: all of a batch at once, each after its plan, by small steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BRAKING_MPS2 = 2.0
 
 @dataclass(frozen=True)
 class Motion:
-    """What a batch of vehicles does, every `STEP_S`.
+    """The motion of a batch of vehicles, every `STEP_S`.
 
     Attributes:
         local_m: (n, steps, 2) east and north of where each started.

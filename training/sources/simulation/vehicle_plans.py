@@ -1,4 +1,4 @@
-"""What made-up aircraft and ships set out to do: legs with a course, a speed and an altitude to reach.
+"""Plans of simulated aircraft and ships: legs with a course, a speed and an altitude to reach.
 
 Speeds, rates and altitudes are those of airliners in service (climb and descent below 10,000 ft at 250 kt,
 turns at up to 25 degrees of bank) and of merchant ships.
@@ -29,7 +29,7 @@ _KINDS_SHARE = {
 
 @dataclass(frozen=True)
 class Leg:
-    """From `start_s` on: turn by `turn_rad` (left is positive), then keep speed and altitude."""
+    """A leg from `start_s` on: turn by `turn_rad` (left is positive), then keep speed and altitude."""
 
     start_s: float
     turn_rad: float
@@ -39,7 +39,7 @@ class Leg:
 
 @dataclass(frozen=True)
 class Plan:
-    """One vehicle. The first leg holds how it starts; `turn_rad` of it is not used.
+    """The plan of a vehicle. The first leg holds how it starts; `turn_rad` of it is not used.
 
     Attributes:
         kind: of vehicle and of what it does.
@@ -63,12 +63,12 @@ class Plan:
 
     @property
     def at_sea(self) -> bool:
-        """Whether it is a ship."""
+        """Return whether the vehicle is a ship."""
         return self.kind == "ship"
 
 
 def draw_plan(random: np.random.Generator) -> Plan:
-    """One random vehicle."""
+    """Draw a random vehicle."""
     kinds = list(_KINDS_SHARE)
     kind = kinds[int(random.choice(len(kinds), p=list(_KINDS_SHARE.values())))]
     return _DRAW[kind](random)
@@ -192,13 +192,13 @@ def _starts(random: np.random.Generator, mean_s: float) -> list[float]:
 
 
 def _bend_rad(random: np.random.Generator) -> float:
-    """Of an airway: mostly nothing or a few degrees."""
+    """Draw the bend of an airway: mostly nothing or a few degrees."""
     size = random.choice([0.0, 5.0, 15.0, 40.0], p=[0.25, 0.25, 0.3, 0.2])
     return float(np.radians(random.normal(0, size)) if size else 0.0)
 
 
 def _vector_rad(random: np.random.Generator, size_deg: float) -> float:
-    """Of a controller near an airport; some none."""
+    """Draw a controller's vector near an airport; some are none."""
     return float(np.radians(random.normal(0, size_deg))) if random.random() < 0.75 else 0.0
 
 

@@ -1,4 +1,4 @@
-"""What receivers make of vehicles: a sample every 10 s, noise, the last digit, what is missing.
+"""Simulated receivers of vehicles: a sample every 10 s, noise, the last digit, gaps.
 
 ADS-B sends altitudes in steps of 25 ft, velocities in knots and climbs in steps of 64 ft/min (RTCA DO-260B);
 receivers stamp positions up to half a second wrong, and hold velocities for some seconds.
@@ -34,7 +34,7 @@ class Heard:
     vertical_rate_mps: FloatArray
 
 
-def hear(
+def receive(
     time_s: FloatArray,
     local_m: FloatArray,
     velocity_mps: FloatArray,
@@ -42,7 +42,7 @@ def hear(
     climb_mps: FloatArray,
     random: np.random.Generator,
 ) -> Heard:
-    """One track as it is recorded.
+    """Return a track as a receiver records it.
 
     Args:
         time_s: (n,) of the samples.
@@ -68,7 +68,7 @@ def hear(
 
 
 def _absent(random: np.random.Generator, count: int, share: float) -> NDArray[np.bool_]:
-    """Nothing at all from some, and one in fifty samples of the others."""
+    """Return which samples are missing: all of some, and one in fifty of the others."""
     if random.random() < share:
         return np.ones(count, dtype=bool)
     return np.asarray(random.random(count) < 0.02)

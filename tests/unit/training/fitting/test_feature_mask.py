@@ -11,7 +11,7 @@ import pytest
 
 from training.families.base import load_family
 from training.fitting.data import Params, Split
-from training.fitting.feature_mask import seen
+from training.fitting.feature_mask import visible_features
 
 NAMES = ("speed", "route_0", "route_1", "turn")
 PARAMS: dict[str, dict[str, Any]] = {
@@ -42,10 +42,10 @@ TRAIN, VALID = split(400, 0), split(100, 1)
 
 
 def test_patterns_name_what_is_not_seen() -> None:
-    assert seen({}, TRAIN).tolist() == [True] * 4
-    assert seen({"unseen": ""}, replace(TRAIN, features=())).tolist() == [True] * 4
-    assert seen({"unseen": "route_*"}, TRAIN).tolist() == [True, False, False, True]
-    assert seen({"unseen": "turn route_1"}, TRAIN).tolist() == [True, True, False, False]
+    assert visible_features({}, TRAIN).tolist() == [True] * 4
+    assert visible_features({"masked_features": ""}, replace(TRAIN, features=())).tolist() == [True] * 4
+    assert visible_features({"masked_features": "route_*"}, TRAIN).tolist() == [True, False, False, True]
+    assert visible_features({"masked_features": "turn route_1"}, TRAIN).tolist() == [True, True, False, False]
 
 
 @pytest.mark.parametrize("name", ["ridge", "gru"])
@@ -53,7 +53,7 @@ def test_what_is_not_seen_changes_nothing(name: str) -> None:
     def fitted(params: Params) -> Any:
         return load_family(name).fit(PARAMS[name] | params, TRAIN, VALID, 0, lambda *_: None)
 
-    blind, sighted = fitted({"unseen": "route_*"}), fitted({"unseen": ""})
+    blind, sighted = fitted({"masked_features": "route_*"}), fitted({"masked_features": ""})
     other = VALID.x.copy()
     other[..., 1:3] += 1
     np.testing.assert_array_equal(blind.predict(other), blind.predict(VALID.x))
@@ -65,5 +65,6 @@ def test_what_is_not_seen_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ridge", "gru"])
 def test_a_feature_that_there_is_not_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"unseen: got 'rout_\*', expected some of speed, route_0, route_1"):
-        load_family(name).fit(PARAMS[name] | {"unseen": "rout_*"}, TRAIN, VALID, 0, lambda *_: None)
+    message = r"masked_features: got 'rout_\*', expected some of speed, route_0, route_1"
+    with pytest.raises(ValueError, match=message):
+        load_family(name).fit(PARAMS[name] | {"masked_features": "rout_*"}, TRAIN, VALID, 0, lambda *_: None)

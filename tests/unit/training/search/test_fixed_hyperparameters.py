@@ -11,22 +11,22 @@ from training.families.base import load_family
 from training.search.fixed_hyperparameters import check_fixed, search_space_without
 
 
-def suggested(held: dict[str, Any]) -> dict[str, Any]:
+def suggested(fixed: dict[str, Any]) -> dict[str, Any]:
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(0)).ask()
-    search_space_without(load_family("mlp"), held)(trial)
+    search_space_without(load_family("mlp"), fixed)(trial)
     return dict(trial.params)
 
 
 def test_what_is_held_is_what_a_fit_gets_and_the_rest_is_searched() -> None:
-    held = {"width": 96, "depth": 2, "learning_rate": 4e-3, "loss": "distance"}
-    found = suggested(held)
-    assert {name: found[name] for name in held} == held
+    fixed = {"width": 96, "depth": 2, "learning_rate": 4e-3, "loss": "distance"}
+    found = suggested(fixed)
+    assert {name: found[name] for name in fixed} == fixed
     assert set(found) == set(suggested({}))
     assert 1e-5 <= found["weight_decay"] <= 1e-2
 
 
 @pytest.mark.parametrize(
-    ("held", "message"),
+    ("fixed", "message"),
     [
         ({"mlp": {"widht": 96}}, r"search\.mlp: got 'widht', expected one of width, depth,"),
         ({"mlp": {"width": "wide"}}, r"search\.mlp\.width: got 'wide', expected a number"),
@@ -34,9 +34,9 @@ def test_what_is_held_is_what_a_fit_gets_and_the_rest_is_searched() -> None:
         ({"ridge": {"products": 1}}, r"search\.ridge\.products: got 1, expected a truth value"),
     ],
 )
-def test_what_a_family_does_not_know_is_refused(held: dict[str, Any], message: str) -> None:
+def test_what_a_family_does_not_know_is_refused(fixed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        check_fixed(held)
+        check_fixed(fixed)
 
 
 def test_what_a_family_knows_is_accepted() -> None:
