@@ -103,14 +103,14 @@ class TrajectoryWorkload:
         reported, known = _reported(raw, local)
         motion = _motion(local, reported, known)
         lag = rotated(local - motion.reference[:, None] * _times(raw)[:, None], motion.course[:, None])
-        local = rotated(reported - motion.reference[:, None], motion.course[:, None])
-        local = np.where(known[:, :, None], local, 0.0)
+        velocity = rotated(reported - motion.reference[:, None], motion.course[:, None])
+        velocity = np.where(known[:, :, None], velocity, 0.0)
         altitude_known = raw[:, :, _ALTITUDE] >= _LOWEST_M
         altitude = np.where(altitude_known, raw[:, :, _ALTITUDE], 0.0)
         of_steps = np.concatenate(
             [
                 lag / motion.scale[:, None, None],
-                local / motion.scale[:, None, None],
+                velocity / motion.scale[:, None, None],
                 (altitude - altitude[:, -1:])[:, :, None],
                 raw[:, :, _CLIMB, None],
             ],
