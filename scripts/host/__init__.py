@@ -1,1 +1,1 @@
-"""What this machine is asked for: processor cores, processes, ports, signals."""
+"""The machine that a system runs on: processor cores, processes, ports, signals."""

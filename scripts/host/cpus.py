@@ -25,7 +25,7 @@ def usable_cpus() -> int:
 
 
 def requested_cpus(environment: Mapping[str, str], usable: Callable[[], int] = usable_cpus) -> int | None:
-    """How many RAYSONDE_CPUS asks for; None when it is not set, and there is no bound.
+    """Return how many cores RAYSONDE_CPUS asks for; None when it is not set, and there is no bound.
 
     Args:
         environment: where it is read from.
@@ -34,14 +34,14 @@ def requested_cpus(environment: Mapping[str, str], usable: Callable[[], int] = u
     Raises:
         ValueError: it is neither a whole number from 1 nor `half`.
     """
-    asked = environment.get(CPUS_VARIABLE, "").strip()
-    if not asked:
+    requested = environment.get(CPUS_VARIABLE, "").strip()
+    if not requested:
         return None
-    if asked == HALF:
+    if requested == HALF:
         return max(usable() // 2, 1)
-    if asked.isdecimal() and int(asked) >= 1:
-        return int(asked)
-    raise ValueError(f"{CPUS_VARIABLE}: got {asked!r}, expected a whole number from 1, or {HALF}")
+    if requested.isdecimal() and int(requested) >= 1:
+        return int(requested)
+    raise ValueError(f"{CPUS_VARIABLE}: got {requested!r}, expected a whole number from 1, or {HALF}")
 
 
 def bound_threads(environment: MutableMapping[str, str]) -> int | None:

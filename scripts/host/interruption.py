@@ -36,12 +36,12 @@ class Interruption:
 
     @property
     def asked(self) -> bool:
-        """Whether anybody wants us to stop."""
+        """Return whether a stop was requested."""
         return self._asked.is_set()
 
     @property
     def hurry(self) -> bool:
-        """Whether they asked twice."""
+        """Return whether a stop was requested twice."""
         return self._hurry.is_set()
 
     def wait(self, timeout_s: float) -> bool:

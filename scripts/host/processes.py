@@ -29,7 +29,7 @@ def of_run(run_id: str, session: int | None = None) -> list[psutil.Process]:
 
 
 def is_of_any_run(process: psutil.Process) -> bool:
-    """Whether a start of the system made this process."""
+    """Return whether a start of the system made this process."""
     return _mark(process) is not None
 
 
@@ -47,13 +47,13 @@ def end(processes: Sequence[psutil.Process], patience_s: float) -> list[psutil.P
 
 
 def wait_until_gone(processes: Sequence[psutil.Process], timeout_s: float) -> list[psutil.Process]:
-    """What is alive of `processes` after at most `timeout_s`."""
+    """Return which of `processes` are alive after at most `timeout_s`."""
     _, alive = psutil.wait_procs(processes, timeout=timeout_s)
     return [process for process in alive if is_alive(process)]
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it runs; a zombie does not, and holds nothing."""
+    """Return whether a process runs; a zombie does not, and holds nothing."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:

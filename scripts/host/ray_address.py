@@ -26,7 +26,7 @@ def forget_dead_address(environment: Mapping[str, str]) -> None:
 
 
 def _folder(environment: Mapping[str, str]) -> Path:
-    """As Ray chooses it."""
+    """Return Ray's folder, as Ray chooses it."""
     names = ("RAY_TMPDIR", "TMPDIR") if sys.platform == "linux" else ("RAY_TMPDIR",)
     return Path(next((environment[name] for name in names if name in environment), "/tmp"))
 

@@ -29,7 +29,7 @@ def await_models(
         lacks: whether one does; raises RegistryUnreadable or Unavailable where that cannot be known yet.
         pause: waits so many seconds.
     """
-    told = ""
+    reported = ""
     while True:
         try:
             lacking = [workload for workload in workloads if lacks(workload)]
@@ -39,9 +39,9 @@ def await_models(
         if not state:
             log.info("every arm has a model")
             return
-        if state != told:
+        if state != reported:
             log.info("%s", state)
-            told = state
+            reported = state
         pause(_PERIOD_S)
 
 

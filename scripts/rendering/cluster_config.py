@@ -27,7 +27,7 @@ _PORT = 8000
 
 @dataclass(frozen=True)
 class ClusterLayout:
-    """What one cluster serves.
+    """The layout of one cluster.
 
     Attributes:
         workloads: their names; None: all that have an application.
@@ -75,7 +75,7 @@ def _place(deployment: dict[str, Any]) -> None:
 
 
 def _multiply(deployment: dict[str, Any], replicas: int) -> None:
-    """As many as the layout has; the load may double them."""
+    """Set as many replicas as the layout has; the load may double them."""
     scaling = deployment.get("autoscaling_config")
     if scaling is not None:
         fewest, most = max(scaling["min_replicas"], replicas), max(scaling["max_replicas"], 2 * replicas)

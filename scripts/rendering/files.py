@@ -11,7 +11,7 @@ from rich.markup import escape
 
 
 def stale(files: Mapping[Path, str]) -> list[Path]:
-    """Those that do not hold the text that they should."""
+    """Return the files that do not hold the text that they should."""
     return [path for path, text in files.items() if not path.is_file() or path.read_text() != text]
 
 

@@ -14,7 +14,7 @@ class SectionMarkers:
 
     @classmethod
     def of(cls, command: str) -> SectionMarkers:
-        """Those of what a command writes."""
+        """Return the markers of what a command writes."""
         return cls(f"<!-- measured by {command}: begin -->", f"<!-- measured by {command}: end -->")
 
 

@@ -1,4 +1,4 @@
-"""What of `kuberay/` is made from other files, so that nothing is written twice."""
+"""The files of `kuberay/` that are made from others, so that nothing is written twice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def kuberay_files(repository: Path) -> dict[Path, str]:
 
 
 def _patch(serve_config: str) -> str:
-    """Of the RayService."""
+    """Return the patch of the RayService."""
     return _rendered(
         "serve_config.yaml",
         {

@@ -36,7 +36,7 @@ class ApiError(RuntimeError):
 
 
 class NotRunning(ApiError):
-    """Nothing answers."""
+    """An address at which nothing answers."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"nothing answers at {url} ({reason}): start it with `make up`, or set RAYSONDE_URL")
@@ -60,14 +60,14 @@ class ApiRefused(ApiError):
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the system is, and the key for it (None: send none)."""
+    """The address of a system, and the key for it (None: send none)."""
 
     url: str
     key: str | None
 
     @classmethod
     def find(cls, settings: Settings, url: str | None = None) -> Connection:
-        """From the argument, else RAYSONDE_URL, else the default; RAYSONDE_API_KEY, else `var/api-key`."""
+        """Find the URL (argument, RAYSONDE_URL, default) and the key (RAYSONDE_API_KEY, `var/api-key`)."""
         address = url or os.environ.get("RAYSONDE_URL") or DEFAULT_URL
         key = os.environ.get("RAYSONDE_API_KEY")
         if not key and settings.api_key_file.is_file():
@@ -89,7 +89,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer of `POST /predict`."""
+    """An answer of `POST /predict`."""
 
     id: str
     row: Row
@@ -100,7 +100,7 @@ class Prediction:
 
     @classmethod
     def parse(cls, body: Mapping[str, Any], target: AnyTarget) -> Prediction:
-        """From the JSON of an answer."""
+        """Parse the JSON of an answer."""
         return cls(
             id=body["id"],
             row=Row(
@@ -118,7 +118,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class FeedbackCounts:
-    """What became of truths."""
+    """Counts of what became of truths."""
 
     accepted: int = 0
     duplicate: int = 0
@@ -176,7 +176,7 @@ class WorkloadClient:
         return [Retraining.model_validate(one) for one in await self._call("GET", "/retrainings")]
 
     async def retraining(self, retraining_id: str) -> Retraining:
-        """What has become of it."""
+        """Return the state of a retraining."""
         return Retraining.model_validate(await self._call("GET", f"/retrainings/{retraining_id}"))
 
     async def promote(self, arm: str, model_version: str, note: str = "") -> Promotion:
@@ -190,7 +190,7 @@ class WorkloadClient:
         return Promotion.model_validate(await self._call("POST", f"/arms/{arm}/rollback", wish))
 
     async def promotion(self, promotion_id: str) -> Promotion:
-        """What has become of a promotion."""
+        """Return the state of a promotion."""
         return Promotion.model_validate(await self._call("GET", f"/promotions/{promotion_id}"))
 
     async def promotions(self) -> list[Promotion]:
@@ -198,7 +198,7 @@ class WorkloadClient:
         return [Promotion.model_validate(one) for one in await self._call("GET", "/promotions")]
 
     async def monitor(self) -> MonitorPage:
-        """What the Monitor last saw."""
+        """Return the last page of the monitor."""
         return MonitorPage.model_validate(await self._call("GET", "/monitor"))
 
     async def _call(
@@ -229,7 +229,7 @@ def _reason(response: httpx.Response) -> str:
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
-    """Of the header, which may also hold a date; the system sends seconds."""
+    """Return the seconds of the header; None for a date, which the system never sends."""
     seconds = response.headers.get("Retry-After", "")
     return float(seconds) if seconds.isdecimal() else None
 

@@ -28,7 +28,7 @@ def answer_columns(target: AnyTarget) -> list[str]:
 
 
 def answer_cells(target: AnyTarget, row: Row) -> list[str]:
-    """What was answered."""
+    """Return the cells of an answer."""
     predicted = row.prediction[target.name]
     if isinstance(target, ClassTarget):
         return [predicted, cell(row.prediction["probability"]), " ".join(row.region[target.name])]
@@ -65,7 +65,7 @@ def truth_columns(target: AnyTarget) -> list[str]:
 
 
 def truth_cells(target: AnyTarget, truth: FloatArray) -> list[str]:
-    """What turned out to be true; empty where it is not known."""
+    """Return the cells of a truth; empty where it is not known."""
     if isinstance(target, ClassTarget):
         return [target.to_json(truth) or ""]
     return cells(np.atleast_1d(truth).ravel())

@@ -1,4 +1,4 @@
-"""How good predictions are at set fractions of the time to the event that they are about."""
+"""Errors of predictions at set fractions of the time to the event that they are about."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAST_HZ = 10.0
 
 @dataclass(frozen=True)
 class TimedPrediction:
-    """What a model or rule says at the end of a case, and what turned out to be true.
+    """A prediction of a model or rule at the end of a case, with its truth.
 
     Attributes:
         arrays: of one instance, as `training.runtime.tasks` has them; a rule has no regions.
@@ -67,7 +67,7 @@ class TimedPrediction:
 
     @property
     def known(self) -> bool:
-        """Whether anything of the truth is known."""
+        """Return whether anything of the truth is known."""
         return bool(np.isfinite(self.target).any())
 
 
@@ -108,7 +108,7 @@ def all_marks(predictions: Predictions) -> list[HorizonError]:
 def horizon_errors(
     recording: Recording, arm: str, predictions: Sequence[TimedPrediction]
 ) -> list[HorizonError]:
-    """One mark a fraction."""
+    """Return the error at each fraction."""
     ordered = sorted(predictions, key=lambda p: p.end_s)
     marks = []
     for fraction in FRACTIONS:
@@ -133,7 +133,7 @@ def median_ape_percent(
 
 
 def coverage_counts(predictions: Predictions, arm: str, minimum_rate_hz: float = 0.0) -> tuple[int, int]:
-    """How many bands held the truth, of how many, from the first fraction of the time to the event."""
+    """Return how many bands hold the truth, of how many, from the first fraction of the time to the event."""
     inside = of = 0
     for recording, by_arm in predictions.items():
         if recording.rate_hz < minimum_rate_hz:

@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 
 
 def evaluate(contract: Contract, recordings: Sequence[Recording], models: Mapping[str, Model]) -> Predictions:
-    """What every model, and then every baseline, says about every case, by recording and name."""
+    """Return predictions of every model and baseline for every case, by recording and name."""
     cases = [case for recording in recordings for case in make_cases(contract, recording)]
     raw = np.array([case.raw for case in cases]).reshape(-1, *contract.raw_shape)
     found: dict[Recording, dict[str, list[TimedPrediction]]] = {recording: {} for recording in recordings}

@@ -21,7 +21,7 @@ _PAUSES = 3
 
 @dataclass(frozen=True)
 class Answer:
-    """What one arm said about one case; `latency_s` is from sending to the whole answer."""
+    """An arm's answer to a case; `latency_s` is from sending to the whole answer."""
 
     case: Case
     arm: str
@@ -45,20 +45,20 @@ class Failure:
 
     @classmethod
     def of(cls, case: Case, arm: str, error: ApiError) -> Failure:
-        """From what the client raised."""
+        """Make a failure of what the client raised."""
         if isinstance(error, ApiRefused):
             return cls(case, arm, error.status, error.detail)
         return cls(case, arm, None, str(error))
 
     @property
     def refused(self) -> bool:
-        """Whether the system says that the case is at fault, rather than itself."""
+        """Return whether the system says that the case is at fault, rather than itself."""
         return self.status is not None and 400 <= self.status < 500
 
 
 @dataclass
 class Played:
-    """All that came of a replay.
+    """The result of a replay.
 
     Attributes:
         asked_again: requests that were sent again because the system was busy.
@@ -83,7 +83,7 @@ class Player:
         speed: seconds of the recording in a second; infinity: as fast as answers come.
         limit: most cases, of all recordings together; None: all of them.
         concurrency: most requests at a time.
-        on_progress: told how many rows more have been played.
+        on_progress: called with how many rows more have been played.
         sleep: waits, in seconds.
         clock: monotonic seconds.
     """
@@ -121,7 +121,7 @@ class Player:
         return self.played
 
     async def _play_part(self, recordings: Sequence[Recording]) -> None:
-        """One after the other, then the truths of all of them at once."""
+        """Send cases one after the other, then the truths of all of them at once."""
         async with asyncio.TaskGroup() as asking:
             for recording in recordings:
                 begun_s, first_s = self._clock(), float(recording.times[0])

@@ -48,7 +48,7 @@ class RecordedConfig(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One log of one entity. For a workload whose truth is one event, up to that event.
+    """A log of one entity. For a workload whose truth is one event, up to that event.
 
     Attributes:
         entity: value of the contract's entity field.
@@ -66,7 +66,7 @@ class Recording:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Return a title for people."""
         return f"{self.entity} ({self.source})" if self.source else self.entity
 
     @property
@@ -87,7 +87,7 @@ class Recording:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One instance of a recording, with what turned out to be true.
+    """An instance of a recording, with its truth.
 
     Attributes:
         end_s: time of its last row; for a table, the number of its row.
@@ -104,7 +104,7 @@ class Case:
 
     @property
     def known(self) -> bool:
-        """Whether anything of the truth is known."""
+        """Return whether anything of the truth is known."""
         return bool(np.isfinite(self.target).any())
 
 

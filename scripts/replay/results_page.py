@@ -13,7 +13,7 @@ from training.runtime.bundle import Card
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says about one workload.
+    """The section of the page about one workload.
 
     Attributes:
         about: what was recorded, and what of it the models may have seen.
@@ -50,7 +50,7 @@ def _section(section: Section, page_command: str) -> str:
 
 
 def held_out(contract: Contract, cards: Mapping[str, Card]) -> TextTable:
-    """What training measured on the part of its own data that it kept for that."""
+    """Return the table of what training measured on its own held-out data."""
     measured = {arm: card.metrics for arm, card in cards.items()}
     for card in cards.values():
         for name, metrics in card.baselines.items():

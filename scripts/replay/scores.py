@@ -1,4 +1,4 @@
-"""How good predictions are whose truths came one by one."""
+"""Scores of predictions whose truths came one by one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Score:
         return share(round(self.coverage * self.banded), self.banded) if self.banded else "-"
 
     def error(self, metric: str) -> float:
-        """Of this name."""
+        """Return the error of this name."""
         return self.errors.get(metric, math.nan)
 
 
@@ -57,8 +57,8 @@ def score_predictions(answers: Iterable[TimedPrediction], target: AnyTarget) -> 
     return Score(len(known), errors, coverage, len(rows))
 
 
-def said_by(predictions: Predictions, name: str) -> list[TimedPrediction]:
-    """All that one arm or baseline answers."""
+def answers_by(predictions: Predictions, name: str) -> list[TimedPrediction]:
+    """Return all answers of an arm or a baseline."""
     return [p for by_name in predictions.values() for p in by_name.get(name, ())]
 
 
@@ -71,7 +71,7 @@ def best_by(predictions: Predictions, arms: Sequence[str], target: AnyTarget) ->
     """The arm that is best by the target's metric; one without an answer comes last."""
 
     def error(arm: str) -> float:
-        found = score_predictions(said_by(predictions, arm), target).error(target.metric)
+        found = score_predictions(answers_by(predictions, arm), target).error(target.metric)
         return math.inf if math.isnan(found) else -found if target.higher_is_better else found
 
     return min(arms, key=error)

@@ -25,7 +25,7 @@ _MOST_OPEN = 256
 
 @dataclass(frozen=True)
 class Stream:
-    """What kind of stream.
+    """The kind of a stream.
 
     Attributes:
         pace: of the requests.
@@ -44,7 +44,7 @@ class Stream:
     single_truths: bool = False
 
     def schedule(self, cases: int) -> Schedule:
-        """Of a stream of so many cases."""
+        """Return the schedule of a stream of so many cases."""
         endless = 1 << 62
         requests = self.limit or (cases if self.duration_s is None else endless)
         return Schedule(self.pace, self.truth_delay_s, requests, self.duration_s)

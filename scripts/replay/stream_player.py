@@ -25,8 +25,8 @@ _TICK_S = 0.05
 
 
 @dataclass(frozen=True)
-class Sent:
-    """One request of a stream. Times in seconds since the stream began.
+class SentRequest:
+    """A request of a stream. Times in seconds since the stream began.
 
     Attributes:
         due_s, sent_s, ended_s: when it was to be sent, was sent, and was answered or failed.
@@ -42,20 +42,20 @@ class Sent:
 
     @property
     def latency_s(self) -> float:
-        """From when it was due to its end."""
+        """Return the time from when the request was due to its end."""
         return self.ended_s - self.due_s
 
 
 @dataclass
 class Streamed:
-    """All that came of a stream.
+    """The result of a stream.
 
     Attributes:
         truths_taken: ids of those truths that the system said it has.
         truth_failures: why others were not taken.
     """
 
-    sent: list[Sent] = field(default_factory=list)
+    sent: list[SentRequest] = field(default_factory=list)
     feedback: FeedbackCounts = field(default_factory=FeedbackCounts)
     truths_taken: list[str] = field(default_factory=list)
     truth_failures: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ class StreamPlayer:
         arm: the one to ask; None: the system chooses.
         single_truths: whether each truth is a call of its own, sent without waiting for those before it.
         most_open: requests without an answer at a time; more wait, and their wait counts as latency.
-        on_progress: told how many requests have ended and how many truths wait.
+        on_progress: called with how many requests have ended and how many truths wait.
         sleep: waits, in seconds.
         clock: monotonic seconds.
     """
@@ -144,7 +144,7 @@ class StreamPlayer:
             sent_s = self._now_s()
             outcome = await self._outcome(case)
         self._open -= 1
-        self.streamed.sent.append(Sent(number, case, due_s, sent_s, self._now_s(), outcome))
+        self.streamed.sent.append(SentRequest(number, case, due_s, sent_s, self._now_s(), outcome))
         if isinstance(outcome, Prediction) and case.known:
             self._answers[number] = (outcome.id, case.target)
             self._schedule.answered(number)

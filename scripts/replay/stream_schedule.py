@@ -1,4 +1,4 @@
-"""When each request of a stream is due, and when its truth; pure, in seconds since the stream began."""
+"""The schedule of a stream: when each request and its truth are due. Pure; in seconds since it began."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Protocol
 
 
 class Pace(Protocol):
-    """When requests are due."""
+    """The protocol of a pace: when requests are due."""
 
     def due_s(self, request: int) -> float:
-        """Of the request of this number, counted from 0; never falls."""
+        """Return when the request of this number, from 0, is due; it never falls."""
         ...
 
 
 @dataclass(frozen=True)
 class Steady:
-    """So many requests a second, evenly."""
+    """A pace of so many requests a second, evenly."""
 
     rate_per_s: float
 
@@ -31,7 +31,7 @@ class Steady:
 
 @dataclass(frozen=True)
 class Bursts:
-    """So many requests a second for `active_s`, nothing for `idle_s`, and again."""
+    """A pace of so many requests a second for `active_s`, nothing for `idle_s`, and again."""
 
     rate_per_s: float = 20.0
     active_s: float = 5.0
@@ -53,7 +53,7 @@ class Bursts:
 
 @dataclass(frozen=True)
 class Due:
-    """What is due now: requests by number, with when each was due; truths by the number of their request."""
+    """Due requests by number, with when each was due, and due truths by the number of their request."""
 
     requests: tuple[tuple[int, float], ...]
     truths: tuple[int, ...]
@@ -86,7 +86,7 @@ class Schedule:
         self.dropped_truths = 0
 
     def take(self, now_s: float) -> Due:
-        """Everything that has become due by now and was not taken before."""
+        """Take everything that has become due by now and was not taken before."""
         requests = []
         while (due_s := self._next_request_s()) is not None and due_s <= now_s:
             requests.append((self._next, due_s))
@@ -97,20 +97,20 @@ class Schedule:
         return Due(tuple(requests), tuple(truths))
 
     def answered(self, request: int) -> None:
-        """This request has an answer, so its truth will be due; not if the stream was stopped."""
+        """Note that this request has an answer: its truth becomes due, unless the stream was stopped."""
         if self._stopped:
             self.dropped_truths += 1
         else:
             heapq.heappush(self._truths, (self._pace.due_s(request) + self._truth_delay_s, request))
 
     def next_due_s(self) -> float | None:
-        """When something is due next; None: nothing, unless another answer comes."""
+        """Return when something is due next; None: nothing, unless another answer comes."""
         known = [self._truths[0][0]] if self._truths else []
         request_s = self._next_request_s()
         return min([*known, *([] if request_s is None else [request_s])], default=None)
 
     def stop(self) -> None:
-        """Nothing is due from now on; `dropped_truths` counts what is never sent."""
+        """Stop: nothing is due from now on; `dropped_truths` counts what is never sent."""
         self._stopped = True
         self.dropped_truths += len(self._truths)
         self._truths.clear()

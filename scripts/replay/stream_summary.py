@@ -1,4 +1,4 @@
-"""What a stream tells when it is over: rates, errors and latencies by arm."""
+"""The summary of a stream: rates, errors and latencies by arm."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scripts.replay.csv_cells import answer_cells, answer_columns, truth_cells, 
 from scripts.replay.horizon_errors import TimedPrediction
 from scripts.replay.player import Failure
 from scripts.replay.scores import score_predictions
-from scripts.replay.stream_player import Sent, Streamed
+from scripts.replay.stream_player import SentRequest, Streamed
 from scripts.replay.summary import show_failures, show_truths
 from scripts.replay.text_tables import TextTable, number
 from training.runtime.tasks.factory import make_task
@@ -25,10 +25,10 @@ from training.runtime.tasks.factory import make_task
 QUANTILES = (50, 95, 99)
 
 
-def stream_table(contract: Contract, sent: Sequence[Sent]) -> TextTable:
+def stream_table(contract: Contract, sent: Sequence[SentRequest]) -> TextTable:
     """A row an arm that answered, one for what none answered, and one for all."""
     elapsed_s = max((one.ended_s for one in sent), default=0.0)
-    groups: dict[str, list[Sent]] = {}
+    groups: dict[str, list[SentRequest]] = {}
     for one in sent:
         answered = isinstance(one.outcome, Prediction)
         groups.setdefault(one.outcome.arm if answered else "no answer", []).append(one)
@@ -41,7 +41,7 @@ def stream_table(contract: Contract, sent: Sequence[Sent]) -> TextTable:
     return TextTable(title, header, tuple(rows))
 
 
-def _row(contract: Contract, name: str, sent: Sequence[Sent], elapsed_s: float) -> tuple[str, ...]:
+def _row(contract: Contract, name: str, sent: Sequence[SentRequest], elapsed_s: float) -> tuple[str, ...]:
     task, target = make_task(contract, load_workload(contract)), contract.target
     answered = [(one, one.outcome) for one in sent if isinstance(one.outcome, Prediction)]
     latencies_ms = [1000 * one.latency_s for one, _ in answered]
@@ -76,7 +76,7 @@ def show_stream(console: Console, contract: Contract, streamed: Streamed, droppe
     show_failures(console, [one.outcome for one in streamed.sent if isinstance(one.outcome, Failure)])
 
 
-def write_stream(path: Path, contract: Contract, sent: Sequence[Sent]) -> None:
+def write_stream(path: Path, contract: Contract, sent: Sequence[SentRequest]) -> None:
     """A row a request, by number; empty cells where there was no answer."""
     header = ["request", contract.entity, "due_s", "sent_s", "latency_ms", "status", "arm", "prediction_id"]
     header += [*answer_columns(contract.target), *truth_columns(contract.target)]

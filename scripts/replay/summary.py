@@ -1,4 +1,4 @@
-"""What a replay tells in the terminal."""
+"""The summary of a replay in the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def show_summary(console: Console, played: Played, headline: TextTable, best: st
 
 
 def show_truths(console: Console, counts: FeedbackCounts, failures: Sequence[str]) -> None:
-    """What became of the truths."""
+    """Show what became of the truths."""
     console.print(
         f"truths: {counts.accepted} accepted, {counts.duplicate} duplicate, {counts.unmatched} unmatched",
         highlight=False,

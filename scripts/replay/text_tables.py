@@ -20,13 +20,13 @@ class TextTable:
     note: str = ""
 
     def markdown(self, level: int = 3) -> str:
-        """With the title as a heading of this level, and the note above the table."""
+        """Return the table as Markdown, with the title as a heading of this level and the note above it."""
         lines = [self.header, ("---", *["---:"] * (len(self.header) - 1)), *self.rows]
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         return "\n\n".join(part for part in (f"{'#' * level} {self.title}", self.note, table) if part)
 
     def rich(self, best: str = "") -> Table:
-        """For a terminal, the row named `best` in bold."""
+        """Return the table for a terminal, with the row named `best` in bold."""
         table = Table(title=escape(self.title), title_justify="left", box=box.SIMPLE_HEAD)
         for number, name in enumerate(self.header):
             table.add_column(escape(name), justify="right" if number else "left", no_wrap=not number)
@@ -43,5 +43,5 @@ def number(value: float) -> str:
 
 
 def share(count: int, of: int) -> str:
-    """In % of a number that is told; a dash where it is 0."""
+    """Return a share in % of a number, which stands behind it; a dash where that is 0."""
     return f"{100 * count / of:.1f} % of {of:,}" if of else "-"

@@ -18,7 +18,7 @@ from features.config import load_contract
 from scripts.demo.synthetic_weather import WORKLOAD
 from scripts.host.processes import of_run
 from scripts.replay.client import Prediction
-from scripts.replay.stream_player import Sent
+from scripts.replay.stream_player import SentRequest
 from tests.faults.run import Run
 from training.registry.models import Registry
 from training.runtime.settings import Settings
@@ -44,8 +44,8 @@ class Losses:
         truth_calls: that failed, in words.
     """
 
-    answers: Sequence[Sent]
-    requests: Sequence[Sent]
+    answers: Sequence[SentRequest]
+    requests: Sequence[SentRequest]
     truth_calls: Sequence[str]
 
 
@@ -161,21 +161,21 @@ def all_predictions(store: Store) -> Iterable[Any]:
         after = rows[-1][0]
 
 
-def _told(one: Sent, kills_s: Sequence[float]) -> str:
+def _told(one: SentRequest, kills_s: Sequence[float]) -> str:
     came = (
         "an answer" if isinstance(one.outcome, Prediction) else f"{one.outcome.status} {one.outcome.reason}"
     )
     return f"sent {one.sent_s:.3f} s, ended {one.ended_s:.3f} s: {came}; kills at {kills_s} s"
 
 
-def was_just_answered(one: Sent, kills_s: Sequence[float]) -> bool:
+def was_just_answered(one: SentRequest, kills_s: Sequence[float]) -> bool:
     """Whether a killed router may have had the answer in its buffer."""
     return any(
         kill_s - FLUSH_S - TRANSACTION_S - NOTED_S <= one.ended_s <= kill_s + NOTED_S for kill_s in kills_s
     )
 
 
-def was_under_way(one: Sent, kills_s: Sequence[float]) -> bool:
+def was_under_way(one: SentRequest, kills_s: Sequence[float]) -> bool:
     """Whether a killed router may have been asked."""
     return any(one.sent_s <= kill_s + NOTED_S and one.ended_s >= kill_s - NOTED_S for kill_s in kills_s)
 

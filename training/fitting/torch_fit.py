@@ -44,7 +44,7 @@ def fit_members(
         batch_size: rows in a step, at most those of `train`.
         patience: epochs without a better one after which it stops.
         generator: of the order of the rows, on the CPU.
-        report: told of `split_loss` on `valid` after each epoch.
+        report: called with `split_loss` on `valid` after each epoch.
         run: a fit that goes on ends with the weights that it would have had without the stop.
         noise: what the network takes as a second argument while it learns, drawn from `generator`.
     """

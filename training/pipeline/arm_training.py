@@ -47,7 +47,7 @@ class ArmTrainer:
         config: section `training` of the workload.
         prepared: the data.
         searches: folder of the states of searches.
-        stages: told how far it is.
+        stages: called with how far it is.
         seed: of the search and the models.
         trials: for every family, instead of those of `config`.
         resume: whether a search that was killed goes on.

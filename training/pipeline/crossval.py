@@ -83,7 +83,7 @@ def cross_validate(
         seed: of the parts and the models.
         rows: what the fits see of the rows; all of them, entities alike, unless it is given.
         valid_share: of the entities that are learnt from, those that fits stop early by; at least one.
-        progress: told of each part that is done.
+        progress: called with each part that is done.
 
     Raises:
         ValueError: fewer than two folds, or fewer entities than folds.

@@ -99,8 +99,8 @@ def git_commit(repository: Path) -> str:
 
     RAYSONDE_COMMIT says it for a copy that has no git, such as an image.
     """
-    if told := os.environ.get("RAYSONDE_COMMIT"):
-        return told
+    if commit := os.environ.get("RAYSONDE_COMMIT"):
+        return commit
     try:
         described = subprocess.run(
             ["git", "-C", str(repository), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],

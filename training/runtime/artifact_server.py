@@ -49,19 +49,23 @@ def locate(source: str, registry_uri: str) -> ArtifactFolder:
     Raises:
         OSError: the source names no host and the registry is no server, or the URL is not of this API.
     """
-    asked, registry = urlsplit(source), urlsplit(registry_uri)
-    if asked.scheme in _HTTP:
-        prefix, anchor, path = asked.path.partition(f"{_ROOT}/")
+    location, registry = urlsplit(source), urlsplit(registry_uri)
+    if location.scheme in _HTTP:
+        prefix, anchor, path = location.path.partition(f"{_ROOT}/")
         if not anchor:
             raise OSError(f"{source}: expected an address of MLflow's artifact API, with {_ROOT}/")
-        return ArtifactFolder(urlunsplit((asked.scheme, asked.netloc, prefix + _ROOT, "", "")), unquote(path))
+        return ArtifactFolder(
+            urlunsplit((location.scheme, location.netloc, prefix + _ROOT, "", "")), unquote(path)
+        )
     if registry.scheme not in _HTTP:
         raise OSError(
             f"{source}: lies with an MLflow server; RAYSONDE_REGISTRY_URI has to be its address, http://HOST:PORT"
         )
     root = registry.path.rstrip("/") + _ROOT
-    netloc = asked.netloc or registry.netloc
-    return ArtifactFolder(urlunsplit((registry.scheme, netloc, root, "", "")), unquote(asked.path).strip("/"))
+    netloc = location.netloc or registry.netloc
+    return ArtifactFolder(
+        urlunsplit((registry.scheme, netloc, root, "", "")), unquote(location.path).strip("/")
+    )
 
 
 def download_folder(
@@ -126,8 +130,8 @@ def _files(client: httpx.Client, folder: ArtifactFolder, source: str) -> list[tu
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OSError(f"{source}: got a list of files that is none: {answer.text[:200]!r}") from error
     if not 0 < len(files) <= _MOST_FILES or len(files) < len(listed):
-        told = f"got {len(files)} files and {len(listed) - len(files)} folders"
-        raise FileNotFoundError(f"{source}: {told}, expected the files of a bundle")
+        found = f"got {len(files)} files and {len(listed) - len(files)} folders"
+        raise FileNotFoundError(f"{source}: {found}, expected the files of a bundle")
     return files
 
 

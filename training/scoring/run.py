@@ -63,7 +63,7 @@ def score_file(
     second call goes on from there.
 
     Args:
-        progress: told of the records that are done, those of earlier calls included.
+        progress: called with the records that are done, those of earlier calls included.
         fresh: do not go on, and replace an output.
 
     Raises:

@@ -63,12 +63,12 @@ def fit_together(
 
     Args:
         directory: of the state. One that an earlier call with the same arguments has left is gone on with.
-        report: told of each epoch, in the thread of the caller.
+        report: called after each epoch, in the thread of the caller.
 
     Raises:
         Exception: what the first worker that failed has raised.
     """
-    # the controller, which hears of an epoch when it looks, takes this from the process that starts it
+    # the controller, which polls for epochs, takes this from the process that starts it
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _LOOK_S)
     release_group(directory)
     reports = Queue(actor_options={"num_cpus": 0})
@@ -169,6 +169,6 @@ class _Peers:
         return prepare_model(network, move_to_device=False)
 
     def agree(self, value: float) -> float:
-        told = [value]
-        torch.distributed.broadcast_object_list(told, src=0)
-        return told[0]
+        values = [value]
+        torch.distributed.broadcast_object_list(values, src=0)
+        return values[0]

@@ -73,7 +73,7 @@ def search(
 
     Args:
         directory: of the state, for this search alone.
-        listener: told of each trial when it ends.
+        listener: called with each trial when it ends.
         resume: False throws an unfinished search away.
         at_once: trials that run beside each other at most; None: as many as there are cores for.
 

@@ -97,9 +97,9 @@ def _run(console: Console, plan: Plan) -> Results:
         return run(plan, lambda what, done: progress.update(task, description=escape(what), completed=done))
 
 
-def _write(page: Path, plan: Plan, results: Results, told: Sequence[str], command: str) -> None:
+def _write(page: Path, plan: Plan, results: Results, notes: Sequence[str], command: str) -> None:
     date = f"{datetime.now(UTC):%d %B %Y}"
-    around = Circumstances(command, date, machine(), told, plan.rounds, plan.duration_s, plan.starts)
+    around = Circumstances(command, date, machine(), notes, plan.rounds, plan.duration_s, plan.starts)
     part = measured_part(around, plan.contenders, results.measured, results.failed, plan.arms)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(page_with(page.read_text() if page.exists() else "", part))

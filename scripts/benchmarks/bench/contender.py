@@ -1,4 +1,4 @@
-"""What is compared: how each contender is started, asked and understood."""
+"""Contenders: how each is started, asked and understood."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROGRAMS = Path(__file__).parent / "contenders"
 
 @dataclass(frozen=True)
 class Site:
-    """Where one start of a contender happens.
+    """The place of one start of a contender.
 
     Attributes:
         arm: the model that is served.
@@ -48,7 +48,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to serve a model.
+    """A way to serve a model.
 
     Attributes:
         name: as `CONTENDERS=` takes it.
@@ -71,7 +71,7 @@ class Contender:
     asks_with_key: bool = False
 
     def headers(self, site: Site) -> dict[str, str]:
-        """Of every request."""
+        """Return the headers of every request."""
         headers = {"Content-Type": "application/json"}
         return headers | ({"Authorization": f"Bearer {site.key}"} if self.asks_with_key else {})
 

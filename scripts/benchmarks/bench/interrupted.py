@@ -1,4 +1,4 @@
-"""How a measurement that is cut off ends: in good order, and with nothing left running."""
+"""Interruption of a measurement: it ends in good order, with nothing left running."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def interruptible(console: Console) -> Iterator[None]:
-    """Until the end of the program, the first signal to stop raises `KeyboardInterrupt` and no other counts.
+    """Let the first signal to stop raise `KeyboardInterrupt`, and ignore others until the program ends.
 
     Raises:
         typer.Exit: it was cut off within the context.

@@ -1,4 +1,4 @@
-"""What the numbers hold for: the machine, and the versions of everything that is compared."""
+"""The machine, and the versions of everything that is compared: what the numbers hold for."""
 
 from __future__ import annotations
 

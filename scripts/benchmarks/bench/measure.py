@@ -11,7 +11,7 @@ from scripts.benchmarks.bench.wrk import Load
 
 @dataclass(frozen=True)
 class Round:
-    """One round.
+    """The measurements of a round.
 
     Attributes:
         cpu_s: processor time of the server and its children during it.
@@ -58,7 +58,7 @@ class ContenderFailed:
 
 
 def medians(contender: str, arm: str, connections: int, rounds: Sequence[Round]) -> Measured:
-    """Each number has a median of its own; errors are added up.
+    """Return the median of each number by itself, and the sum of the errors.
 
     Raises:
         ValueError: no rounds.

@@ -59,7 +59,7 @@ ESTIMATORS: Mapping[str, Callable[[], Any]] = {
 }
 
 
-class Asked(BaseModel):
+class BenchmarkRows(BaseModel):
     """Rows that are sent, (n, 16), and what the scikit-learn pipeline says about them, (n,)."""
 
     model_config = ConfigDict(frozen=True)
@@ -90,9 +90,9 @@ def revision() -> str:
     return digest.hexdigest()[:10]
 
 
-def asked(folder: Path, arm: str) -> Asked:
-    """What the contenders are asked, for an arm that `make_models` made."""
-    return Asked.model_validate_json((folder / arm / "asked.json").read_text())
+def load_rows(folder: Path, arm: str) -> BenchmarkRows:
+    """Return what the contenders are asked, for an arm that `make_models` made."""
+    return BenchmarkRows.model_validate_json((folder / arm / "asked.json").read_text())
 
 
 def _prepared(folder: Path) -> Prepared:
@@ -132,7 +132,7 @@ def _sklearn_scaler(scaler: StandardScaler) -> SklearnScaler:
 
 
 def _onnx(model: Any) -> bytes:
-    """From `x` (batch, 16) to `y` (batch, 1), as a bundle has it."""
+    """Return the graph from `x` (batch, 16) to `y` (batch, 1), as a bundle has it."""
     inputs = [("x", FloatTensorType([None, len(NAMES)]))]
     graph = to_onnx(model, initial_types=inputs, target_opset=18)
     last = graph.graph.output[0].name

@@ -37,7 +37,7 @@ _HEADER = (
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What the numbers hold for; `rounds` are those of one start."""
+    """The circumstances that the numbers hold for; `rounds` are those of one start."""
 
     command: str
     date: str

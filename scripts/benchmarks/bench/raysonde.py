@@ -44,7 +44,7 @@ def command(
 
 
 def environment(folder: Path, key: str) -> dict[str, str]:
-    """Of the command."""
+    """Return the environment of the command."""
     return {"RAYSONDE_VAR": str(folder / "var"), "RAYSONDE_API_KEY": key}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.benchmarks.bench.contender import Contender, Site
 from scripts.benchmarks.bench.measure import ContenderFailed, Measured, Round, medians
-from scripts.benchmarks.bench.models import Asked, asked, revision
+from scripts.benchmarks.bench.models import BenchmarkRows, load_rows, revision
 from scripts.benchmarks.bench.server import CannotServe, Server
 from scripts.benchmarks.bench.usage import cpu_spent_s
 from scripts.benchmarks.bench.wrk import WrkFailed, run_wrk
@@ -25,7 +25,7 @@ _SETTLE_S, _SETTLE_CONNECTIONS = 20, 64
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured.
+    """The plan of a measurement.
 
     Attributes:
         connections: numbers of connections, each measured `rounds` times for `duration_s` in each start.
@@ -61,7 +61,7 @@ class Plan:
 
 @dataclass
 class Results:
-    """What has been measured so far, in order."""
+    """The measurements so far, in order."""
 
     measured: list[Measured] = field(default_factory=list)
     failed: list[ContenderFailed] = field(default_factory=list)
@@ -99,11 +99,11 @@ def run(plan: Plan, show: Show) -> Results:
 def _measure(
     plan: Plan, contender: Contender, arm: str, start: int, found: _Rounds, done: int, show: Show
 ) -> None:
-    """One start, whose rounds are added to those that were found before."""
+    """Measure one start, and add its rounds to those found before."""
     what = f"{contender.name}, {arm}"
     show(f"{what}: starting", done)
     site = _site(plan, contender, arm, start)
-    rows: Asked = asked(plan.models, arm)
+    rows: BenchmarkRows = load_rows(plan.models, arm)
     with Server(contender, site, rows) as server:
         show(f"{what}: settling", done)
         settle_s = min(_SETTLE_S, 5 * plan.duration_s)

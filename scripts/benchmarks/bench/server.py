@@ -1,4 +1,4 @@
-"""One start of a contender: until it answers rightly, and until nothing of it is left."""
+"""A start of a contender: until it answers rightly, and until nothing of it is left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import psutil
 from ulid_transform import ulid_now
 
 from scripts.benchmarks.bench.contender import Contender, Site
-from scripts.benchmarks.bench.models import Asked
+from scripts.benchmarks.bench.models import BenchmarkRows
 from scripts.benchmarks.bench.usage import ProcessTree
 from scripts.benchmarks.bench.wrk import Target
 from scripts.host import processes
@@ -35,25 +35,25 @@ class CannotServe(RuntimeError):
 
 
 class Server:
-    """To be used as a context: started and checked at its begin, gone at its end.
+    """A contender as a context: started and checked at its begin, gone at its end.
 
     Args:
         contender: what is started.
         site: where.
-        asked: rows that it is asked, with what its model says.
+        rows: that are sent, with what its model answers.
 
     Raises:
         CannotServe: at the begin; the message ends with the last line that it printed.
     """
 
-    def __init__(self, contender: Contender, site: Site, asked: Asked) -> None:
+    def __init__(self, contender: Contender, site: Site, rows: BenchmarkRows) -> None:
         self._contender = contender
-        self._asked = asked
+        self._rows = rows
         self._log = site.folder / "output.log"
         self._run_id = ulid_now()
         self._site = site
         self._child: subprocess.Popen[bytes] | None = None
-        self.target = Target(site.port, contender.path, contender.headers(site), contender.bodies(asked.rows))
+        self.target = Target(site.port, contender.path, contender.headers(site), contender.bodies(rows.rows))
 
     def __enter__(self) -> Self:
         launch = self._contender.launch(self._site)
@@ -100,9 +100,7 @@ class Server:
             self._check(client, address)
 
     def _check(self, client: httpx.Client, address: str) -> None:
-        for body, expected in list(zip(self.target.bodies, self._asked.expected, strict=True))[
-            :_CHECKED_ROWS
-        ]:
+        for body, expected in list(zip(self.target.bodies, self._rows.expected, strict=True))[:_CHECKED_ROWS]:
             try:
                 answer = client.post(address, content=body).raise_for_status()
             except httpx.HTTPError as error:

@@ -20,14 +20,14 @@ _TIMEOUT_S = 5.0
 
 @dataclass(frozen=True)
 class Replica:
-    """One replica as Serve's controller tells of it."""
+    """A replica, as Serve's controller reports it."""
 
     state: str
     node: str
 
     @property
     def runs(self) -> bool:
-        """Whether it takes requests."""
+        """Return whether the replica takes requests."""
         return self.state == "RUNNING"
 
 
@@ -43,16 +43,16 @@ class Dashboard:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of every request; the file is there when the system is."""
+        """Return the headers of every request; the key's file is there when the system is."""
         return {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
 
     @property
     def applications_url(self) -> str:
-        """What Serve tells of its applications."""
+        """Return the URL of Serve's report on its applications."""
         return f"{self.url}/api/serve/applications/"
 
     def replicas(self) -> Replicas:
-        """Those of the workload, by deployment.
+        """Return the replicas of the workload, by deployment.
 
         Raises:
             httpx.HTTPError: no answer.
@@ -80,7 +80,7 @@ def own_site(folder: Path, name: str, arm: str, port: int) -> Site:
 
 
 def models_folder(folder: Path) -> Path:
-    """Where the models of the benchmark are kept."""
+    """Return the folder of the benchmark's models."""
     return folder / f"models-{revision()}"
 
 

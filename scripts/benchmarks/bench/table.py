@@ -47,7 +47,7 @@ class TableWorkload:
         return np.ones(len(anchors))
 
     def baselines(self, features: FloatArray) -> Mapping[str, FloatArray]:
-        """None: this is about speed."""
+        """Return no baselines: this is about speed."""
         return {}
 
 

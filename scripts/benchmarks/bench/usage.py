@@ -1,4 +1,4 @@
-"""What a server and all its children take of the machine."""
+"""The use that a server and all its children make of the machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ProcessTree:
         self._seen.add(root)
 
     def alive(self) -> list[psutil.Process]:
-        """Those that run now."""
+        """Return the processes that run now."""
         for root in self._roots:
             with contextlib.suppress(psutil.Error):
                 self._seen.update(root.children(recursive=True))

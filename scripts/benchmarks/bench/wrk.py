@@ -1,4 +1,4 @@
-"""One round of load by `wrk`, a process of its own: how it is called, and what it says.
+"""A round of load by `wrk`, a process of its own: its call, and its output.
 
 `wrk --latency` has no 95th percentile, so a script in its own language (Lua) prints what we need as JSON.
 """
@@ -49,7 +49,7 @@ class WrkFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked.
+    """The target of the load.
 
     Attributes:
         port: on loopback.
@@ -66,7 +66,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Load:
-    """What one round measured.
+    """The measurements of one round.
 
     Attributes:
         answered: requests with an answer that is no error.

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from scripts.benchmarks.bench.interrupted import interruptible
 from scripts.benchmarks.bench.machine import machine
-from scripts.benchmarks.bench.models import asked, make_models
+from scripts.benchmarks.bench.models import load_rows, make_models
 from scripts.benchmarks.bench.server import CannotServe, Server
 from scripts.benchmarks.bench.system import models_folder, own_site, own_system
 from scripts.benchmarks.burst.page import MARKS, TITLE, measured_part, tables
@@ -69,7 +69,7 @@ def _run(console: Console, plan: BurstPlan, folder: Path, arm: str, port: int) -
     console.print(f"Starting, then {plan.duration_s:.0f} s of bursts ...", highlight=False)
     next_s = 0.0
 
-    def tell(at_s: float, seen: Seen) -> None:
+    def report(at_s: float, seen: Seen) -> None:
         nonlocal next_s
         if at_s < next_s:
             return
@@ -80,8 +80,8 @@ def _run(console: Console, plan: BurstPlan, folder: Path, arm: str, port: int) -
             f"{at_s:4.0f} of {plan.duration_s:.0f} s: {answered:,} answers; {running}", highlight=False
         )
 
-    with Server(contender, site, asked(site.models, arm)) as server:
-        player = Player(plan, server.target, dashboard, tell)
+    with Server(contender, site, load_rows(site.models, arm)) as server:
+        player = Player(plan, server.target, dashboard, report)
         return asyncio.run(player.play())
 
 

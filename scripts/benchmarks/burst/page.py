@@ -1,4 +1,4 @@
-"""What `make burst` writes into `docs/scaling.md`."""
+"""The section that `make burst` writes into `docs/scaling.md`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TITLE = "# Scaling"
 
 
 def tables(timeline: Timeline, plan: BurstPlan, found: Sequence[Course]) -> list[TextTable]:
-    """What the replicas did, and what the callers saw of it."""
+    """Return the tables of what the replicas did, and what the callers saw of it."""
     return [_of_replicas(found), _of_callers(timeline, plan)]
 
 

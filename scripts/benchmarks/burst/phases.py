@@ -1,4 +1,4 @@
-"""When a burst test is idle and when it sends; pure, in seconds since it began."""
+"""Phases of a burst test: when it is idle, and when it sends. Pure, in seconds since it began."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Phase:
     end_s: float
 
     def holds(self, at_s: float) -> bool:
-        """Whether it is going on then."""
+        """Return whether the phase is on at this time."""
         return self.begin_s <= at_s < self.end_s
 
 
@@ -37,16 +37,16 @@ class BurstPlan:
 
     @property
     def duration_s(self) -> float:
-        """Of the whole test."""
+        """Return the duration of the whole test."""
         return self.lead_s + self.rounds * (self.burst_s + self.idle_s)
 
     @property
     def requests(self) -> int:
-        """In all."""
+        """Return the number of all requests."""
         return self.rounds * int(self.rate_per_s * self.burst_s)
 
     def schedule(self) -> Schedule:
-        """When each request is due, counted from the end of `lead_s`."""
+        """Return when each request is due, counted from the end of `lead_s`."""
         pace = Bursts(self.rate_per_s, self.burst_s, self.idle_s)
         return Schedule(pace, truth_delay_s=0.0, requests=self.requests)
 

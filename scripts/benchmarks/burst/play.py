@@ -19,18 +19,18 @@ _TIMEOUT_S = 30.0
 _TICK_S = 0.002
 _CONNECTIONS = 256
 
-# tell(seconds since the begin, the newest look)
+# report(seconds since the begin, the newest look)
 Tell = Callable[[float, Seen], None]
 
 
 class Player:
-    """One burst test.
+    """A burst test.
 
     Args:
         plan: when requests are due.
         target: what is asked.
         dashboard: where the replicas are looked up.
-        tell: called after each look.
+        report: called after each look.
         clock: monotonic seconds.
     """
 
@@ -39,13 +39,13 @@ class Player:
         plan: BurstPlan,
         target: Target,
         dashboard: Dashboard,
-        tell: Tell,
+        report: Tell,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
         self._target = target
         self._dashboard = dashboard
-        self._tell = tell
+        self._report = report
         self._clock = clock
         self._url = f"http://127.0.0.1:{target.port}{target.path}"
         self._begun_s = 0.0
@@ -101,5 +101,5 @@ class Player:
                 if replicas:
                     running = {name: sum(one.runs for one in those) for name, those in replicas.items()}
                     self.timeline.seen.append(Seen(self._now_s(), running))
-                    self._tell(self._now_s(), self.timeline.seen[-1])
+                    self._report(self._now_s(), self.timeline.seen[-1])
                 await asyncio.sleep(_LOOK_PERIOD_S)

@@ -1,4 +1,4 @@
-"""What was seen during a burst test, and what it says of the scaling; pure."""
+"""The observations of a burst test, and what they say of the scaling. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_CHANGES = 1
 
 @dataclass(frozen=True)
 class Ended:
-    """One request.
+    """A request that has ended.
 
     Attributes:
         due_s: when it was to be sent, since the test began.
@@ -30,7 +30,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Seen:
-    """How many replicas of each deployment took requests at a time."""
+    """Numbers of replicas of each deployment that take requests, at a time."""
 
     at_s: float
     running: Mapping[str, int]
@@ -38,7 +38,7 @@ class Seen:
 
 @dataclass
 class Timeline:
-    """All that was seen, in order of time."""
+    """All observations, in order of time."""
 
     ended: list[Ended] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Course:
-    """What one deployment did in one round.
+    """The course of one deployment in one round.
 
     Attributes:
         most: replicas at the same time.
@@ -78,7 +78,7 @@ class Seconds:
 
 
 def direction_changes(counts: Iterable[int]) -> int:
-    """How often a course of numbers turns: 1 2 2 1 once, 1 2 3 never."""
+    """Return how often a course of numbers turns: 1 2 2 1 once, 1 2 3 never."""
     turns, last, way = 0, None, 0
     for count in counts:
         step = 0 if last is None else (count > last) - (count < last)
@@ -90,7 +90,7 @@ def direction_changes(counts: Iterable[int]) -> int:
 
 
 def courses(timeline: Timeline, plan: BurstPlan, deployments: Sequence[str]) -> list[Course]:
-    """One a round and deployment, by rounds."""
+    """Return a course for each round and deployment, by rounds."""
     phases = plan.phases()
     return [
         _course(timeline, burst, idle, deployment)

@@ -1,1 +1,1 @@
-"""How latency grows with arms and with the journal."""
+"""Growth of latency with arms and with the journal."""

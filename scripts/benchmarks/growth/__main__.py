@@ -21,7 +21,7 @@ from scripts.benchmarks.bench import raysonde
 from scripts.benchmarks.bench.contender import CONTENDERS, Contender, Launch, Site
 from scripts.benchmarks.bench.machine import machine
 from scripts.benchmarks.bench.measure import Measured, Round, medians
-from scripts.benchmarks.bench.models import asked, make_models, revision
+from scripts.benchmarks.bench.models import load_rows, make_models, revision
 from scripts.benchmarks.bench.page import page_with
 from scripts.benchmarks.bench.run import one_round
 from scripts.benchmarks.bench.server import CannotServe, Server
@@ -48,7 +48,7 @@ Show = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured.
+    """The plan of a measurement.
 
     Attributes:
         sizes: each started `starts` times, in turn with the others, so that what else the machine does in
@@ -128,7 +128,7 @@ def _laid_out(plan: Plan, size: Size, models: Path, show: Show) -> Path:
 
 def _rounds(plan: Plan, size: Size, folder: Path, models: Path) -> list[Round]:
     site = Site(MODEL, models, folder, free_port(_PORT), Path(sys.executable), Path(sys.executable).parent)
-    with Server(_contender(plan.profile, size), site, asked(models, MODEL)) as server:
+    with Server(_contender(plan.profile, size), site, load_rows(models, MODEL)) as server:
         _wait_until_ready(site.port, server.target.headers)
         _warm_up(server, folder / "warm-up.lua")
         return [
@@ -159,7 +159,7 @@ def _contender(profile: str, size: Size) -> Contender:
 
 
 def _wait_until_ready(port: int, headers: Mapping[str, str]) -> None:
-    """Until all arms answer and the Monitor has read the journal, which takes a core while it lasts."""
+    """Wait until all arms answer and the monitor has read the journal, which takes a core while it lasts."""
     address = f"http://127.0.0.1:{port}/{raysonde.WORKLOAD}"
     with httpx.Client(base_url=address, headers=dict(headers), timeout=10) as client:
         _wait_for(lambda: client.get("/healthz").status_code == httpx.codes.OK, "not all arms answer")

@@ -20,7 +20,7 @@ _SEED = 1
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is.
+    """The size of a system: arms and rows of the journal.
 
     Attributes:
         arms: that share the requests evenly, each a deployment with a version of the same model.
@@ -32,7 +32,7 @@ class Size:
 
     @property
     def name(self) -> str:
-        """For a table."""
+        """Return a name for a table."""
         return f"{self.arms} arms, {self.rows:,} rows"
 
 
@@ -60,7 +60,7 @@ def lay_out_grown(folder: Path, size: Size, bundle: Path, journal: Path) -> None
 
 
 def renamed(bundle: Path, arm: str, target: Path) -> Path:
-    """The same model as a bundle of another arm, in `target`."""
+    """Write the same model as a bundle of another arm, in `target`."""
     found = read_bundle(bundle)
     parts = BundleParts(**{name: getattr(found, name) for name in BundleParts.__dataclass_fields__})
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from scripts.benchmarks.bench.interrupted import interruptible
 from scripts.benchmarks.bench.machine import machine
-from scripts.benchmarks.bench.models import asked, make_models
+from scripts.benchmarks.bench.models import load_rows, make_models
 from scripts.benchmarks.bench.server import CannotServe
 from scripts.benchmarks.bench.system import models_folder, own_site, own_system
 from scripts.benchmarks.bench.wrk import WrkFailed, WrkMissing, require_wrk
@@ -58,17 +58,17 @@ def scaling(
 
 
 def _run(console: Console, plan: LayoutPlan) -> tuple[list[MeasuredLayout], JournalCost]:
-    def tell(what: str) -> None:
+    def report(what: str) -> None:
         console.print(what, highlight=False)
 
     models = models_folder(plan.folder)
-    make_models(models, [plan.arm], tell)
-    tell("The journal by itself")
+    make_models(models, [plan.arm], report)
+    report("The journal by itself")
     site = own_site(plan.folder, "scaling-journal", plan.arm, plan.port)
     contender, _ = own_system(site, plan.port)
-    journal = journal_cost(site.folder, contender.bodies(asked(models, plan.arm).rows)[0])
+    journal = journal_cost(site.folder, contender.bodies(load_rows(models, plan.arm).rows)[0])
     shutil.rmtree(site.folder)
-    return [measure(plan, layout, tell) for layout in LAYOUTS], journal
+    return [measure(plan, layout, report) for layout in LAYOUTS], journal
 
 
 if __name__ == "__main__":

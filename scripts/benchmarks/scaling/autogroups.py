@@ -1,4 +1,4 @@
-"""Whether Linux gives each session an equal share of the cores, which distorts two nodes on one machine.
+"""Linux's autogroups: an equal share of the cores for each session, which distorts two nodes on one machine.
 
 A node is a session here. Where sessions have shares, a process of low priority on one node takes as much of a
 core as all that answers requests on the other. See `man 7 sched`, "The autogroup feature".
@@ -17,7 +17,7 @@ _FILE = Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 
 def are_on(file: Path = _FILE) -> bool:
-    """What the kernel says; False where it has none of this."""
+    """Return whether autogroups are on; False where the kernel has none."""
     try:
         return file.read_text().strip() == "1"
     except OSError:

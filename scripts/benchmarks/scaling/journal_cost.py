@@ -1,4 +1,4 @@
-"""What the store costs: the rows of 1,000 predictions, written into a fresh SQLite file."""
+"""The cost of the store: the rows of 1,000 predictions, written into a fresh SQLite file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many replicas each part has while it is measured; pure."""
+"""Layouts: how many replicas each part has while it is measured. Pure."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def serve_config(text: str, arm: str, layout: Layout) -> str:
 
 
 def is_complete(layout: Layout, arm: str, running: Mapping[str, Iterable[str]]) -> bool:
-    """Whether all replicas run, spread over as many nodes as there are.
+    """Return whether all replicas run, spread over as many nodes as there are.
 
     Args:
         running: the node of each running replica, by deployment.

@@ -1,4 +1,4 @@
-"""What larger rates need, of what 1,000 requests cost; pure."""
+"""The needs of larger rates, from what 1,000 requests cost. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NODE_CORES = 16
 
 @dataclass(frozen=True)
 class Need:
-    """What a rate asks for.
+    """The need of a rate.
 
     Attributes:
         replicas: by part that has replicas, each a process that uses at most one core.
@@ -32,7 +32,7 @@ class Need:
 
 
 def needs(rate: float, cpu_s_per_1000: Mapping[str, float], journal_bytes: float) -> Need:
-    """Of a rate in requests/s.
+    """Return the need of a rate in requests/s.
 
     Args:
         cpu_s_per_1000: processor time of each part for 1,000 requests. That of the rest (Serve's

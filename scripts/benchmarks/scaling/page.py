@@ -1,4 +1,4 @@
-"""What `make scaling` writes into `docs/scaling.md`."""
+"""The section that `make scaling` writes into `docs/scaling.md`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RATES = (10_000.0, 100_000.0)
 
 
 def tables(measured: Sequence[MeasuredLayout], journal: JournalCost) -> list[TextTable]:
-    """What was measured, what it cost, and what larger rates need of it."""
+    """Return the tables of rates, of costs, and of what larger rates need."""
     first = measured[0]
     larger = [needs(rate, first.cpu_s_per_1000, journal.bytes_each) for rate in RATES]
     return [_throughput(measured), _costs(measured, journal), _larger(larger)]

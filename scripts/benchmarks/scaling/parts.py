@@ -1,4 +1,4 @@
-"""Which part of the system a process is, and what each part spends; pure."""
+"""Parts of the system: which part a process is, and what each part spends. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def by_part(spent_s: Iterable[tuple[str, float]]) -> dict[str, float]:
 
 
 def per_1000(sums: Mapping[str, float], answered: int) -> dict[str, float]:
-    """The same for 1,000 answers.
+    """Return the cost of 1,000 answers.
 
     Raises:
         ValueError: nothing was answered.

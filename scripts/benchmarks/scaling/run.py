@@ -13,7 +13,7 @@ from statistics import median
 import httpx
 import psutil
 
-from scripts.benchmarks.bench.models import asked
+from scripts.benchmarks.bench.models import load_rows
 from scripts.benchmarks.bench.server import CannotServe, Server
 from scripts.benchmarks.bench.system import Dashboard, own_site, own_system
 from scripts.benchmarks.bench.usage import CpuTimes
@@ -33,7 +33,7 @@ _PROFILE = "fast"
 
 @dataclass(frozen=True)
 class LayoutPlan:
-    """How each layout is measured."""
+    """The plan by which each layout is measured."""
 
     arm: str
     connections: int
@@ -55,27 +55,27 @@ class MeasuredLayout:
     cpu_s_per_1000: Mapping[str, float]
 
 
-def measure(plan: LayoutPlan, layout: Layout, tell: Callable[[str], None]) -> MeasuredLayout:
+def measure(plan: LayoutPlan, layout: Layout, report: Callable[[str], None]) -> MeasuredLayout:
     """Start a system of that layout, load it and end it.
 
     Raises:
         CannotServe: it does not come to be what the layout says.
         WrkFailed: the load generator gave no result.
     """
-    tell(f"{layout.name}: starting")
+    report(f"{layout.name}: starting")
     name = f"scaling-{layout.routers}-{layout.others}-{layout.nodes}"
     site = own_site(plan.folder, name, plan.arm, free_port(plan.port))
     config = serve_config((REPOSITORY / "serve_config.yaml").read_text(), plan.arm, layout)
     contender, dashboard = own_system(site, free_port(plan.port + 1), _PROFILE, config)
     with (
         contextlib.ExitStack() as at_the_end,
-        Server(contender, site, asked(site.models, plan.arm)) as server,
+        Server(contender, site, load_rows(site.models, plan.arm)) as server,
         contextlib.ExitStack() as nodes,
     ):
         if layout.nodes > 1:
             # its `ray start` writes down the address of the first node, which ends after it
             at_the_end.callback(forget_dead_address, os.environ)
-            tell(f"{layout.name}: joining a second node")
+            report(f"{layout.name}: joining a second node")
             cores = psutil.cpu_count() or 1
             joining = second_node(server.tree.alive(), site.folder / "node.log", cores)
             server.tree.adopt(nodes.enter_context(joining))
@@ -84,7 +84,7 @@ def measure(plan: LayoutPlan, layout: Layout, tell: Callable[[str], None]) -> Me
         loads: list[Load] = []
         before = server.tree.cpu_times()
         for number in range(plan.rounds):
-            tell(f"{layout.name}: round {number + 1} of {plan.rounds}")
+            report(f"{layout.name}: round {number + 1} of {plan.rounds}")
             loads.append(run_wrk(server.target, plan.connections, plan.duration_s, site.folder / "load.lua"))
         spent = _spent_by_part(before, server.tree.cpu_times())
     return MeasuredLayout(

@@ -39,7 +39,7 @@ _HEADER = ("what", "per s", "per min", "p50 ms", "p99 ms", "errors")
 
 @dataclass(frozen=True)
 class Batches:
-    """What one client got, batch by batch, each sent when the one before it was answered.
+    """Measurements of one client, batch by batch, each sent when the one before it was answered.
 
     Attributes:
         rows: of a batch.
@@ -82,17 +82,17 @@ def throughput(
             beside = other.submit(run_batches, place, table, rows, batches, duration_s)
             crowded = run_wrk(single, 1, duration_s, script)
             beside.result()
-        asked = run_batches(place, table, rows, batches, duration_s)
+        measured = run_batches(place, table, rows, batches, duration_s)
     except (WrkMissing, WrkFailed, OSError, HTTPException, ValueError) as error:
         console.print(f"[bold red]cannot measure:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     lines = (
-        _batch_cells(f"{table}: rows in batches of {rows:,}, one client", asked),
+        _batch_cells(f"{table}: rows in batches of {rows:,}, one client", measured),
         _cells(f"{table}: one row, 1 connection", alone),
         _cells(f"{table}: the same beside batches", crowded),
         _cells(f"{windows}: windows, {_WINDOW_CONNECTIONS} connections", many),
     )
-    note = f"The first answers of a batch come after {1e3 * statistics.median(asked.first_s):,.0f} ms."
+    note = f"The first answers of a batch come after {1e3 * statistics.median(measured.first_s):,.0f} ms."
     page = TextTable("Throughput", _HEADER, lines, note).markdown(level=2)
     console.print(page, highlight=False, soft_wrap=True)
 

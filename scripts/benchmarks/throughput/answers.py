@@ -1,4 +1,4 @@
-"""What `scripts.benchmarks.throughput` asks, made of the example of a contract."""
+"""Requests of `scripts.benchmarks.throughput`, made from the example of a contract."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENTITIES = 16
 
 
 def auth_headers(place: Connection) -> dict[str, str]:
-    """Of every request."""
+    """Return the headers of every request."""
     key = {"Authorization": f"Bearer {place.key}"} if place.key else {}
     return {"Content-Type": "application/json", **key}
 

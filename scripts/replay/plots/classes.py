@@ -1,4 +1,4 @@
-"""One picture a track: what was measured, how probable the class was meanwhile, and when it was true."""
+"""A picture of each track: what was measured, how probable the class was, and when it was true."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from features.contract import Contract
 from scripts.replay.horizon_errors import Predictions, TimedPrediction
 from scripts.replay.plots.style import BEST, OTHERS, TRUTH, new_figure, plain, save
 from scripts.replay.recordings import Recording
-from scripts.replay.scores import names_in, said_by, score_predictions
+from scripts.replay.scores import answers_by, names_in, score_predictions
 
 # a band a row would hide each other: so many are drawn, evenly over the truths
 _MOST_BANDS = 400
@@ -32,7 +32,7 @@ def draw_table(directory: Path, contract: Contract, predictions: Predictions, be
     panels = figure.subplots(2, len(arms), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2))
     for column, arm in enumerate(arms):
         known = sorted(
-            (p for p in said_by(predictions, arm) if math.isfinite(p.truth)), key=lambda p: p.truth
+            (p for p in answers_by(predictions, arm) if math.isfinite(p.truth)), key=lambda p: p.truth
         )
         above, below = panels[0][column], panels[1][column]
         error = score_predictions(known, contract.target).error(contract.target.metric)

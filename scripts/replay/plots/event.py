@@ -1,4 +1,4 @@
-"""One picture a recording: what was measured, what was predicted meanwhile, what turned out to be true."""
+"""A picture of each recording: what was measured, what was predicted, what turned out to be true."""
 
 from __future__ import annotations
 

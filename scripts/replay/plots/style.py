@@ -1,4 +1,4 @@
-"""What all pictures have in common: colours, size, names of files."""
+"""The common style of all pictures: colours, size, names of files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def plain(axes: Axes, title: str) -> None:
 
 
 def save(figure: Figure, directory: Path, name: str) -> Path:
-    """As PNG under a name that any file system takes."""
+    """Save a figure as PNG, under a name that any file system takes."""
     slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
     path = directory / f"{slug}.png"
     figure.savefig(path)

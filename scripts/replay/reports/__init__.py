@@ -1,1 +1,1 @@
-"""How predictions about recorded data are judged, shown and drawn, by what kind of truth a workload has."""
+"""Reports on predictions of recorded data: scores, tables and pictures, by the kind of a workload's truth."""

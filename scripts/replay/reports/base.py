@@ -1,4 +1,4 @@
-"""What judges the predictions of a workload, and which one does."""
+"""The protocol of a report, and the choice of a workload's report."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Report(Protocol):
         ...
 
     def write(self, path: Path, contract: Contract, predictions: Predictions) -> None:
-        """As CSV."""
+        """Write the scores as CSV."""
         ...
 
     def draw(

@@ -12,7 +12,7 @@ from features.targets import ClassTarget
 from scripts.replay.horizon_errors import Predictions, TimedPrediction
 from scripts.replay.recordings import Recording
 from scripts.replay.reports.each import EachReport
-from scripts.replay.scores import names_in, said_by, score_predictions
+from scripts.replay.scores import answers_by, names_in, score_predictions
 from scripts.replay.text_tables import TextTable, number
 
 _COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
@@ -44,8 +44,8 @@ class ClassReport(EachReport):
         from scripts.replay.plots.classes import draw_track  # matplotlib
 
         column = _positive(contract)
-        told = sorted(predictions.items(), key=lambda item: not _has_class(item[1], column))
-        for recording, answers in islice(told, self.most_pictures):
+        ordered = sorted(predictions.items(), key=lambda item: not _has_class(item[1], column))
+        for recording, answers in islice(ordered, self.most_pictures):
             yield draw_track(
                 directory, contract, recording, answers, best, self.field or contract.field_names[-1]
             )
@@ -56,7 +56,7 @@ def _counts(contract: Contract, predictions: Predictions, source: str) -> TextTa
     mine: dict[Recording, Mapping[str, Sequence[TimedPrediction]]] = {
         recording: answers for recording, answers in predictions.items() if recording.source == source
     }
-    scores = {name: score_predictions(said_by(mine, name), contract.target) for name in names_in(mine)}
+    scores = {name: score_predictions(answers_by(mine, name), contract.target) for name in names_in(mine)}
     rows = tuple(
         (
             name,
@@ -78,5 +78,5 @@ def _positive(contract: Contract) -> int:
 
 
 def _has_class(answers: Mapping[str, Sequence[TimedPrediction]], column: int) -> bool:
-    """Whether the truth is of this class at some time."""
+    """Return whether the truth is of this class at some time."""
     return any(one.known and one.truth == column for ones in answers.values() for one in ones)

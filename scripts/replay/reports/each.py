@@ -11,7 +11,7 @@ from features.contract import Contract
 from scripts.replay.csv_files import write_each
 from scripts.replay.horizon_errors import Predictions
 from scripts.replay.reports.base import MoreTables
-from scripts.replay.scores import best_by, names_in, said_by, score_predictions
+from scripts.replay.scores import answers_by, best_by, names_in, score_predictions
 from scripts.replay.text_tables import TextTable, number
 from training.pipeline.evaluation import shown_metrics
 
@@ -36,7 +36,7 @@ class EachReport:
         metric = contract.target.metric
         shown = shown_metrics(contract.target)
         scores = {
-            name: score_predictions(said_by(predictions, name), contract.target)
+            name: score_predictions(answers_by(predictions, name), contract.target)
             for name in names_in(predictions)
         }
         baseline = next((name for name in scores if name not in arms), None)

@@ -13,7 +13,7 @@ from deployments.store import Act
 from deployments.store.monitor_feed import DriftEvent
 from scripts.replay.player import Failure
 from scripts.replay.recordings import Recording, make_cases
-from scripts.replay.stream_player import Sent
+from scripts.replay.stream_player import SentRequest
 from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts
 from tests.faults.checks import most_open_at_once, told_again, was_just_answered, was_under_way
 
@@ -53,10 +53,10 @@ def test_two_candidacies_of_an_arm_are_seen_and_two_arms_are_none() -> None:
     assert most_open_at_once([*one_by_one, act("2", "promoting"), act("4", "shadowing")]) == 2
 
 
-def request(sent_s: float, ended_s: float) -> Sent:
+def request(sent_s: float, ended_s: float) -> SentRequest:
     recording = Recording("thing", "", toy_raw(1), np.zeros(1), np.ones(1))
     (case,) = make_cases(toy_contract(), recording)
-    return Sent(0, case, sent_s, sent_s, ended_s, Failure(case, "", 500, "gone"))
+    return SentRequest(0, case, sent_s, sent_s, ended_s, Failure(case, "", 500, "gone"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One small program a contender, written as its documentation writes them; none imports anything of ours.
+"""Programs of the contenders, written as their documentation writes them; none imports anything of ours.
 
 Each reads the model from the file that the variable MODEL names.
 """

@@ -10,7 +10,7 @@ import numpy as np
 
 @bentoml.service
 class Table:
-    """One model."""
+    """A model behind BentoML."""
 
     def __init__(self) -> None:
         self.model = joblib.load(os.environ["MODEL"])

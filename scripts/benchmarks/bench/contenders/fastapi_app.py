@@ -18,7 +18,7 @@ models: dict[str, Any] = {}
 
 
 class Row(BaseModel):
-    """One row of the table."""
+    """A row of the table."""
 
     x01: float
     x02: float
@@ -39,7 +39,7 @@ class Row(BaseModel):
 
 
 class Answer(BaseModel):
-    """What the model says."""
+    """The model's answer."""
 
     prediction: float
 
@@ -57,5 +57,5 @@ app = FastAPI(lifespan=lifespan)
 
 @app.post("/predict")
 async def predict(row: Row) -> Answer:
-    """One row."""
+    """Predict one row."""
     return Answer(prediction=models["model"].predict([list(row.model_dump().values())])[0])

@@ -24,7 +24,7 @@ class TableAPI(ls.LitAPI):  # type: ignore[misc]  # LitServe is not where types 
         self.model = joblib.load(os.environ["MODEL"])
 
     def decode_request(self, request: dict[str, float]) -> np.ndarray:
-        """One row (16,)."""
+        """Return the row, (16,)."""
         return np.array([request[name] for name in NAMES])
 
     def predict(self, x: np.ndarray) -> Any:
@@ -32,7 +32,7 @@ class TableAPI(ls.LitAPI):  # type: ignore[misc]  # LitServe is not where types 
         return self.model.predict(x)
 
     def encode_response(self, output: Any) -> dict[str, float]:
-        """One answer."""
+        """Return the answer."""
         return {"prediction": float(output)}
 
 

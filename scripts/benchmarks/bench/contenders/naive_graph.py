@@ -23,7 +23,7 @@ AT_ONCE = 100
 
 
 class Row(BaseModel):
-    """One row of the table."""
+    """A row of the table."""
 
     x01: float
     x02: float
@@ -79,7 +79,7 @@ class Ingress:
 
     @app.post("/predict")
     async def predict(self, row: Row) -> dict[str, float]:
-        """One row."""
+        """Predict one row."""
         scaled = self._scaler.scale.remote(list(row.model_dump().values()))
         return {"prediction": await self._model.predict.remote(scaled)}
 

@@ -20,7 +20,7 @@ from scripts.replay.client import Connection, Prediction, WorkloadClient
 from scripts.replay.player import Failure
 from scripts.replay.recordings import Case, Recording, make_cases
 from scripts.replay.stream import Stream, cases_in_order, play_stream
-from scripts.replay.stream_player import Sent, StreamPlayer
+from scripts.replay.stream_player import SentRequest, StreamPlayer
 from scripts.replay.stream_schedule import Bursts, Schedule, Steady
 from scripts.replay.stream_summary import stream_table, write_stream
 from tests.support.serving import ARMS, LocalSystem
@@ -180,13 +180,13 @@ async def test_a_stream_is_told_written_and_judged(system: LocalSystem, tmp_path
     await system.service.close()
 
 
-def sent(number: int, arm: str | None, latency_s: float) -> Sent:
+def sent(number: int, arm: str | None, latency_s: float) -> SentRequest:
     (case,) = cases(1)
     outcome: Prediction | Failure = Failure(case, "", 503, "no answer now")
     if arm:
         row = Row({"area_m2": float(case.target) + 2}, {"area_m2": [0.0, 99.0]}, 0.9)
         outcome = Prediction(f"id-{number}", row, arm, "1", "sha256:0", False)
-    return Sent(number, case, 0.1 * number, 0.1 * number + 0.01, 0.1 * number + latency_s, outcome)
+    return SentRequest(number, case, 0.1 * number, 0.1 * number + 0.01, 0.1 * number + latency_s, outcome)
 
 
 def test_the_summary_has_rates_errors_and_latencies_by_arm() -> None:

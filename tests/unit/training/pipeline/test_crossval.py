@@ -25,13 +25,13 @@ LINEAR = {"linear": {"alpha": 0.1, "products": True, "huber_delta": 0.5}}
 def dealt(monkeypatch: pytest.MonkeyPatch) -> list[Splits]:
     """The splits that fits were given so far."""
     seen: list[Splits] = []
-    said = crossval._said
+    said = crossval._predictions
 
     def watch(contract: Any, workload: Any, splits: Splits, *rest: Any) -> Iterator[Any]:
         seen.append(splits)
         return said(contract, workload, splits, *rest)
 
-    monkeypatch.setattr(crossval, "_said", watch)
+    monkeypatch.setattr(crossval, "_predictions", watch)
     return seen
 
 

@@ -19,7 +19,7 @@ from features.config import load_contract
 from scripts.benchmarks.bench import wrk
 from scripts.benchmarks.bench.contender import CONTENDERS, Contender, Launch, Site
 from scripts.benchmarks.bench.measure import ContenderFailed, Measured, Round, medians
-from scripts.benchmarks.bench.models import FOLDER, Asked
+from scripts.benchmarks.bench.models import FOLDER, BenchmarkRows
 from scripts.benchmarks.bench.page import MARKS, Circumstances, measured_part, page_with, tables
 from scripts.benchmarks.bench.run import Plan, run
 from scripts.benchmarks.bench.server import CannotServe, Server
@@ -199,7 +199,7 @@ def site_in(folder: Path) -> Site:
 
 
 def test_a_server_is_ready_when_it_answers_and_gone_at_the_end(tmp_path: Path) -> None:
-    asked = Asked(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
+    asked = BenchmarkRows(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
     with Server(small(["-c", SMALL_SERVER]), site_in(tmp_path), asked) as server:
         (process,) = server.tree.alive()
         assert server.tree.memory_bytes() > 1_000_000
@@ -208,7 +208,7 @@ def test_a_server_is_ready_when_it_answers_and_gone_at_the_end(tmp_path: Path) -
 
 
 def test_another_model_is_refused_and_its_server_ended(tmp_path: Path) -> None:
-    asked = Asked(rows=((1.0, 2.0),), expected=(4.0,))
+    asked = BenchmarkRows(rows=((1.0, 2.0),), expected=(4.0,))
     server = Server(small(["-c", SMALL_SERVER]), site_in(tmp_path), asked)
     with pytest.raises(CannotServe, match="another model: got 3, expected 4"), server:
         pass
@@ -216,7 +216,7 @@ def test_another_model_is_refused_and_its_server_ended(tmp_path: Path) -> None:
 
 
 def test_a_server_that_ends_says_its_last_line(tmp_path: Path) -> None:
-    asked = Asked(rows=((1.0,),), expected=(1.0,))
+    asked = BenchmarkRows(rows=((1.0,),), expected=(1.0,))
     server = Server(small(["-c", "raise SystemExit('no bread')"]), site_in(tmp_path), asked)
     with pytest.raises(CannotServe, match="it ended with 1: no bread"), server:
         pass
@@ -224,7 +224,7 @@ def test_a_server_that_ends_says_its_last_line(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk, which makes the load, is not installed")
 def test_a_run_measures_what_it_can_and_notes_what_failed(tmp_path: Path) -> None:
-    asked = Asked(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
+    asked = BenchmarkRows(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
     broken = replace(small(["-c", "raise SystemExit('no bread')"]), name="broken")
     plan = Plan([broken, small(["-c", SMALL_SERVER])], ["linear"], [1], 1, 1, tmp_path, tmp_path, 2)
     (plan.models / "linear").mkdir(parents=True)
