@@ -145,7 +145,7 @@ def parse(output: str, complaint: str = "") -> Load:
     line = next((line for line in output.splitlines() if line.startswith(_MARK)), None)
     if line is None:
         lines = (complaint or output).strip().splitlines()
-        raise WrkFailed(f"wrk gave no result: {lines[-1] if lines else 'it printed nothing'}")
+        raise WrkFailed(f"wrk gave no result: {lines[-1] if lines else 'it said nothing'}")
     found = json.loads(line.removeprefix(_MARK))
     answered = found["requests"] - found["refused"]
     return Load(
