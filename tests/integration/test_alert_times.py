@@ -123,6 +123,7 @@ def tell(
 ) -> Callable[[str, Stopwatch], None]:
     """Write the times where whoever runs the tests sees them."""
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
 
     def line(what: str, stopwatch: Stopwatch) -> None:
         times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in stopwatch.seen_s.items())

@@ -14,7 +14,6 @@ import orjson
 import pytest
 import ray
 from ray._private.parameter import RayParams
-from records import row
 from toy.parts import WORKLOADS, toy_contract, toy_parts, toy_raw
 
 from deployments.domain.retraining import Request, Retraining
@@ -23,6 +22,7 @@ from deployments.lifecycle.retraining_controller import JobsAway, RetrainingKeep
 from deployments.store import Store, Truth
 from scripts.host.agent_port import let_ray_choose_agent_port
 from tests.support.killing import driver_of
+from tests.support.records import row
 from tests.support.system import free_port, wait_until
 from training.registry.models import ModelVersion, Registry
 from training.runtime.bundle import write_bundle

@@ -82,7 +82,7 @@ def running_system(
         variables: added to the environment; without those that name databases, these are files.
     """
     var, added = folder / "var", variables or {}
-    environment = os.environ | {"RAYSONDE_VAR": str(var)} | added
+    environment = {**os.environ, "RAYSONDE_VAR": str(var), **added}
     settings = Settings(
         var,
         REPOSITORY / "configs" / "workloads",

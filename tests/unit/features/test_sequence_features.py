@@ -71,9 +71,9 @@ def test_a_tabular_family_learns_the_same_from_flat_rows(name: str) -> None:
     family, train, valid = load_family(name), sequences(600), sequences(100)
     found = []
     for shape in (lambda x: x, flat):
-        parts = (Split(shape(part.x), part.y, part.weight) for part in (train, valid))
-        found.append(family.fit(suggested(family), *parts, 1, lambda *_: None).predict(shape(valid.x)))
-    np.testing.assert_array_equal(*found)
+        learnt, held = (Split(shape(part.x), part.y, part.weight) for part in (train, valid))
+        found.append(family.fit(suggested(family), learnt, held, 1, lambda *_: None).predict(held.x))
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 @pytest.mark.parametrize("family", ["gru", "ridge"])

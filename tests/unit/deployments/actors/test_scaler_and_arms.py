@@ -104,8 +104,7 @@ async def test_an_arm_that_fails_fails_alone_and_says_why(graph: Graph) -> None:
 async def test_an_arm_that_does_not_answer_holds_up_no_other(graph: Graph) -> None:
     graph.arms["mlp"].gate = asyncio.Event()
     stuck, answered = (
-        asyncio.create_task(graph.downstream(arm, graph.versions[arm], RAW[:2]))  # type: ignore[arg-type]
-        for arm in ("mlp", "linear")
+        asyncio.create_task(graph.downstream(arm, graph.versions[arm], RAW[:2])) for arm in ("mlp", "linear")
     )
     async with asyncio.timeout(10):
         await answered

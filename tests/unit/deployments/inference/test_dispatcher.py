@@ -11,10 +11,11 @@ from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import NoArmAvailable, Overloaded
 from deployments.domain.instances import Instance
 from deployments.domain.outcomes import Answered
-from deployments.domain.predictions import Prediction, Row
+from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Predictor
 from features.errors import FieldError
+from training.runtime.tasks.base import Row
 
 ARMS = ("linear", "mlp", "random_forest")
 

@@ -55,7 +55,9 @@ class Arms:
         self.under_way = 0
         self._gates: list[asyncio.Event] = []
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         self.calls.append((version.bundle, [float(one[0, 0]) for one in raw]))
         self.under_way += 1
         try:
@@ -251,7 +253,9 @@ async def _failed(replica: Replica) -> None:
 
 
 async def test_a_shadow_that_answers_too_few_rows_has_failed(replica: Replica) -> None:
-    async def forgetful(arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def forgetful(
+        arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         return []
 
     replica.shadowing._downstream = forgetful

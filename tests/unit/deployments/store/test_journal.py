@@ -4,9 +4,9 @@ import threading
 from collections.abc import Sequence
 
 import pytest
-from records import row
 
 from deployments.store import JournalWriter, PredictionRow, StoreUnavailable
+from tests.support.records import row
 
 
 class Sink:

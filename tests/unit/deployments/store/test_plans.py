@@ -6,12 +6,12 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from records import row, shadow_of
 from sqlalchemy import event, text
 
 from deployments.store import Store, Truth
 from deployments.store.sql.engine import reading, writing
 from tests.support.databases import Databases, one_of
+from tests.support.records import row, shadow_of
 
 ROWS = 1500
 OTHERS = ("calories", "reentry", "weather")

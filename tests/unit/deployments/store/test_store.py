@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import row
-from sqlalchemy import insert, text
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import psycopg2
+from sqlalchemy import insert, make_url, text
 from sqlalchemy.exc import DataError
 from sqlalchemy.schema import CreateTable
 
@@ -23,6 +20,10 @@ from deployments.store.prediction_insert import _insert
 from deployments.store.sql.engine import reading, writing
 from deployments.store.sql.schema import metadata, predictions
 from tests.support.databases import Databases, PostgresDatabases, clear, one_of
+from tests.support.records import row
+
+# its driver is needed for neither of the tests
+POSTGRESQL = make_url("postgresql+psycopg2://").get_dialect()()
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
@@ -299,7 +300,7 @@ def test_of_many_rows_those_that_are_there_stay_as_they_are(store: Store) -> Non
 
 
 def test_the_insert_of_postgresql_goes_by_name_and_asks_for_nothing_back() -> None:
-    made = _insert(psycopg2.dialect())  # whose driver is not needed for this
+    made = _insert(POSTGRESQL)
     assert made.statement.endswith("ON CONFLICT DO NOTHING")
     (parameters,) = made.parameters([row(1)])
     assert (parameters["id"], parameters["prediction"]) == ("1", '{"apogee_m": 1.0}')
@@ -315,7 +316,7 @@ def test_a_text_that_is_too_long_for_postgresql_is_refused_not_cut(
 
 
 def test_the_tables_are_valid_for_postgresql() -> None:
-    statements = [str(CreateTable(t).compile(dialect=postgresql.dialect())) for t in metadata.sorted_tables]
+    statements = [str(CreateTable(t).compile(dialect=POSTGRESQL)) for t in metadata.sorted_tables]
     assert any("seq BIGSERIAL NOT NULL" in statement for statement in statements)
     assert any("created_at TIMESTAMP WITH TIME ZONE" in statement for statement in statements)
 

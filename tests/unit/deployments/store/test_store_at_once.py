@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from records import row
 from sqlalchemy import Connection, func, select, text
 
 from deployments.store import Store, StoreUnavailable, Truth
@@ -16,6 +15,7 @@ from deployments.store.prediction_insert import insert_predictions
 from deployments.store.sql import engine as db
 from deployments.store.sql.schema import predictions
 from tests.support.databases import PostgresDatabases, one_of
+from tests.support.records import row
 from tests.support.system import wait_until
 
 WRITERS, BATCHES, ROWS = 4, 12, 5

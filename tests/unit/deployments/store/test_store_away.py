@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from records import row
 from sqlalchemy import make_url, text
 
 from deployments.store import JournalWriter, Store, StoreUnavailable, Truth
 from deployments.store.sql import engine as db
 from tests.support.databases import PostgresDatabases, one_of
 from tests.support.postgres import Cluster
+from tests.support.records import row
 
 LAST = 400
 

@@ -14,7 +14,8 @@ from scipy.signal import lfilter
 
 from features.config import load_contract
 from training.pipeline.evaluation import metrics_of
-from training.retraining.gate import GateConfig, Judged, judge, unopposed
+from training.retraining.gate import Judged, judge, unopposed
+from training.runtime.retraining_config import GateConfig
 from training.runtime.row_losses import row_losses, rows_inside
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Predicted
