@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.support.skips import NO_GPU
 from tests.unit.training.families.test_families import suggested
 from training.families.base import load_family, resumable
 from training.fitting.data import Split
@@ -71,7 +72,7 @@ def test_a_fit_that_goes_on_ends_as_if_it_had_not_stopped(name: str, kind: Kind)
         np.testing.assert_array_equal(rest.said(), whole.said())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason=NO_GPU)
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_gpu_and_cpu_agree(name: str, kind: Kind) -> None:

@@ -15,6 +15,7 @@ from features.config import load_contract, load_sections
 from features.errors import FieldError
 from features.workload import anchors_of, load_workload, transform_of
 from tests.support.params import middle_params
+from tests.support.recorded import recorded_file
 from tests.support.tables import calories_parts
 from training.config import TrainingConfig
 from training.data.dataset import build_dataset, matrix_of
@@ -29,7 +30,6 @@ WORKLOADS = REPOSITORY / "configs" / "workloads"
 CONTRACT = load_contract(WORKLOADS, "calories")
 WORKLOAD = load_workload(CONTRACT)
 TRANSFORM = transform_of(WORKLOAD)
-RECORDED = REPOSITORY.parent / "shared" / "data" / "calories" / "exercise_calories.parquet"
 KAGGLE = ["Sex", "Age", "Height", "Weight", "Duration", "Heart_Rate", "Body_Temp"]
 
 # A man and a woman, and what the paper's equations give for them, by hand.
@@ -41,9 +41,7 @@ WOMAN_KCAL = 20 * (-20.4022 + 0.4472 * 100 - 0.1263 * 60 + 0.074 * 30) / 4.184
 
 @pytest.fixture(scope="module")
 def recorded() -> pd.DataFrame:
-    if not RECORDED.is_file():
-        pytest.skip(f"no recorded workouts at {RECORDED}: they are not part of the repository")
-    return read_workouts(CONTRACT, RECORDED)
+    return read_workouts(CONTRACT, recorded_file("data", "calories", "exercise_calories.parquet"))
 
 
 def generated(people: int = 500, seed: int = 3) -> pd.DataFrame:

@@ -15,7 +15,6 @@ from training.sources.base import LOG, no_progress, serial_map
 from training.sources.recorded import make_source, read_logs
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
-RECORDINGS = REPOSITORY.parent / "shared" / "data" / "apogee" / "flights_native.parquet"
 
 
 def flight(rate_hz: float = 20, peak_m: float = 500.0) -> pd.DataFrame:
@@ -109,12 +108,11 @@ def test_an_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
         read_logs(tmp_path / "f.json")
 
 
-@pytest.mark.skipif(not RECORDINGS.is_file(), reason=f"no recorded flights at {RECORDINGS}")
-def test_the_recorded_flights() -> None:
-    logs = read_logs(RECORDINGS)
+def test_the_recorded_flights(recorded_flights: Path) -> None:
+    logs = read_logs(recorded_flights)
     assert len(logs) == 12
     assert len({log.entity for log in logs}) == 10
-    index = pd.read_csv(RECORDINGS.with_name("flights_index.csv")).set_index(["flight_id", "device"])
+    index = pd.read_csv(recorded_flights.with_name("flights_index.csv")).set_index(["flight_id", "device"])
     known_of = index.to_dict("index")
     for log in logs:
         known = known_of[(log.entity, log.log)]
