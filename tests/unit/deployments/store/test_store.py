@@ -268,7 +268,7 @@ def test_changes_of_routing_are_acts(store: Store) -> None:
 def test_sqlite_is_durable_at_each_commit(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/new/store.db")
     store.create_tables()
-    with reading(store._engine) as connection:
+    with reading(store.engine) as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA synchronous")) == 2  # FULL
 
@@ -284,7 +284,7 @@ def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
     rows = [row(n)._replace(members={"mlp": {"share": 1}} if n % 2 else None) for n in range(604)]
     store.write_predictions(rows)
     columns = ", ".join(name for name in PredictionRow._fields if name != "id")
-    with writing(store._engine) as connection:
+    with writing(store.engine) as connection:
         short = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
         connection.execute(insert(predictions), [one._asdict() | {"id": f"{one.id} again"} for one in rows])
         both = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()

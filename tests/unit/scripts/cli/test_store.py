@@ -34,7 +34,7 @@ def run(*words: str) -> Result:
 
 
 def set_revision(url: str, revision: str) -> None:
-    with closing(Store(url)) as store, writing(store._engine) as connection:
+    with closing(Store(url)) as store, writing(store.engine) as connection:
         connection.execute(text(f"UPDATE {REVISION_TABLE} SET version_num = '{revision}'"))
 
 

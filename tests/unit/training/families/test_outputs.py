@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from tests.unit.training.families.test_families import suggested
+from tests.support.params import suggested
 from training.families.base import load_family
 from training.fitting.data import Split
 from training.fitting.losses import loss_of

@@ -10,8 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.support.params import suggested
 from tests.support.skips import NO_GPU
-from tests.unit.training.families.test_families import suggested
 from training.families.base import load_family, resumable
 from training.fitting.data import Split
 from training.fitting.runs import Alone, Run

@@ -106,7 +106,7 @@ def test_what_judging_takes_is_read_without_payloads_and_from_near_the_end(store
 def test_a_setting_that_a_later_version_knows_besides_is_no_change_of_the_file(store: Store) -> None:
     first = store.seed_policy("apogee", POLICY)
     changed = store.put_policy("apogee", POLICY.model_copy(update={"sticky": False}))
-    with writing(store._engine) as connection:
+    with writing(store.engine) as connection:
         content = POLICY.model_dump(mode="json", exclude={"ensembles"})
         connection.execute(
             acts.update().where(acts.c.actor == "start-up").values(detail={"from": None, "to": content})
