@@ -33,6 +33,7 @@ from deployments.runtime.logs import configure_json_logs
 from deployments.telemetry.tracing.api import NO_TRACING
 from deployments.telemetry.tracing.context import parent_of
 from deployments.telemetry.tracing.export import SpanFile
+from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.traces import CALLER, SAMPLED, TRACE, UNSAMPLED, TracedSystem, ids, linked, parent
@@ -221,12 +222,16 @@ async def test_log_lines_have_the_trace(traced: TracedSystem, lines: io.StringIO
 async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSystem) -> None:
     tracer = traced.tracing._tracer
     stuck: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
-    coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(
-        lambda key, rows: stuck, max_in_flight=1, max_waiting=1
-    )
+    asked: list[str] = []
+
+    def ask(key: str, rows: list[list[int]]) -> asyncio.Future[list[int]]:
+        asked.append(key)
+        return stuck
+
+    coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(ask, max_in_flight=1, max_waiting=1)
     with tracer.start_as_current_span("a", parent_of(SAMPLED["traceparent"])):
         sent = asyncio.create_task(coalescer.submit("mlp", [1]))
-        await asyncio.sleep(0.01)
+        await wait_for(lambda: len(asked) == 1)
         waiting = asyncio.create_task(coalescer.submit("mlp", [2]))
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):

@@ -35,7 +35,7 @@ from training.runtime.tasks.base import Row
 DOCUMENTED = {400, 409, 413, 422}
 Corrupt = Callable[[dict[str, Any]], Any]
 quick = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
@@ -80,13 +80,16 @@ async def test_a_replica_without_a_store_goes_on_with_what_it_has_seen() -> None
 
 
 async def test_a_slow_store_does_not_hold_an_answer_up() -> None:
+    released = threading.Event()
+
     def slow(items: Sequence[tuple[str, Samples]]) -> list[Samples]:
-        time.sleep(0.3)
+        released.wait(60)
         return [rows(1) for _ in items]
 
     history = History(CONTRACT, slow, deadline_s=0.01)
     assert len(await history.exchange("a", np.array(rows(2), dtype=float))) == 0
-    patient = History(CONTRACT, slow)
+    released.set()
+    patient = History(CONTRACT, slow, deadline_s=60.0)
     assert len(await patient.exchange("a", np.array(rows(2), dtype=float))) == 1
 
 

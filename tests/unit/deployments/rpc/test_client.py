@@ -112,7 +112,7 @@ async def test_a_call_whose_replica_goes_is_made_again_of_another() -> None:
 
         async def go() -> None:
             gone.listener.close()
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
         gone.first = go
         answers = await asyncio.gather(*(system.calls(number) for number in range(6)))
