@@ -23,8 +23,15 @@ class Workload(Protocol):
     that the target transform and the calibration need.
     """
 
-    feature_names: tuple[str, ...]
-    anchor_names: tuple[str, ...]
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Of the columns of `features`; a class attribute will do."""
+        ...
+
+    @property
+    def anchor_names(self) -> tuple[str, ...]:
+        """Of the anchors, all of them among `feature_names`."""
+        ...
 
     def features(self, raw: FloatArray) -> FloatArray:
         """(n, *raw_shape) -> (n, [steps,] features). Finite for every raw batch that the contract admits."""

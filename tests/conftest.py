@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
@@ -13,13 +14,36 @@ from features.config import load_contract
 from features.contract import Contract
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases, one_of
 from tests.support.postgres import Cluster, running_cluster
+from tests.support.recorded import recorded_file
+from tests.support.skips import STRICT_SKIPS, is_strict, may_be_skipped
 from training.runtime.settings import REPOSITORY
 
 # how long an example takes is a matter of what else the machine does
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-RECORDED_FLIGHTS = REPOSITORY.parent / "shared" / "data" / "apogee" / "flights_native.parquet"
+AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that is skipped for a reason that a strict run does not accept."""
+    return _judged((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a module that is skipped as a whole."""
+    return _judged((yield))
+
+
+def _judged(report: AnyReport) -> AnyReport:
+    if report.skipped and isinstance(report.longrepr, tuple) and is_strict():
+        reason = report.longrepr[2]
+        if not may_be_skipped(reason):
+            report.outcome = "failed"
+            report.longrepr = f"{reason}\n{STRICT_SKIPS} is set, and this is no reason that it accepts"
+    return report
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +69,7 @@ def apogee() -> Contract:
 @pytest.fixture(scope="session")
 def recorded_flights() -> Path:
     """Logs of real flights, which are not part of the repository."""
-    if not RECORDED_FLIGHTS.is_file():
-        pytest.skip(f"no recorded flights at {RECORDED_FLIGHTS}: they are not part of the repository")
-    return RECORDED_FLIGHTS
+    return recorded_file("data", "apogee", "flights_native.parquet")
 
 
 @pytest.fixture(scope="session")

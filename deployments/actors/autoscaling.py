@@ -33,18 +33,44 @@ class Targets(Protocol):
 class Point(Protocol):
     """What a replica told at a time, which is the same for all its numbers."""
 
-    timestamp: float
-    value: float
+    @property
+    def timestamp(self) -> float:
+        """When it told them."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """Of one of the numbers."""
+        ...
 
 
 class Situation(Protocol):
     """What is used of Serve's `AutoscalingContext`: numbers of the look-back, by replica."""
 
-    current_num_replicas: int
-    target_num_replicas: int
-    aggregated_metrics: Mapping[str, Mapping[Any, float]] | None
-    raw_metrics: Mapping[str, Mapping[Any, Sequence[Point]]] | None
-    config: Targets
+    @property
+    def current_num_replicas(self) -> int:
+        """Those that run."""
+        ...
+
+    @property
+    def target_num_replicas(self) -> int:
+        """As decided last."""
+        ...
+
+    @property
+    def aggregated_metrics(self) -> Mapping[str, Mapping[Any, float]] | None:
+        """The mean over the look-back, by metric and replica."""
+        ...
+
+    @property
+    def raw_metrics(self) -> Mapping[str, Mapping[Any, Sequence[Point]]] | None:
+        """All that was told in the look-back, by metric and replica."""
+        ...
+
+    @property
+    def config(self) -> Targets:
+        """The deployment's `autoscaling_config`."""
+        ...
 
 
 def replicas_wanted(situation: Situation, nodes: Callable[[], int]) -> float:

@@ -86,6 +86,11 @@ class RpcClient:
         for connection in self._connections.values():
             connection.close()
 
+    @property
+    def connected(self) -> int:
+        """Replicas that there is a connection to."""
+        return len(self._connections)
+
     async def look(self) -> None:
         """Connect to the replicas that there are now, and to no others."""
         self._next_look_s = self._clock() + LOOK_PERIOD_S

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Engine, Row, func, select
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.domain.samples import Samples
@@ -65,6 +65,11 @@ class Store:
         self.shadows = ShadowStore(self._engine)
         self.promotions = Promotions(self._engine, clock)
         self.facts = MetricsSnapshots(self._engine)
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine, for tools and checks that read tables themselves."""
+        return self._engine
 
     def create_tables(self) -> bool:
         """Make what is not there, and upgrade what is older, without loss; whether there was anything to do.

@@ -11,7 +11,7 @@ HEADER = (
     *("stage", "killed", "at s", "back after s", "healed at s"),
     *("lost answers", "failed requests", "failed calls with truths"),
 )
-ROWS = pytest.StashKey[list[tuple[str, ...]]]()
+ROWS: pytest.StashKey[list[tuple[str, ...]]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +46,7 @@ def rows(request: pytest.FixtureRequest) -> list[tuple[str, ...]]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash[ROWS]:
-        table = TextTable("What was killed", HEADER, tuple(config.stash[ROWS]))
+    killed = config.stash[ROWS]
+    if killed:
+        table = TextTable("What was killed", HEADER, tuple(killed))
         terminalreporter.write_line(f"\n{table.markdown()}")

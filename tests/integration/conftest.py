@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -14,7 +15,10 @@ from tests.support.system import RunningSystem, running_system
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that share a system at the end: it would take time from the others while it waits."""
+    """Put the tests that share a system at the end: it would take time from the others while it waits.
+
+    That saves time and no more: they pass in any order.
+    """
     items.sort(key=_shared)
 
 
@@ -44,26 +48,60 @@ def system(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> It
         yield running
 
 
-@pytest.fixture(scope="session")
-def fast_system(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[RunningSystem]:
-    """Behind HAProxy, with two routers; tests change versions and policy. The last of test_up.py ends it.
+class FastSystems:
+    """One system at a time behind HAProxy, with two routers; another one when a test has ended the last.
 
     Its store and its registry are in PostgreSQL, where that is installed.
     """
-    urls = _in_postgresql(request.getfixturevalue("cluster")) if programs() else None
-    with running_system(tmp_path_factory.mktemp("fast"), "fast", routers=2, variables=urls) as running:
-        yield running
+
+    def __init__(self, folders: pytest.TempPathFactory, cluster: Cluster | None) -> None:
+        self._folders = folders
+        self._cluster = cluster
+        self._started = 0
+        self._open = ExitStack()
+        self._last: RunningSystem | None = None
+
+    def running(self) -> RunningSystem:
+        """The one that runs."""
+        if self._last is None or self._last.process.poll() is not None:
+            self.close()
+            self._started += 1
+            started = running_system(
+                self._folders.mktemp("fast"), "fast", routers=2, variables=self._in_postgresql()
+            )
+            self._last = self._open.enter_context(started)
+        return self._last
+
+    def close(self) -> None:
+        """End the last one, unless it has ended."""
+        self._open.close()
+
+    def _in_postgresql(self) -> dict[str, str] | None:
+        if self._cluster is None:
+            return None
+        journal, mlflow = (f"{name}_{self._started}" for name in ("journal", "mlflow"))
+        for name in (journal, mlflow):
+            self._cluster.execute(f"CREATE DATABASE {name}")
+        return {
+            "RAYSONDE_STORE_URL": self._cluster.url(journal),
+            "RAYSONDE_REGISTRY_URI": self._cluster.url(mlflow),
+        }
 
 
-def _in_postgresql(cluster: Cluster) -> dict[str, str]:
-    for name in ("journal", "mlflow"):
-        cluster.execute(f"CREATE DATABASE {name}")
-    return {
-        "RAYSONDE_STORE_URL": cluster.url("journal"),
-        "RAYSONDE_REGISTRY_URI": cluster.url("mlflow"),
-    }
+@pytest.fixture(scope="session")
+def fast_systems(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[FastSystems]:
+    with closing(
+        FastSystems(tmp_path_factory, request.getfixturevalue("cluster") if programs() else None)
+    ) as all_:
+        yield all_
+
+
+@pytest.fixture(scope="module")
+def fast_system(fast_systems: FastSystems) -> RunningSystem:
+    """Shared with other files, all of which change versions and policy, and one of which ends it."""
+    return fast_systems.running()
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.integration.test_serving import CONTRACT
 from tests.support.flights import fly, instance_of
+from tests.support.models import apogee_contract
 from tests.support.prometheus import Prometheus, alerted
 from tests.support.system import RunningSystem, running_system, wait_until
 
@@ -106,7 +106,7 @@ class World:
         """The next one."""
         flight, end = REFERENCE[self._rng.integers(len(REFERENCE))]
         samples = fly(flight)[0][max(0, end - 56) : end] * [1.0, 1.5 if self.has_changed else 1.0]
-        return instance_of(CONTRACT, samples, f"flight-{self._rng.integers(1 << 62)}")
+        return instance_of(apogee_contract(), samples, f"flight-{self._rng.integers(1 << 62)}")
 
 
 def firing(watcher: Prometheus, **labels: str) -> bool:
@@ -123,6 +123,7 @@ def tell(
 ) -> Callable[[str, Stopwatch], None]:
     """Write the times where whoever runs the tests sees them."""
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
 
     def line(what: str, stopwatch: Stopwatch) -> None:
         times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in stopwatch.seen_s.items())

@@ -41,7 +41,8 @@ PORTS = (8000, 8265)
 # median absolute error of the best arm in % of the apogee, by fraction of the time to it
 TARGETS_PERCENT = {0.5: 1.8, 0.6: 1.0, 0.8: 0.3}
 # Another processor rounds otherwise, which training amplifies: the figures themselves are in docs/results.md.
-SLACK = 1.15
+# Only the first is near its target.
+SLACK = {0.5: 1.05}
 # One log has a sample a second; the targets are about the others.
 SLOW_LOG = "COTS altimeter (1 Hz)"
 
@@ -149,9 +150,9 @@ def test_the_first_prediction(up: Path, clone: Path, environment: dict[str, str]
     assert lower < 1280 < upper
 
 
-def test_recorded_flights_are_predicted_as_well_as_promised(
-    up: Path, clone: Path, environment: dict[str, str], recorded_flights: Path
-) -> None:
+@pytest.fixture(scope="module")
+def replayed(up: Path, clone: Path, environment: dict[str, str], recorded_flights: Path) -> Path:
+    """What the README's replay of the recorded flights has written."""
     words = block_with("raysonde replay").replace("flights.parquet", str(recorded_flights)).split()
     done = subprocess.run(
         [clone / ".venv" / "bin" / words[0], *words[1:]],
@@ -161,19 +162,25 @@ def test_recorded_flights_are_predicted_as_well_as_promised(
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    table = pd.read_csv(clone / "out" / "replay.csv")
+    return clone / "out"
+
+
+def test_recorded_flights_are_predicted_as_well_as_promised(replayed: Path) -> None:
+    table = pd.read_csv(replayed / "replay.csv")
     columns = "flight_id source arm fraction prediction lower upper apogee_m ape_percent"
     assert list(table) == columns.split()
-    assert len(list((clone / "out").glob("*.png"))) == table.groupby(["flight_id", "source"]).ngroups == 12
+    assert len(list(replayed.glob("*.png"))) == table.groupby(["flight_id", "source"]).ngroups == 12
     quick = table[table["source"] != SLOW_LOG]
     medians = quick.groupby(["arm", "fraction"])["ape_percent"].median().unstack("arm")
-    best = medians.mean().idxmin()
+    best = medians[medians.mean().idxmin()]
     for fraction, target in TARGETS_PERCENT.items():
-        assert medians.loc[fraction, best] <= SLACK * target, f"{best}\n{medians}"
+        assert best[fraction] <= SLACK.get(fraction, 1.0) * target, f"{best.name}\n{medians}"
 
 
-def test_every_answer_over_http_is_the_offline_one(up: Path, clone: Path, recorded_flights: Path) -> None:
-    online = pd.read_csv(clone / "out" / "predictions.csv")
+def test_every_answer_over_http_is_the_offline_one(
+    replayed: Path, clone: Path, recorded_flights: Path
+) -> None:
+    online = pd.read_csv(replayed / "predictions.csv")
     contract = load_contract(clone / "configs" / "workloads", "apogee")
     var = clone / "var"
     settings = Settings(

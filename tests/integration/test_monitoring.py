@@ -10,12 +10,11 @@ import httpx
 import pytest
 
 from scripts.rendering.dashboards.files import DASHBOARDS
-from tests.integration.test_serving import bodies
 from tests.support.flights import fly
 from tests.support.page import block_with, blocks_of
 from tests.support.prometheus import Prometheus, alerted
 from tests.support.promql import rules, selectors
-from tests.support.system import RunningSystem, wait_until
+from tests.support.system import RunningSystem, bodies, wait_until
 from training.runtime.settings import REPOSITORY
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

@@ -9,6 +9,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy.parts import WORKLOADS, toy_parts
@@ -121,10 +122,14 @@ def test_champions_follow_the_alias(registry: Registry, tmp_path: Path) -> None:
 def test_a_champion_is_asked_for_again_when_something_has_changed(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask, asked = registry.client.get_model_version_by_alias, []
-    monkeypatch.setattr(
-        registry.client, "get_model_version_by_alias", lambda *name: asked.append(name) or ask(*name)
-    )
+    ask = registry.client.get_model_version_by_alias
+    asked: list[tuple[str, ...]] = []
+
+    def counted(*name: str) -> Any:
+        asked.append(name)
+        return ask(*name)
+
+    monkeypatch.setattr(registry.client, "get_model_version_by_alias", counted)
     registry.set_champion(registered(registry, tmp_path / "0"))
     first = registry.champions("toy")["linear"]
     assert registry.champions("toy")["linear"] == first

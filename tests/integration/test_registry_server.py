@@ -116,7 +116,7 @@ def test_a_version_made_by_hand_is_found(
         for _ in range(2):
             assert [one.version for one in registry.versions("toy") if one.arm == "gru"] == [made.version]
     (told,) = (record for record in caplog.records if record.name == "training.registry.models")
-    assert told.args is not None
+    assert isinstance(told.args, tuple)
     assert (nothing.name, str(nothing.version)) == told.args[:2]
 
 

@@ -14,7 +14,6 @@ import orjson
 import pytest
 import ray
 from ray._private.parameter import RayParams
-from records import row
 from toy.parts import WORKLOADS, toy_contract, toy_parts, toy_raw
 
 from deployments.domain.retraining import Request, Retraining
@@ -23,6 +22,7 @@ from deployments.lifecycle.retraining_controller import JobServiceUnavailable, R
 from deployments.store import Store, Truth
 from scripts.host.agent_port import let_ray_choose_agent_port
 from tests.support.killing import driver_of
+from tests.support.records import row
 from tests.support.system import free_port, wait_until
 from training.registry.models import ModelVersion, Registry
 from training.runtime.bundle import write_bundle
@@ -113,57 +113,79 @@ def _tell_truths(store: Store) -> None:
     store.write_truths("toy", truths)
 
 
-def test_a_retraining_whose_first_job_is_killed_ends_in_verdicts(home: Home) -> None:
+@dataclass(frozen=True)
+class Ended:
+    """A retraining whose first job was killed.
+
+    Attributes:
+        begun: as it was when the job had read the truths.
+        done: as it was at the end.
+        nice: of the process of the first job.
+    """
+
+    begun: Retraining
+    done: Retraining
+    nice: int
+
+
+@pytest.fixture(scope="module")
+def ended(home: Home) -> Ended:
     home.store.retrainings.ask("toy", Request(reason="drift", at=datetime.now(UTC), by="test"))
     home.look_until("running")
     wait_until(lambda: home.last.data_hash is not None, 120, "the job has read the truths")
     first = home.last
     driver = driver_of(first.attempts[0].job)
     assert driver is not None
-    assert driver.nice() == 19
+    nice = driver.nice()
     os.kill(driver.pid, signal.SIGKILL)
-    ended = home.look_until("done")
-    assert [attempt.end is None or attempt.end.split(":")[0] for attempt in ended.attempts] == [
+    return Ended(first, home.look_until("done"), nice)
+
+
+def test_a_retraining_whose_first_job_is_killed_ends_in_verdicts(ended: Ended) -> None:
+    first, done = ended.begun, ended.done
+    assert ended.nice == 19
+    assert [attempt.end is None or attempt.end.split(":")[0] for attempt in done.attempts] == [
         "FAILED",
         "succeeded",
     ]
-    assert (ended.query, ended.data_hash) == (first.query, first.data_hash)
-    assert set(ended.arms) == {"linear", "toy"}
-    linear = ended.arms["linear"]
+    assert (done.query, done.data_hash) == (first.query, first.data_hash)
+    assert set(done.arms) == {"linear", "toy"}
+    linear = done.arms["linear"]
     assert linear.passed, linear.reasons
     assert linear.numbers["truths"] == PAIRS / 4
     assert linear.numbers["challenger_loss"] < linear.numbers["champion_loss"]
 
 
-def test_what_passes_is_the_challenger_and_nothing_else_has_a_name(home: Home) -> None:
+def test_what_passes_is_the_challenger_and_nothing_else_has_a_name(home: Home, ended: Ended) -> None:
     registry = Registry(home.settings)
-    ended = home.last
+    done = ended.done
     versions = registry.versions("toy")
     named = {alias: (one.arm, one.version) for one in versions for alias in one.aliases}
     assert named["champion"] == ("linear", home.champion.version)
-    passed = {arm: result.model_version for arm, result in ended.arms.items() if result.passed}
+    passed = {arm: result.model_version for arm, result in done.arms.items() if result.passed}
     challengers = {one.arm: one.version for one in versions if "challenger" in one.aliases}
     assert challengers == passed
-    for arm, result in ended.arms.items():
+    for arm, result in done.arms.items():
         tags = registry.client.get_model_version(f"toy.{arm}", result.model_version).tags
-        assert tags["retraining"] == ended.id
+        assert tags["retraining"] == done.id
         assert tags["verdict"] == ("passed" if result.passed else "archived")
         assert tags["reasons"] == " ".join(result.reasons)
 
 
-def test_the_runs_tell_why_and_on_what(home: Home) -> None:
-    registry, ended = Registry(home.settings), home.last
-    runs = registry.client.search_runs([registry.experiment("toy")], f"tags.retraining = '{ended.id}'")
+def test_the_runs_tell_why_and_on_what(home: Home, ended: Ended) -> None:
+    registry, done = Registry(home.settings), ended.done
+    runs = registry.client.search_runs([registry.experiment("toy")], f"tags.retraining = '{done.id}'")
     assert runs
-    assert ended.query is not None
+    assert done.query is not None
     for run in runs:
         assert run.data.tags["reason"] == "drift"
-        assert run.data.tags["journal_hash"] == ended.data_hash
-        assert run.data.tags["journal_query"] == ended.query.model_dump_json()
+        assert run.data.tags["journal_hash"] == done.data_hash
+        assert run.data.tags["journal_query"] == done.query.model_dump_json()
     (best,) = [run for run in runs if "gate_gain" in run.data.metrics]
     assert np.isfinite(best.data.metrics["gate_gain"])
 
 
+@pytest.mark.usefixtures("ended")  # a retraining waits for one that is under way
 def test_too_few_entities_to_judge_on_end_a_retraining_at_once(home: Home) -> None:
     """No attempt could mend it."""
     config = RetrainingConfig(min_truths=8, max_truths=8, cooldown_min=0)
@@ -171,11 +193,11 @@ def test_too_few_entities_to_judge_on_end_a_retraining_at_once(home: Home) -> No
     keeper = RetrainingController(toy_contract(), config, home.store, jobs, lambda: datetime.now(UTC))
     home.store.retrainings.ask("toy", Request(reason="by hand", at=datetime.now(UTC), by="test"))
 
-    def ended() -> bool:
+    def has_ended() -> bool:
         keeper.reconcile()
         return not home.last.is_open
 
-    wait_until(ended, 120, "it has failed")
+    wait_until(has_ended, 120, "it has failed")
     assert home.last.failure is not None
     assert "too few" in home.last.failure
     assert len(home.last.attempts) == 1

@@ -19,9 +19,8 @@ from deployments.requests.parser import InstanceParser
 from deployments.store import Store
 from scripts.host.processes import of_run
 from scripts.launcher.run_state import RunState
-from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
-from tests.support.system import ARMS, RunningSystem, wait_until
+from tests.support.system import ARMS, RunningSystem, bodies, wait_until
 from training.runtime.bundle import read_bundle
 from training.runtime.inference import load_model
 
@@ -29,14 +28,6 @@ pytestmark = pytest.mark.integration
 CONTRACT = apogee_contract()
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 LIBRARIES = ("onnxruntime", "pandas", "scipy", "sklearn", "torch")
-
-
-def bodies(flight: int, length: int = 56) -> list[dict[str, object]]:
-    samples, _ = fly(flight)
-    return [
-        instance_of(CONTRACT, samples[end - length : end], f"flight-{flight}")
-        for end in range(length, len(samples), 5)
-    ]
 
 
 @pytest.mark.parametrize("arm", ARMS)

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from toy.mortal import PARAMS
 from toy.parts import WORKLOADS
 
-from tests.integration.test_training import wait_for
-from tests.support.searches import kept_trials
+from tests.support.searches import TRAIN, VALID, kept_trials, plan
+from tests.support.system import wait_until
 from training.families.base import load_family
-from training.fitting.data import Split
 from training.fitting.losses import split_loss
 from training.runtime.settings import REPOSITORY
-from training.search.trials import Best, SearchPlan, TrialRecord
+from training.search.trials import Best, TrialRecord
 from training.search.tune import search
 
 pytestmark = [
@@ -64,27 +63,12 @@ def cluster(folder: Path) -> Iterator[str]:
         ray.shutdown()
 
 
-def sequences(rows: int, seed: int) -> Split:
-    """The class is whether the first step is positive; weights differ much."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(rows, 4, 2)).astype(np.float32)
-    y = np.eye(2, dtype=np.float32)[(x[:, 0, 0] > 0).astype(int)]
-    return Split(x, y, rng.uniform(0.1, 1.9, rows).astype(np.float32), "classes")
-
-
-TRAIN, VALID = sequences(500, 0), sequences(200, 1)
-
-
 @pytest.fixture(scope="module")
 def undisturbed() -> tuple[NDArray[np.float32], list[float]]:
     """What the model that one process fits says of the valid rows, and the losses of its epochs."""
     losses: list[float] = []
     fitted = load_family("toy.mortal").fit(PARAMS, TRAIN, VALID, 3, lambda _, loss: losses.append(loss))
     return fitted.predict(VALID.x), losses
-
-
-def plan(family: str, workers: int, trials: int = 1) -> SearchPlan:
-    return SearchPlan(family, trials, 3, "0" * 64, workers)
 
 
 def said(best: Best) -> NDArray[np.float32]:
@@ -125,7 +109,7 @@ SEARCH = """
 import sys
 from pathlib import Path
 import ray
-from tests.integration.test_torch_search import TRAIN, VALID, plan
+from tests.support.searches import TRAIN, VALID, plan
 from training.fitting.losses import split_loss
 from training.search import search
 from training.runtime.settings import REPOSITORY
@@ -164,10 +148,10 @@ def test_a_killed_search_goes_on_within_its_trial(
         assert victim.poll() is None
         return third in saved(directory)
 
-    wait_for(lambda: epochs(folder)[3] == 1 and third_epoch_is_saved(), "the third epoch")
+    wait_until(lambda: epochs(folder)[3] == 1 and third_epoch_is_saved(), 90, "the third epoch")
     victim.kill()
     victim.wait()
-    wait_for(lambda: ray.available_resources().get("CPU") == 2, "the end of the trial")
+    wait_until(lambda: ray.available_resources().get("CPU") == 2, 90, "the end of the trial")
     (folder / "hold").unlink()
     best = search(plan("toy.mortal", workers), TRAIN, VALID, directory, lambda *_: None)
     assert epochs(folder) == Counter(range(1, 7))

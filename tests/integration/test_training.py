@@ -9,8 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from toy.parts import WORKLOADS
 
 from tests.support.page import blocks_of, write_files
 from tests.support.searches import kept_trials
+from tests.support.system import wait_until
 from training.pipeline.arm_training import TrainedArm
 from training.pipeline.progress import no_stages
 from training.pipeline.run import TrainingBusy, TrainingOptions, train_workload
@@ -85,13 +85,6 @@ def raysonde(arguments: list[str], var: Path, address: str) -> subprocess.Popen[
     return subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-
-
-def wait_for(condition: Callable[[], bool], what: str, limit_s: float = 90) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.05)
 
 
 def test_every_family_gets_a_champion_that_runs(home: Settings, trained: list[TrainedArm]) -> None:
@@ -172,7 +165,7 @@ def test_a_killed_search_goes_on_where_it_was(gate: Path, cluster: str, tmp_path
         assert victim.poll() is None, victim.communicate()[0]
         return "TERMINATED" in kept_trials(search)
 
-    wait_for(lambda: len(list(gate.glob("trial-*"))) >= 2 and one_trial_is_saved(), "a finished trial")
+    wait_until(lambda: len(list(gate.glob("trial-*"))) >= 2 and one_trial_is_saved(), 90, "a finished trial")
     victim.send_signal(signal.SIGKILL)
     victim.communicate()
     started = len(list(gate.glob("trial-*")))

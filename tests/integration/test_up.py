@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -24,10 +23,9 @@ from scripts.host.processes import of_run
 from scripts.launcher.first_models import RegistryUnreadable, lacks_models
 from scripts.launcher.preflight import is_free
 from scripts.launcher.run_state import RunState
-from tests.integration.test_serving import bodies
 from tests.support.flights import fly
 from tests.support.models import register
-from tests.support.system import ARMS, RunningSystem, free_port, wait_until
+from tests.support.system import ARMS, RunningSystem, bodies, free_port, wait_until
 from training.registry.models import Registry
 from training.runtime.settings import REPOSITORY, Settings
 
@@ -218,20 +216,6 @@ def test_haproxy_listens_for_this_machine_only(fast_system: RunningSystem) -> No
     assert {ip for ip, _ in ends} == {"127.0.0.1"}
     assert len({port for _, port in ends}) == 3
     assert port_of(fast_system.url) in {port for _, port in ends}
-
-
-def test_ctrl_c_leaves_no_process_and_no_port(fast_system: RunningSystem) -> None:
-    state = RunState.read(fast_system.settings.var)
-    assert state is not None
-    names = {process.name() for process in of_run(state.run_id)}
-    assert {"raylet", "gcs_server", "haproxy"} <= names
-    fast_system.process.send_signal(signal.SIGINT)
-    assert fast_system.process.wait(timeout=120) == 0
-    assert "Everything has stopped" in fast_system.output.read_text()
-    assert of_run(state.run_id) == []
-    assert is_free(port_of(fast_system.url))
-    assert is_free(port_of(fast_system.dashboard_url))
-    assert RunState.read(fast_system.settings.var) is None
 
 
 def test_what_a_killed_start_leaves_is_ended(environment: dict[str, str], tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ import pytest
 from deployments.store import Store
 from scripts.host.processes import of_run
 from scripts.launcher.run_state import RunState
-from tests.integration.test_serving import bodies
-from tests.support.system import RunningSystem, wait_until
+from tests.support.system import RunningSystem, bodies, wait_until
 
 pytestmark = pytest.mark.integration
 

@@ -96,7 +96,7 @@ def one_of(databases: Databases, *, with_tables: bool = True) -> Iterator[str]:
 
 def clear(store: Store) -> None:
     """Take all rows out, where a database for each example would take too long."""
-    with writing(store._engine) as connection:
+    with writing(store.engine) as connection:
         for table in metadata.sorted_tables:
             connection.execute(table.delete())
 

@@ -39,4 +39,4 @@ def rows_of(contract: Contract, samples: NDArray[np.float64]) -> list[list[float
     """The same samples as rows in contract order, NaN where nothing was measured."""
     rows = np.full((len(samples), len(contract.fields)), np.nan)
     rows[:, :2] = samples
-    return rows.tolist()  # type: ignore[no-any-return]
+    return rows.tolist()

@@ -14,7 +14,7 @@ from features.config import load_contract
 from features.contract import Contract
 from features.scaling import Moments, StandardScaler
 from features.windows import cut_windows
-from features.workload import anchors_of, load_workload
+from features.workload import anchors_of, load_workload, transform_of
 from tests.support.flights import fly, rows_of
 from training.families.base import load_family
 from training.fitting.data import Split
@@ -52,7 +52,7 @@ def make_parts(family: str, variant: int = 0) -> BundleParts:
     raw, target = windows()
     features = workload.features(raw)
     anchors = anchors_of(workload, features)
-    encoded = workload.encode_target(target, anchors)
+    encoded = transform_of(workload).encode_target(target, anchors)
     scaler = StandardScaler.fit(workload.feature_names, [Moments.of(features)])
     target_scaler = StandardScaler.fit((contract.target.name,), [Moments.of(encoded[:, None])])
     x = scaler.transform(features).astype(np.float32)
@@ -61,7 +61,7 @@ def make_parts(family: str, variant: int = 0) -> BundleParts:
     params = {"alpha": 10.0 ** (1 + variant), "products": False, "huber_delta": 0.5}
     fitted = load_family("linear").fit(params, split, split, seed=0, report=lambda step, loss: None)
     predicted = target_scaler.inverse(fitted.predict(x).astype(np.float64))[:, 0]
-    interval = calibrate(workload.interval_scale(anchors), encoded - predicted, 0.9)
+    interval = calibrate(transform_of(workload).interval_scale(anchors), encoded - predicted, 0.9)
     card = Card(
         workload=contract.workload,
         family=family,

@@ -1,4 +1,4 @@
-"""Parameters of families without a search."""
+"""Families, and parameters of them without a search."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from training.families.base import load_family
+from training.families.base import Family, load_family
 from training.fitting.data import Params
+
+TABULAR = ("mlp", "random_forest", "linear", "gradient_boosting")
 
 
 def middle_params(families: Iterable[str]) -> dict[str, Params]:
     """Parameters for each family without a search: the middle of every range, the first of every choice."""
-    found: dict[str, Params] = {}
-    for name in families:
-        trial = _MiddleTrial()
-        load_family(name).search_space(trial)
-        found[name] = trial.params
-    return found
+    return {name: suggested(load_family(name)) for name in families}
+
+
+def suggested(family: Family) -> dict[str, Any]:
+    """Parameters of one family, in the same way."""
+    trial = _MiddleTrial()
+    family.search_space(trial)
+    return trial.params
 
 
 class _MiddleTrial:

@@ -62,7 +62,14 @@ class Cluster:
 
     def make(self) -> None:
         """The files of the server."""
-        command = [self._bin / "initdb", "--pgdata", self._data, "--username", self._user, "--no-sync"]
+        command: list[str | Path] = [
+            self._bin / "initdb",
+            "--pgdata",
+            self._data,
+            "--username",
+            self._user,
+            "--no-sync",
+        ]
         command += ["--auth", "trust", "--encoding", "UTF8", "--locale", "C"]
         made = subprocess.run(command, capture_output=True, text=True, check=False, **self._run_as)
         assert made.returncode == 0, made.stdout + made.stderr
@@ -71,17 +78,17 @@ class Cluster:
         """Start it, unless it runs, and wait until it answers."""
         if self._process is not None:
             return
-        command = [self._bin / "postgres", "-D", self._data, "-k", self._folder]
+        command: list[str | Path] = [self._bin / "postgres", "-D", self._data, "-k", self._folder]
         command += [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         log = self._folder / "log"
         with log.open("ab") as file:
             # not in our group: Ctrl-C is for pytest, which then ends it
-            self._process = subprocess.Popen(
+            self._process = server = subprocess.Popen(
                 command, stdout=file, stderr=file, start_new_session=True, **self._run_as
             )
         deadline_s = time.monotonic() + _TIMEOUT_S
         while not self._answers():
-            assert self._process.poll() is None, log.read_text()
+            assert server.poll() is None, log.read_text()
             assert time.monotonic() < deadline_s, f"PostgreSQL does not answer: {log.read_text()}"
             time.sleep(0.02)
 

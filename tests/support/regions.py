@@ -68,7 +68,7 @@ class Answered:
 
 def numbers(rng: np.random.Generator, rows: int, spread: float = 1.0) -> Answered:
     """Numbers with normal errors, so many times as large."""
-    target = TargetSpec(name="area_m2", unit="m2", min=-1000, max=1000)
+    target = TargetSpec(name="area_m2", unit="m2", minimum=-1000, maximum=1000)
     truth = rng.normal(0, 100, rows)
     said = (truth + spread * rng.normal(0, 5, rows))[:, None]
     return Answered(target, RegressionTask(target, Plain()), said, truth)
@@ -76,7 +76,7 @@ def numbers(rng: np.random.Generator, rows: int, spread: float = 1.0) -> Answere
 
 def logarithms(rng: np.random.Generator, rows: int, spread: float = 1.0) -> Answered:
     """Numbers whose logarithms are learnt, with normal errors there."""
-    target = TargetSpec(name="area_m2", unit="m2", min=0, max=1e9)
+    target = TargetSpec(name="area_m2", unit="m2", minimum=0, maximum=1e9)
     truth = rng.uniform(50, 5000, rows)
     said = (np.log1p(truth) + spread * rng.normal(0, 0.3, rows))[:, None]
     return Answered(target, RegressionTask(target, Logarithmic()), said, truth)

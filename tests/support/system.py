@@ -16,7 +16,8 @@ from pathlib import Path
 import httpx
 import yaml
 
-from tests.support.models import register
+from tests.support.flights import fly, instance_of
+from tests.support.models import apogee_contract, register
 from training.registry.models import ModelVersion, Registry
 from training.runtime.settings import REPOSITORY, Settings
 
@@ -69,6 +70,16 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> No
         time.sleep(0.1)
 
 
+def bodies(flight: int, length: int = 56) -> list[dict[str, object]]:
+    """Requests of one flight, as JSON: each with so many samples, five later than the one before."""
+    contract = apogee_contract()
+    samples, _ = fly(flight)
+    return [
+        instance_of(contract, samples[end - length : end], f"flight-{flight}")
+        for end in range(length, len(samples), 5)
+    ]
+
+
 @contextmanager
 def running_system(
     folder: Path, profile: str = "plain", routers: int = 1, variables: Mapping[str, str] | None = None
@@ -82,7 +93,7 @@ def running_system(
         variables: added to the environment; without those that name databases, these are files.
     """
     var, added = folder / "var", variables or {}
-    environment = os.environ | {"RAYSONDE_VAR": str(var)} | added
+    environment = {**os.environ, "RAYSONDE_VAR": str(var), **added}
     settings = Settings(
         var,
         REPOSITORY / "configs" / "workloads",

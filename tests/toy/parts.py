@@ -14,7 +14,7 @@ from toy.workload import WORKLOAD
 from features.config import load_contract
 from features.contract import Contract
 from features.scaling import Moments, StandardScaler
-from features.workload import anchors_of
+from features.workload import FloatArray, anchors_of
 from training.runtime.bundle import BundleParts, Card, Golden, Reference
 from training.runtime.inference import Model
 from training.runtime.tasks.base import Predicted
@@ -27,7 +27,7 @@ def toy_contract() -> Contract:
     return load_contract(WORKLOADS, "toy")
 
 
-def toy_raw(rows: int = 64, seed: int = 0) -> np.ndarray:
+def toy_raw(rows: int = 64, seed: int = 0) -> FloatArray:
     return np.random.default_rng(seed).uniform(1, 9, (rows, 3))
 
 

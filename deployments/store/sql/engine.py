@@ -43,7 +43,7 @@ _POSTGRESQL_CONNECTION: Mapping[str, Any] = {
 }
 _ENCODING = "UTF8"
 # In a writer's transaction. The lock of one whose machine is gone is free again after the second.
-_POSTGRESQL_WRITER = {
+POSTGRESQL_WRITER = {
     "lock_timeout": int(1000 * BUSY_TIMEOUT_S),
     "idle_in_transaction_session_timeout": int(3000 * BUSY_TIMEOUT_S),
 }
@@ -89,7 +89,7 @@ def open_engine(url: str) -> Engine:
         _with_driver(parsed),
         json_serializer=_to_json,
         json_deserializer=orjson.loads,
-        connect_args=_connect_args(parsed),
+        connect_args=connect_args(parsed),
         pool_timeout=BUSY_TIMEOUT_S,
         pool_pre_ping=kind == "postgresql",
     )
@@ -113,7 +113,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         connection.begin(),
     ):
         if engine.dialect.name == "postgresql":
-            settings = (func.set_config(name, str(ms), True) for name, ms in _POSTGRESQL_WRITER.items())
+            settings = (func.set_config(name, str(ms), True) for name, ms in POSTGRESQL_WRITER.items())
             connection.execute(select(*settings, func.pg_advisory_xact_lock(_WRITER_LOCK)))
         yield connection
 
@@ -149,7 +149,7 @@ def _with_driver(url: URL) -> URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
-def _connect_args(url: URL) -> dict[str, Any]:
+def connect_args(url: URL) -> dict[str, Any]:
     """What the driver is told beside the URL, which has the last word."""
     if url.get_backend_name() == "sqlite":
         return {"timeout": BUSY_TIMEOUT_S}

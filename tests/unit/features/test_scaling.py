@@ -49,7 +49,7 @@ def test_pinned_numbers() -> None:
         ("x", "y"), [Moments.of(np.array([[1.0, 10.0], [2.0, 10.0]])), Moments.of(np.array([[6.0, 10.0]]))]
     )
     assert scaler.mean == (3.0, 10.0)
-    assert scaler.scale == (pytest.approx(np.sqrt(14 / 3), rel=1e-15), 1.0)
+    assert scaler.scale == pytest.approx((np.sqrt(14 / 3), 1.0), rel=1e-15)
     assert scaler.count == 3
 
 

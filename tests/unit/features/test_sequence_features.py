@@ -13,8 +13,8 @@ from toy.parts import toy_parts
 from features.scaling import Moments, StandardScaler
 from features.workload import anchors_of
 from features.workloads.weather import WORKLOAD
+from tests.support.params import TABULAR, suggested
 from tests.support.weather import calm_prepared, weather_parts
-from tests.unit.training.families.test_families import FAMILIES, suggested
 from training.families.base import load_family
 from training.fitting.data import Split
 from training.fitting.flat import flat
@@ -54,7 +54,7 @@ def sequences(rows: int) -> Split:
     return Split(x, x[:, 2, :1] - 0.5 * x[:, 0, 1:], np.ones(rows, np.float32))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", TABULAR)
 def test_tabular_families_lay_the_steps_side_by_side(name: str) -> None:
     family, train, valid = load_family(name), sequences(1500), sequences(200)
     fitted = family.fit(suggested(family), train, valid, 1, lambda *_: None)
@@ -66,14 +66,14 @@ def test_tabular_families_lay_the_steps_side_by_side(name: str) -> None:
         np.testing.assert_allclose(y, fitted.predict(valid.x[:rows]), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "gru"])
+@pytest.mark.parametrize("name", [name for name in TABULAR if name != "gru"])
 def test_a_tabular_family_learns_the_same_from_flat_rows(name: str) -> None:
     family, train, valid = load_family(name), sequences(600), sequences(100)
     found = []
     for shape in (lambda x: x, flat):
-        parts = (Split(shape(part.x), part.y, part.weight) for part in (train, valid))
-        found.append(family.fit(suggested(family), *parts, 1, lambda *_: None).predict(shape(valid.x)))
-    np.testing.assert_array_equal(*found)
+        learnt, held = (Split(shape(part.x), part.y, part.weight) for part in (train, valid))
+        found.append(family.fit(suggested(family), learnt, held, 1, lambda *_: None).predict(held.x))
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 @pytest.mark.parametrize("family", ["gru", "ridge"])

@@ -9,13 +9,20 @@ from hypothesis import strategies as st
 
 from features.config import load_contract
 from features.errors import FieldError
+from features.window_spec import GridWindow
 from features.windows import Window, Windower, cut_window, cut_windows
 from training.runtime.settings import REPOSITORY
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
 FIELDS = len(CONTRACT.fields)
-assert CONTRACT.window is not None
-SPEC = CONTRACT.window
+
+
+def grid_window() -> GridWindow:
+    assert isinstance(CONTRACT.window, GridWindow)
+    return CONTRACT.window
+
+
+SPEC = grid_window()
 
 
 def rows_at(times: np.ndarray, altitude: np.ndarray | None = None) -> list[list[float]]:

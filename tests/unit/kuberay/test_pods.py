@@ -202,4 +202,5 @@ def _is(peer: tuple[str, dict[str, str]], allowed: dict[str, Any]) -> bool:
         in_namespace = wanted.items() <= {"kubernetes.io/metadata.name": namespace}.items()
     else:
         in_namespace = namespace == "raysonde"
-    return in_namespace and allowed.get("podSelector", {}).get("matchLabels", {}).items() <= labels.items()
+    selected: dict[str, str] = allowed.get("podSelector", {}).get("matchLabels", {})
+    return in_namespace and set(selected.items()) <= set(labels.items())

@@ -16,19 +16,16 @@ import yaml
 from kubernetes_validate import SchemaNotFoundError
 
 from tests.support.manifests import KUBERAY, OVERLAYS, Manifest, kustomized, overlay, pod_templates
-from training.runtime.settings import REPOSITORY
+from tests.support.recorded import recorded_file
 
 KUBERNETES = "1.32"
-CRDS = REPOSITORY.parent / "shared" / "kuberay-crds"
 RAY = {"RayService": "rayservices", "RayJob": "rayjobs", "RayCluster": "rayclusters"}
 
 
 @lru_cache
 def of_ray(kind: str) -> Manifest:
     """The schema of v1, closed."""
-    path = CRDS / f"ray.io_{RAY[kind]}.yaml"
-    if not path.is_file():
-        pytest.skip(f"no {path}: the CRDs of KubeRay are not part of the repository")
+    path = recorded_file("kuberay-crds", f"ray.io_{RAY[kind]}.yaml")
     versions = yaml.load(path.read_text(), yaml.CSafeLoader)["spec"]["versions"]  # 10,000 lines
     (schema,) = (one["schema"]["openAPIV3Schema"] for one in versions if one["name"] == "v1")
     return closed(schema)

@@ -134,8 +134,9 @@ def test_a_command_of_ours_is_one(name: str) -> None:
     assert called[0] == "raysonde"
     command, rest = typer.main.get_command(app), called[1:]
     while isinstance(command, TyperGroup):
-        _, command, rest = command.resolve_command(command.context_class(command), rest)
-    assert command is not None
+        _, found, rest = command.resolve_command(command.context_class(command), rest)
+        assert found is not None
+        command = found
     command.make_context(name, rest)
 
 

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from features.config import load_sections
 from training.config import DEFAULT_TRIALS, TrainingConfig
 from training.pipeline.evaluation import band_metrics, number_metrics
-from training.runtime.inference import Predicted
 from training.runtime.settings import REPOSITORY
+from training.runtime.tasks.base import Predicted
 from training.search.fixed_hyperparameters import check_fixed
 
 SOURCE = {"module": "toy.source"}

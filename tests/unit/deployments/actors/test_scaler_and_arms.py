@@ -22,6 +22,7 @@ from deployments.rpc.client import RpcClient
 from deployments.rpc.connection import CallFailed
 from deployments.store.monitor_feed import ArmLevel
 from features.workload import load_workload
+from tests.support.conditions import wait_for
 from tests.support.handles import FakeHandle
 from tests.support.models import windows
 from tests.support.serving import ARMS, LocalSystem
@@ -104,8 +105,7 @@ async def test_an_arm_that_fails_fails_alone_and_says_why(graph: Graph) -> None:
 async def test_an_arm_that_does_not_answer_holds_up_no_other(graph: Graph) -> None:
     graph.arms["mlp"].gate = asyncio.Event()
     stuck, answered = (
-        asyncio.create_task(graph.downstream(arm, graph.versions[arm], RAW[:2]))  # type: ignore[arg-type]
-        for arm in ("mlp", "linear")
+        asyncio.create_task(graph.downstream(arm, graph.versions[arm], RAW[:2])) for arm in ("mlp", "linear")
     )
     async with asyncio.timeout(10):
         await answered
@@ -137,7 +137,7 @@ async def test_predictions_are_calls_under_way_and_nothing_else_is(graph: Graph)
 async def test_who_gives_a_call_up_ends_it_in_the_scaler_too(graph: Graph) -> None:
     graph.arms["mlp"].gate = asyncio.Event()
     asked = asyncio.create_task(graph.scaler.predict(graph.batch("mlp")))
-    await asyncio.sleep(0.01)
+    await wait_for(lambda: graph.arms["mlp"].methods == ["predict"])
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asked

@@ -9,13 +9,15 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
@@ -25,15 +27,18 @@ from deployments.actors import tracing_sdk as spans_module
 from deployments.actors.tracing import is_wanted, open_tracing_if_wanted
 from deployments.actors.tracing_sdk import SpanTracing, open_tracing
 from deployments.domain.errors import Overloaded
-from deployments.domain.routing import RoutingPolicy
+from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.runtime.batching import Coalescer
 from deployments.runtime.logs import configure_json_logs
 from deployments.telemetry.tracing.api import NO_TRACING
+from deployments.telemetry.tracing.context import parse_traceparent
 from deployments.telemetry.tracing.export import SpanFile
+from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.traces import CALLER, SAMPLED, TRACE, UNSAMPLED, TracedSystem, ids, linked, parent
 from training.runtime.settings import REPOSITORY
+from training.runtime.tasks.base import Row
 
 INSTANCE = instance_of(apogee_contract(), fly(5)[0][105:160], "A12") | {"id": "mine"}
 BY_MLP = {"Raysonde-Arm": "mlp"}
@@ -217,12 +222,16 @@ async def test_log_lines_have_the_trace(traced: TracedSystem, lines: io.StringIO
 async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSystem) -> None:
     tracer = traced.tracing._tracer
     stuck: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
-    coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(
-        lambda key, rows: stuck, max_in_flight=1, max_waiting=1
-    )
-    with tracer.start_as_current_span("a", spans_module.parent_of(SAMPLED["traceparent"])):
+    asked: list[str] = []
+
+    def ask(key: str, rows: list[list[int]]) -> asyncio.Future[list[int]]:
+        asked.append(key)
+        return stuck
+
+    coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(ask, max_in_flight=1, max_waiting=1)
+    with tracer.start_as_current_span("a", parse_traceparent(SAMPLED["traceparent"])):
         sent = asyncio.create_task(coalescer.submit("mlp", [1]))
-        await asyncio.sleep(0.01)
+        await wait_for(lambda: len(asked) == 1)
         waiting = asyncio.create_task(coalescer.submit("mlp", [2]))
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
@@ -273,7 +282,10 @@ def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
 def test_without_traces_all_is_as_it_was() -> None:
     async def app(*_: Any) -> None: ...
 
-    async def downstream(*_: Any) -> Any: ...
+    async def downstream(
+        arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
+        return []
 
     assert NO_TRACING.around(app) is app
     assert NO_TRACING.around_downstream(downstream) is downstream

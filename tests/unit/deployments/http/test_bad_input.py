@@ -35,7 +35,7 @@ from training.runtime.tasks.base import Row
 DOCUMENTED = {400, 409, 413, 422}
 Corrupt = Callable[[dict[str, Any]], Any]
 quick = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
@@ -160,7 +160,7 @@ def wrong_shapes(draw: st.DrawFn, contract: Contract) -> Corrupt:
     name = draw(st.text(min_size=1, max_size=12).filter(lambda text: text not in names))
     where = draw(st.integers(0, 10_000))
     no_name = draw(st.sampled_from(["", "x" * 65, "a\nb", {}, [], 1.5, False]))
-    no_samples = draw(st.sampled_from([None, {}, [], 5, "x", [5], [[]], [None]]))
+    no_samples: object = draw(st.sampled_from([None, {}, [], 5, "x", [5], [[]], [None]]))
     changes: list[Corrupt] = [
         lambda instance: instance | {name: 1},
         lambda instance: [instance],

@@ -1,3 +1,5 @@
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -23,7 +25,7 @@ async def _json(request: Request) -> Response:
 
 
 async def _pieces(request: Request) -> Response:
-    async def text():  # type: ignore[no-untyped-def]
+    async def text() -> AsyncIterator[str]:
         for piece in ("Traceback ", "in pieces"):
             yield piece
 

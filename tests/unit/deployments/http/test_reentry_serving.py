@@ -86,7 +86,7 @@ async def test_another_replica_and_a_restart_know_the_points(
 ) -> None:
     for point in POINTS[:6]:
         await client.post("/predict", json=body([point], "elsewhere"))
-    store = Store(f"sqlite:///{Path(str(system.store._engine.url.database))}")
+    store = Store(f"sqlite:///{Path(str(system.store.engine.url.database))}")
     other = PredictionService(CONTRACT, ARMS, system.downstream, store, system.cache)
     await other.poll()
     transport = httpx.ASGITransport(build_api(other))

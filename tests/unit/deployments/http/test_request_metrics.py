@@ -6,6 +6,7 @@ import asyncio
 import pickle
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -35,6 +36,7 @@ from deployments.telemetry.metrics.error_kinds import counted_as
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
 from deployments.telemetry.metrics.samples import Buckets, Samples
 from features.errors import FieldError, InvalidInput, SchemaVersionError
+from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import LocalSystem
@@ -221,9 +223,16 @@ async def test_rows_that_wait_and_calls_under_way_are_told(
     service.calls._downstream = slowly  # type: ignore[assignment]
     body = orjson.dumps(BODY)
     tasks = []
-    for _ in range(4):
+
+    def are_known(rows: int) -> bool:
+        now = router_samples(service, counts, {"direct": 3})
+        names = ("raysonde_arm_calls_in_flight", "raysonde_queue_rows")
+        told = (now.of(name).get(("linear",), 0) for name in names)
+        return sum(value for value in told if isinstance(value, int | float)) == rows
+
+    for rows in range(1, 5):
         tasks.append(asyncio.create_task(service.predict(body, "linear")))
-        await asyncio.sleep(0.01)
+        await wait_for(partial(are_known, rows))
     found = router_samples(service, counts, {"direct": 3})
     gate.set()
     await asyncio.gather(*tasks)

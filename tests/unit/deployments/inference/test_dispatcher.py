@@ -11,10 +11,11 @@ from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import NoArmAvailable, Overloaded
 from deployments.domain.instances import Instance
 from deployments.domain.outcomes import Answered
-from deployments.domain.predictions import Prediction, Row
+from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Dispatcher
 from features.errors import FieldError
+from training.runtime.tasks.base import Row
 
 ARMS = ("linear", "mlp", "random_forest")
 
@@ -26,7 +27,7 @@ def version(arm: str, number: int = 1) -> ArmVersion:
 
 
 def table(revision: int = 1, number: int = 1, **policy: object) -> RoutingTable:
-    chosen = {"weights": {"mlp": 1.0}, "fallback": ARMS, "deadline_s": 0.2} | policy
+    chosen = {"weights": {"mlp": 1.0}, "fallback": ARMS, "deadline_s": 60.0} | policy
     return RoutingTable(
         revision=revision,
         policy=RoutingPolicy.model_validate(chosen),
@@ -126,7 +127,7 @@ async def test_a_broken_arm_is_replaced_by_the_next(
 
 async def test_an_arm_out_of_time_is_replaced_by_the_next(predictor: Dispatcher, arms: Arms) -> None:
     arms.stuck = {"mlp"}
-    predictor.use(table(2, deadline_s=0.02))
+    predictor.use(table(2, deadlines_s={"mlp": 0.02}))
     assert (await predictor.predict(instance(1))).arm == "linear"
 
 

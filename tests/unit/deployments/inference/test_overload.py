@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Dispatcher
 from deployments.inference.service import PredictionService
+from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.runtime.batching import Coalescer
 from deployments.telemetry.tracing.api import Tracing
+from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, POLICY, LocalDownstream, LocalSystem
@@ -62,8 +64,10 @@ class Gated:
             gate.set()
 
 
-def table(deadline_s: float = DEADLINE_S) -> RoutingTable:
-    policy = RoutingPolicy(weights={"mlp": 1.0}, fallback=("mlp", "linear"), deadline_s=deadline_s)
+def table(**deadlines_s: float) -> RoutingTable:
+    policy = RoutingPolicy(
+        weights={"mlp": 1.0}, fallback=("mlp", "linear"), deadline_s=DEADLINE_S, deadlines_s=deadlines_s
+    )
     arms = {arm: ArmVersion(model_version="1", bundle=arm, source="") for arm in ("mlp", "linear")}
     return RoutingTable(revision=1, policy=policy, arms=arms)
 
@@ -100,8 +104,8 @@ async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_
 async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> None:
     arms = Gated()
     arms.stuck = {"mlp"}
-    predictor = Dispatcher("toy", arms, lambda _: None)
-    predictor.use(table(deadline_s=0.3))
+    predictor = Dispatcher("toy", arms, lambda _: None, Clock())
+    predictor.use(table(mlp=0.05))
     tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(10)]
     while not all(task.done() for task in tasks):
         arms.answer()
@@ -111,41 +115,80 @@ async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> 
 
 
 class SlowDownstream(LocalDownstream):
-    """A call takes long, and two requests at once are all that there is."""
+    """Answers when it is let to, which takes 20 s by the clock."""
+
+    def __init__(self, cache: BundleCache, clock: Clock) -> None:
+        super().__init__(cache)
+        self._clock = clock
+        self._gates: list[asyncio.Event] = []
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
     ) -> Sequence[Row]:
-        await asyncio.sleep(0.4)
+        self._gates.append(asyncio.Event())
+        await self._gates[-1].wait()
         return await super().__call__(arm, version, raw, trace)
+
+    def answer(self) -> None:
+        if not self._gates:
+            return
+        self._clock.now_s += 20.0
+        gates, self._gates = self._gates, []
+        for gate in gates:
+            gate.set()
+
+
+@dataclass
+class Slow:
+    """A system whose arms take one row a call, two calls at once.
+
+    Attributes:
+        waiting: rows that wait for a call.
+    """
+
+    system: LocalSystem
+    downstream: SlowDownstream
+    waiting: Callable[[], int]
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    one_by_one = Tracing()
-    one_by_one.coalescer = partial(Coalescer, max_batch=1)
+def slow(tmp_path: Path) -> Iterator[Slow]:
+    clock = Clock()
+    made: list[Coalescer[Any, Any, Any]] = []
+
+    def one_by_one(*args: Any, **options: Any) -> Coalescer[Any, Any, Any]:
+        made.append(Coalescer(*args, **options | {"max_batch": 1, "clock": clock}))
+        return made[-1]
+
+    tracing = Tracing()
+    tracing.coalescer = one_by_one
     system = LocalSystem(tmp_path)
-    slow = SlowDownstream(system.cache)
+    downstream = SlowDownstream(system.cache, clock)
     system.service = PredictionService(
-        system.contract, ARMS, slow, system.store, system.cache, tracing=one_by_one
+        system.contract, ARMS, downstream, system.store, system.cache, tracing=tracing
     )
-    yield system
+    yield Slow(system, downstream, lambda: sum(sum(one.all_waiting().values()) for one in made))
     system.store.close()
 
 
-async def test_over_http_each_is_answered_200_or_503_with_retry_after(system: LocalSystem) -> None:
-    policy = POLICY.model_copy(update={"deadline_s": 2.0})
-    system.store.put_policy("apogee", policy)
+async def test_over_http_each_is_answered_200_or_503_with_retry_after(slow: Slow) -> None:
+    system = slow.system
+    # all are there before any time has passed by the clock; who waits for more than half of this is refused
+    system.store.put_policy("apogee", POLICY.model_copy(update={"deadline_s": DEADLINE_S}))
     samples, _ = fly(5)
     body = instance_of(apogee_contract(), samples[105:160], "A12")
 
-    async def post(client: httpx.AsyncClient, number: int) -> tuple[int, Any, dict[str, Any]]:
-        await asyncio.sleep(0.002 * number)
+    async def post(client: httpx.AsyncClient) -> tuple[int, Any, dict[str, Any]]:
         answer = await client.post("/predict", json=body)
         return answer.status_code, answer.headers.get("retry-after"), answer.json()
 
     async with system.http() as client, asyncio.timeout(30):
-        answers = await asyncio.gather(*(post(client, number) for number in range(40)))
+        sent = [asyncio.create_task(post(client)) for _ in range(40)]
+        await wait_for(lambda: slow.waiting() >= 30)
+        while not all(task.done() for task in sent):
+            slow.downstream.answer()
+            await asyncio.sleep(0)
+        answers = [task.result() for task in sent]
     refused = [one for one in answers if one[0] != 200]
     assert {status for status, _, _ in answers} == {200, 503}
     assert {retry for _, retry, _ in refused} == {"1"}

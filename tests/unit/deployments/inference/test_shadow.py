@@ -17,6 +17,7 @@ from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Dispatcher
 from deployments.inference.shadow import ShadowTraffic, _Lane
 from deployments.store import ShadowRow
+from tests.support.conditions import wait_for
 from training.runtime.tasks.base import Row
 
 ARMS = ("linear", "mlp")
@@ -55,7 +56,9 @@ class Arms:
         self.under_way = 0
         self._gates: list[asyncio.Event] = []
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(
+        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         self.calls.append((version.bundle, [float(one[0, 0]) for one in raw]))
         self.under_way += 1
         try:
@@ -240,18 +243,15 @@ async def test_a_shadow_has_the_time_that_the_arm_has(
     replica.use(table(version("mlp", 2), deadlines_s={"mlp": 0.01}))
     replica.arms.gated = {"sha256:mlp2"}
     await replica.predict(1)
-    await asyncio.wait_for(_failed(replica), 10)
+    await wait_for(lambda: replica.shadowing.failures.total() > 0)
     assert (replica.arms.under_way, replica.said) == (0, [])
     assert "out of time" in caplog.text
 
 
-async def _failed(replica: Replica) -> None:
-    while not replica.shadowing.failures:
-        await asyncio.sleep(0.001)
-
-
 async def test_a_shadow_that_answers_too_few_rows_has_failed(replica: Replica) -> None:
-    async def forgetful(arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def forgetful(
+        arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+    ) -> Sequence[Row]:
         return []
 
     replica.shadowing._downstream = forgetful

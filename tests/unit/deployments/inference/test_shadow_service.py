@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from deployments.actors.base import ReplicaOptions, VersionedReplica
 from deployments.domain.routing import ArmVersion
 from deployments.store import ShadowRow, StoreUnavailable
+from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import make_parts
 from tests.support.serving import POLICY, LocalSystem
@@ -55,9 +55,7 @@ def numbers(prediction: Any, region: Any) -> list[float]:
 async def asked(system: LocalSystem, copies: int) -> None:
     """So many copies have been answered or dropped."""
     shadowing = system.service.shadowing
-    async with asyncio.timeout(30):
-        while shadowing.answers.total() + shadowing.dropped.total() < copies:
-            await asyncio.sleep(0.01)
+    await wait_for(lambda: shadowing.answers.total() + shadowing.dropped.total() >= copies, 30)
 
 
 async def test_what_a_shadow_says_is_set_beside_what_was_served(

@@ -7,6 +7,7 @@ import pytest
 from deployments.domain.errors import Overloaded
 from deployments.inference.truth_writer import TruthWriter
 from deployments.store import FeedbackCounts, StoreUnavailable, Truth
+from tests.support.conditions import wait_for
 
 
 class Sink:
@@ -72,9 +73,7 @@ def submit(writer: TruthWriter, *calls: list[Truth]) -> list[asyncio.Task[Feedba
 
 
 async def under_way(sink: Sink, groups: int) -> None:
-    async with asyncio.timeout(10):
-        while len(sink.groups) < groups:
-            await asyncio.sleep(0.001)
+    await wait_for(lambda: len(sink.groups) >= groups)
 
 
 async def test_a_call_alone_is_written_at_once_in_a_thread() -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from records import row, shadow_of
 from toy.parts import toy_contract
 
 from deployments.domain.errors import Conflict
@@ -23,6 +23,7 @@ from deployments.lifecycle.promotion_controller import PromotionController
 from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.store import Store, Truth
 from features.workload import load_workload
+from tests.support.records import row, shadow_of
 from training.runtime.promotion_config import LooksConfig, PromotionConfig
 from training.runtime.retraining_config import GateConfig
 from training.runtime.tasks.factory import make_task
@@ -128,7 +129,7 @@ class Scene:
 
     def _said(
         self, who: ArmVersion, errors: Mapping[int, float], noise: np.random.Generator
-    ) -> dict[str, dict[str, object]]:
+    ) -> dict[str, Any]:
         value = 50.0 + errors[int(who.model_version)] + noise.normal()
         return {
             "prediction": {"area_m2": value},

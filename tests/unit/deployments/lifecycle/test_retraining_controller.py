@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from records import row
 from toy.parts import toy_contract
 
 from deployments.domain import retraining_transitions as states
@@ -21,6 +21,7 @@ from deployments.lifecycle.retraining_controller import JobServiceUnavailable, R
 from deployments.store import Store, Truth
 from deployments.store.monitor_feed import DriftEvent, MonitoredPage
 from deployments.store.monitored import Cursors
+from tests.support.records import row
 from training.runtime.retraining_config import RetrainingConfig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -29,8 +30,8 @@ PASSED = ArmResult(model_version="2", bundle="sha256:2", passed=True, reasons=("
 ARCHIVED = PASSED.model_copy(update={"passed": False})
 
 
-def asked(reason: Reason = "drift", minutes: float = 0, **members: object) -> Request:
-    return Request(reason=reason, at=NOW + timedelta(minutes=minutes), by="test", **members)  # type: ignore[arg-type]
+def asked(reason: Reason = "drift", minutes: float = 0, **members: Any) -> Request:
+    return Request(reason=reason, at=NOW + timedelta(minutes=minutes), by="test", **members)
 
 
 def waiting(*requests: Request) -> Retraining:
@@ -207,8 +208,8 @@ class Scene:
         self.store.write_predictions([row(n)._replace(workload="toy", created_at=self.now) for n in numbers])
         self.store.write_truths("toy", [Truth(str(n), {"area_m2": 1.0}) for n in numbers])
 
-    def ask(self, reason: Reason = "drift", **members: object) -> Retraining:
-        request = Request(reason=reason, at=self.now, by="test", **members)  # type: ignore[arg-type]
+    def ask(self, reason: Reason = "drift", **members: Any) -> Retraining:
+        request = Request(reason=reason, at=self.now, by="test", **members)
         return self.store.retrainings.ask("toy", request)
 
     @property
@@ -422,7 +423,8 @@ def test_a_steward_that_is_killed_beside_its_act_goes_on_from_the_row(
     assert scene.last.state == "submitting"
     revive()
     scene.new_controller().reconcile()
-    assert scene.last.state == "running"
+    resumed = scene.last
+    assert resumed.state == "running"
     assert len(scene.jobs.submitted) == 1
     assert len(scene.last.attempts) == 1
 

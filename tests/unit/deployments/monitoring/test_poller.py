@@ -28,6 +28,14 @@ def scene(tmp_path: Path, store_url: str) -> Iterator[MonitoredScene]:
     scene.close()
 
 
+@pytest.fixture
+def file_scene(tmp_path: Path) -> Iterator[MonitoredScene]:
+    """On SQLite alone: for what the kind of database has no part in."""
+    scene = MonitoredScene(tmp_path)
+    yield scene
+    scene.close()
+
+
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take seconds, and have a test of their own."""
@@ -45,9 +53,9 @@ def stored_levels(scene: MonitoredScene) -> dict[str, tuple[str, float]]:
     return {one.arm: (one.bundle, one.level) for one in scene.watched.levels(scene.workload)}
 
 
-def test_calm_traffic_is_told_and_gives_no_event(scene: MonitoredScene) -> None:
-    assert scene.watch(scene.monitor(), 180) == []
-    found = page(scene)
+def test_calm_traffic_is_told_and_gives_no_event(file_scene: MonitoredScene) -> None:
+    assert file_scene.watch(file_scene.monitor(), 180) == []
+    found = page(file_scene)
     arm = found.windows["300_s"].arms[ARM]
     assert (arm.predictions, arm.truths, found.up_to_date) == (3600, 3600, True)
     assert arm.metrics["coverage"] == pytest.approx(0.9, abs=0.02)
@@ -59,30 +67,30 @@ def test_calm_traffic_is_told_and_gives_no_event(scene: MonitoredScene) -> None:
     assert found.levels[ARM].truths == 3600
 
 
-def test_heavier_people_are_an_event_that_ends_with_them(scene: MonitoredScene) -> None:
-    monitor = scene.monitor()
-    assert scene.watch(monitor, 90) == []
-    (hot,) = scene.watch(monitor, 60, heavier_kg=20.0)
+def test_heavier_people_are_an_event_that_ends_with_them(file_scene: MonitoredScene) -> None:
+    monitor = file_scene.monitor()
+    assert file_scene.watch(monitor, 90) == []
+    (hot,) = file_scene.watch(monitor, 60, heavier_kg=20.0)
     assert (hot.kind, hot.subject, hot.state) == ("input", "", "hot")
     assert "weight_kg" in hot.evidence["distances"]
-    assert hot.at <= scene.clock.now - timedelta(seconds=30)
-    (cool,) = scene.watch(monitor, 360)
+    assert hot.at <= file_scene.clock.now - timedelta(seconds=30)
+    (cool,) = file_scene.watch(monitor, 360)
     assert (cool.kind, cool.state) == ("input", "cool")
-    assert [event.state for event in scene.watched.events(scene.workload)] == ["hot", "cool"]
+    assert [event.state for event in file_scene.watched.events(file_scene.workload)] == ["hot", "cool"]
 
 
-def test_larger_errors_are_drift_of_concept_and_calibration(scene: MonitoredScene) -> None:
-    monitor = scene.monitor()
-    assert scene.watch(monitor, 120) == []
-    events = scene.watch(monitor, 60, error=2.5)
+def test_larger_errors_are_drift_of_concept_and_calibration(file_scene: MonitoredScene) -> None:
+    monitor = file_scene.monitor()
+    assert file_scene.watch(monitor, 120) == []
+    events = file_scene.watch(monitor, 60, error=2.5)
     assert {(event.kind, event.subject, event.state) for event in events} == {
         ("concept", ARM, "hot"),
         ("calibration", ARM, "hot"),
     }
-    assert max(event.at for event in events) <= scene.clock.now - timedelta(seconds=30)
-    level = page(scene).levels[ARM].level
+    assert max(event.at for event in events) <= file_scene.clock.now - timedelta(seconds=30)
+    level = page(file_scene).levels[ARM].level
     assert level > 0.95
-    assert stored_levels(scene)[ARM] == (scene.system.versions[ARM].bundle, level)
+    assert stored_levels(file_scene)[ARM] == (file_scene.system.versions[ARM].bundle, level)
 
 
 @pytest.mark.parametrize("killed_after_s", [20, 100, 130])

@@ -65,9 +65,9 @@ def test_a_week_of_input_without_drift_is_quiet(name: str) -> None:
     draw = FEATURES[name]
     bins = ReferenceBins((name,), draw(rng, 1000)[:, None])
     shares = bins.counts(draw(rng, 2_000_000)[:, None])[1:] / 2_000_000
-    counts = rng.multinomial(RATE_HZ * BUCKET_S, shares, size=BUCKETS)
+    drawn = rng.multinomial(RATE_HZ * BUCKET_S, shares, size=BUCKETS)
     rows = np.full((BUCKETS, 1), RATE_HZ * BUCKET_S)
-    counts = np.concatenate([rows, counts], axis=1).astype(np.float64)
+    counts = np.concatenate([rows, drawn], axis=1).astype(np.float64)
     scores = []
     for buckets in LOOKS:
         windows = sliding(counts, buckets)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -80,20 +80,23 @@ async def test_a_replica_without_a_store_goes_on_with_what_it_has_seen() -> None
 
 
 async def test_a_slow_store_does_not_hold_an_answer_up() -> None:
-    def slow(items: list[object]) -> list[Samples]:
-        time.sleep(0.3)
+    released = threading.Event()
+
+    def slow(items: Sequence[tuple[str, Samples]]) -> list[Samples]:
+        released.wait(60)
         return [rows(1) for _ in items]
 
     history = EntityHistory(CONTRACT, slow, deadline_s=0.01)
     assert len(await history.exchange("a", np.array(rows(2), dtype=float))) == 0
-    patient = EntityHistory(CONTRACT, slow)
+    released.set()
+    patient = EntityHistory(CONTRACT, slow, deadline_s=60.0)
     assert len(await patient.exchange("a", np.array(rows(2), dtype=float))) == 1
 
 
 async def test_concurrent_points_are_kept_in_one_transaction(store: Store) -> None:
     calls = []
 
-    def counted(items: list[tuple[str, Samples]]) -> list[Samples]:
+    def counted(items: Sequence[tuple[str, Samples]]) -> Sequence[Samples]:
         calls.append(len(items))
         return store.exchange_samples("reentry", items, time_column=0, most_samples=20, most_entities=9)
 

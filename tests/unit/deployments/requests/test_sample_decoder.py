@@ -19,7 +19,7 @@ CONTRACT = load_contract(BUILT_IN, "apogee")
 READER = SampleDecoder(CONTRACT)
 SAMPLES = [{"time_s": 1, "altitude_m": 2.5}, {"altitude_m": 3, "time_s": 1.25}]
 NAMES = st.sampled_from([*CONTRACT.field_names[:4], "nobody"])
-VALUES = st.one_of(
+VALUES: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from([1, 2.5, -60, 3600, 100_000, -500.0, 10**400, True, None, "1", math.nan, math.inf, []]),
     st.floats(),
 )

@@ -88,7 +88,7 @@ async def test_before_a_replica_is_known_serve_is_asked_and_then_no_more() -> No
         await system.tell("a")
         system.now_s += LOOK_PERIOD_S
         assert (await system.calls(1))[0] == "serve"
-        await wait_for(lambda: bool(system.calls._connections))
+        await wait_for(lambda: system.calls.connected == 1)
         assert await system.who_answers() == {"a"}
 
 
@@ -99,7 +99,7 @@ async def test_a_new_replica_is_found_and_one_that_serve_no_longer_names_is_left
         assert await system.who_answers() == {"a"}
         system.now_s += LOOK_PERIOD_S
         await system.calls(0)
-        await wait_for(lambda: len(system.calls._connections) == 2)
+        await wait_for(lambda: system.calls.connected == 2)
         assert await system.who_answers() == {"a", "b"}
         await system.tell("b")
         await system.calls.look()
@@ -112,7 +112,7 @@ async def test_a_call_whose_replica_goes_is_made_again_of_another() -> None:
 
         async def go() -> None:
             gone.listener.close()
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
         gone.first = go
         answers = await asyncio.gather(*(system.calls(number) for number in range(6)))

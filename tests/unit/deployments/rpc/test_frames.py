@@ -12,7 +12,8 @@ FRAMES = st.builds(Frame, st.sampled_from(Kind), st.integers(0, 2**64 - 1), st.b
 @given(st.lists(FRAMES, max_size=6), st.lists(st.integers(1, 50), min_size=1))
 def test_frames_are_found_however_what_comes_is_cut(frames: list[Frame], cuts: list[int]) -> None:
     data = b"".join(to_bytes(frame) for frame in frames)
-    reader, found = FrameReader(), []
+    reader = FrameReader()
+    found: list[Frame] = []
     while data:
         for cut in cuts:
             piece, data = data[:cut], data[cut:]

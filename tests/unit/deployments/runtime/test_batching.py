@@ -210,7 +210,7 @@ async def test_idle_keys_are_forgotten() -> None:
     for version in range(10):
         await coalescer.submit(f"version {version}", 1)
     await settle()
-    assert not coalescer._lanes
+    assert coalescer.all_waiting() == {}
 
 
 Step = st.tuples(st.sampled_from(["submit", "release", "fail", "cancel", "turn"]), st.integers(0, 9))

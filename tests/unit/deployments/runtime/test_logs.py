@@ -1,4 +1,3 @@
-import asyncio
 import io
 import json
 import logging
@@ -12,6 +11,7 @@ import pytest
 from deployments.inference.request_log import RequestLog
 from deployments.runtime.logs import bounded_file, configure_json_logs
 from deployments.store import PredictionRow
+from tests.support.conditions import wait_for
 
 
 @pytest.fixture
@@ -90,9 +90,7 @@ async def test_answers_are_logged_together_and_are_a_line_each(stream: io.String
     log.add([answer("01J", datetime(2026, 1, 1, 12, 0, 0, 250_000, tzinfo=UTC))])
     log.add([answer("01K", datetime(2026, 1, 1, 12, 0, 1, tzinfo=UTC))])
     assert stream.getvalue() == ""
-    async with asyncio.timeout(10):
-        while not stream.getvalue():
-            await asyncio.sleep(0.001)
+    await wait_for(lambda: stream.getvalue() != "")
     first, second = map(json.loads, stream.getvalue().splitlines())
     assert list(first.items()) == [
         ("time", "2026-01-01T12:00:00.250+00:00"),

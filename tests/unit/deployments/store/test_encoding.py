@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from records import row
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -18,6 +17,7 @@ from scripts.cli.store import app
 from scripts.cli.up import _needs_training
 from tests.support.databases import PostgresDatabases, one_of
 from tests.support.postgres import Cluster
+from tests.support.records import row
 from training.runtime.settings import Settings
 
 

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Sequence
 
 import pytest
-from records import row
 
 from deployments.store import JournalWriter, PredictionRow, StoreUnavailable
+from tests.support.conditions import wait_for
+from tests.support.records import row
 
 
 class Sink:
@@ -52,8 +53,7 @@ async def test_rows_gather_for_one_interval_and_go_in_one_batch_from_a_thread() 
     for number in range(5):
         journal.add([row(number)])
     assert (sink.batches, journal.waiting) == ([], 5)
-    assert journal._task is not None
-    await journal._task
+    await wait_for(lambda: journal.waiting == 0)
     assert (sink.batches, journal.waiting, journal.written) == ([5], 0, 5)
     assert pauses.seconds == [0.2]
     assert threading.get_ident() not in sink.threads

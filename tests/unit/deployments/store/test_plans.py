@@ -6,12 +6,12 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from records import row, shadow_of
 from sqlalchemy import event, text
 
 from deployments.store import Store, Truth
 from deployments.store.sql.engine import reading, writing
 from tests.support.databases import Databases, one_of
+from tests.support.records import row, shadow_of
 
 ROWS = 1500
 OTHERS = ("calories", "reentry", "weather")
@@ -61,7 +61,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
             for number in range(100):
                 store.record_act(workload, "test", "test", {"number": number})
         if request.param.endswith("with statistics"):
-            with writing(store._engine) as connection:
+            with writing(store.engine) as connection:
                 connection.execute(text("ANALYZE"))
         yield store
 
@@ -74,14 +74,14 @@ def statements(store: Store) -> Iterator[list[tuple[str, Any]]]:
     def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
         found.append((statement, parameters[0] if many else parameters))
 
-    event.listen(store._engine, "before_cursor_execute", note)
+    event.listen(store.engine, "before_cursor_execute", note)
     yield found
-    event.remove(store._engine, "before_cursor_execute", note)
+    event.remove(store.engine, "before_cursor_execute", note)
 
 
 def walks_of(store: Store, statement: str, parameters: Any) -> list[str]:
     """Steps of the plan that go through a whole table of the journal, or sort rows."""
-    with reading(store._engine) as connection:
+    with reading(store.engine) as connection:
         if connection.dialect.name == "sqlite":
             steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             return [step.detail for step in steps if _walks_in_sqlite(step.detail)]
@@ -122,6 +122,6 @@ def test_no_call_walks_through_the_journal(store: Store, name: str) -> None:
 def test_what_walks_through_the_journal_is_noticed(store: Store) -> None:
     with statements(store) as made:
         store.counts("apogee")
-        with reading(store._engine) as connection:
+        with reading(store.engine) as connection:
             connection.execute(text("SELECT id FROM predictions WHERE arm = 'mlp'"))
     assert len(walks_of(store, *made[-1])) == 1

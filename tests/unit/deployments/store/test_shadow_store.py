@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from records import row, shadow_of
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import PredictionRow, ShadowPair, Store, Truth
+from tests.support.records import row, shadow_of
 from training.runtime.tasks.base import Row
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)

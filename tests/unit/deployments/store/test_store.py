@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import row
-from sqlalchemy import insert, text
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import psycopg2
+from sqlalchemy import insert, make_url, text
 from sqlalchemy.exc import DataError
 from sqlalchemy.schema import CreateTable
 
@@ -23,6 +20,10 @@ from deployments.store.prediction_insert import _insert
 from deployments.store.sql.engine import reading, writing
 from deployments.store.sql.schema import metadata, predictions
 from tests.support.databases import Databases, PostgresDatabases, clear, one_of
+from tests.support.records import row
+
+# its driver is needed for neither of the tests
+POSTGRESQL = make_url("postgresql+psycopg2://").get_dialect()()
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
@@ -267,7 +268,7 @@ def test_changes_of_routing_are_acts(store: Store) -> None:
 def test_sqlite_is_durable_at_each_commit(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/new/store.db")
     store.create_tables()
-    with reading(store._engine) as connection:
+    with reading(store.engine) as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA synchronous")) == 2  # FULL
 
@@ -283,7 +284,7 @@ def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
     rows = [row(n)._replace(members={"mlp": {"share": 1}} if n % 2 else None) for n in range(604)]
     store.write_predictions(rows)
     columns = ", ".join(name for name in PredictionRow._fields if name != "id")
-    with writing(store._engine) as connection:
+    with writing(store.engine) as connection:
         short = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
         connection.execute(insert(predictions), [one._asdict() | {"id": f"{one.id} again"} for one in rows])
         both = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
@@ -299,7 +300,7 @@ def test_of_many_rows_those_that_are_there_stay_as_they_are(store: Store) -> Non
 
 
 def test_the_insert_of_postgresql_goes_by_name_and_asks_for_nothing_back() -> None:
-    made = _insert(psycopg2.dialect())  # whose driver is not needed for this
+    made = _insert(POSTGRESQL)
     assert made.statement.endswith("ON CONFLICT DO NOTHING")
     (parameters,) = made.parameters([row(1)])
     assert (parameters["id"], parameters["prediction"]) == ("1", '{"apogee_m": 1.0}')
@@ -315,7 +316,7 @@ def test_a_text_that_is_too_long_for_postgresql_is_refused_not_cut(
 
 
 def test_the_tables_are_valid_for_postgresql() -> None:
-    statements = [str(CreateTable(t).compile(dialect=postgresql.dialect())) for t in metadata.sorted_tables]
+    statements = [str(CreateTable(t).compile(dialect=POSTGRESQL)) for t in metadata.sorted_tables]
     assert any("seq BIGSERIAL NOT NULL" in statement for statement in statements)
     assert any("created_at TIMESTAMP WITH TIME ZONE" in statement for statement in statements)
 

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from records import row
 from sqlalchemy import Connection, func, select, text
 
 from deployments.store import Store, StoreUnavailable, Truth
@@ -16,6 +15,7 @@ from deployments.store.prediction_insert import insert_predictions
 from deployments.store.sql import engine as db
 from deployments.store.sql.schema import predictions
 from tests.support.databases import PostgresDatabases, one_of
+from tests.support.records import row
 from tests.support.system import wait_until
 
 WRITERS, BATCHES, ROWS = 4, 12, 5
@@ -74,22 +74,22 @@ def test_a_reader_by_cursor_misses_nothing_that_others_write_meanwhile(store: St
 
 def test_a_reader_sees_one_moment(store: Store) -> None:
     store.write_predictions([row(1)])
-    with db.reading(store._engine) as connection:
+    with db.reading(store.engine) as connection:
         assert count(connection) == 1
         store.write_predictions([row(2)])
         assert count(connection) == 1
-    with db.reading(store._engine) as connection:
+    with db.reading(store.engine) as connection:
         assert count(connection) == 2
 
 
 def test_a_writer_sees_what_was_written_while_it_waited(on_postgres: Store) -> None:
     def second() -> int:
-        with db.writing(on_postgres._engine) as connection:
+        with db.writing(on_postgres.engine) as connection:
             return count(connection)
 
     waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     with ThreadPoolExecutor(1) as pool:
-        with db.writing(on_postgres._engine) as connection:
+        with db.writing(on_postgres.engine) as connection:
             waiting = pool.submit(second)
             wait_until(lambda: connection.scalar(waits) == 1, 10, "the second waits for its turn")
             insert_predictions(connection, [row(1)])
@@ -97,9 +97,9 @@ def test_a_writer_sees_what_was_written_while_it_waited(on_postgres: Store) -> N
 
 
 def test_a_writer_that_waits_too_long_is_told(on_postgres: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(db._POSTGRESQL_WRITER, "lock_timeout", 50)
+    monkeypatch.setitem(db.POSTGRESQL_WRITER, "lock_timeout", 50)
     with (
-        db.writing(on_postgres._engine),
+        db.writing(on_postgres.engine),
         pytest.raises(StoreUnavailable, match=r"cannot be used now: .*lock timeout"),
     ):
         on_postgres.write_predictions([row(1)])
@@ -110,10 +110,10 @@ def test_a_writer_that_waits_too_long_is_told(on_postgres: Store, monkeypatch: p
 def test_a_writer_that_falls_silent_holds_nobody_up(
     on_postgres: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(db._POSTGRESQL_WRITER, "idle_in_transaction_session_timeout", 50)
+    monkeypatch.setitem(db.POSTGRESQL_WRITER, "idle_in_transaction_session_timeout", 50)
 
     def fall_silent() -> None:
-        with db.writing(on_postgres._engine) as connection:
+        with db.writing(on_postgres.engine) as connection:
             insert_predictions(connection, [row(1)])
             on_postgres.write_predictions([row(2)])  # waits until the first is cut off
             connection.execute(text("SELECT 1"))

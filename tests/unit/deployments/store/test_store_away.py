@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from records import row
 from sqlalchemy import make_url, text
 
 from deployments.store import JournalWriter, Store, StoreUnavailable, Truth
 from deployments.store.sql import engine as db
+from tests.support.conditions import wait_for
 from tests.support.databases import PostgresDatabases, one_of
 from tests.support.postgres import Cluster
+from tests.support.records import row
 
 LAST = 400
 
@@ -86,14 +87,19 @@ def test_what_was_acknowledged_before_a_crash_is_there_after_it(store: Store, st
 
 
 async def test_the_journal_waits_for_a_store_that_is_away(store: Store, stoppable: Cluster) -> None:
-    journal = JournalWriter(store.write_predictions, backoff_s=0.01, max_backoff_s=0.05)
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    journal = JournalWriter(store.write_predictions, backoff_s=0.1, sleep=pause)
     journal.add([row(1)])
     await journal.flush()
     await asyncio.to_thread(stoppable.stop)
     journal.add([row(2), row(3)])
     flushing = asyncio.create_task(journal.flush())
-    while journal._pause_s == journal._backoff_s:
-        await asyncio.sleep(0.01)  # until it has failed once
+    await wait_for(lambda: 0.1 in pauses)  # it has failed once
     assert journal.waiting == 2
     await asyncio.to_thread(stoppable.start)
     await flushing
@@ -106,7 +112,7 @@ def test_a_connection_that_is_cut_in_a_transaction_takes_its_rows_along(store: S
     store.write_predictions([row(1)])
 
     def write_and_be_cut() -> None:
-        with db.writing(store._engine) as connection:
+        with db.writing(store.engine) as connection:
             connection.execute(text("DELETE FROM predictions"))
             connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
@@ -116,7 +122,7 @@ def test_a_connection_that_is_cut_in_a_transaction_takes_its_rows_along(store: S
 
 
 def test_a_database_that_takes_no_writes_is_away_not_wrong(store: Store, cluster: Cluster) -> None:
-    name = store._engine.url.database
+    name = store.engine.url.database
     cluster.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     store.close()
     with pytest.raises(StoreUnavailable, match="read-only transaction"):
@@ -136,16 +142,16 @@ def test_a_database_that_is_not_there_is_named(cluster: Cluster) -> None:
 
 
 def test_the_short_form_of_the_url_is_served_by_psycopg(store: Store) -> None:
-    url = store._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with closing(Store(url)) as other:
-        assert other._engine.url.drivername == "postgresql+psycopg"
+        assert other.engine.url.drivername == "postgresql+psycopg"
         assert other.routing("apogee") is None
 
 
 def test_the_url_has_the_last_word_on_the_connection() -> None:
     url = make_url("postgresql://ann@host/journal?connect_timeout=1")
-    assert "connect_timeout" not in db._connect_args(url)
-    assert db._connect_args(url)["keepalives_idle"] == 10
+    assert "connect_timeout" not in db.connect_args(url)
+    assert db.connect_args(url)["keepalives_idle"] == 10
 
 
 def test_other_databases_are_refused_without_telling_the_password() -> None:

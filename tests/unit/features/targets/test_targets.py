@@ -12,7 +12,7 @@ from features.contract import Contract
 from features.errors import FieldError
 from features.targets import AnyTarget, ClassTarget, PathTarget, TargetSpec
 
-NUMBER = TargetSpec(name="area_m2", unit="m2", min=0, max=100)
+NUMBER = TargetSpec(name="area_m2", unit="m2", minimum=0, maximum=100)
 PHASE = ClassTarget(name="phase", classes=("nominal", "reentry"), positive="reentry")
 PATH = PathTarget(name="path", horizons_s=(60, 300))
 POINT = {"time_s": 60, "latitude": 47.5, "longitude": 8.5}

@@ -22,8 +22,8 @@ from deployments.inference.request_log import RequestLog
 from deployments.runtime.logs import configure_log_file
 from features.errors import FieldError
 from scripts.cli.main import app
-from tests.records import row
 from tests.support.page import blocks_of
+from tests.support.records import row
 from training.runtime.settings import REPOSITORY
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

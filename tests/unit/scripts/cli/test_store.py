@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from records import row
 from rich.console import Console
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
@@ -18,6 +17,7 @@ from deployments.store.sql.engine import writing
 from features.config import BUILT_IN
 from scripts.cli.store import app
 from scripts.cli.up import _needs_training
+from tests.support.records import row
 from training.runtime.settings import Settings, without_password
 
 NEWEST = REVISIONS[-1]
@@ -34,7 +34,7 @@ def run(*words: str) -> Result:
 
 
 def set_revision(url: str, revision: str) -> None:
-    with closing(Store(url)) as store, writing(store._engine) as connection:
+    with closing(Store(url)) as store, writing(store.engine) as connection:
         connection.execute(text(f"UPDATE {REVISION_TABLE} SET version_num = '{revision}'"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,7 +14,7 @@ from scripts.launcher.first_models import RegistryUnreadable
 
 def test_it_waits_for_every_workload_and_through_what_is_away(caplog: pytest.LogCaptureFixture) -> None:
     away = (StoreUnavailable("no store"), RegistryUnreadable("no registry"))
-    answers = iter([*away, True, False, True, False, False, False])
+    answers: Iterator[Exception | bool] = iter([*away, True, False, True, False, False, False])
     pauses: list[float] = []
 
     def lacks(_: str) -> bool:

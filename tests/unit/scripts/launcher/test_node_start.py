@@ -111,7 +111,7 @@ def test_what_serve_refuses_is_told() -> None:
 
 
 def test_serving_ends_when_no_application_is_left() -> None:
-    left = [{"apogee": {}, "root": {}}, {"root": {}}, {}]
+    left: list[dict[str, object]] = [{"apogee": {}, "root": {}}, {"root": {}}, {}]
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

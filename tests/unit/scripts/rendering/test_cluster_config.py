@@ -62,6 +62,7 @@ def test_no_part_of_the_way_of_a_request_is_there_once() -> None:
     for (app, name), part in parts(rendered()).items():
         scaling = part.get("autoscaling_config")
         if app != "root" and name != "Router":
+            assert scaling is not None
             assert (scaling["min_replicas"], scaling["max_replicas"]) == (2, 4)
     alone = parts(rendered(ClusterLayout(("calories",), replicas=1)))["calories", "mlp"]["autoscaling_config"]
     assert (alone["min_replicas"], alone["max_replicas"]) == (1, 2)

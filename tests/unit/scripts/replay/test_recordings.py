@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ REPORT = 7
 """
 
 
-def workloads_with(folder: Path, recorded: dict[str, str]) -> Path:
+def workloads_with(folder: Path, recorded: Mapping[str, str | list[str]]) -> Path:
     """The toy workload with a section `recorded`."""
     sections = yaml.safe_load((WORKLOADS / "toy.yaml").read_text()) | {"recorded": recorded}
     (folder / "toy.yaml").write_text(yaml.safe_dump(sections))

@@ -8,33 +8,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from training.families.base import Family, load_family
+from tests.support.params import TABULAR, suggested
+from training.families.base import load_family
 from training.fitting.data import Split
-
-FAMILIES = ("mlp", "random_forest", "linear", "gradient_boosting")
-
-
-class FixedTrial:
-    """Stands in for an Optuna trial: takes the middle of every range and the first of every choice."""
-
-    def __init__(self) -> None:
-        self.params: dict[str, Any] = {}
-
-    def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
-        return self.params.setdefault(name, choices[0])
-
-    def suggest_int(self, name: str, low: int, high: int, log: bool = False) -> int:
-        return int(self.params.setdefault(name, (low + high) // 2))
-
-    def suggest_float(self, name: str, low: float, high: float, log: bool = False) -> float:
-        middle = np.sqrt(low * high) if log else (low + high) / 2
-        return float(self.params.setdefault(name, float(middle)))
-
-
-def suggested(family: Family) -> dict[str, Any]:
-    trial = FixedTrial()
-    family.search_space(trial)
-    return trial.params
 
 
 def split(rows: int, seed: int) -> Split:
@@ -47,7 +23,7 @@ def split(rows: int, seed: int) -> Split:
 TRAIN, VALID, TEST = split(4000, 0), split(500, 1), split(700, 2)
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=TABULAR)
 def trained(request: pytest.FixtureRequest) -> Any:
     family = load_family(request.param)
     reports: list[tuple[int, float]] = []
@@ -83,7 +59,7 @@ def test_reports_a_finite_loss_at_increasing_steps(trained: Any) -> None:
     assert (len(reports) > 1) == family.iterative
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", TABULAR)
 def test_same_seed_same_model(name: str) -> None:
     family = load_family(name)
     small = Split(TRAIN.x[:500], TRAIN.y[:500], TRAIN.weight[:500])
@@ -92,7 +68,7 @@ def test_same_seed_same_model(name: str) -> None:
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", TABULAR)
 def test_rows_without_weight_do_not_count(name: str) -> None:
     family = load_family(name)
     y, weight = TRAIN.y.copy(), TRAIN.weight.copy()

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from tests.unit.training.families.test_families import suggested
+from tests.support.params import suggested
 from training.families.base import load_family
 from training.fitting.data import Split
 from training.fitting.losses import split_loss
@@ -62,13 +62,12 @@ def test_several_numbers_are_learnt_at_once(name: str) -> None:
 
 @pytest.mark.parametrize("name", MANY)
 def test_what_is_not_known_is_not_learnt(name: str) -> None:
-    """Unknown numbers that counted as 0 would halve what is said."""
+    """Unknown numbers that counted as 0 would make less than half of what is said."""
     train, valid, test = numbers(3000, 0), numbers(300, 1), numbers(300, 2)
     y = train.y.copy()
     y[::2, 1] = np.nan
-    found = [fit(name, replace(train, y=part), valid, epochs=20) for part in (y, np.nan_to_num(y))]
-    slope, slope_of_zeros = (fitted.predict(test.x)[:, 1] @ test.y[:, 1] for fitted in found)
-    assert slope > 1.4 * slope_of_zeros
+    said = fit(name, replace(train, y=y), valid, epochs=20).predict(test.x)[:, 1]
+    assert said @ test.y[:, 1] > 0.55 * (test.y[:, 1] @ test.y[:, 1])
 
 
 @pytest.mark.parametrize("name", ["linear", "ridge"])

@@ -79,7 +79,7 @@ def test_a_bundle_answers_with_radii_that_grow(tmp_path: Path) -> None:
 
 
 def test_products_of_a_long_sequence_are_those_of_its_last_step() -> None:
-    x = np.arange(2 * 3 * 40, dtype=np.float32).reshape(2, 3, 40) / 100
+    x = np.arange(2 * 3 * 40, dtype=np.float32).reshape(2, 3, 40) / np.float32(100)
     pairs, columns = expand(x, products=True)
     assert pairs.min() == 80
     assert pairs.shape == (2, 40 * 41 // 2)

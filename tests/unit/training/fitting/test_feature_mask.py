@@ -51,7 +51,7 @@ def test_patterns_name_what_is_not_seen() -> None:
 @pytest.mark.parametrize("name", ["ridge", "gru"])
 def test_what_is_not_seen_changes_nothing(name: str) -> None:
     def fitted(params: Params) -> Any:
-        return load_family(name).fit(PARAMS[name] | params, TRAIN, VALID, 0, lambda *_: None)
+        return load_family(name).fit({**PARAMS[name], **params}, TRAIN, VALID, 0, lambda *_: None)
 
     blind, sighted = fitted({"masked_features": "route_*"}), fitted({"masked_features": ""})
     other = VALID.x.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.unit.training.families.test_families import suggested
+from tests.support.params import suggested
+from tests.support.skips import NO_GPU
 from training.families.base import load_family, resumable
 from training.fitting.data import Split
 from training.fitting.runs import Alone, Run
@@ -70,7 +72,7 @@ def test_a_fit_that_goes_on_ends_as_if_it_had_not_stopped(name: str, kind: Kind)
         np.testing.assert_array_equal(rest.said(), whole.said())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason=NO_GPU)
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_gpu_and_cpu_agree(name: str, kind: Kind) -> None:
@@ -82,7 +84,7 @@ def test_gpu_and_cpu_agree(name: str, kind: Kind) -> None:
 def test_every_family_takes_a_gpu_that_is_there(name: str) -> None:
     family = load_family(name)
     assert suggested(family)["device"] == "auto"
-    assert family.uses_gpu
+    assert getattr(family, "uses_gpu", False)
 
 
 def test_one_that_had_stopped_early_does_not_learn_on() -> None:
@@ -130,6 +132,10 @@ def test_the_gradients_of_the_shares_have_the_mean_of_the_whole(kind: Kind, work
     torch.testing.assert_close(shares.mean(0), whole, rtol=1e-5, atol=1e-7)
 
 
+def drawn(generator: torch.Generator, rows: int) -> torch.Tensor:
+    return torch.rand((rows, 1), generator=generator)
+
+
 def load_network(train: Split) -> Any:
     from training.families.gru import _Network
 
@@ -142,7 +148,7 @@ def test_the_noise_of_a_row_is_the_same_for_any_number_of_workers() -> None:
     train = split(12, 0, "numbers")
     seen: dict[tuple[int, int], list[float]] = {}
 
-    class Echo(torch.nn.Module):
+    class Echo(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.scale = torch.nn.Parameter(torch.ones(1))
@@ -158,7 +164,7 @@ def test_the_noise_of_a_row_is_the_same_for_any_number_of_workers() -> None:
             train,
             {"huber_delta": 1.0},
             7,
-            lambda rows, generator=generator: torch.rand((rows, 1), generator=generator),
+            partial(drawn, generator),
             Run(peers=Share(*where)),
         )
         loss.of(torch.arange(7))

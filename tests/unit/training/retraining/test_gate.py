@@ -14,7 +14,8 @@ from scipy.signal import lfilter
 
 from features.config import load_contract
 from training.pipeline.evaluation import compute_metrics
-from training.retraining.gate import EvaluatedModel, GateConfig, judge, unopposed
+from training.retraining.gate import EvaluatedModel, judge, unopposed
+from training.runtime.retraining_config import GateConfig
 from training.runtime.row_losses import row_losses, rows_inside
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Predicted

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import orjson
 import pytest
-from records import row
 from toy.parts import toy_contract
 
 from deployments.requests.parser import InstanceParser
@@ -17,6 +17,7 @@ from deployments.store import PredictionRow, Store, Truth
 from features.config import load_contract
 from features.workload import load_workload
 from tests.support.flights import fly, instance_of
+from tests.support.records import row
 from training.data.dataset import Dataset, joined
 from training.data.splits import Splits
 from training.retraining.journal_dataset import NothingJournalled, instance_matrix, read_journal
@@ -29,7 +30,7 @@ TOY = toy_contract()
 WORKLOAD = load_workload(TOY)
 
 
-def toy_row(number: int, minute: int | None = None, **changes: object) -> PredictionRow:
+def toy_row(number: int, minute: int | None = None, **changes: Any) -> PredictionRow:
     body = {"thing": f"t{number}", "length_m": 1.0 + number % 8, "width_m": 2.0}
     return row(number)._replace(
         workload="toy",

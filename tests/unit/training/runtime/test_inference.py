@@ -56,7 +56,7 @@ def test_a_wider_coverage_gives_a_wider_band() -> None:
 
 
 def test_outputs_stay_in_the_range_of_the_target() -> None:
-    target = TargetSpec(name="area_m2", unit="m2", min=30, max=40)
+    target = TargetSpec(name="area_m2", unit="m2", minimum=30, maximum=40)
     parts = replace(PARTS, contract=PARTS.contract.model_copy(update={"target": target}))
     got = Model(parts).predict(toy_raw(100))
     for values in (got["prediction"], got["lower"], got["upper"]):

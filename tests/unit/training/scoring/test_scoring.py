@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,7 +58,7 @@ def apogee_records(seeds: range) -> pa.Table:
     for seed in seeds:
         for log, rate_hz in (("barometer", 20.0), ("gps", 5.0)):
             samples, _ = fly(seed, rate_hz)
-            columns = {"flight_id": [f"F{seed}"] * len(samples), "log": [log] * len(samples)}
+            columns: dict[str, Any] = {"flight_id": [f"F{seed}"] * len(samples), "log": [log] * len(samples)}
             columns |= {"time_s": samples[:, 0], "altitude_m": samples[:, 1]}
             tables.append(pa.table(columns))
     return pa.concat_tables(tables)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from features.config import load_contract, load_sections
 from features.errors import FieldError
-from features.workload import anchors_of, load_workload
+from features.workload import anchors_of, load_workload, transform_of
 from tests.support.params import middle_params
+from tests.support.recorded import recorded_file
 from tests.support.tables import calories_parts
 from training.config import TrainingConfig
 from training.data.dataset import build_dataset, read_matrix
@@ -28,7 +29,7 @@ from training.sources.calories import draw, make_source, read_workouts
 WORKLOADS = REPOSITORY / "configs" / "workloads"
 CONTRACT = load_contract(WORKLOADS, "calories")
 WORKLOAD = load_workload(CONTRACT)
-RECORDED = REPOSITORY.parent / "shared" / "data" / "calories" / "exercise_calories.parquet"
+TRANSFORM = transform_of(WORKLOAD)
 KAGGLE = ["Sex", "Age", "Height", "Weight", "Duration", "Heart_Rate", "Body_Temp"]
 
 # A man and a woman, and what the paper's equations give for them, by hand.
@@ -40,9 +41,7 @@ WOMAN_KCAL = 20 * (-20.4022 + 0.4472 * 100 - 0.1263 * 60 + 0.074 * 30) / 4.184
 
 @pytest.fixture(scope="module")
 def recorded() -> pd.DataFrame:
-    if not RECORDED.is_file():
-        pytest.skip(f"no recorded workouts at {RECORDED}: they are not part of the repository")
-    return read_workouts(CONTRACT, RECORDED)
+    return read_workouts(CONTRACT, recorded_file("data", "calories", "exercise_calories.parquet"))
 
 
 def generated(people: int = 500, seed: int = 3) -> pd.DataFrame:
@@ -65,9 +64,9 @@ def test_the_formula_is_that_of_the_paper() -> None:
 def test_an_error_of_the_model_is_one_of_the_logarithm() -> None:
     anchors = anchors_of(WORKLOAD, WORKLOAD.features(np.array([MAN, WOMAN])))
     truth = np.array([40.0, 95.0])
-    encoded = WORKLOAD.encode_target(truth, anchors)
+    encoded = TRANSFORM.encode_target(truth, anchors)
     np.testing.assert_allclose(encoded, np.log1p(truth) - np.log1p([MAN_KCAL, WOMAN_KCAL]))
-    off = WORKLOAD.decode_target(encoded + 0.1, anchors)
+    off = TRANSFORM.decode_target(encoded + 0.1, anchors)
     np.testing.assert_allclose(np.log1p(off) - np.log1p(truth), 0.1)
 
 
@@ -87,11 +86,11 @@ def test_all_that_the_contract_admits_has_finite_features_and_comes_back(
     assert features.shape == (len(rows), len(WORKLOAD.feature_names))
     assert np.isfinite(features).all()
     anchors = anchors_of(WORKLOAD, features)
-    low, high = (WORKLOAD.decode_target(np.full(len(rows), e), anchors) for e in (encoded, encoded + more))
+    low, high = (TRANSFORM.decode_target(np.full(len(rows), e), anchors) for e in (encoded, encoded + more))
     assert np.isfinite(low).all()
     assert (low <= high).all()
-    back = WORKLOAD.encode_target(low, anchors)
-    np.testing.assert_allclose(WORKLOAD.decode_target(back, anchors), low, rtol=1e-9, atol=1e-9)
+    back = TRANSFORM.encode_target(low, anchors)
+    np.testing.assert_allclose(TRANSFORM.decode_target(back, anchors), low, rtol=1e-9, atol=1e-9)
 
 
 def test_generated_workouts_are_the_same_for_a_seed_and_look_like_recorded_ones() -> None:

@@ -10,17 +10,13 @@ import pytest
 
 from features.errors import FieldError
 from features.workloads.reentry import WORKLOAD
+from tests.support.recorded import recorded_file
 from tests.support.reentry import reentry_contract
 from training.data.dataset import build_dataset
-from training.runtime.settings import REPOSITORY
 from training.sources.base import load_source, no_progress, serial_map
 from training.sources.recorded_tracks import read_tracks
 
 CONTRACT = reentry_contract()
-RECORDED = REPOSITORY.parent / "shared" / "data"
-needs_recordings = pytest.mark.skipif(
-    not (RECORDED / "reentry").is_dir(), reason="needs the recorded tracks in ../shared/data"
-)
 
 
 def launch(seconds: int = 300) -> pd.DataFrame:
@@ -108,12 +104,12 @@ def test_aircraft_are_nominal_and_points_without_altitude_left_out(tmp_path: Pat
     assert (row["timestamp"], row["altitude"], row["phase"]) == (1633612890.5, 1000.0, "nominal")
 
 
-@needs_recordings
 def test_the_threshold_finds_recorded_reentries_and_is_alarmed_by_landing_aircraft() -> None:
     """What a model has to beat: nearly right about boosters, wrong about every aircraft that descends."""
     found = {}
     for name in ("reentry/falcon9_stage1_1hz", "trajectory/adsb_quickstart_10s"):
-        dataset = build_dataset(CONTRACT, WORKLOAD, read_tracks(CONTRACT, RECORDED / f"{name}.parquet"))
+        tracks = read_tracks(CONTRACT, recorded_file("data", f"{name}.parquet"))
+        dataset = build_dataset(CONTRACT, WORKLOAD, tracks)
         said = WORKLOAD.baselines(dataset.features)["altitude_threshold"].argmax(axis=1)
         found[name] = (
             len(said),

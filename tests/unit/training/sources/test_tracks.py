@@ -11,10 +11,10 @@ import pytest
 from features.errors import FieldError
 from features.sphere import great_circle_m
 from features.workloads.trajectory import WORKLOAD
+from tests.support.recorded import recorded_file
 from tests.support.tracks import START_S, made_up, straight, trajectory_contract
 from training.data.dataset import build_dataset
 from training.pipeline.evaluation import point_metrics
-from training.runtime.settings import REPOSITORY
 from training.sources.base import LOG, no_progress, serial_map
 from training.sources.tracks import make_source, read_positions, track_records
 from training.sources.traffic_adsb import make_source as traffic_source
@@ -23,7 +23,6 @@ from training.sources.vehicles import GeneratedVehicles
 from training.sources.vehicles import make_source as vehicles_source
 
 CONTRACT = trajectory_contract()
-RECORDED = REPOSITORY.parent / "shared" / "data" / "trajectory"
 
 
 def test_the_truth_is_where_the_same_track_was_later() -> None:
@@ -54,7 +53,7 @@ def test_what_the_api_would_refuse_is_no_sample() -> None:
     track.loc[4, "latitude"] = np.nan
     records = track_records(CONTRACT, pd.concat([track, track.iloc[[6]]]))
     assert len(records) == 9
-    assert np.isnan(records.loc[2, "vertical_rate_mps"])
+    assert np.isnan(records["vertical_rate_mps"].to_numpy()[2])
 
 
 def test_an_aircraft_with_two_tracks_is_one_entity() -> None:
@@ -169,9 +168,7 @@ def test_the_truth_of_vehicles_is_where_they_are() -> None:
     [("switzerland", 62_000, (0.559, 5.793, 17.518)), ("quickstart", 12_167, (1.302, 18.116, 54.220))],
 )
 def test_constant_velocity_on_recorded_tracks(name: str, windows: int, errors_km: tuple[float, ...]) -> None:
-    path = RECORDED / f"adsb_{name}_10s.parquet"
-    if not path.is_file():
-        pytest.skip(f"no recorded tracks at {path}")
+    path = recorded_file("data", "trajectory", f"adsb_{name}_10s.parquet")
     dataset = build_dataset(CONTRACT, WORKLOAD, track_records(CONTRACT, read_positions(path)))
     said = WORKLOAD.baselines(dataset.features)["constant_velocity"]
     found = point_metrics(CONTRACT.target, dataset.target, said)

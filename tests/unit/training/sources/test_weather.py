@@ -14,6 +14,7 @@ from features.config import load_sections
 from features.errors import FieldError
 from features.workload import anchors_of
 from features.workloads.weather import WORKLOAD
+from tests.support.recorded import recorded_file
 from tests.support.weather import HOUR_S, START_S, calm_prepared, hours, weather_contract, weather_parts
 from training.config import TrainingConfig
 from training.data.dataset import build_dataset
@@ -26,7 +27,6 @@ from training.sources.weather import hourly_records, make_source, new_york
 
 CONTRACT = weather_contract()
 OCTOBER_S = 1380585600.0  # 1 October 2013 in UTC
-RECORDED = REPOSITORY.parent / "shared" / "data" / "weather" / "nyc2013_hourly.parquet"
 
 
 def test_the_hour_and_the_season_go_round() -> None:
@@ -72,10 +72,10 @@ def test_the_year_of_new_york() -> None:
     assert table["temperature_c"].between(-15, 40).mean() > 0.999
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="no recorded weather in ../shared/data")
 def test_a_file_gives_the_same_hours_as_the_package() -> None:
     ours = make_source(CONTRACT).records(serial_map, no_progress).set_index(["station", "time_s"])
-    theirs = make_source(CONTRACT, path=str(RECORDED)).records(serial_map, no_progress)
+    path = recorded_file("data", "weather", "nyc2013_hourly.parquet")
+    theirs = make_source(CONTRACT, path=str(path)).records(serial_map, no_progress)
     joined = theirs.set_index(["station", "time_s"]).join(ours, rsuffix="_ours", how="inner")
     assert len(joined) == len(theirs) == 13_067
     known = joined["target_temperature_c"].notna()

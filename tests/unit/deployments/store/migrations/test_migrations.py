@@ -13,7 +13,6 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from records import row
 from sqlalchemy import (
     Boolean,
     Column,
@@ -40,6 +39,7 @@ from deployments.store.migrations.runner import configuration, migrate
 from deployments.store.migrations.upgrade import REVISION_TABLE, REVISIONS, create_tables, read_revision
 from deployments.store.sql.engine import open_engine, reading, writing
 from deployments.store.sql.schema import metadata
+from tests.support.records import row
 
 _FIRST = {"predictions", "truths", "repeated_truths", "joins", "acts", "routing"}
 _MONITOR = {"drift_events", "monitor_pages", "drift_reports"}

@@ -6,12 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from records import row
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import Store, Truth
 from deployments.store.sql.engine import writing
 from deployments.store.sql.schema import acts
+from tests.support.records import row
 
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
 
@@ -106,7 +106,7 @@ def test_what_judging_takes_is_read_without_payloads_and_from_near_the_end(store
 def test_a_setting_that_a_later_version_knows_besides_is_no_change_of_the_file(store: Store) -> None:
     first = store.seed_policy("apogee", POLICY)
     changed = store.put_policy("apogee", POLICY.model_copy(update={"sticky": False}))
-    with writing(store._engine) as connection:
+    with writing(store.engine) as connection:
         content = POLICY.model_dump(mode="json", exclude={"ensembles"})
         connection.execute(
             acts.update().where(acts.c.actor == "start-up").values(detail={"from": None, "to": content})

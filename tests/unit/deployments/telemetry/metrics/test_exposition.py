@@ -48,7 +48,7 @@ ARM: dict[str, Any] = {
     "mean_lag_s": 3.5,
     "lag": [{"up_to_s": 1.0, "count": 10}, {"up_to_s": 60.0, "count": 19}, {"up_to_s": None, "count": 1}],
 }
-DRIFT = {"since": None, "reason": "", "evidence": {}}
+DRIFT: dict[str, object] = {"since": None, "reason": "", "evidence": {}}
 PAGE: dict[str, Any] = {
     "workload": "reentry",
     "at": NOW.isoformat(),

@@ -60,9 +60,10 @@ def test_entities_count_alike() -> None:
 def test_the_finite_sample_correction_is_that_of_entities() -> None:
     """Ten entities of 100 equal rows each: the band has to reach the largest, as with ten rows."""
     group = np.repeat(np.arange(10), 100)
-    calibration = calibrate(np.zeros(1000), 1.0 + group, 0.9, bins=1, group=group)
+    misses = np.repeat(np.arange(1.0, 11.0), 100)
+    calibration = calibrate(np.zeros(1000), misses, 0.9, bins=1, group=group)
     assert calibration.half_width(np.zeros(1)) == pytest.approx(10.0)
-    by_row = calibrate(np.zeros(1000), 1.0 + group, 0.9, bins=1)
+    by_row = calibrate(np.zeros(1000), misses, 0.9, bins=1)
     assert by_row.half_width(np.zeros(1)) == pytest.approx(10.0)
     assert by_row.half_width(np.zeros(1), 0.85) == pytest.approx(9.0)
 

@@ -22,7 +22,7 @@ from training.runtime.tasks.path import PathTask
 from training.runtime.tasks.regression import RegressionTask
 
 ROWS = 4000
-NUMBER = TargetSpec(name="area_m2", unit="m2", min=-50, max=50)
+NUMBER = TargetSpec(name="area_m2", unit="m2", minimum=-50, maximum=50)
 PHASE = ClassTarget(name="phase", classes=("calm", "ascent", "reentry"), positive="reentry")
 PATH = PathTarget(name="path", horizons_s=(60, 300))
 
