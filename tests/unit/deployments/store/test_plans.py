@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from records import row, shadow_of
-from sqlalchemy import event, text
+from sqlalchemy import event, insert, text
 
 from deployments.store import Store, Truth
 from deployments.store.monitor_feed import DriftEvent, WatchedPage
 from deployments.store.monitored import Cursors
 from deployments.store.sql.engine import reading, writing
+from deployments.store.sql.schema import refusals
 from tests.support.databases import Databases, one_of
 from training.runtime.journal_query import JournalQuery
 
@@ -73,11 +74,13 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
             rows = [row(n)._replace(workload=workload) for n in range(ROWS)]
             store.write_predictions(rows)
             store.write_truths(workload, truths(*range(0, ROWS, 2)))
-            store.write_truths(workload, truths(*range(0, ROWS, 20)))
+            store.write_truths(workload, truths(*range(0, ROWS, 4)))
             store.shadows.write([shadow_of(one) for one in rows[::3]])
             for number in range(100):
                 store.record_act(workload, "test", "test", {"number": number})
-                store.watching.add_refusals(workload, number)
+            rejected = [{"workload": workload, "at": SINCE, "requests": 1} for _ in range(ROWS // 4)]
+            with writing(store._engine) as connection:
+                connection.execute(insert(refusals), rejected)
             events = [DriftEvent(SINCE, workload, "input", "", "hot", "it moved", {}) for _ in range(100)]
             store.watching.write(workload, WatchedPage(SINCE, {}, Cursors(), {}), events)
         if request.param.endswith("with statistics"):
