@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from features.config import load_contract
 from features.contract import Contract
@@ -17,6 +17,8 @@ from training.runtime.settings import REPOSITORY
 
 # how long an example takes is a matter of what else the machine does
 settings.register_profile("untimed", deadline=None)
+# whether a test fails, and nothing more: for `make mutants`
+settings.register_profile("mutants", deadline=None, phases=[Phase.explicit, Phase.generate])
 settings.load_profile("untimed")
 
 RECORDED_FLIGHTS = REPOSITORY.parent / "shared" / "data" / "apogee" / "flights_native.parquet"

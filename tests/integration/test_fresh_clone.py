@@ -40,8 +40,9 @@ STARTED = os.environ.get("FRESH_WORKLOADS", "apogee")
 PORTS = (8000, 8265)
 # median absolute error of the best arm in % of the apogee, by fraction of the time to it
 TARGETS_PERCENT = {0.5: 1.8, 0.6: 1.0, 0.8: 0.3}
-# Another processor rounds otherwise, which training amplifies: the figures themselves are in docs/results.md.
-SLACK = 1.15
+# Another processor rounds otherwise, which training amplifies. Of the figures in docs/results.md, 1.78, 0.795
+# and 0.113 %, the first alone is near its target.
+SLACK = {0.5: 1.05}
 # One log has a sample a second; the targets are about the others.
 SLOW_LOG = "COTS altimeter (1 Hz)"
 
@@ -169,7 +170,7 @@ def test_recorded_flights_are_predicted_as_well_as_promised(
     medians = quick.groupby(["arm", "fraction"])["ape_percent"].median().unstack("arm")
     best = medians.mean().idxmin()
     for fraction, target in TARGETS_PERCENT.items():
-        assert medians.loc[fraction, best] <= SLACK * target, f"{best}\n{medians}"
+        assert medians.loc[fraction, best] <= SLACK.get(fraction, 1.0) * target, f"{best}\n{medians}"
 
 
 def test_every_answer_over_http_is_the_offline_one(up: Path, clone: Path, recorded_flights: Path) -> None:

@@ -28,11 +28,14 @@ def version(number: int) -> ArmVersion:
     return ArmVersion(model_version=str(number), bundle=f"sha256:{number}", source=f"bundles/{number}")
 
 
-def begun(champion: ArmVersion | None = version(1)) -> Candidacy:
+CHAMPION = version(1)
+
+
+def begun(champion: ArmVersion | None = CHAMPION) -> Candidacy:
     return transitions.begin("1", "toy", "linear", version(2), champion, NOW)
 
 
-def there(state: State, *looks: Look, champion: ArmVersion | None = version(1), by: str = "gate") -> Candidacy:
+def there(state: State, *looks: Look, champion: ArmVersion | None = CHAMPION, by: str = "gate") -> Candidacy:
     return begun(champion).model_copy(update={"state": state, "looks": looks, "by": by})
 
 
@@ -128,7 +131,13 @@ def test_what_a_look_decides(
     ("state", "looks", "allowed_s", "expected", "reason"),
     [
         ("shadowing", (), 24 * 3600, "rejected", "It was not shown to be better: 9 truths in 24 h."),
-        ("shadowing", (taken("shadowing"),), 24 * 3600, "rejected", "It was not shown to be better: 9 truths"),
+        (
+            "shadowing",
+            (taken("shadowing"),),
+            24 * 3600,
+            "rejected",
+            "It was not shown to be better: 9 truths",
+        ),
         ("shadowing", (taken("shadowing", True),), 24 * 3600, "rejected", "Nobody promoted it within 24 h."),
         ("probation", (), 6 * 3600, "kept", "It was not shown to be worse: 9 truths in 6 h."),
         ("promoting", (), 600, "rolling_back", "It did not come into service."),

@@ -89,6 +89,6 @@ def test_the_payload_has_the_earlier_samples_before_its_own() -> None:
     earlier[0, 1] = np.nan
     names = WEATHER.field_names
     payload = with_samples(WEATHER, earlier, b'{"id": "7", "samples": [{"a": 1}]}')
-    expected = {name: 1 for name in names} | {names[0]: 3600}
+    expected = dict.fromkeys(names, 1) | {names[0]: 3600}
     del expected[names[1]]
     assert orjson.loads(payload) == {"id": "7", "samples": [expected, {"a": 1}]}

@@ -52,9 +52,11 @@ async def test_the_right_key_passes(authorization: str) -> None:
 
 @pytest.mark.parametrize(
     "authorization",
-    [None, "", "right", "Bearer", "Bearer ", "Bearer wrong", "Basic right", "Bearer é"]
-    + ["Bearer r", "Bearer righ", "Bearer ight", "Bearer rightx", "Bearer xright", "Bearer right right"]
-    + ["Bearer RIGHT", "Bearer Right", "Bearerright", "Bearer riight"],
+    [
+        *(None, "", "right", "Bearer", "Bearer ", "Bearer wrong", "Basic right", "Bearer é"),
+        *("Bearer r", "Bearer righ", "Bearer ight", "Bearer rightx", "Bearer xright", "Bearer right right"),
+        *("Bearer RIGHT", "Bearer Right", "Bearerright", "Bearer riight"),
+    ],
 )
 async def test_without_the_key_nothing_passes(authorization: str | None) -> None:
     response = await get(KeyGuard(APP, "right"), authorization=authorization)
@@ -81,7 +83,9 @@ def test_no_key_that_resembles_the_right_one_passes(key: str, other: str, data: 
             check_key(f"Bearer {wrong}", key)
 
 
-@pytest.mark.parametrize(("authorization", "passes"), [(None, False), ("Bearer no", False), ("Bearer right", True)])
+@pytest.mark.parametrize(
+    ("authorization", "passes"), [(None, False), ("Bearer no", False), ("Bearer right", True)]
+)
 async def test_a_websocket_needs_the_key_too(authorization: str | None, passes: bool) -> None:
     reached: list[Scope] = []
     sent: list[Message] = []

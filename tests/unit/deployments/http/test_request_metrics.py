@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.actors.router_metrics import readings_of
+from deployments.domain.breaker_settings import BreakerSettings
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import (
     Conflict,
@@ -29,7 +30,6 @@ from deployments.domain.errors import (
 )
 from deployments.http.auth import KeyGuard
 from deployments.http.problems import FORESEEN, kind_of, problem_response
-from deployments.domain.breaker_settings import BreakerSettings
 from deployments.http.request_metrics import Measured, RequestCounts
 from deployments.telemetry.metrics.catalogue import DURATION_BOUNDS_S, ERROR_KINDS
 from deployments.telemetry.metrics.error_kinds import counted_as
@@ -203,7 +203,11 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
     assert of("raysonde_fallbacks_total") == fallbacks
     assert sum(fallbacks.values()) > breaker.failures_to_open
     # once its breaker is open, nothing is asked of it
-    assert of("raysonde_arm_failures_total") == {"linear": 0, "mlp": breaker.failures_to_open, "random_forest": 0}
+    assert of("raysonde_arm_failures_total") == {
+        "linear": 0,
+        "mlp": breaker.failures_to_open,
+        "random_forest": 0,
+    }
     assert of("raysonde_breaker_open") == {"linear": 0.0, "mlp": 1.0, "random_forest": 0.0}
     assert of("raysonde_scaler_calls_total") == {"direct": 3, "serve": 0}
     assert of("raysonde_arm_calls_in_flight") == dict.fromkeys(("linear", "mlp", "random_forest"), 0)

@@ -280,9 +280,7 @@ def test_an_input_that_was_written_again_is_another_though_its_footer_is_the_sam
         Parts(output, manifest_of(source))
 
 
-def test_a_part_that_is_cut_off_half_way_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_part_that_is_cut_off_half_way_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, output = tmp_path / "in.parquet", tmp_path / "out.parquet"
     pq.write_table(toy_records(6), source)
     parts = Parts(output, manifest_of(source))
