@@ -92,12 +92,12 @@ def _positions(operator: Operator, nodes: Iterable[Any]) -> Iterator[tuple[Any, 
 
 def _has_effect(statement: Any) -> bool:
     if statement.type in ("atom_expr", "power"):
-        return statement.children[-1].type == "trailer"
+        return bool(statement.children[-1].type == "trailer")
     if statement.type != "expr_stmt":
         return False
     target, operation = statement.children[:2]
     is_augmented = operation.type == "operator" and operation.value != "="
-    return is_augmented or target.type in ("atom_expr", "power")
+    return bool(is_augmented or target.type in ("atom_expr", "power"))
 
 
 def _is_read(node: Any) -> bool:

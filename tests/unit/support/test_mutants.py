@@ -91,6 +91,9 @@ def repository(folder: Path, tests: str) -> Path:
     (folder / "features").mkdir()
     (folder / "features" / "double.py").write_text("def double(x):\n    return 2 * x\n")
     (folder / "tests" / "unit" / "features").mkdir(parents=True)
+    (folder / "tests" / "conftest.py").write_text(
+        'from hypothesis import settings\n\nsettings.register_profile("mutants")\n'
+    )
     (folder / "tests" / "unit" / "features" / "test_double.py").write_text(
         f"from features.double import double\n\n\ndef test_it():\n    {tests}\n"
     )
