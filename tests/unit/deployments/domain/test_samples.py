@@ -55,7 +55,8 @@ def test_none_before_a_time_have_the_fields_of_samples() -> None:
 def test_of_two_at_the_same_time_the_first_stands_and_the_last_are_kept(
     times: list[float], sent: list[float], most: int
 ) -> None:
-    kept, new = kept_at(times), [[100.0 + place, time_s] for place, time_s in enumerate(sent)]
+    kept = kept_at(times)
+    new: Samples = [[100.0 + place, time_s] for place, time_s in enumerate(sent)]
     expected = kept + [row for row in new if row[1] not in times]
     assert merged(kept, new, 1, most) == expected[-most:]
 

@@ -10,9 +10,10 @@ from toy.parts import toy_contract
 
 from deployments.domain.instances import Instance
 from deployments.domain.outcomes import Answered
-from deployments.domain.predictions import Prediction, Row
+from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, Decision
 from deployments.inference.journal_row import journal_row
+from training.runtime.tasks.base import Row
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ARMS = ("mlp", "linear", "random_forest")

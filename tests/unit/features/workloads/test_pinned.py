@@ -1,7 +1,7 @@
 """Features, baselines and transforms give the numbers that they gave when bundles were trained on them.
 
-A bundle that is out there was trained on these numbers. Who changes one on purpose writes them anew, and trains
-anew: `python -m tests.unit.features.workloads.test_pinned`.
+A bundle that is out there was trained on these numbers. Who changes one on purpose writes them anew, and
+trains anew: `python -m tests.unit.features.workloads.test_pinned`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from features.config import load_contract
 from features.contract import Contract
 from features.windows import cut_window
-from features.workload import Transform, anchors_of
+from features.workload import Transform, Workload, anchors_of
 from features.workloads import apogee, calories, reentry, trajectory, weather
 from training.runtime.settings import REPOSITORY
 
@@ -59,14 +59,13 @@ def number(categories: tuple[str, ...] | None, value: Any) -> float:
 
 def numbers_of(name: str) -> dict[str, Any]:
     contract = load_contract(REPOSITORY / "configs" / "workloads", name)
-    workload = MODULES[name].WORKLOAD
+    workload: Workload = MODULES[name].WORKLOAD
     features = workload.features(raw_of(contract))
-    found = {"features": features, **workload.baselines(features)}
+    baselines, anchors = workload.baselines(features), anchors_of(workload, features)
+    found = {"features": features, **baselines}
     if isinstance(workload, Transform):
-        anchors = anchors_of(workload, features)
-        shape = next(iter(workload.baselines(features).values())).shape
-        target = workload.baselines(features)
-        truth = next(iter(target.values())) + 0.01 * np.arange(1, 1 + np.prod(shape)).reshape(shape)
+        said = next(iter(baselines.values()))
+        truth = said + 0.01 * np.arange(1, 1 + said.size).reshape(said.shape)
         encoded = workload.encode_target(truth, anchors)
         found |= {"encoded": encoded, "decoded": workload.decode_target(encoded + 0.01, anchors)}
         found["interval_scale"] = workload.interval_scale(anchors)
