@@ -52,15 +52,12 @@ def _options() -> argparse.ArgumentParser:
 
 
 def _report(found: list[Judged], judged_by_hand: list[Mutant]) -> int:
-    survivors = [one.mutant for one in found if one.outcome == "survived"]
+    survived = sum(one.outcome == "survived" for one in found)
     timeouts = sum(one.outcome == "timeout" for one in found)
-    for mutant in survivors:
-        _tell(f"\nSurvived ({mutant.mutation.operator}):\n{mutant.diff}")
-    killed = len(found) - len(survivors)
-    share = killed / len(found)
+    share = 1 - survived / len(found)
     _tell(
-        f"\n{killed} of {len(found)} mutants killed ({share:.0%}, at least {AT_LEAST:.0%} are asked for), "
-        f"{timeouts} of them by time; {len(survivors)} survived; {len(judged_by_hand)} more are equivalent."
+        f"{len(found) - survived} of {len(found)} mutants killed ({share:.0%}, at least {AT_LEAST:.0%} asked), "
+        f"{timeouts} of them by time; {survived} survived; {len(judged_by_hand)} more are equivalent."
     )
     return 0 if share >= AT_LEAST else 1
 

@@ -91,6 +91,7 @@ class Judge:
             self._free.put(copy)
         if outcome != "survived":
             raise UnmutatedFails(f"{module}: its tests fail without a mutant ({outcome}):\n{output}")
+        self._tell(f"passes    {module}")
         # another mutant beside it, and a machine that does more, make it slower
         return 30.0 + 4 * (time.monotonic() - began_s)
 
@@ -103,7 +104,8 @@ class Judge:
         finally:
             path.write_text(mutant.source)
             self._free.put(copy)
-        self._tell(f"{outcome:9} {mutant.module}:{mutant.mutation.line}  {mutant.mutation.operator}")
+        told = f"{outcome:9} {mutant.module}:{mutant.mutation.line}  {mutant.mutation.operator}"
+        self._tell(f"{told}\n{mutant.diff}" if outcome == "survived" else told)
         return Judged(mutant, outcome)
 
     def _run(self, copy: Path, module: str, limit_s: float) -> tuple[Outcome, str]:
