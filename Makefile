@@ -11,6 +11,9 @@ ARMS ?=
 DURATION_S ?=
 ROUNDS ?=
 RATE ?=
+SEED ?=
+COUNT ?=
+PACKAGE ?=
 STAGE ?=
 VICTIM ?=
 CPUS ?=
@@ -33,7 +36,7 @@ RUN_OPTIONS ?=
 MONITORING ?= yes
 
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test first-start faults bench bench-growth bench-throughput burst scaling clean \
+.PHONY: help up down train check test mutants first-start faults bench bench-growth bench-throughput burst scaling clean \
 	image image-check compose-up compose-down
 
 help:
@@ -44,6 +47,8 @@ help:
 	@echo "make train    train again and register new versions: WORKLOADS=apogee"
 	@echo "make check    ruff, mypy --strict, import rules"
 	@echo "make test     the whole test suite"
+	@echo "make mutants  mutate a sample of the pure packages: what no unit test notices (a quarter of an hour)"
+	@echo "              variables: SEED=1 COUNT=60 PACKAGE=features,deployments/domain/routing.py"
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
 	@echo "make faults   kill parts of the loop that heals itself at each of its stages, and crews that train (half an hour)"
 	@echo "              variables: STAGE=calm|hot|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"
@@ -85,6 +90,9 @@ check: $(STAMP)
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile
 	$(BIN)/pytest tests/integration
+
+mutants: $(STAMP)
+	@$(BIN)/python -m tests.mutants --seed $(or $(SEED),1) --count $(or $(COUNT),60) --package "$(PACKAGE)"
 
 first-start: $(STAMP)
 	FRESH_WORKLOADS= $(BIN)/pytest tests/integration/test_fresh_clone.py

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from features.config import load_contract
 from features.contract import Contract
@@ -20,6 +20,8 @@ from training.runtime.settings import REPOSITORY
 
 # how long an example takes is a matter of what else the machine does
 settings.register_profile("untimed", deadline=None)
+# whether a test fails, and nothing more: for `make mutants`
+settings.register_profile("mutants", deadline=None, phases=[Phase.explicit, Phase.generate])
 settings.load_profile("untimed")
 
 AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)

@@ -35,7 +35,9 @@ class StoreJournal:
 
     def count(self, query: JournalQuery, most: int) -> int:
         """How many pairs the query has; `most` stands for any larger number."""
-        some = _chosen(select(joins.c.seq), query, query.after).limit(most).subquery()
+        # in the order of an index: without one PostgreSQL may go through all pairs of the workload for `most`
+        ordered = _chosen(select(joins.c.seq), query, query.after).order_by(joins.c.seq)
+        some = ordered.limit(most).subquery()
         with reading(self._engine) as connection:
             return connection.scalar(select(func.count()).select_from(some)) or 0
 

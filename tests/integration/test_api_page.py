@@ -1,4 +1,7 @@
-"""docs/api.md, word for word: every command that changes no models, and the answers beside them."""
+"""docs/api.md: every command that changes no models is run as it stands there.
+
+Problem documents are those of the page to the word; other answers have its members, of its types.
+"""
 
 from __future__ import annotations
 

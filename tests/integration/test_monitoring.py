@@ -143,7 +143,7 @@ def test_what_the_runbook_asks_by_hand_is_answered(fast_system: RunningSystem) -
         assert part in done.stdout
 
 
-def test_an_arm_that_fails_is_told_within_a_minute(
+def test_an_arm_that_fails_is_told_by_a_prometheus_that_looks_every_two_seconds(
     fast_system: RunningSystem, watcher: Prometheus, slack: tuple[str, list[Any]]
 ) -> None:
     _, told = slack

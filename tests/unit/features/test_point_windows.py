@@ -158,3 +158,36 @@ def test_a_contract_survives_json_and_keeps_its_times() -> None:
     assert isinstance(again.window, PointWindow)
     assert again == CONTRACT
     assert raw_type(CONTRACT) is np.float64
+
+
+@pytest.mark.parametrize("gap_s", [59.0, 60.0, 60.001, 200.0])
+@pytest.mark.parametrize("place", [1, 5, 9])
+def test_points_as_far_apart_as_the_limit_belong_together_and_no_others(gap_s: float, place: int) -> None:
+    steps = np.ones(10)
+    steps[place] = gap_s
+    rows = rows_at(np.cumsum(steps))
+    windower = Windower(CONTRACT)
+    live = [window for window in map(windower.push, rows.tolist()) if window is not None]
+    if gap_s <= 60:
+        assert (len(live), windower.counts.gaps) == (1, 0)
+        np.testing.assert_array_equal(cut_window(CONTRACT, rows).values, live[0].values)
+    else:
+        assert (live, windower.counts.gaps) == ([], 1)
+        with pytest.raises(FieldError, match=f"since a gap of {gap_s:g} s"):
+            cut_window(CONTRACT, rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tracks(), st.lists(st.tuples(st.integers(0, 60), st.floats(0.01, 50)), min_size=1, max_size=8))
+def test_points_older_than_all_that_are_kept_are_as_if_they_had_not_come(
+    rows: list[list[float]], late: list[tuple[int, float]]
+) -> None:
+    disturbed, calm = Windower(CONTRACT), Windower(CONTRACT)
+    ages = {place % len(rows): age_s for place, age_s in late}
+    for number, row in enumerate(rows):
+        if number in ages and len(kept := disturbed.samples()):
+            assert disturbed.push([kept[0, 0] - ages[number], 9e4, NAN, NAN]) is None
+        first, second = disturbed.push(row), calm.push(row)
+        assert (first is None) == (second is None)
+        if first is not None and second is not None:
+            np.testing.assert_array_equal(first.values, second.values)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features.config import load_contract
+from features.contract import Contract
 from features.errors import FieldError
 from features.window_spec import GridWindow
+<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
 from features.windows import Window, Windower, cut_window, cut_windows
+=======
+from features.windows import Window, Windower, cut_window, cut_windows, needed_samples
+>>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce
 from training.runtime.settings import REPOSITORY
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
 FIELDS = len(CONTRACT.fields)
+<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
 
 
 def grid_window() -> GridWindow:
@@ -23,6 +29,10 @@ def grid_window() -> GridWindow:
 
 
 SPEC = grid_window()
+=======
+assert isinstance(CONTRACT.window, GridWindow)
+SPEC = CONTRACT.window
+>>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce
 
 
 def rows_at(times: np.ndarray, altitude: np.ndarray | None = None) -> list[list[float]]:
@@ -74,6 +84,26 @@ def test_packets_from_the_past_never_change_a_window(rows: list[list[float]], pl
     before, whole = cut_windows(CONTRACT, rows), cut_windows(CONTRACT, rows + late)
     assert len(before) == len(whole)
     assert all(same(a, b) for a, b in zip(before, whole, strict=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(telemetry(), st.lists(st.tuples(st.integers(0, 400), st.floats(0.001, 5)), min_size=1, max_size=8))
+def test_packets_older_than_all_that_is_kept_are_as_if_they_had_not_come(
+    rows: list[list[float]], late: list[tuple[int, float]]
+) -> None:
+    """They come in the middle, so what they would leave behind is cut by the windows after them."""
+    disturbed, calm = Windower(CONTRACT), Windower(CONTRACT)
+    ages = {place % len(rows): age_s for place, age_s in late}
+    refused = 0
+    for number, row in enumerate(rows):
+        if number in ages and len(kept := disturbed.samples()):
+            older = rows_at(kept[:1, 0] - ages[number], np.array([9e4]))
+            assert disturbed.push(older[0]) is None
+            refused += 1
+        first, second = disturbed.push(row), calm.push(row)
+        assert (first is None) == (second is None)
+        assert first is None or second is None or same(first, second)
+    assert disturbed.counts.too_late == calm.counts.too_late + refused
 
 
 @settings(max_examples=40, deadline=None)
@@ -170,3 +200,60 @@ def test_a_field_with_holes_is_interpolated_over_its_own_samples(sent: list[bool
         np.testing.assert_array_equal(window.values[:, column], expected)
     else:
         assert window.filled["pitch_deg"] == SPEC.steps
+
+
+@given(st.floats(0.2, 2.0))
+@example(1.1)
+@example(1.11)
+def test_a_gap_may_be_as_wide_as_the_limit_and_no_wider(gap_s: float) -> None:
+    """The limit is 1.1 s, and what rounding of times adds."""
+    assert SPEC.max_gap_s == 1.1
+    samples = np.array(rows_at(np.array([0.0, 1.0, 1.0 + gap_s, 2.0 + gap_s, 3.0 + gap_s])))
+    if gap_s <= 1.1:
+        assert cut_window(CONTRACT, samples).end_s == 3.0 + gap_s
+    elif gap_s > 1.1 + 2e-9:
+        with pytest.raises(
+            FieldError, match=r"samples\[2\]\.time_s.*within 1\.1 s of the one before, at 1 s"
+        ):
+            cut_window(CONTRACT, samples)
+
+
+@pytest.mark.parametrize(("gap_s", "gaps"), [(1.0, 0), (1.1, 0), (1.101, 1)])
+def test_a_stream_starts_afresh_after_a_gap_above_the_limit_alone(gap_s: float, gaps: int) -> None:
+    windower = Windower(CONTRACT)
+    for row in rows_at(np.array([0.0, gap_s])):
+        windower.push(row)
+    assert (windower.counts.gaps, len(windower.samples())) == (gaps, 2 - gaps)
+
+
+def grid_contract(**window: float) -> Contract:
+    return CONTRACT.model_copy(update={"window": SPEC.model_copy(update=window)})
+
+
+def test_a_sample_on_the_first_grid_point_is_the_first_that_matters() -> None:
+    contract = grid_contract(rate_hz=1.0, length_s=4.0, max_gap_s=2.0)
+    times = np.array([0.0, 1.5, 2.0, 3.0, 4.0, 5.0])
+    window = cut_window(contract, np.array(rows_at(times)))
+    assert window.values[:, 0].tolist() == [2.0, 3.0, 4.0, 5.0]
+    assert window.values[0, -1] == 1.0, "four samples in three seconds, not five in three and a half"
+    assert len(needed_samples(contract, np.array(rows_at(times)))) == 4
+
+
+@pytest.mark.parametrize("late_steps", [0.0, 1.0, 1.001])
+def test_a_first_sample_may_be_late_by_the_slack_and_no_more(late_steps: float) -> None:
+    contract = grid_contract(rate_hz=1.0, length_s=4.0, max_gap_s=2.0)
+    samples = np.array(rows_at(np.array([2.0 + late_steps, 4.0, 5.0])))
+    if late_steps <= 1:
+        assert cut_window(contract, samples).end_s == 5.0
+    else:
+        with pytest.raises(FieldError, match=r"at least 3\.00 s of samples"):
+            cut_window(contract, samples)
+
+
+def test_a_time_at_a_stride_begins_it_however_it_is_written() -> None:
+    """0.3 / 0.1 is 2.9999999999999996."""
+    contract = grid_contract(stride_s=0.1, rate_hz=20.0, length_s=0.2)
+    times = np.array([round(0.1 * number, 1) for number in range(40)])
+    ends = [window.end_s for window in cut_windows(contract, rows_at(times))]
+    assert ends == times[-len(ends) :].tolist()
+    assert len(ends) >= 37

@@ -6,11 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from deployments.domain.errors import Unauthorized
 from deployments.http.auth import KeyGuard, check_key, read_or_create_key
@@ -49,7 +51,12 @@ async def test_the_right_key_passes(authorization: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization", [None, "", "right", "Bearer", "Bearer ", "Bearer wrong", "Basic right", "Bearer é"]
+    "authorization",
+    [
+        *(None, "", "right", "Bearer", "Bearer ", "Bearer wrong", "Basic right", "Bearer é"),
+        *("Bearer r", "Bearer righ", "Bearer ight", "Bearer rightx", "Bearer xright", "Bearer right right"),
+        *("Bearer RIGHT", "Bearer Right", "Bearerright", "Bearer riight"),
+    ],
 )
 async def test_without_the_key_nothing_passes(authorization: str | None) -> None:
     response = await get(KeyGuard(APP, "right"), authorization=authorization)
@@ -57,6 +64,47 @@ async def test_without_the_key_nothing_passes(authorization: str | None) -> None
     assert response.headers["www-authenticate"] == "Bearer"
     assert response.headers["content-type"] == "application/problem+json"
     assert "right" not in response.text
+
+
+KEYS = st.text("abcXYZ019-_", min_size=2, max_size=8)
+
+
+@given(KEYS, KEYS, st.data())
+def test_no_key_that_resembles_the_right_one_passes(key: str, other: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(1, len(key)))
+    resembling = {
+        *(key[:at], key[at:], key[-at:]),
+        *(key + other, other + key, key + key, f"{key} {key}", f"{key[:at]} {key[at:]}"),
+        *(key.upper(), key.lower(), key.swapcase(), key[::-1], other),
+    }
+    check_key(f"Bearer {key}", key)
+    for wrong in resembling - {key, f"{key} "}:
+        with pytest.raises(Unauthorized):
+            check_key(f"Bearer {wrong}", key)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "passes"), [(None, False), ("Bearer no", False), ("Bearer right", True)]
+)
+async def test_a_websocket_needs_the_key_too(authorization: str | None, passes: bool) -> None:
+    reached: list[Scope] = []
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [] if authorization is None else [(b"authorization", authorization.encode())]
+    scope = {"type": "websocket", "path": "/info", "query_string": b"", "headers": headers}
+    await KeyGuard(app, "right")(scope, receive, send)
+    assert [one["type"] for one in reached] == ["websocket"] * passes
+    if not passes:
+        assert (sent[0]["type"], sent[0]["status"]) == ("websocket.http.response.start", 401)
 
 
 async def test_a_link_with_the_key_signs_a_browser_in() -> None:
@@ -123,6 +171,21 @@ def test_the_key_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> No
     assert read_or_create_key(path, {}) == key
     assert S_IMODE(path.stat().st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_key_file_is_nobody_elses_from_its_first_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+    link = Path.hardlink_to
+
+    def observed(path: Path, draft: Path) -> None:
+        modes.append(S_IMODE(draft.stat().st_mode))
+        link(path, draft)
+
+    monkeypatch.setattr(Path, "hardlink_to", observed)
+    read_or_create_key(tmp_path / "api-key", {})
+    assert modes == [0o600]
 
 
 def test_a_key_file_that_others_may_read_is_closed(tmp_path: Path) -> None:

@@ -67,3 +67,16 @@ async def test_counts_wait_for_a_store_that_is_away() -> None:
     sink.is_away = False
     await refusals.flush()
     assert sink.taken == [2]
+
+
+@pytest.mark.parametrize("call", ["predict", "batch_predict", "feedback"])
+@pytest.mark.parametrize("status", [200, 202, 400, 401, 404, 405, 409, 413, 422, 429, 500, 503])
+async def test_a_rejection_is_a_call_for_predictions_that_its_content_made_fail(
+    call: str, status: int
+) -> None:
+    counts, sink = RequestCounts(), Sink()
+    sink.is_away = False
+    counts.add(call, status, 0.001, None)
+    await RejectionRecorder(counts, "w", sink).flush()
+    is_rejection = call in ("predict", "batch_predict") and status in (400, 409, 413, 422)
+    assert sink.taken == [1] * is_rejection

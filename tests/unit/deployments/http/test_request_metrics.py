@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.actors.router_metrics import router_samples
+from deployments.domain.breaker_settings import BreakerSettings
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import (
     Conflict,
@@ -39,7 +40,7 @@ from features.errors import FieldError, InvalidInput, SchemaVersionError
 from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
-from tests.support.serving import LocalSystem
+from tests.support.serving import POLICY, LocalSystem
 
 BODY = instance_of(apogee_contract(), fly(5)[0][105:160], "A12")
 KEY = {"Authorization": "Bearer right"}
@@ -181,7 +182,9 @@ async def test_durations_fall_into_their_buckets(counts: RequestCounts) -> None:
 
 
 async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: RequestCounts) -> None:
-    service = system.service
+    service, breaker = system.service, BreakerSettings(failures_to_open=3, open_s=1e6)
+    policy = POLICY.model_copy(update={"breaker": breaker})
+    system.store.put_policy(system.contract.workload, policy)
     system.downstream.down.add("mlp")
     async with system.http() as client:
         answers = [await client.post("/predict", json=BODY | {"flight_id": f"f{n}"}) for n in range(12)]
@@ -200,7 +203,13 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
 
     assert of("raysonde_predictions_total") == by_arm
     assert of("raysonde_fallbacks_total") == fallbacks
-    assert of("raysonde_arm_failures_total")["mlp"] >= sum(fallbacks.values()) - 7  # type: ignore[operator]
+    assert sum(fallbacks.values()) > breaker.failures_to_open
+    # once its breaker is open, nothing is asked of it
+    assert of("raysonde_arm_failures_total") == {
+        "linear": 0,
+        "mlp": breaker.failures_to_open,
+        "random_forest": 0,
+    }
     assert of("raysonde_breaker_open") == {"linear": 0.0, "mlp": 1.0, "random_forest": 0.0}
     assert of("raysonde_scaler_calls_total") == {"direct": 3, "serve": 0}
     assert of("raysonde_arm_calls_in_flight") == dict.fromkeys(("linear", "mlp", "random_forest"), 0)

@@ -245,3 +245,36 @@ async def test_overload_is_told_and_does_not_spread_to_other_arms(clock: Clock) 
         await predictor.predict(instance(1))
     assert [arm for arm, _, _ in full.calls] == ["mlp"]
     assert predictor.breaker("mlp").state == "closed"
+
+
+async def test_a_new_table_leaves_breakers_as_they_are_unless_it_sets_others(
+    predictor: Dispatcher, arms: Arms
+) -> None:
+    settings = BreakerSettings(failures_to_open=3, open_s=5)
+    predictor.use(table(2, breaker=settings))
+    arms.broken = {"mlp"}
+    for n in range(3):
+        await predictor.predict(instance(n))
+    predictor.use(table(3, number=2, breaker=settings, weights={"mlp": 1.0, "linear": 1.0}))
+    assert predictor.breaker("mlp").state == "open"
+    predictor.use(table(4, number=2, breaker=settings.model_copy(update={"open_s": 6})))
+    assert predictor.breaker("mlp").state == "closed"
+
+
+async def test_a_caller_that_leaves_during_a_probe_makes_room_for_another(
+    predictor: Dispatcher, arms: Arms, clock: Clock
+) -> None:
+    predictor.use(table(2, deadline_s=60.0, breaker=BreakerSettings(failures_to_open=1, open_s=5)))
+    arms.broken = {"mlp"}
+    await predictor.predict(instance(1))
+    clock.now_s, arms.broken, arms.stuck = 6, set(), {"mlp"}
+    leaves = asyncio.create_task(predictor.predict(instance(2)))
+    for _ in range(9):
+        await asyncio.sleep(0)
+    assert predictor.breaker("mlp").is_open, "its probe is under way"
+    leaves.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaves
+    arms.stuck = set()
+    assert (await predictor.predict(instance(3))).arm == "mlp"
+    assert predictor.breaker("mlp").state == "closed"

@@ -22,10 +22,12 @@ from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.lifecycle.promotion_controller import PromotionController
 from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.store import Store, Truth
+from deployments.store.records import ShadowPair
 from features.workload import load_workload
 from tests.support.records import row, shadow_of
 from training.runtime.promotion_config import LooksConfig, PromotionConfig
 from training.runtime.retraining_config import GateConfig
+from training.runtime.tasks.base import Row
 from training.runtime.tasks.factory import make_task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -270,6 +272,132 @@ def test_time_ends_what_truths_do_not(scene: Scene) -> None:
         "rejected",
         "It was not shown to be better: 39 truths in 24 h.",
     )
+
+
+def on_probation(scene: Scene) -> Promotion:
+    """The second version serves, and nothing is known of it yet."""
+    scene.challenge()
+    scene.round(2)
+    scene.traffic(40, {1: 5.0, 2: 0.0})
+    there = scene.round(4)
+    assert there is not None
+    assert there.state == "probation"
+    return there
+
+
+def test_one_whose_probation_is_over_stays(scene: Scene) -> None:
+    on_probation(scene)
+    scene.traffic(7, {1: 0.0, 2: 5.0})
+    scene.now += timedelta(hours=23)
+    still = scene.round()
+    assert still is not None
+    assert still.state == "probation"
+    scene.now += timedelta(hours=1)
+    kept = scene.round()
+    assert kept is not None
+    assert (kept.state, kept.reason) == ("kept", "It was not shown to be worse: 7 truths in 24 h.")
+    scene.ward()
+    assert scene.table.arms == {"linear": version(2)}
+
+
+def test_a_promotion_that_does_not_arrive_is_taken_back(scene: Scene) -> None:
+    scene.challenge()
+    scene.round(2)
+    scene.traffic(40, {1: 5.0, 2: 0.0})
+    scene.round()
+    assert scene.registry.champions == {"linear": version(1)}
+    for minutes in (5, 5):  # the registry has it, and no replica brings it into service
+        scene.keeper.reconcile(scene.table, {})
+        scene.now += timedelta(minutes=minutes)
+    waiting = scene.newest()
+    assert waiting is not None
+    assert waiting.state == "promoting"
+    scene.keeper.reconcile(scene.table, {})
+    taken_back = scene.newest()
+    assert taken_back is not None
+    assert (taken_back.state, taken_back.reason) == ("rolling_back", "It did not come into service.")
+    scene.round(3)
+    assert scene.registry.champions == {"linear": version(1)}
+    assert states(scene)[-2:] == ["rolling_back", "rolled_back"]
+
+
+def test_each_phase_has_its_own_looks(store_url: str) -> None:
+    probation = LooksConfig(first_truths=80, looks=2, at_most_h=48)
+    scene = Scene(store_url, PromotionConfig(shadow=LOOKS, probation=probation))
+    on_probation(scene)
+    for _ in range(4):
+        scene.traffic(40, {1: 5.0, 2: 0.0})
+        scene.round()
+    kept = scene.newest()
+    assert kept is not None
+    assert [(look.phase, look.truths) for look in kept.looks] == [
+        ("shadowing", 40),
+        ("probation", 80),
+        ("probation", 160),
+    ]
+    assert kept.state == "kept"
+    scene.store.close()
+
+
+def test_a_first_version_that_replicas_refuse_is_rejected(scene: Scene) -> None:
+    scene.store.put_arms("toy", {"linear": None})
+    scene.registry.champions = {}
+    scene.challenge()
+    scene.keeper.reconcile(scene.table, {})
+    scene.keeper.reconcile(scene.table, {"sha256:2": "off by 1 m"})
+    rejected = scene.newest()
+    assert rejected is not None
+    assert (rejected.state, rejected.reason) == ("rejected", "Replicas refuse it: off by 1 m")
+
+
+def test_who_makes_the_version_before_champion_again_ends_the_probation(scene: Scene) -> None:
+    on_probation(scene)
+    scene.registry.make_champion("linear", "1")
+    ended = scene.round()
+    assert ended is not None
+    assert (ended.state, ended.reason) == ("superseded", "Somebody else made version 1 the champion.")
+
+
+def test_a_promotion_is_taken_back_by_hand_before_it_serves(scene: Scene) -> None:
+    scene.challenge()
+    scene.round(2)
+    scene.traffic(40, {1: 5.0, 2: 0.0})
+    promoting = scene.round()
+    assert promoting is not None
+    assert promoting.state == "promoting"
+    rolling = scene.store.promotions.roll_back("toy", "linear", scene.table, "api", "it smells")
+    assert (rolling.id, rolling.state) == (promoting.id, "rolling_back")
+    scene.round(3)
+    assert scene.table.arms == {"linear": version(1)}
+    assert len(scene.store.promotions.latest("toy")) == 1
+
+
+@pytest.mark.parametrize(("shadow_at", "served_at"), [(0.95, 0.9), (0.9, 0.95)])
+def test_regions_are_asked_to_hold_as_much_as_the_wider_ones_promise(
+    scene: Scene, shadow_at: float, served_at: float
+) -> None:
+    """Both hold 92 of 100: too few where one of them promises 95 in a thousand rows."""
+    task = make_task(scene.contract, load_workload(scene.contract))
+    evidence = Evidence(scene.contract.target, task, GateConfig(min_truths=16, coverage_slack=0.0))
+
+    def said(value: float, coverage: float, holds: bool) -> Row:
+        half = 20.0 if holds else 1e-3
+        return Row({"area_m2": value}, {"area_m2": [value - half, value + half]}, coverage)
+
+    noise = np.random.default_rng(0).normal(size=1000)
+    pairs = [
+        ShadowPair(
+            NOW,
+            served=said(55.0 + one, served_at, True),
+            shadow=said(50.0 + one, shadow_at, number % 25 not in (3, 14)),
+            truth={"area_m2": 50.0},
+        )
+        for number, one in enumerate(noise.tolist())
+    ]
+    verdict = evidence.of_challenger(LOOKS, pairs)
+    assert verdict.numbers["coverage"] == 0.92
+    assert verdict.numbers["coverage_asked"] == 0.95
+    assert not verdict.passed
 
 
 def test_a_person_decides_when_nothing_is_automatic(store_url: str) -> None:

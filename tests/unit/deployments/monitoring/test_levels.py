@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from deployments.monitoring.levels import AdaptiveLevel
+from deployments.monitoring.levels import AdaptiveLevel, rounded
 from training.runtime.tasks.intervals import calibrate, score_at, widening
 
 WIDEST = 0.999999
@@ -164,3 +164,33 @@ def test_a_calibration_that_knows_no_tail_ends_at_its_last_level() -> None:
 def test_regions_are_widened_by_the_ratio_of_scores() -> None:
     assert widening(LEVELS, SCORES, made_at=0.9, coverage=0.995) == pytest.approx(3.0 / 1.6)
     assert widening((0,), (0,), made_at=0.9, coverage=0.995) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("coverage", "expected"),
+    [
+        (0.91234, 0.912),
+        (0.9987654, 0.9988),
+        (0.5004, 0.5),
+        (0.989949, 0.99),
+        (0.99000001, 0.99),
+        (0.998949, 0.9989),
+        (0.99989949, 0.9999),
+        (0.0004, 0.001),
+        (0.0016, 0.002),
+    ],
+)
+def test_shares_of_misses_keep_two_figures(coverage: float, expected: float) -> None:
+    assert rounded(coverage) == expected
+
+
+@given(st.floats(-0.05, 1.2))
+def test_below_a_miss_of_5_percent_a_step_is_a_part_of_a_decade(alpha: float) -> None:
+    """The level falls as alpha rises, without a jump where the scale bends."""
+    here, there = (AdaptiveLevel(0.9, 0.01, alpha=one).coverage for one in (alpha, alpha + 0.002))
+    assert here >= there
+    assert here - there <= 0.02
+    assert 0.001 <= here <= WIDEST
+    if alpha < 0.048:
+        missed = 0.05 * 10 ** ((alpha - 0.05) / 0.02)
+        assert here == pytest.approx(1 - max(missed, 1e-6), rel=1e-3)

@@ -120,6 +120,25 @@ def test_a_monitor_that_is_killed_goes_on_as_if_it_had_not_been(
     ]
 
 
+def test_one_that_is_killed_while_it_reads_back_learns_no_truth_twice(
+    scene: MonitoredScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.watch(scene.monitor(), 60)
+    before = page(scene)
+    with monkeypatch.context() as patch:
+        patch.setattr("deployments.monitoring.poller.PAGE_ROWS", 100)
+        patch.setattr("deployments.monitoring.poller.PAGES_A_ROUND", 1)
+        scene.clock.forward(5)
+        scene.monitor().round()  # it has read 100 rows of 1200 when it is killed
+        assert not page(scene).up_to_date
+    scene.clock.forward(5)
+    scene.monitor().round()
+    after = page(scene)
+    assert (after.up_to_date, after.levels) == (True, before.levels)
+    assert after.levels[ARM].truths == 1200
+    assert stored_levels(scene)[ARM][1] == before.levels[ARM].level
+
+
 def test_a_new_version_of_an_arm_begins_anew(scene: MonitoredScene, tmp_path: Path) -> None:
     monitor = scene.monitor()
     scene.watch(monitor, 60)

@@ -144,6 +144,18 @@ def test_each_truth_has_one_outcome_and_late_and_early_ones_are_counted() -> Non
     assert [(one.up_to_s, one.count) for one in lags] == [(1.0, 1), (10.0, 1), (3600.0, 1), (None, 1)]
 
 
+@pytest.mark.parametrize(
+    ("lag_s", "late", "early"),
+    [(-0.001, 0, 1), (0.0, 0, 0), (0.001, 0, 0), (599.999, 0, 0), (600.0, 0, 0), (600.001, 1, 0)],
+)
+def test_where_late_and_early_begin(lag_s: float, late: int, early: int) -> None:
+    metrics = rolling()
+    judge(metrics, pair(NOW, lag_s))
+    counts = metrics.truth_counts(NOW, 300.0)
+    assert (counts.late, counts.early) == (late, early)
+    assert metrics.window("mlp", NOW, 300.0).mean_lag_s == max(lag_s, 0.0)
+
+
 def read_all(store: MonitorFeed, metrics: RollingMetrics, at: list[int], limit: int) -> list[int]:
     """Read on from the cursors `at`, page by page; the cursors after."""
     while rows := store.predictions("apogee", at[0], limit):

@@ -132,11 +132,14 @@ def distance_of(shape: str, after_s: float, window_s: float) -> float:
     return float(((at >= 0) * 1.0 if shape == "step" else np.clip(at / 120, 0, 1.5)).mean())
 
 
-def shown_s(shape: str, bins: ReferenceBins) -> float:
-    """How long after its onset a window shows the drift: its distance is what is too much."""
+def shown_s(shape: str) -> float:
+    """How long after its onset the mean of a window is off by 0.4 standard deviations, or spreads as much.
+
+    By the shape alone, not by the limits of what is tested, so that a threshold that is too high is seen:
+    0.4 is the threshold, 0.2, and as much again for the noise of a minute's rows.
+    """
     for after_s, window_s in product(np.arange(0, 600.0, 1.0), (60.0, 300.0)):
-        limit = float(noise_limits(bins, InputSettings(), RATE_HZ * window_s)[0])
-        if distance_of(shape, after_s, window_s) >= limit:
+        if distance_of(shape, after_s, window_s) >= 0.4:
             return float(after_s)
     raise AssertionError(f"{shape}: never")
 
@@ -161,7 +164,7 @@ def detected_s(shape: str, seed: int, bins: ReferenceBins) -> tuple[float, int]:
 def test_drifts_of_the_input_are_all_found_within_half_a_minute(shape: str) -> None:
     reference = np.random.default_rng(100).normal(size=(1000, 2))
     bins = ReferenceBins(("moving", "still"), reference)
-    shown = shown_s(shape, bins)
+    shown = shown_s(shape)
     found = [detected_s(shape, seed, bins) for seed in DRIFTS]
     delays = np.array([at_s for at_s, _ in found]) - shown
     assert [times for _, times in found] == [1] * len(DRIFTS)

@@ -269,3 +269,22 @@ async def _play(steps: list[tuple[str, int]], max_in_flight: int, max_batch: int
     assert all(len(rows) <= max_batch for _, rows in down.calls)
     sent = [row for _, rows in down.calls for row in rows]
     assert len(sent) == len(set(sent))
+
+
+async def test_callers_of_a_call_that_is_cancelled_are_not_left_waiting() -> None:
+    calls: list[asyncio.Task[object] | None] = []
+
+    async def down(key: str, rows: list[int]) -> Sequence[int]:
+        calls.append(asyncio.current_task())
+        await asyncio.Event().wait()
+        return rows
+
+    coalescer = Coalescer(down)
+    callers = submit(coalescer, 1, 2)
+    await settle()
+    (call,) = calls
+    assert call is not None
+    call.cancel()
+    await settle()
+    assert [caller.cancelled() for caller in callers] == [True, True]
+    assert coalescer.all_waiting() == {}

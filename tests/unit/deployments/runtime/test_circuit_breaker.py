@@ -1,4 +1,7 @@
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from deployments.domain.breaker_settings import BreakerSettings
 from deployments.runtime.circuit_breaker import CircuitBreaker
@@ -114,4 +117,105 @@ def test_failures_while_open_do_not_prolong_it(clock: Clock) -> None:
     clock.now_s += 4
     fail(breaker, 1)
     clock.now_s += 1
+<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
     assert state_of(breaker) == "half_open"
+=======
+    assert breaker.state == "half_open"
+
+
+def test_a_success_before_a_failed_probe_does_not_count_later(clock: Clock) -> None:
+    breaker = breaker_of(clock, probes=2)
+    fail(breaker, 3)
+    clock.now_s += 5
+    breaker.begin()
+    breaker.succeed()
+    fail(breaker, 1)
+    clock.now_s += 5
+    breaker.begin()
+    breaker.succeed()
+    assert breaker.state == "half_open"
+
+
+def test_a_call_from_before_it_opened_takes_no_probes_place(clock: Clock) -> None:
+    breaker = breaker_of(clock)
+    breaker.begin()  # it hangs
+    fail(breaker, 3)
+    clock.now_s += 5
+    assert not breaker.is_open
+
+
+def test_probes_of_an_earlier_time_take_no_places_now(clock: Clock) -> None:
+    breaker = breaker_of(clock, probes=2)
+    fail(breaker, 3)
+    clock.now_s += 5
+    breaker.begin()  # it hangs
+    fail(breaker, 1)
+    clock.now_s += 5
+    breaker.begin()
+    assert not breaker.is_open
+
+
+class AgainstAModel(RuleBasedStateMachine):
+    """Any order of calls, ends and time, beside a model that keeps what happened since the last change."""
+
+    @initialize(failures=st.integers(1, 4), probes=st.integers(1, 3))
+    def make(self, failures: int, probes: int) -> None:
+        self.clock = Clock()
+        self.breaker = CircuitBreaker(
+            BreakerSettings(failures_to_open=failures, open_s=5, half_open_probes=probes), self.clock
+        )
+        self.failures, self.probes = failures, probes
+        self.under_way = 0
+        self.opened_at_s: float | None = None
+        self.ends: list[str] = []  # since it closed, or opened
+        self.slots = 0
+
+    @property
+    def expected(self) -> str:
+        if self.opened_at_s is None:
+            return "closed"
+        return "open" if self.clock.now_s < self.opened_at_s + 5 else "half_open"
+
+    @rule(seconds=st.sampled_from([0.5, 4.5, 5.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.now_s += seconds
+
+    @rule()
+    def a_call_begins(self) -> None:
+        self.under_way += 1
+        self.slots += self.expected == "half_open"
+        self.breaker.begin()
+
+    @precondition(lambda self: self.under_way > 0)
+    @rule(end=st.sampled_from(["succeed", "fail", "abandon"]))
+    def a_call_ends(self, end: str) -> None:
+        self.under_way -= 1
+        state, self.slots = self.expected, max(self.slots - 1, 0)
+        getattr(self.breaker, end)()
+        if end == "abandon" or state == "open":
+            return
+        self.ends.append(end)
+        if state == "half_open":
+            if end == "fail":
+                self._turn(self.clock.now_s)
+            elif self.ends.count("succeed") == self.probes:
+                self._turn(None)
+        elif end == "succeed":
+            self._turn(None)
+        elif self.ends == ["fail"] * self.failures:
+            self._turn(self.clock.now_s)
+
+    def _turn(self, opened_at_s: float | None) -> None:
+        self.opened_at_s, self.ends, self.slots = opened_at_s, [], 0
+
+    @invariant()
+    def both_say_the_same(self) -> None:
+        passes = self.expected == "closed" or (
+            self.expected == "half_open" and self.slots + len(self.ends) < self.probes
+        )
+        assert (self.breaker.state, self.breaker.is_open) == (self.expected, not passes)
+
+
+AgainstAModel.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAgainstAModel = AgainstAModel.TestCase
+>>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce

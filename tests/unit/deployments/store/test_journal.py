@@ -186,3 +186,35 @@ async def test_nobody_waits_for_a_store_that_is_away() -> None:
     await journal.make_room()
     assert sink.batches == [60]
     await journal.close(timeout_s=0.05)
+
+
+async def test_after_an_outage_all_is_as_before_it() -> None:
+    """The next one begins with the first pause, and whoever adds many is held back again."""
+    sink, pauses = Sink(away_for=3), Pauses()
+    journal = JournalWriter(
+        sink.write_predictions, full_enough=25, max_batch=10, flush_interval_s=60, backoff_s=0.1, sleep=pauses
+    )
+    journal.add([row(1)])
+    await journal.flush()
+    sink.away_for = 2
+    journal.add([row(2)])
+    await journal.flush()
+    assert [seconds for seconds in pauses.seconds if seconds < 60] == [0.1, 0.2, 0.4, 0.1, 0.2]
+    sink.batches.clear()
+    journal.add([row(number) for number in range(100, 160)])
+    await journal.make_room()
+    assert sink.batches == [10] * 4
+    await journal.close()
+
+
+async def test_a_row_that_cannot_be_written_ends_an_outage_too() -> None:
+    sink, pauses = Sink(away_for=1, refuses=["1"]), Pauses()
+    journal = JournalWriter(sink.write_predictions, flush_interval_s=60, backoff_s=0.1, sleep=pauses)
+    journal.add([row(1)])
+    await journal.flush()
+    sink.away_for = 1
+    journal.add([row(2)])
+    await journal.flush()
+    assert [seconds for seconds in pauses.seconds if seconds < 60] == [0.1, 0.1]
+    assert (journal.written, journal.dropped) == (1, 1)
+    await journal.close()

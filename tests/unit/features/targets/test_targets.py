@@ -122,3 +122,85 @@ def test_truths_that_cannot_be_are_refused(target: AnyTarget, truth: Any) -> Non
 @pytest.mark.parametrize("target", [NUMBER, PHASE, PATH])
 def test_the_example_is_a_truth(target: AnyTarget) -> None:
     TypeAdapter(target.truth_type()).validate_python(target.example_truth)
+
+
+def members(schema: dict[str, Any]) -> dict[str, Any]:
+    """Of an object of which all members are required."""
+    assert (schema["type"], schema["required"]) == ("object", list(schema["properties"]))
+    properties: dict[str, Any] = schema["properties"]
+    return properties
+
+
+def test_the_schema_of_an_answer_with_a_number() -> None:
+    schema = NUMBER.answer_schema()
+    assert set(schema) == {"prediction", "interval"}
+    assert members(schema["prediction"]) == {"area_m2": {"type": "number", "description": "in m2"}}
+    ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+    assert members(schema["interval"]) == {"area_m2": ends}
+
+
+def test_the_schema_of_an_answer_with_a_class() -> None:
+    schema = PHASE.answer_schema()
+    assert set(schema) == {"prediction", "prediction_set"}
+    one, share = (
+        {"type": "string", "enum": ["nominal", "reentry"]},
+        {"type": "number", "minimum": 0, "maximum": 1},
+    )
+    found = members(schema["prediction"])
+    assert members(found.pop("probabilities")) == {"nominal": share, "reentry": share}
+    assert found == {"phase": one, "probability": share}
+    several = members(schema["prediction_set"])["phase"]
+    assert (several["type"], several["items"], several["minItems"]) == ("array", one, 1)
+
+
+def test_the_schema_of_an_answer_with_a_path() -> None:
+    schema = PATH.answer_schema()
+    assert set(schema) == {"prediction"}
+    point = members(members(schema["prediction"])["path"]["items"])
+    assert point.pop("time_s")["enum"] == [60, 300]
+    assert set(point) == {"latitude", "longitude", "altitude_m", "radius_m"}
+    assert {one["type"] for one in point.values()} == {"number"}
+
+
+def test_where_a_point_of_a_path_may_lie() -> None:
+    adapter = TypeAdapter(PATH.truth_type())
+    limits = {"latitude": (-90, 90), "longitude": (-180, 180), "altitude_m": (-1000, 100_000_000)}
+    for name, ends in limits.items():
+        for end, step in zip(ends, (-1e-6, 1e-6), strict=True):
+            adapter.validate_python([POINT | {name: end}])
+            with pytest.raises(ValidationError):
+                adapter.validate_python([POINT | {name: end + step}])
+    adapter.validate_python([POINT | {"altitude_m": None}])
+    with pytest.raises(ValidationError):
+        adapter.validate_python([POINT, POINT | {"time_s": 300}, POINT | {"time_s": 300}])
+
+
+@pytest.mark.parametrize(("least", "metric"), [(0.0, "rmsle"), (-1e-9, "mae"), (-1e-9, "rmse")])
+def test_a_logarithm_needs_numbers_of_0_or_more(least: float, metric: str) -> None:
+    given = {"name": "x", "unit": "m", "min": least, "max": 1, "metric": metric}
+    assert TargetSpec.model_validate(given).minimum == least
+    with pytest.raises(ValidationError, match="expected 0 or more for the metric rmsle"):
+        TargetSpec.model_validate(given | {"min": -1e-9, "metric": "rmsle"})
+
+
+def test_what_is_told_of_a_target() -> None:
+    told = [(one.task, one.unit, one.region, one.higher_is_better) for one in (NUMBER, PHASE, PATH)]
+    assert told == [
+        ("regression", "m2", "interval", False),
+        ("classification", "class", "prediction_set", True),
+        ("path", "m", "", False),
+    ]
+
+
+def test_the_truth_that_a_prediction_would_be_right_about() -> None:
+    assert NUMBER.truth_like({"area_m2": 5.0}) == 5.0
+    assert PHASE.truth_like({"phase": "reentry", "probability": 0.7}) == "reentry"
+    assert PATH.truth_like({"path": [POINT | {"altitude_m": 5.0, "radius_m": 9.0}]}) == [
+        POINT | {"altitude_m": 5.0}
+    ]
+
+
+def test_a_point_without_its_place_is_not_known() -> None:
+    places = np.array([[47.0, np.nan, 5.0], [47.0, 8.0, np.nan]])
+    assert PATH.to_json(places) == [{"time_s": 300.0, "latitude": 47.0, "longitude": 8.0}]
+    assert PATH.to_json(np.full((2, 3), np.nan)) is None

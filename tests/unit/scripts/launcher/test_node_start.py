@@ -123,10 +123,14 @@ def test_serving_ends_when_no_application_is_left() -> None:
 
 
 def test_a_dashboard_that_is_gone_holds_up_no_end() -> None:
-    def gone(_: httpx.Request) -> httpx.Response:
+    asked: list[str] = []
+
+    def gone(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
         raise httpx.ConnectError("refused")
 
     dashboard(gone).end_serving()
+    assert asked == ["DELETE"]
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ def test_a_check_writes_nothing_and_fails(tmp_path: Path, capsys: pytest.Capture
     assert not (tmp_path / "f").exists()
 
 
-def test_a_check_of_what_is_there_passes(tmp_path: Path) -> None:
+def test_a_check_of_what_is_there_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "f").write_text("x")
-    settle(Console(quiet=True), {tmp_path / "f": "x"}, check=True, command="make")
+    settle(Console(), {tmp_path / "f": "x"}, check=True, command="make")
+    assert capsys.readouterr().out == "nothing is stale\n"

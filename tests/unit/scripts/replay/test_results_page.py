@@ -153,7 +153,6 @@ def test_the_page_has_a_section_a_workload_with_its_command(apogee: Contract) ->
         assert "### Errors\n\nA note.\n\n|  | mae |\n| --- | ---: |\n| linear | 1 |\n" in section
         assert "|  | mae | mae / ballistic |\n" in section
         assert "| linear | 2 | 0.222 |\n| ballistic | 9 | 1 |" in section
-    assert page(sections, "c") == page(sections, "c")
     assert rows_named(held_out(apogee, {"linear": card})) == ["linear", "ballistic"]
 
 

@@ -14,8 +14,12 @@ from scipy.signal import lfilter
 
 from features.config import load_contract
 from training.pipeline.evaluation import compute_metrics
+<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
 from training.retraining.gate import EvaluatedModel, judge, unopposed
 from training.runtime.retraining_config import GateConfig
+=======
+from training.retraining.gate import EvaluatedModel, GateConfig, evaluate_promoted, judge, unopposed
+>>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce
 from training.runtime.row_losses import row_losses, rows_inside
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Predicted
@@ -62,11 +66,11 @@ def test_a_challenger_that_is_worse_on_every_truth_never_passes(loss: Array, wor
 
 @pytest.mark.parametrize("kept", [0.0, 0.8, 0.95])
 def test_a_challenger_that_is_no_better_passes_as_seldom_as_promised(kept: float) -> None:
+    """Two-sided: a test that passes too seldom has no power. Over 4,000 seeds: 5.0, 5.4 and 5.3 %."""
     any_gain = CONFIG.model_copy(update={"min_gain": 0.0})
-    passed = sum(judge(any_gain, *pair(seed, 0.0, kept), 0.9).passed for seed in range(1000))
-    # 0.05 of 1000, and three standard deviations of such a count
-    assert passed <= 50 + 21
-    assert passed == {0.0: 60, 0.8: 57, 0.95: 62}[kept]
+    passed = sum(judge(any_gain, *pair(seed, 0.0, kept), 0.9).passed for seed in range(2000))
+    # 0.05 of 2000, and two and a half standard deviations of such a count
+    assert 100 - 25 <= passed <= 100 + 25
 
 
 @pytest.mark.parametrize(("gain", "expected"), [(0.05, 16), (0.1, 37), (0.2, 79), (0.4, 100)])
@@ -200,3 +204,30 @@ def test_row_losses_of_classes_and_paths() -> None:
     predicted = Predicted({"position": said, "radius_m": np.full((1, count), 200.0)})
     assert row_losses(places, path, predicted) == pytest.approx([111.2], abs=0.1)
     assert rows_inside(places, path, predicted).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("promoted", "predecessor", "passes"),
+    [(0.9, 0.9, True), (0.6, 0.9, False), (0.6, 0.6, True), (0.84, 0.9, False), (0.86, 0.9, True)],
+)
+def test_a_promoted_version_must_hold_as_much_as_it_promises(
+    promoted: float, predecessor: float, passes: bool
+) -> None:
+    loss = 3 + 0.1 * np.random.default_rng(0).normal(size=500)
+    verdict = evaluate_promoted(CONFIG, model(loss, promoted), model(loss, predecessor), 0.9)
+    assert verdict.passed == passes
+    assert verdict.numbers["coverage_asked"] == pytest.approx(min(predecessor, 0.9))
+
+
+def test_a_promoted_version_stays_unless_it_is_shown_to_be_worse() -> None:
+    better, worse = pair(1, 0.5)
+    stays, goes = evaluate_promoted(CONFIG, better, worse, 0.9), evaluate_promoted(CONFIG, worse, better, 0.9)
+    assert (stays.passed, goes.passed) == (True, False)
+    assert stays.reasons[0].startswith("It is not shown to be worse: its mean loss is 2.4")
+    assert goes.reasons[0].startswith("It is worse: its mean loss is 2.942, its predecessor's 2.43.")
+    assert stays.numbers["loss_by_promotion"] == -goes.numbers["loss_by_promotion"]
+    assert goes.numbers["promoted_loss"] == float(worse.loss.mean())
+    assert goes.numbers["predecessor_loss"] == float(better.loss.mean())
+    even, other = pair(1, 0.0)
+    assert evaluate_promoted(CONFIG, even, other, 0.9).passed
+    assert evaluate_promoted(CONFIG, other, even, 0.9).passed

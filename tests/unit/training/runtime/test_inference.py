@@ -10,9 +10,10 @@ import pytest
 from toy.parts import linear_graph, toy_parts, toy_raw
 
 from features.targets import TargetSpec
+from features.workload import load_workload
 from training.runtime.bundle import BundleParts, Golden
 from training.runtime.errors import ForeignBundle, GoldenMismatch, MalformedBundle
-from training.runtime.inference import ArmRuntime, Model, ScalerRuntime
+from training.runtime.inference import ArmRuntime, Model, ScalerRuntime, scale
 from training.runtime.tasks.base import Predicted
 
 PARTS = toy_parts()
@@ -129,6 +130,32 @@ def test_the_arm_notices_other_outputs(change: Broken) -> None:
     for runtime in (ArmRuntime(change(PARTS)), Model(change(PARTS))):
         with pytest.raises(GoldenMismatch, match="relative"):
             runtime.check_golden()
+
+
+def test_the_scaler_notices_anchors_that_only_they_show() -> None:
+    """An area near 0: what is much of it is little beside the scale of the feature."""
+    raw = PARTS.golden.raw.copy()
+    raw[0, :2] = 1e-3
+    features = np.column_stack([raw[:, 0], raw[:, 1], raw[:, 0] * raw[:, 1], raw[:, 2]])
+    sound = replace(PARTS, golden=Golden(raw, features, PARTS.golden.outputs))
+    ScalerRuntime(sound).check_golden()
+    other = features.copy()
+    other[0, 2] *= 1 + 1e-3
+    with pytest.raises(GoldenMismatch, match=r"^anchors\[0, 0\]: got .* expected .* to 1e-06 relative"):
+        ScalerRuntime(replace(sound, golden=Golden(raw, other, PARTS.golden.outputs))).check_golden()
+
+
+def test_halves_that_agree_may_make_a_whole_that_does_not() -> None:
+    """A steep graph: what is rounding for the scaler is an error of the answer."""
+    steep = replace(PARTS, onnx=linear_graph(np.array([1e3, 0.0, 0.0, 0.0])))
+    raw = np.array([[PARTS.scaler.mean[0], 1.0, 1.0]])
+    features = np.array([[raw[0, 0] + 8e-7 * PARTS.scaler.scale[0], 1.0, raw[0, 0], 1.0]])
+    outputs = ArmRuntime(steep).predict(scale(steep, load_workload(steep.contract), features))
+    parts = replace(steep, golden=Golden(raw, features, outputs))
+    ScalerRuntime(parts).check_golden()
+    ArmRuntime(parts).check_golden()
+    with pytest.raises(GoldenMismatch, match="relative"):
+        Model(parts).check_golden()
 
 
 def test_rounding_in_the_last_digits_passes() -> None:

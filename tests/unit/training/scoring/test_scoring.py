@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,54 @@ def test_parts_of_another_model_or_input_do_not_mix(tmp_path: Path) -> None:
     with pytest.raises(OtherRun, match="the input has changed"):
         Parts(output, manifest_of(source))
     discard(output)
+    assert Parts(output, manifest_of(source)).missing == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"workload": "else"},
+        {"arm": "mlp"},
+        {"model_version": "4"},
+        {"bundle": "sha256:cd"},
+        {"rows_per_part": 3},
+        {"parts": 2},
+    ],
+)
+def test_parts_of_another_manifest_do_not_mix(tmp_path: Path, other: dict[str, object]) -> None:
+    source, output = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    pq.write_table(toy_records(6), source)
+    ours = manifest_of(source)
+    Parts(output, ours)
+    ((name, value),) = other.items()
+    with pytest.raises(OtherRun, match=rf"{name}: got {getattr(ours, name)}, expected {value}"):
+        Parts(output, ours.model_copy(update=other))
+
+
+def test_an_input_that_was_written_again_is_another_though_its_footer_is_the_same(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    pq.write_table(toy_records(6), source)
+    Parts(output, manifest_of(source))
+    Parts(output, manifest_of(source))
+    status = source.stat()
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    with pytest.raises(OtherRun, match="the input has changed"):
+        Parts(output, manifest_of(source))
+
+
+def test_a_part_that_is_cut_off_half_way_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, output = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    pq.write_table(toy_records(6), source)
+    parts = Parts(output, manifest_of(source))
+
+    def killed(_: pa.Table, path: Path) -> None:
+        path.write_bytes(b"PAR1 and half of the rest")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pq, "write_table", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_part(parts.folder, 1, toy_records(2))
     assert Parts(output, manifest_of(source)).missing == [0, 1, 2]
 
 

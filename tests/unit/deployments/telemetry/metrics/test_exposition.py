@@ -46,7 +46,16 @@ ARM: dict[str, Any] = {
     "fallback_share": 0.0,
     "outlier_share": 0.0,
     "mean_lag_s": 3.5,
-    "lag": [{"up_to_s": 1.0, "count": 10}, {"up_to_s": 60.0, "count": 19}, {"up_to_s": None, "count": 1}],
+}
+# of the windows that are not the hour, another count each
+LAGS: dict[float, list[dict[str, float | None]]] = {
+    300.0: [{"up_to_s": 1.0, "count": 3}],
+    3600.0: [
+        {"up_to_s": 1.0, "count": 10},
+        {"up_to_s": 60.0, "count": 19},
+        {"up_to_s": None, "count": 1},
+    ],
+    86_400.0: [{"up_to_s": 1.0, "count": 777}],
 }
 DRIFT: dict[str, object] = {"since": None, "reason": "", "evidence": {}}
 PAGE: dict[str, Any] = {
@@ -56,7 +65,7 @@ PAGE: dict[str, Any] = {
     "windows": {
         f"{window_s:g}_s": {
             "window_s": window_s,
-            "arms": {"mlp": ARM | {"predictions": 40 + window_s}},
+            "arms": {"mlp": ARM | {"predictions": 40 + window_s, "lag": LAGS[window_s]}},
             "truths": dict.fromkeys(("joined", "late", "early", "repeated", "conflicting"), 0),
         }
         for window_s in (300.0, 3600.0, 86_400.0)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from training.runtime.tasks.intervals import IntervalCalibration, calibrate
+from training.runtime.tasks.intervals import (
+    IntervalCalibration,
+    calibrate,
+    conformal_quantiles,
+    score_at,
+    widening,
+)
 
 
 def residuals(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -105,3 +111,76 @@ def test_bands_set_on_few_rows_hold_as_many_truths_as_others() -> None:
         few = calibrate(variable[0, :188], residual[0, :188], 0.9)
         held.append((np.abs(residual[1]) <= few.half_width(variable[1])).mean())
     assert np.mean(held) == pytest.approx(0.9, abs=0.006)
+
+
+LEVELS, SCORES = (0.5, 0.8, 0.9, 0.95, 0.99), (1.0, 2.0, 3.0, 4.0, 6.0)
+
+
+@given(st.floats(0.01, 0.99))
+@example(0.5)
+@example(0.8)
+@example(0.99)
+def test_scores_are_linear_between_levels(coverage: float) -> None:
+    expected = np.interp(coverage, LEVELS, SCORES)
+    assert score_at(LEVELS, SCORES, coverage) == pytest.approx(expected, abs=1e-12)
+    short = score_at(LEVELS[:3], SCORES[:3], coverage)
+    assert short == pytest.approx(np.interp(coverage, LEVELS[:3], SCORES[:3]), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("coverage", "expected"),
+    [
+        # from 0.95 to 0.99 misses are divided by five: log10(5) decades for two
+        (0.999, 6.0 + 2.0 / np.log10(5)),
+        (0.998, 6.0 + 2.0),
+        (0.9999, 6.0 + 4.0 / np.log10(5)),
+        (0.999999, 6.0 + 8.0 / np.log10(5)),
+        (0.99999999, 6.0 + 8.0 / np.log10(5)),
+    ],
+)
+def test_beyond_the_last_level_each_tenth_of_misses_adds_as_much(coverage: float, expected: float) -> None:
+    assert score_at(LEVELS, SCORES, coverage) == pytest.approx(expected)
+
+
+def test_a_tail_that_begins_at_the_last_level_but_one() -> None:
+    assert score_at((0.5, 0.96), (1.0, 2.0), 0.996) == pytest.approx(2 + 1 / np.log10(0.5 / 0.04))
+    assert score_at((0.5, 0.95), (1.0, 2.0), 0.996) == 2.0, "without a level above 0.95 there is no tail"
+
+
+def test_by_what_a_band_is_widened_for_another_level() -> None:
+    assert widening(LEVELS, SCORES, 0.8, 0.95) == 2.0
+    assert widening(LEVELS, SCORES, 0.95, 0.8) == 0.5
+    assert widening((0.5, 0.9), (0.0, 0.0), 0.5, 0.9) == 1.0
+    assert widening((0.5, 0.9), (0.0, 0.5), 0.9, 0.5) == 0.0
+
+
+def test_the_levels_of_a_calibration() -> None:
+    levels, scores = conformal_quantiles(np.arange(1.0, 1000.0), 0.42)
+    usual = [round(0.05 * number, 3) for number in range(1, 19)]
+    fine = [0.95, 0.955, 0.96, 0.965, 0.97, 0.975, 0.98, 0.985, 0.99, 0.995]
+    assert list(levels) == sorted([*usual, *fine, 0.42])
+    assert list(scores) == [np.ceil(1000 * level - 1e-9) for level in levels]
+
+
+def test_the_scale_is_that_of_the_rows_around_each_knot() -> None:
+    """Three bins; a row at an edge belongs to the one after it, so they have 39, 40 and 41 rows."""
+    variable = np.arange(120.0)
+    residual = np.tile(np.arange(1.0, 41.0), 3) * np.repeat([1.0, 10.0, 100.0], 40)
+    calibration = calibrate(variable, residual, 0.9)
+    assert calibration.knots == (19.0, 58.0, 99.0)
+    assert calibration.scales == (32.0, 310.0, 3200.0)
+    assert len(calibrate(variable[:119], residual[:119], 0.9).knots) == 2
+    assert len(calibrate(variable, residual, 0.9, bins=2).knots) == 2
+    assert len(calibrate(np.arange(4800.0), np.ones(4800), 0.9).knots) == 12
+
+
+def test_a_scale_is_never_0() -> None:
+    calibration = calibrate(np.zeros(50), np.zeros(50), 0.9)
+    assert (calibration.knots, calibration.scales) == ((0.0,), (1e-9,))
+    assert calibration.half_width(np.zeros(1)).tolist() == [0.0]
+
+
+def test_a_model_that_is_not_calibrated_has_bands_without_a_width() -> None:
+    unknown = IntervalCalibration.unknown(0.8)
+    assert unknown.coverage == 0.8
+    assert unknown.half_width(np.array([0.0, 5.0])).tolist() == [0.0, 0.0]

@@ -1,0 +1,71 @@
+"""`make mutants`: mutate a sample of the pure packages, and show what no unit test notices."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.mutants.plan import PACKAGES, Mutant, equivalents, modules, sample
+from tests.mutants.run import Judge, Judged, UnmutatedFails, copy_of
+from training.runtime.settings import REPOSITORY
+
+EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
+AT_LEAST = 0.85
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit status: 0 where enough mutants are killed, 1 where not, 2 where it cannot be told."""
+    options = _options().parse_args(arguments)
+    paths = modules(REPOSITORY, options.package.split(",") if options.package else PACKAGES)
+    drawn = sample(REPOSITORY, paths, options.count, options.seed)
+    known = equivalents(EQUIVALENT)
+    judged_by_hand = [one for one in drawn if (one.module, *one.lines) in known]
+    mutants = [one for one in drawn if one not in judged_by_hand]
+    if not mutants:
+        _tell(f"No mutant in {options.package!r}: expected modules of {', '.join(PACKAGES)}.")
+        return 2
+    with ExitStack() as stack:
+        folders = [
+            Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mutants-")))
+            for _ in range(options.jobs)
+        ]
+        try:
+            found = Judge([copy_of(REPOSITORY, one) for one in folders], options.seed, _tell).judge(mutants)
+        except UnmutatedFails as error:
+            _tell(str(error))
+            return 2
+    return _report(found, judged_by_hand)
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--count", type=int, default=60, help="mutants")
+    parser.add_argument(
+        "--package", default="", help="packages or modules by path, by comma; all unless told"
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at once")
+    return parser
+
+
+def _report(found: list[Judged], judged_by_hand: list[Mutant]) -> int:
+    survived = sum(one.outcome == "survived" for one in found)
+    timeouts = sum(one.outcome == "timeout" for one in found)
+    share = 1 - survived / len(found)
+    _tell(
+        f"{len(found) - survived} of {len(found)} mutants killed ({share:.0%}, at least {AT_LEAST:.0%} asked), "
+        f"{timeouts} of them by time; {survived} survived; {len(judged_by_hand)} more are equivalent."
+    )
+    return 0 if share >= AT_LEAST else 1
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Bundles on a node: whole or not there, of the contract that is served; and which of them stay warm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from toy.parts import toy_contract, toy_parts
+
+from deployments.lifecycle.bundle_cache import BundleCache, WarmVersions
+from features.contract import Contract
+from training.runtime.bundle import Bundle, write_bundle
+from training.runtime.errors import BundleError, ForeignBundle, TamperedBundle
+
+
+def versions(folder: Path, *seeds: int) -> dict[str, str]:
+    """Bundles that differ, as content hash -> path."""
+    made = {}
+    for seed in seeds:
+        path = folder / f"made-{seed}"
+        made[write_bundle(toy_parts(seed), path)] = str(path)
+    return made
+
+
+def test_a_bundle_is_copied_once_and_read_from_there(tmp_path: Path) -> None:
+    ((bundle, source),) = versions(tmp_path, 0).items()
+    cache = BundleCache(tmp_path / "cache", toy_contract())
+    found = cache.fetch(bundle, f"file://{source}")
+    assert (found.content_hash, found.path) == (bundle, tmp_path / "cache" / bundle.removeprefix("sha256:"))
+    assert cache.fetch(bundle, "/nowhere").path == found.path
+    assert list((tmp_path / "cache").iterdir()) == [found.path], "nothing is left of the copying"
+
+
+def test_another_content_does_not_come_into_the_cache(tmp_path: Path) -> None:
+    made = versions(tmp_path, 0, 1)
+    (bundle, _), (_, other) = made.items()
+    cache = BundleCache(tmp_path / "cache", toy_contract())
+    with pytest.raises(BundleError):
+        cache.fetch(bundle, other)
+    with pytest.raises(FileNotFoundError):
+        cache.fetch(bundle, str(tmp_path / "nothing"))
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_bundle_that_was_changed_in_the_cache_is_refused(tmp_path: Path) -> None:
+    ((bundle, source),) = versions(tmp_path, 0).items()
+    cache = BundleCache(tmp_path / "cache", toy_contract())
+    (cache.fetch(bundle, source).path / "model.onnx").write_bytes(b"another")
+    with pytest.raises(TamperedBundle):
+        cache.fetch(bundle, source)
+
+
+def other_schema(contract: Contract) -> Contract:
+    return contract.model_copy(update={"schema_version": "9.9"})
+
+
+def other_channels(contract: Contract) -> Contract:
+    first, second, *rest = contract.fields
+    return contract.model_copy(update={"fields": (second, first, *rest)})
+
+
+def other_workload(contract: Contract) -> Contract:
+    return contract.model_copy(update={"workload": "else"})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (other_schema, r"speaks schema 1\.0 with \[.*\], expected 9\.9"),
+        (other_channels, r"with \['length_m', 'width_m', .*expected 1\.0 with \['width_m', 'length_m'"),
+        (other_workload, "is of the workload 'toy', expected 'else'"),
+    ],
+)
+def test_a_bundle_of_another_contract_is_refused(
+    tmp_path: Path, change: Callable[[Contract], Contract], message: str
+) -> None:
+    ((bundle, source),) = versions(tmp_path, 0).items()
+    with pytest.raises(ForeignBundle, match=message):
+        BundleCache(tmp_path / "cache", change(toy_contract())).fetch(bundle, source)
+
+
+def test_a_contract_that_differs_in_words_alone_is_the_same(tmp_path: Path) -> None:
+    parts = toy_parts()
+    told = replace(parts, contract=parts.contract.model_copy(update={"description": "told otherwise"}))
+    bundle = write_bundle(told, tmp_path / "made")
+    BundleCache(tmp_path / "cache", toy_contract()).fetch(bundle, str(tmp_path / "made"))
+
+
+def test_the_least_recently_used_version_goes_first(tmp_path: Path) -> None:
+    made = versions(tmp_path, 0, 1, 2)
+    first, second, third = made
+    started: list[str] = []
+
+    def start(bundle: Bundle) -> str:
+        started.append(bundle.content_hash)
+        return f"runtime of {bundle.content_hash}"
+
+    warm = WarmVersions(BundleCache(tmp_path / "cache", toy_contract()), start, limit=2)
+    assert warm.warm(first) is None
+    for bundle in (first, second, first):
+        assert warm.load(bundle, made[bundle]) == f"runtime of {bundle}"
+    assert warm.warm(first) == f"runtime of {first}"
+    warm.load(third, made[third])
+    assert [warm.warm(bundle) is not None for bundle in made] == [True, False, True]
+    assert (len(warm), started) == (2, [first, second, third])
+    warm.load(second, made[second])
+    assert [warm.warm(bundle) is not None for bundle in made] == [False, True, True]
+
+
+def test_a_version_that_does_not_start_is_not_kept(tmp_path: Path) -> None:
+    ((bundle, source),) = versions(tmp_path, 0).items()
+
+    def start(_: Bundle) -> str:
+        raise ValueError("off by 1 m")
+
+    warm = WarmVersions(BundleCache(tmp_path / "cache", toy_contract()), start)
+    with pytest.raises(ValueError, match="off by 1 m"):
+        warm.load(bundle, source)
+    assert (len(warm), warm.warm(bundle)) == (0, None)

@@ -1,0 +1,121 @@
+"""The mutants themselves: what is changed, what is left alone, and which tests judge it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.__main__ import EQUIVALENT
+from tests.mutants.operators import mutations
+from tests.mutants.plan import Mutant, equivalents, judges_of, modules, sample
+from tests.mutants.run import Judge, UnmutatedFails
+from training.runtime.settings import REPOSITORY
+
+
+def changed(source: str) -> set[str]:
+    return {one.apply(source) for there in mutations(source) for one in there}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("if a < b:\n    x\n", {"if a <= b:\n    x\n", "if a >= b:\n    x\n", "if not a < b:\n    x\n"}),
+        ("x = a and b\n", {"x = a or b\n"}),
+        ("x = True\n", {"x = False\n"}),
+        ("x = not a\n", {"x =  a\n"}),
+        ("x = a + b\n", {"x = a - b\n"}),
+        ("x = 5\n", {"x = 6\n", "x = 4\n"}),
+        ("if a:\n    f(b)\n", {"if not a:\n    f(b)\n", "if a:\n    pass\n"}),
+        ("def f():\n    self.x = y\n", {"def f():\n    pass\n"}),
+        ("def f():\n    x += y\n", {"def f():\n    pass\n"}),
+        ("for x in y:\n    continue\n", {"for x in []:\n    continue\n", "for x in y:\n    break\n"}),
+    ],
+)
+def test_what_is_changed(source: str, expected: set[str]) -> None:
+    assert changed(source) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x: Literal[1] | None\n",
+        "def f(x: Literal[1]) -> Literal[2]:\n    return x\n",
+        '"""Of 5."""\n',
+        'x = f"{a + 1}"\n',
+        "@dataclass(frozen=True)\nclass A: ...\n",
+        "class A:\n    model_config = ConfigDict(frozen=True)\n",
+        "if TYPE_CHECKING:\n    x = 1\n",
+        "x = y\n",
+        "from a import b\n",
+    ],
+)
+def test_what_says_nothing_of_what_is_done_is_left_alone(source: str) -> None:
+    assert changed(source) == set()
+
+
+def test_a_sample_depends_on_its_seed_alone_and_compiles() -> None:
+    paths = ["features/windows.py", "deployments/domain/samples.py"]
+    first, again, other = (sample(REPOSITORY, paths, 40, seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    assert len({(one.module, one.mutation.line, one.mutation.column) for one in first}) == 40
+    for mutant in first:
+        compile(mutant.changed, mutant.module, "exec")
+        before, after = mutant.lines
+        assert before != after
+
+
+def test_every_module_is_judged_by_tests_that_are_there() -> None:
+    paths = modules(REPOSITORY)
+    assert {path.split("/")[0] for path in paths} == {"features", "deployments", "training"}
+    for path in paths:
+        assert all((REPOSITORY / one).exists() for one in judges_of(REPOSITORY, path))
+    assert judges_of(REPOSITORY, "deployments/domain/samples.py") == [
+        "tests/unit/deployments/domain/test_samples.py"
+    ]
+    assert judges_of(REPOSITORY, "features/window_spec.py") == [
+        "tests/unit/features/test_point_windows.py",
+        "tests/unit/features/test_windows.py",
+    ]
+
+
+def test_what_was_judged_by_hand_is_still_there() -> None:
+    for (module, before, _), reason in equivalents(EQUIVALENT).items():
+        lines = [line.strip() for line in (REPOSITORY / module).read_text().splitlines()]
+        assert set(before.splitlines()) <= set(lines), f"{module}: {before}"
+        assert reason
+
+
+def repository(folder: Path, tests: str) -> Path:
+    (folder / "features").mkdir()
+    (folder / "features" / "double.py").write_text("def double(x):\n    return 2 * x\n")
+    (folder / "tests" / "unit" / "features").mkdir(parents=True)
+    (folder / "tests" / "conftest.py").write_text(
+        'from hypothesis import settings\n\nsettings.register_profile("mutants")\n'
+    )
+    (folder / "tests" / "unit" / "features" / "test_double.py").write_text(
+        f"from features.double import double\n\n\ndef test_it():\n    {tests}\n"
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("tests", "outcomes"), [("assert double(2) == 4", {"killed"}), ("assert double(0) == 0", {"survived"})]
+)
+def test_a_mutant_is_judged_by_whether_its_tests_fail_and_is_taken_back(
+    tmp_path: Path, tests: str, outcomes: set[str]
+) -> None:
+    copy = repository(tmp_path, tests)
+    mutants = sample(copy, ["features/double.py"], 5, 1)
+    assert mutants
+    found = Judge([copy], 1, lambda _: None).judge([one for one in mutants if "/" not in one.lines[1]])
+    assert {one.outcome for one in found} == outcomes
+    assert (copy / "features" / "double.py").read_text() == "def double(x):\n    return 2 * x\n"
+
+
+def test_tests_that_fail_by_themselves_judge_nothing(tmp_path: Path) -> None:
+    copy = repository(tmp_path, "assert False")
+    mutants: list[Mutant] = sample(copy, ["features/double.py"], 1, 1)
+    with pytest.raises(UnmutatedFails, match=r"features/double\.py: its tests fail without a mutant"):
+        Judge([copy], 1, lambda _: None).judge(mutants)
