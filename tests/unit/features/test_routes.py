@@ -13,7 +13,8 @@ NORTH, EAST = np.array([0.0, 1.0]), np.array([1.0, 0.0])
 
 
 def waves(place: np.ndarray, course: np.ndarray = NORTH) -> np.ndarray:
-    return route_waves(np.atleast_2d(place), np.atleast_2d(course))[0]
+    waves: np.ndarray = route_waves(np.atleast_2d(place), np.atleast_2d(course))[0]
+    return waves
 
 
 def test_there_are_48_of_each_length() -> None:

@@ -11,16 +11,11 @@ from features.config import load_contract
 from features.contract import Contract
 from features.errors import FieldError
 from features.window_spec import GridWindow
-<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
-from features.windows import Window, Windower, cut_window, cut_windows
-=======
 from features.windows import Window, Windower, cut_window, cut_windows, needed_samples
->>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce
 from training.runtime.settings import REPOSITORY
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
 FIELDS = len(CONTRACT.fields)
-<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
 
 
 def grid_window() -> GridWindow:
@@ -29,10 +24,6 @@ def grid_window() -> GridWindow:
 
 
 SPEC = grid_window()
-=======
-assert isinstance(CONTRACT.window, GridWindow)
-SPEC = CONTRACT.window
->>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce
 
 
 def rows_at(times: np.ndarray, altitude: np.ndarray | None = None) -> list[list[float]]:

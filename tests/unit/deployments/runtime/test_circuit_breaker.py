@@ -117,10 +117,7 @@ def test_failures_while_open_do_not_prolong_it(clock: Clock) -> None:
     clock.now_s += 4
     fail(breaker, 1)
     clock.now_s += 1
-<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
     assert state_of(breaker) == "half_open"
-=======
-    assert breaker.state == "half_open"
 
 
 def test_a_success_before_a_failed_probe_does_not_count_later(clock: Clock) -> None:
@@ -133,7 +130,7 @@ def test_a_success_before_a_failed_probe_does_not_count_later(clock: Clock) -> N
     clock.now_s += 5
     breaker.begin()
     breaker.succeed()
-    assert breaker.state == "half_open"
+    assert state_of(breaker) == "half_open"
 
 
 def test_a_call_from_before_it_opened_takes_no_probes_place(clock: Clock) -> None:
@@ -218,4 +215,3 @@ class AgainstAModel(RuleBasedStateMachine):
 
 AgainstAModel.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 TestAgainstAModel = AgainstAModel.TestCase
->>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce

@@ -6,12 +6,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
-from sqlalchemy import event, text
-=======
-from records import row, shadow_of
 from sqlalchemy import event, insert, text
->>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce
 
 from deployments.store import Store, Truth
 from deployments.store.monitor_feed import DriftEvent, MonitoredPage
@@ -19,11 +14,8 @@ from deployments.store.monitored import Cursors
 from deployments.store.sql.engine import reading, writing
 from deployments.store.sql.schema import refusals
 from tests.support.databases import Databases, one_of
-<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
 from tests.support.records import row, shadow_of
-=======
 from training.runtime.journal_query import JournalQuery
->>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce
 
 ROWS = 1500
 PAIRS = ROWS // 2
@@ -87,7 +79,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
             for number in range(100):
                 store.record_act(workload, "test", "test", {"number": number})
             rejected = [{"workload": workload, "at": SINCE, "requests": 1} for _ in range(ROWS // 4)]
-            with writing(store._engine) as connection:
+            with writing(store.engine) as connection:
                 connection.execute(insert(refusals), rejected)
             events = [DriftEvent(SINCE, workload, "input", "", "hot", "it moved", {}) for _ in range(100)]
             store.watching.write(workload, MonitoredPage(SINCE, {}, Cursors(), {}), events)
@@ -111,18 +103,13 @@ def statements(store: Store) -> Iterator[list[tuple[str, Any]]]:
 
 
 def walks_of(store: Store, statement: str, parameters: Any) -> list[str]:
-<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
-    """Steps of the plan that go through a whole table of the journal, or sort rows."""
-    with reading(store.engine) as connection:
-=======
     """Steps of the plan that go through a whole table of the journal, or sort rows of it.
 
     What reads other tables alone, such as counts of drift events by state, may sort: they stay small.
     """
     if not any(re.search(rf"\b{table}\b", statement) for table in JOURNAL):
         return []
-    with reading(store._engine) as connection:
->>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce
+    with reading(store.engine) as connection:
         if connection.dialect.name == "sqlite":
             steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             return [step.detail for step in steps if _walks_in_sqlite(step.detail)]

@@ -14,12 +14,8 @@ from scipy.signal import lfilter
 
 from features.config import load_contract
 from training.pipeline.evaluation import compute_metrics
-<<<<<<< 0c852c1228d2f86150595172ec3cfcc8a939c40b
-from training.retraining.gate import EvaluatedModel, judge, unopposed
+from training.retraining.gate import EvaluatedModel, evaluate_promoted, judge, unopposed
 from training.runtime.retraining_config import GateConfig
-=======
-from training.retraining.gate import EvaluatedModel, GateConfig, evaluate_promoted, judge, unopposed
->>>>>>> 919494bf0897e33819a87a4bd02fe74beec884ce
 from training.runtime.row_losses import row_losses, rows_inside
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Predicted
