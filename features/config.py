@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from features.contract import Contract
+from features.locations import configs
 
-BUILT_IN = Path(__file__).resolve().parent.parent / "configs" / "workloads"
+BUILT_IN = configs() / "workloads"
 
 
 def load_sections(directory: Path, workload: str) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _port_problem(port: Port) -> str | None:
         return f"{taken}: stop what listens there, {choice}"
     who = f"{holder.name()} (process {holder.pid})"
     if is_of_any_run(holder):
-        return f"{taken} by {who} of another start: `make down` ends it, {choice}"
+        return f"{taken} by {who} of another start: `raysonde down` ends it, {choice}"
     return f"{taken} by {who}: stop it, {choice}"
 
 

@@ -21,13 +21,14 @@ from psutil import CONN_LISTEN
 
 from deployments.store import Store
 from scripts.host.processes import of_run
-from scripts.launcher.first_models import RegistryUnreadable, lacks_models
+from scripts.launcher.first_models import lacks_models
 from scripts.launcher.preflight import is_free
 from scripts.launcher.run_state import RunState
 from tests.integration.test_serving import bodies
 from tests.support.flights import fly
 from tests.support.models import register
 from tests.support.system import ARMS, RunningSystem, free_port, wait_until
+from training.registry.errors import RegistryUnreadable
 from training.registry.models import Registry
 from training.runtime.settings import REPOSITORY, Settings
 

@@ -17,7 +17,7 @@ from deployments.store.migrations.upgrade import REVISION_TABLE, REVISIONS
 from deployments.store.sql.engine import writing
 from features.config import BUILT_IN
 from scripts.cli.store import app
-from scripts.cli.up import _needs_training
+from scripts.launcher.start import needs_training
 from training.runtime.settings import Settings, without_password
 
 NEWEST = REVISIONS[-1]
@@ -84,7 +84,7 @@ def test_a_start_on_a_store_of_a_later_version_is_refused(
     set_revision(url, "0999")
     settings = Settings(tmp_path, BUILT_IN, "postgresql://host/mlflow", url)
     with pytest.raises(typer.Exit):
-        _needs_training(Console(), settings, "apogee")
+        needs_training(Console(), settings, "apogee")
     assert "cannot start: the store has revision 0999" in capsys.readouterr().out
 
 

@@ -40,7 +40,7 @@ def test_a_port_held_by_another_start_points_to_make_down(
 ) -> None:
     monkeypatch.setattr(preflight, "is_of_any_run", lambda process: True)
     (problem,) = problems((Port(taken, "HTTP", "PORT"),), tmp_path, 1, ENOUGH, (3, 11))
-    assert "of another start: `make down` ends it" in problem
+    assert "of another start: `raysonde down` ends it" in problem
 
 
 def test_a_port_is_free_again_when_nobody_listens(taken: int) -> None:

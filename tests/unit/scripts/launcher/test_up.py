@@ -23,10 +23,10 @@ from deployments.http.problems import Problem, problem_of
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.launcher.display import StageDisplay, show_ready, write_examples
 from scripts.launcher.node_environment import node_environment
+from scripts.launcher.profile import Profile
 from scripts.launcher.readiness import Stage, StageProbe, stage_of
 from scripts.launcher.run_state import RunState
 from scripts.launcher.serve_settings import (
-    Profile,
     ProxyPorts,
     child_environment,
     read_or_create_ray_token,
