@@ -1,7 +1,7 @@
 """Where the files are that come with raysonde, and where it keeps its state unless it is told.
 
-The packages lie side by side: in the folder of a checkout, or in `site-packages`, where a wheel brings
-`configs/` along with `serve_config.yaml` in it. The tests for either see only what their layout has.
+The packages and `configs/` lie side by side: in the folder of a checkout, or in `site-packages`, where a
+wheel brings them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ def configs() -> Path:
     return _HOME / "configs"
 
 
-def serve_config(home: Path = _HOME) -> Path:
-    """Return the Serve config that comes with raysonde; `home` as of `checkout`."""
-    source = checkout(home)
-    return (source or home / "configs") / "serve_config.yaml"
+def serve_config() -> Path:
+    """Return the Serve config that comes with raysonde; a checkout has it at its root as well, by a link."""
+    return configs() / "serve_config.yaml"
 
 
 def haproxy_wrapper() -> Path:

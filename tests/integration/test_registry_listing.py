@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -141,13 +142,17 @@ def older(path: Path, revision: str) -> Settings:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         for statement in (
-            "INSERT INTO runs (run_uuid, status, experiment_id) VALUES ('r', 'FINISHED', NULL)",
-            "INSERT INTO latest_metrics (run_uuid, key, value, is_nan, step) VALUES ('r', 'mae', 1.5, 0, 0)",
+            "INSERT INTO runs (run_uuid, user_id, status, start_time, lifecycle_stage, experiment_id)"
+            " VALUES ('r', 'ann', 'FINISHED', 1, 'active', 0)",
+            "INSERT INTO latest_metrics (run_uuid, key, value, is_nan, step, timestamp)"
+            " VALUES ('r', 'mae', 1.5, 0, 0, 1)",
             "INSERT INTO registered_models (name) VALUES ('toy.linear')",
             "INSERT INTO model_versions (name, version, creation_time, source, run_id, current_stage)"
             " VALUES ('toy.linear', 1, 7, 'file:///b', 'r', 'None')",
-            "INSERT INTO model_version_tags VALUES ('toy.linear', 1, 'bundle', 'sha256:1')",
-            "INSERT INTO registered_model_aliases VALUES ('toy.linear', 'champion', 1)",
+            "INSERT INTO model_version_tags (name, version, key, value)"
+            " VALUES ('toy.linear', 1, 'bundle', 'sha256:1')",
+            "INSERT INTO registered_model_aliases (name, alias, version)"
+            " VALUES ('toy.linear', 'champion', 1)",
         ):
             connection.execute(text(statement))
         connection.commit()
@@ -170,11 +175,14 @@ def test_a_database_too_old_is_left_to_mlflow_which_knows_what_to_do(tmp_path: P
 
 
 def test_what_mlflow_refuses_is_told(tmp_path: Path) -> None:
-    settings = settings_at(tmp_path, f"sqlite:///{tmp_path}/mlflow/mlflow.db")
-    Registry(settings)
-    with closing(create_engine(settings.registry_uri).connect()) as connection:
+    made = settings_at(tmp_path, f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+    Registry(made)
+    with closing(create_engine(made.registry_uri).connect()) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'other'"))
-        connection.execute(text("DROP TABLE registered_model_aliases"))
+        connection.execute(text("ALTER TABLE model_versions DROP COLUMN storage_location"))
         connection.commit()
-    with pytest.raises(RegistryUnreadable, match="check RAYSONDE_REGISTRY_URI"):
+    # under another name: MLflow looks at each database once
+    copy = shutil.copytree(tmp_path / "mlflow", tmp_path / "copy")
+    settings = settings_at(tmp_path, f"sqlite:///{copy}/mlflow.db")
+    with pytest.raises(RegistryUnreadable, match=r"found version other.*check RAYSONDE_REGISTRY_URI"):
         list_versions(settings, "toy", {})

@@ -71,6 +71,7 @@ def _read(uri: str, workload: str, environment: Mapping[str, str]) -> list[Versi
 
 
 def _asked_of_mlflow(settings: Settings, workload: str) -> list[ModelVersion]:
+    from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -78,7 +79,7 @@ def _asked_of_mlflow(settings: Settings, workload: str) -> list[ModelVersion]:
 
     try:
         return Registry(settings).versions(workload)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (CommandError, MlflowException, SQLAlchemyError, OSError) as error:
         raise RegistryUnreadable.because_of(error, settings.registry_uri) from error
 
 
