@@ -88,6 +88,15 @@ def _run(
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
+    _tell(console, ended)
+
+
+def _tell(console: Console, ended: Candidacy) -> None:
+    """Print what became of it.
+
+    Raises:
+        typer.Exit: nothing moved.
+    """
     failed = ended.state in ("rejected", "superseded")
     serving = ended.predecessor if ended.state == "rolled_back" else ended.candidate
     told = (

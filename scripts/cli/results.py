@@ -57,8 +57,8 @@ def results(
     except (BundleError, OSError, ValueError) as error:
         console.print(f"[bold red]results:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    command = sections[0].command if data is None else f"raysonde results --data {shlex.quote(str(data))}"
     written = out or _default_page()
+    command = sections[0].command if data is None else f"raysonde results --data {shlex.quote(str(data))}"
     written.parent.mkdir(parents=True, exist_ok=True)
     written.write_text(page(sections, command))
     console.print(f"written to {written}", highlight=False)

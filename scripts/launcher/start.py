@@ -86,8 +86,8 @@ def needs_training(console: Console, settings: Settings, workload: str) -> bool:
 
 def _plan(console: Console, settings: Settings, request: StartRequest) -> Plan:
     ports = (
-        preflight.Port(request.port, "HTTP", "PORT"),
-        preflight.Port(request.dashboard_port, "Ray's dashboard", "DASHBOARD_PORT"),
+        preflight.Port(request.port, "HTTP", "--port"),
+        preflight.Port(request.dashboard_port, "Ray's dashboard", "--dashboard-port"),
     )
     chosen: Sequence[str] = request.workloads
     rendered = ""

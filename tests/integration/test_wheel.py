@@ -82,7 +82,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     home = tmp_path_factory.mktemp("environment") / "env"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
     programs = home / "bin"
-    install = ["--python", str(programs / "python"), "install", *OFFLINE, str(wheel)]
+    install = ["--python", str(programs / "python"), "install", *OFFLINE, "--no-compile", str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", *install], check=True)
     # the packages that raysonde needs: to install them a second time proves nothing, and takes gigabytes
     (packages,) = home.glob("lib/python*/site-packages")
