@@ -35,7 +35,7 @@ def models(
 
         raysonde models apogee --json
     """
-    from features.config import load_contract
+    from features.config import load_sections
     from scripts.launcher.user_workloads import settings_with
     from training.registry.errors import RegistryUnreadable
     from training.registry.listing import list_versions
@@ -43,7 +43,7 @@ def models(
     console = Console()
     settings = settings_with(workloads)
     try:
-        load_contract(settings.workloads, workload)
+        load_sections(settings.workloads, workload)
         versions = list_versions(settings, workload)
     except (FileNotFoundError, ValueError, RegistryUnreadable) as error:
         console.print(f"[bold red]no models:[/] {escape(str(error))}", highlight=False, soft_wrap=True)

@@ -97,7 +97,9 @@ def test_every_page_is_read_and_nothing_of_another_workload(filled: FakeServer) 
 
 
 def test_a_version_has_its_tag_its_aliases_and_the_numbers_of_its_run(filled: FakeServer) -> None:
-    first, by_hand, orphan = read_versions(filled.url, "toy", {}) or ()
+    found = read_versions(filled.url, "toy", {})
+    assert found is not None
+    first, by_hand, orphan = found
     assert first.metrics is not None
     assert first.metrics["mae"] == 1.5
     assert first.metrics["r2"] != first.metrics["r2"]

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ TABLES = {
     "registered_model_aliases": "name, alias, version INTEGER",
 }
 RUN_TABLES = {"runs": "run_uuid", "latest_metrics": "run_uuid, key, value, is_nan"}
-ROWS = {
+ROWS: dict[str, list[tuple[Any, ...]]] = {
     "model_versions": [
         ("toy.linear", 1, 7, "file:///one", None, "r", "None"),
         ("toy.linear", 2, 8, "file:///two", "file:///copy", "r", "Production"),
@@ -33,7 +34,7 @@ ROWS = {
     ],
     "registered_model_aliases": [("toy.linear", "champion", 2), ("toy.linear", "challenger", 2)],
 }
-RUN_ROWS = {
+RUN_ROWS: dict[str, list[tuple[Any, ...]]] = {
     "runs": [("r",), ("other",)],
     "latest_metrics": [("r", "mae", 1.5, 0), ("r", "r2", 0.0, 1), ("other", "mae", 9.0, 0)],
 }
