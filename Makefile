@@ -36,7 +36,11 @@ RUN_OPTIONS ?=
 MONITORING ?= yes
 
 .DEFAULT_GOAL := help
+<<<<<<< d4627a5943b5dd55c418da2582497188e1079871
 .PHONY: help up down train check test mutants first-start faults bench bench-growth bench-throughput burst scaling clean \
+=======
+.PHONY: help up down train check test first-start faults bench bench-growth bench-throughput burst scaling clean wheel \
+>>>>>>> c101fe1ff4d033a799e7b08ab72bb40373eb703a
 	image image-check compose-up compose-down
 
 help:
@@ -59,6 +63,7 @@ help:
 	@echo "make burst    bursts of requests at a system of its own: replicas go out and come back, into docs/scaling.md"
 	@echo "              (eight minutes) variables: QUICK=1 ROUNDS=3 DURATION_S=60 RATE=500"
 	@echo "make scaling  throughput by replicas and nodes, and what more takes, into docs/scaling.md (six minutes)"
+	@echo "make wheel    build dist/raysonde-*.whl, which needs no checkout: pip install it, then raysonde up"
 	@echo "make image    build the container image with podman or docker (docs/deployment.md)"
 	@echo "              variables: IMAGE=localhost/raysonde:latest BASE_IMAGE=... PIP_CONF=file BUILD_OPTIONS=..."
 	@echo "make image-check   run the image: it trains, serves, answers and ends (some minutes)"
@@ -117,6 +122,13 @@ burst: $(STAMP)
 
 scaling: $(STAMP)
 	@$(BIN)/python -m scripts.benchmarks.scaling $(if $(QUICK),--quick)
+
+# a build that was made before would leave what is gone from the sources in it
+wheel: $(STAMP)
+	@rm -rf build
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	@rm -rf build
+	@ls dist
 
 image:
 	$(ENGINE) build $(if $(filter podman,$(ENGINE)),--format docker) --file Containerfile --tag $(IMAGE) \

@@ -6,13 +6,16 @@ Files are looked for in a user's own directory first, then among those that come
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from features.contract import Contract
+from features.locations import configs
 
-BUILT_IN = Path(__file__).resolve().parent.parent / "configs" / "workloads"
+if TYPE_CHECKING:
+    from features.contract import Contract
+
+BUILT_IN = configs() / "workloads"
 
 
 def load_sections(directory: Path, workload: str) -> dict[str, Any]:
@@ -35,6 +38,9 @@ def load_sections(directory: Path, workload: str) -> dict[str, Any]:
 
 def load_contract(directory: Path, workload: str) -> Contract:
     """The contract of a workload, validated."""
+    # with it come pydantic and numpy, which whoever only asks for paths or names can do without
+    from features.contract import Contract
+
     return Contract.model_validate(load_sections(directory, workload)["contract"])
 
 

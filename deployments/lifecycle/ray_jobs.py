@@ -15,7 +15,8 @@ import ray
 
 from deployments.domain.retraining_transitions import JobState
 from deployments.lifecycle.retraining_controller import JobServiceUnavailable
-from training.runtime.settings import REPOSITORY, Settings
+from features.locations import checkout
+from training.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -86,7 +87,8 @@ class RayJobs:
     def _environment(self) -> dict[str, str]:
         """What replicas were given by their cluster or application, a job is given by its name."""
         settings = self._settings
-        path = [str(REPOSITORY), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        source = checkout()
+        path = [str(source or ""), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         return {
             "RAYSONDE_VAR": str(settings.var),
             "RAYSONDE_WORKLOADS": str(settings.workloads),

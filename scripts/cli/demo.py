@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from scripts.demo.heal import heal
+from scripts.cli.groups import command_group
+from scripts.launcher.profile import Profile
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="""Watch the system do something by itself, on one of its own beside any that runs. Example:
+app = command_group(
+    """Watch the system do something by itself, on one of its own beside any that runs. Example:
 
     raysonde demo heal
     """,
 )
-app.command(name="heal")(heal)
 
 
 @app.callback()
 def _demo() -> None: ...
+
+
+@app.command()
+def heal(
+    folder: Annotated[Path | None, typer.Option(help="Where it lives and writes; else var/demo.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the weather.", min=0)] = 0,
+    at_most: Annotated[float, typer.Option(help="Minutes of traffic until it has failed.", min=1)] = 10.0,
+    short: Annotated[bool, typer.Option(help="Twice the traffic in half the time, for a test.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Train the first models again.")] = False,
+    profile: Annotated[Profile, typer.Option(help="As of `raysonde up`.")] = Profile.PLAIN,
+) -> None:
+    """A heat wave makes the models of `weather` wrong, and the system heals itself, in about five minutes.
+
+    It starts a system of its own, beside any that runs, with models that have seen only calm weather; the
+    first time it trains them. Then stations ask, an hour of weather a time, and tell what turned out to be
+    true. Each step is told as it happens; a picture and a list of all events are written. Examples:
+
+        raysonde demo heal
+
+        raysonde demo heal --seed 3 --folder /tmp/heal
+    """
+    from scripts.demo.heal import play_heal
+
+    play_heal(folder, seed, at_most, short=short, fresh=fresh, profile=profile)

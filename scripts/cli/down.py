@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-import psutil
 import typer
 from rich.console import Console
-
-from scripts.host import processes
-from scripts.launcher.preflight import is_free
-from scripts.launcher.run_state import RunState
-from training.runtime.settings import Settings
 
 _GOOD_ORDER_S = 60
 
@@ -23,6 +17,13 @@ def down() -> None:
 
         raysonde down
     """
+    import psutil
+
+    from scripts.host import processes
+    from scripts.launcher.preflight import is_free
+    from scripts.launcher.run_state import RunState
+    from training.runtime.settings import Settings
+
     var = Settings.from_environment().var
     console = Console()
     state = RunState.read(var)

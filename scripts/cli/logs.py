@@ -13,9 +13,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deployments.telemetry.tracing.api import FOLDER_VARIABLE
-from training.runtime.settings import Settings
-
 if TYPE_CHECKING:
     from scripts.cli.log_queries import Found
 
@@ -46,6 +43,9 @@ def logs(
 
         raysonde logs "SELECT arm, count(*) FROM requests GROUP BY arm"
     """
+    from deployments.telemetry.tracing.api import FOLDER_VARIABLE
+    from training.runtime.settings import Settings
+
     console = Console()
     try:
         from duckdb import Error

@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import Any, cast
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
+
+from scripts.cli.groups import CommandGroup, command_group
 
 # name of the sub-command -> "module:function"; a module is imported when its command is asked for
 COMMANDS = {
@@ -28,7 +30,7 @@ COMMANDS = {
 }
 
 
-class _LazyCommands(TyperGroup):
+class _LazyCommands(CommandGroup):
     """Sub-commands from `COMMANDS`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -48,13 +50,7 @@ class _LazyCommands(TyperGroup):
         return cast(TyperCommand, typer.main.get_command(single))
 
 
-app = typer.Typer(
-    cls=_LazyCommands,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
+app = command_group(cls=_LazyCommands)
 
 
 @app.callback(help=__doc__)

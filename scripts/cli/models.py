@@ -14,13 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from features.config import load_contract
 from scripts.cli.metric_columns import main_metric_columns
+from scripts.cli.options import WorkloadsOption
 from scripts.cli.train import short_hash
-from scripts.launcher.user_workloads import WorkloadsOption, settings_with
 
 if TYPE_CHECKING:
-    from training.registry.models import ModelVersion
+    from training.registry.model_version import ModelVersion
 
 
 def models(
@@ -36,17 +35,19 @@ def models(
 
         raysonde models apogee --json
     """
+    from features.config import load_sections
+    from scripts.launcher.user_workloads import settings_with
+    from training.registry.errors import RegistryUnreadable
+    from training.registry.listing import list_versions
+
     console = Console()
     settings = settings_with(workloads)
     try:
-        load_contract(settings.workloads, workload)
-    except (FileNotFoundError, ValueError) as error:
+        load_sections(settings.workloads, workload)
+        versions = list_versions(settings, workload)
+    except (FileNotFoundError, ValueError, RegistryUnreadable) as error:
         console.print(f"[bold red]no models:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    # MLflow takes seconds to import: not before --help or a mistyped name is answered
-    from training.registry.models import Registry
-
-    versions = Registry(settings).versions(workload)
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(version) for version in versions], indent=2))
     elif versions:

@@ -6,24 +6,17 @@ KubeRay starts its nodes itself, with the environment that the image has.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scripts.launcher.node_start import NodePorts, ray_start, run_head
-from scripts.launcher.user_workloads import WorkloadsDirOption, settings_with
-from scripts.launcher.workload_selection import choose
-from training.runtime.settings import REPOSITORY
+from scripts.cli.groups import command_group
+from scripts.cli.options import ServeConfigOption, WorkloadsDirOption
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="""Run one node of a cluster, in the foreground. The nodes share the store and the registry
+app = command_group(
+    """Run one node of a cluster, in the foreground. The nodes share the store and the registry
     (RAYSONDE_STORE_URL, RAYSONDE_REGISTRY_URI) and Ray's token (RAY_AUTH_TOKEN_PATH). Examples:
 
     raysonde node head --host 0.0.0.0
@@ -45,11 +38,14 @@ def head(
     metrics_port: _MetricsPort = 8080,
     agent_port: _AgentPort = 52365,
     workloads: Annotated[str, typer.Option(help="Names, separated by spaces; all when empty.")] = "",
-    config: Annotated[Path, typer.Option(help="The Serve config to start from.")] = REPOSITORY
-    / "serve_config.yaml",
+    config: ServeConfigOption = None,
     workloads_dir: WorkloadsDirOption = None,
 ) -> None:
     """Start the head, and have it serve; the models must be there (`raysonde train --missing`)."""
+    from scripts.launcher.node_start import NodePorts, ray_start, run_head
+    from scripts.launcher.user_workloads import settings_with
+    from scripts.launcher.workload_selection import choose
+
     console = Console()
     settings = settings_with(workloads_dir)
     names = workloads.replace(",", " ").split()
@@ -70,6 +66,8 @@ def worker(
     agent_port: _AgentPort = 52365,
 ) -> None:
     """Start a worker, which ends when the head is gone for good."""
+    from scripts.launcher.node_start import NodePorts, ray_start
+
     try:
         command = ray_start(NodePorts(metrics_port, agent_port), os.environ)
     except ValueError as error:

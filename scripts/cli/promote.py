@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deployments.domain.promotion import Promotion
-from features.config import load_contract
-from scripts.launcher.user_workloads import WorkloadsOption, settings_with
-from scripts.replay.client import ApiError, Connection, WorkloadClient
+from scripts.cli.options import UrlOption, WorkloadsOption
+
+if TYPE_CHECKING:
+    from deployments.domain.promotion import Promotion
+    from scripts.replay.client import WorkloadClient
 
 _PERIOD_S = 0.5
 
 _Workload = Annotated[str, typer.Argument(help="Which workload, for example weather.")]
 _Arm = Annotated[str, typer.Argument(help="Which arm, for example gru.")]
 _Note = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
-_Url = Annotated[str | None, typer.Option(help="Address of the system; else RAYSONDE_URL.")]
 
 
 def promote(
@@ -28,7 +27,7 @@ def promote(
     arm: _Arm,
     version: Annotated[str, typer.Argument(help="Version of the registered model: raysonde models.")],
     reason: _Note = "",
-    url: _Url = None,
+    url: UrlOption = None,
     workloads: WorkloadsOption = None,
 ) -> None:
     """Have an arm serve a version, without a failed request and without further proof.
@@ -43,7 +42,11 @@ def promote(
 
 
 def rollback(
-    workload: _Workload, arm: _Arm, reason: _Note = "", url: _Url = None, workloads: WorkloadsOption = None
+    workload: _Workload,
+    arm: _Arm,
+    reason: _Note = "",
+    url: UrlOption = None,
+    workloads: WorkloadsOption = None,
 ) -> None:
     """Have an arm serve the version before again, which is still loaded. Example:
 
@@ -58,6 +61,12 @@ def _run(
     workloads: WorkloadsOption,
     ask: Callable[[WorkloadClient], Awaitable[Promotion]],
 ) -> None:
+    import asyncio
+
+    from features.config import load_contract
+    from scripts.launcher.user_workloads import settings_with
+    from scripts.replay.client import ApiError, Connection, WorkloadClient
+
     console = Console()
     settings = settings_with(workloads)
     try:
@@ -79,6 +88,15 @@ def _run(
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
+    _tell(console, ended)
+
+
+def _tell(console: Console, ended: Promotion) -> None:
+    """Print what became of it.
+
+    Raises:
+        typer.Exit: nothing moved.
+    """
     failed = ended.state in ("rejected", "superseded")
     serving = ended.predecessor if ended.state == "rolled_back" else ended.candidate
     told = (

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from scripts.rendering.dashboards import files as dashboards
-from scripts.rendering.files import settle
-from scripts.rendering.kuberay import COMMAND, kuberay_files
-from training.runtime.settings import REPOSITORY
+from scripts.cli.groups import command_group
 
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Write nothing; exit code 1 if something is stale.")
 ]
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="""Make the files of the repository that come from others. Example:
+app = command_group(
+    """Make the files of the repository that come from others. Example:
 
     raysonde render kuberay
     """,
@@ -40,13 +34,35 @@ def kuberay(check: CheckOption = False) -> None:
 
     raysonde render kuberay --check
     """
-    settle(Console(), kuberay_files(REPOSITORY), check=check, command=COMMAND)
+    from scripts.rendering.files import settle
+    from scripts.rendering.kuberay import COMMAND, kuberay_files
+
+    settle(Console(), kuberay_files(_checkout()), check=check, command=COMMAND)
 
 
 @app.command()
 def grafana(check: CheckOption = False) -> None:
-    """The dashboards in configs/grafana, from scripts/dashboards. Example:
+    """The dashboards in configs/grafana, from scripts/rendering/dashboards. Example:
 
     raysonde render grafana
     """
-    settle(Console(), dashboards.grafana_files(REPOSITORY), check=check, command=dashboards.COMMAND)
+    from scripts.rendering.dashboards.files import COMMAND, grafana_files
+    from scripts.rendering.files import settle
+
+    settle(Console(), grafana_files(_checkout()), check=check, command=COMMAND)
+
+
+def _checkout() -> Path:
+    """Return the folder of the source tree, which alone has these files.
+
+    Raises:
+        typer.Exit: raysonde is installed without one.
+    """
+    from features.locations import checkout
+
+    found = checkout()
+    if found is None:
+        console = Console()
+        console.print("[bold red]nothing to render:[/] raysonde is installed without its source tree")
+        raise typer.Exit(1)
+    return found

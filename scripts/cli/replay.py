@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, track
 
-from features.config import load_contract
-from features.contract import Contract
-from features.workload import load_workload
+from scripts.cli.options import UrlOption, WorkloadsOption
 from scripts.cli.stream_options import (
     ActiveOption,
     ArmOption,
@@ -28,17 +25,15 @@ from scripts.cli.stream_options import (
     StressOption,
     TruthDelayOption,
 )
-from scripts.launcher.user_workloads import WorkloadsOption, require_modules, settings_with
-from scripts.replay.client import ApiError, Connection, WorkloadClient
-from scripts.replay.csv_files import write_predictions
-from scripts.replay.horizon_errors import Predictions, TimedPrediction
-from scripts.replay.player import Played, Player
-from scripts.replay.recordings import Recording, load_recordings
-from scripts.replay.reports.base import Report, load_report
-from scripts.replay.stream import Stream, play_stream
-from scripts.replay.stream_schedule import Bursts, Pace, Steady
-from scripts.replay.summary import show_summary
-from training.runtime.tasks.factory import make_task
+
+if TYPE_CHECKING:
+    from features.contract import Contract
+    from scripts.replay.client import Connection
+    from scripts.replay.horizon_errors import Predictions, TimedPrediction
+    from scripts.replay.player import Played
+    from scripts.replay.recordings import Recording
+    from scripts.replay.reports.base import Report
+    from scripts.replay.stream_schedule import Bursts, Pace
 
 
 def replay(
@@ -46,7 +41,7 @@ def replay(
     file: Annotated[Path, typer.Argument(help="Recorded data, CSV or Parquet.")],
     speed: Annotated[str, typer.Option(help="Times real time, or max.")] = "max",
     out: Annotated[Path, typer.Option(help="Directory for the files and pictures.")] = Path("out"),
-    url: Annotated[str | None, typer.Option(help="Address of the system; else RAYSONDE_URL.")] = None,
+    url: UrlOption = None,
     only: Annotated[
         str, typer.Option("--only", "--flights", help="Only these entities, separated by commas.")
     ] = "",
@@ -78,6 +73,16 @@ def replay(
 
         raysonde replay calories train.csv --stress 200 --duration 30 --truth-delay 5
     """
+    import asyncio
+
+    from features.config import load_contract
+    from scripts.launcher.user_workloads import require_modules, settings_with
+    from scripts.replay.client import ApiError, Connection
+    from scripts.replay.recordings import load_recordings
+    from scripts.replay.reports.base import load_report
+    from scripts.replay.stream import Stream, play_stream
+    from scripts.replay.stream_schedule import Bursts
+
     console = Console()
     settings = settings_with(workloads)
     try:
@@ -109,6 +114,8 @@ class _Options:
 
 def _pace(bursts: bool, shape: Bursts, stress: float | None) -> Pace | None:
     """None: no stream."""
+    from scripts.replay.stream_schedule import Steady
+
     if bursts and stress is not None:
         raise ValueError("--bursts, --stress: got both, expected one of them")
     return Steady(stress) if stress is not None else shape if bursts else None
@@ -145,6 +152,9 @@ async def _play(
     recordings: Sequence[Recording],
     options: _Options,
 ) -> Played:
+    from scripts.replay.client import WorkloadClient
+    from scripts.replay.player import Player
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rows"))
     async with connection.open() as http:
         client = WorkloadClient(http, contract.workload, contract.target)
@@ -174,6 +184,9 @@ def _show(
     out: Path,
 ) -> bool:
     """Write and tell; says whether everything was answered or refused with a reason."""
+    from scripts.replay.csv_files import write_predictions
+    from scripts.replay.summary import show_summary
+
     out.mkdir(parents=True, exist_ok=True)
     predictions = by_recording(contract, recordings, played)
     best = report.best(contract, predictions, played.arms)
@@ -191,6 +204,10 @@ def _show(
 
 def by_recording(contract: Contract, recordings: Sequence[Recording], played: Played) -> Predictions:
     """The answers, as what judges them wants them."""
+    from features.workload import load_workload
+    from scripts.replay.horizon_errors import TimedPrediction
+    from training.runtime.tasks.factory import make_task
+
     task = make_task(contract, load_workload(contract))
     found: dict[Recording, dict[str, list[TimedPrediction]]] = {
         recording: {arm: [] for arm in played.arms} for recording in recordings

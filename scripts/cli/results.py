@@ -6,25 +6,19 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deployments.lifecycle.bundle_cache import BundleCache
-from features.config import known_workloads, load_contract
-from features.contract import Contract
-from scripts.launcher.user_workloads import WorkloadsOption, settings_with
-from scripts.replay.offline_evaluation import evaluate
-from scripts.replay.recordings import find_recorded, load_records, split_recordings
-from scripts.replay.reports.base import load_report
-from scripts.replay.results_page import Section, page
-from training.runtime.errors import BundleError
-from training.runtime.inference import Model, load_model
-from training.runtime.settings import REPOSITORY, Settings
+from scripts.cli.options import WorkloadsOption
 
-_PAGE = REPOSITORY / "docs" / "results.md"
+if TYPE_CHECKING:
+    from features.contract import Contract
+    from scripts.replay.results_page import Section
+    from training.runtime.inference import Model
+    from training.runtime.settings import Settings
 
 
 def results(
@@ -33,7 +27,10 @@ def results(
     data: Annotated[
         Path | None, typer.Option(help="Directory with a folder of recorded data for each workload.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="The Markdown page to write, whole.")] = _PAGE,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The Markdown page to write, whole; else docs/results.md, or results.md here."),
+    ] = None,
     workloads: WorkloadsOption = None,
 ) -> None:
     """Compare the champions of all arms with the baselines on recorded data; needs no running system.
@@ -45,6 +42,10 @@ def results(
 
         raysonde results apogee flights.parquet
     """
+    from scripts.launcher.user_workloads import settings_with
+    from scripts.replay.results_page import page
+    from training.runtime.errors import BundleError
+
     console = Console()
     settings = settings_with(workloads)
     try:
@@ -56,10 +57,19 @@ def results(
     except (BundleError, OSError, ValueError) as error:
         console.print(f"[bold red]results:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
+    written = out or _default_page()
     command = sections[0].command if data is None else f"raysonde results --data {shlex.quote(str(data))}"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(sections, command))
-    console.print(f"written to {out}", highlight=False)
+    written.parent.mkdir(parents=True, exist_ok=True)
+    written.write_text(page(sections, command))
+    console.print(f"written to {written}", highlight=False)
+
+
+def _default_page() -> Path:
+    """Return the page of the checkout, or one in the current folder where there is none."""
+    from features.locations import checkout
+
+    source = checkout()
+    return source / "docs" / "results.md" if source else Path("results.md")
 
 
 def _files(
@@ -70,6 +80,9 @@ def _files(
     Raises:
         ValueError: the arguments are neither a workload with its file nor a directory; or nothing is there.
     """
+    from features.config import known_workloads
+    from scripts.replay.recordings import find_recorded
+
     if data is None:
         if workload is None or not given:
             raise ValueError("expected a workload and its file, or --data with a directory for all of them")
@@ -103,6 +116,12 @@ def _has_models(settings: Settings, workload: str) -> bool:
 
 
 def _section(settings: Settings, workload: str, paths: Sequence[Path]) -> Section:
+    from features.config import load_contract
+    from scripts.replay.offline_evaluation import evaluate
+    from scripts.replay.recordings import load_records, split_recordings
+    from scripts.replay.reports.base import load_report
+    from scripts.replay.results_page import Section
+
     contract = load_contract(settings.workloads, workload)
     report = load_report(settings.workloads, contract)
     models = _champions(settings, contract)
@@ -126,7 +145,9 @@ def _champions(settings: Settings, contract: Contract) -> dict[str, Model]:
     Raises:
         ValueError: there is none at all.
     """
+    from deployments.lifecycle.bundle_cache import BundleCache
     from training.registry.models import Registry  # MLflow takes seconds to import
+    from training.runtime.inference import load_model
 
     champions = Registry(settings).champions(contract.workload)
     if not champions:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deployments.domain.retraining import Retraining
-from features.config import load_contract
-from features.contract import Contract
-from scripts.launcher.user_workloads import WorkloadsOption, settings_with
-from scripts.replay.client import ApiError, Connection, WorkloadClient
+from scripts.cli.options import UrlOption, WorkloadsOption
+
+if TYPE_CHECKING:
+    from deployments.domain.retraining import Retraining
+    from features.contract import Contract
+    from scripts.replay.client import Connection, WorkloadClient
 
 _PERIOD_S = 1.0
 
@@ -24,7 +24,7 @@ def retrain(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Tell what becomes of it, or only that it was asked for.")
     ] = True,
-    url: Annotated[str | None, typer.Option(help="Address of the system; else RAYSONDE_URL.")] = None,
+    url: UrlOption = None,
     workloads: WorkloadsOption = None,
 ) -> None:
     """Train again on what turned out to be true, beside the workload's own data, while the system serves.
@@ -36,6 +36,12 @@ def retrain(
 
         raysonde retrain weather --reason "new thermometers" --no-wait
     """
+    import asyncio
+
+    from features.config import load_contract
+    from scripts.launcher.user_workloads import settings_with
+    from scripts.replay.client import ApiError, Connection
+
     console = Console()
     settings = settings_with(workloads)
     try:
@@ -51,6 +57,8 @@ def retrain(
 async def _retrain(
     console: Console, contract: Contract, connection: Connection, reason: str, wait: bool
 ) -> None:
+    from scripts.replay.client import WorkloadClient
+
     async with connection.open() as http:
         client = WorkloadClient(http, contract.workload, contract.target)
         retraining = await client.retrain(reason)
@@ -68,6 +76,8 @@ async def _follow(console: Console, client: WorkloadClient, retraining: Retraini
         ApiError: the system is gone.
         typer.Exit: the retraining failed.
     """
+    import asyncio
+
     told = ""
     while True:
         state = _state(retraining)

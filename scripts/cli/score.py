@@ -21,15 +21,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from features.config import load_contract, load_sections
-from scripts.launcher.ray_session import ray_running
-from scripts.launcher.user_workloads import WorkloadsOption, require_modules, settings_with
-from training.runtime.errors import BundleError
-from training.runtime.settings import Settings
-from training.scoring.errors import ScoringFailed
+from scripts.cli.options import WorkloadsOption
 
 if TYPE_CHECKING:
     from training.registry.models import ModelVersion
+    from training.runtime.settings import Settings
     from training.scoring.run import Scored
     from training.sources.base import Progress as Report
 
@@ -65,6 +61,10 @@ def score(
 
         raysonde score calories workouts.parquet answers.parquet --fresh
     """
+    from scripts.launcher.user_workloads import require_modules, settings_with
+    from training.runtime.errors import BundleError
+    from training.scoring.errors import ScoringFailed
+
     console = Console()
     settings = settings_with(workloads)
     try:
@@ -90,6 +90,8 @@ def _score(
     fresh: bool,
 ) -> Scored:
     from deployments.lifecycle.bundle_cache import BundleCache
+    from features.config import load_contract
+    from scripts.launcher.ray_session import ray_running
 
     # what does not fit is refused before anything slow
     from training.scoring.parts import require_absent
@@ -118,6 +120,7 @@ def _champion(settings: Settings, workload: str, arm: str | None) -> ModelVersio
         LookupError: there is none.
     """
     from deployments.domain.routing import RoutingPolicy
+    from features.config import load_sections
     from training.registry.models import Registry
 
     champions = Registry(settings).champions(workload)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich import box
@@ -13,17 +14,15 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from deployments.store import Store, StoreIncompatible, StoreUnavailable
-from deployments.store.inventory import Inventory
-from deployments.store.migrations.upgrade import REVISIONS
-from training.runtime.settings import Settings, without_password
+from scripts.cli.groups import command_group
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="""Look after the database of the journal, which RAYSONDE_STORE_URL names. Examples:
+if TYPE_CHECKING:
+    from deployments.store import Store
+    from deployments.store.inventory import Inventory
+    from training.runtime.settings import Settings
+
+app = command_group(
+    """Look after the database of the journal, which RAYSONDE_STORE_URL names. Examples:
 
     raysonde store status
 
@@ -46,6 +45,8 @@ def status() -> None:
 
         RAYSONDE_STORE_URL=postgresql://ann@host/journal raysonde store status
     """
+    from training.runtime.settings import Settings, without_password
+
     console = Console()
     settings = Settings.from_environment()
     with _told(console), closing(_open(settings)) as store:
@@ -70,6 +71,10 @@ def upgrade() -> None:
 
         raysonde store upgrade
     """
+    from deployments.store import Store
+    from deployments.store.migrations.upgrade import REVISIONS
+    from training.runtime.settings import Settings
+
     console = Console()
     with _told(console), closing(Store(Settings.from_environment().store_url)) as store:
         was_older = store.create_tables()
@@ -79,6 +84,8 @@ def upgrade() -> None:
 
 def _open(settings: Settings) -> Store:
     """Raises FileNotFoundError where opening it would make it."""
+    from deployments.store import Store
+
     path = settings.store_url.removeprefix("sqlite:///")
     if path != settings.store_url and not Path(path).exists():
         raise FileNotFoundError(f"no store at {path}: the first start, or `raysonde store upgrade`, makes it")
@@ -86,6 +93,8 @@ def _open(settings: Settings) -> Store:
 
 
 def _told_revision(inventory: Inventory) -> str:
+    from deployments.store.migrations.upgrade import REVISIONS
+
     if inventory.revision == REVISIONS[-1]:
         return f"{inventory.revision}, which is that of this version"
     if inventory.revision is None and not inventory.rows:
@@ -99,6 +108,8 @@ def _told_revision(inventory: Inventory) -> str:
 @contextmanager
 def _told(console: Console) -> Iterator[None]:
     """End the program with a line that says why, if it has to."""
+    from deployments.store import StoreIncompatible, StoreUnavailable
+
     try:
         yield
     except (StoreUnavailable, StoreIncompatible, FileNotFoundError, ValueError) as error:

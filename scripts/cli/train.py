@@ -21,13 +21,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from features.config import load_contract
-from features.targets import AnyTarget
 from scripts.cli.metric_columns import metric_columns
-from scripts.launcher.ray_session import ray_running
-from scripts.launcher.user_workloads import WorkloadsOption, require_modules, settings_with
+from scripts.cli.options import WorkloadsOption
 
 if TYPE_CHECKING:
+    from features.targets import AnyTarget
     from training.pipeline.arm_training import TrainedArm
     from training.pipeline.run import TrainingOptions
     from training.runtime.settings import Settings
@@ -73,6 +71,10 @@ def train(
 
         raysonde train mine --workloads my_folder
     """
+    from features.config import load_contract
+    from scripts.launcher.ray_session import ray_running
+    from scripts.launcher.user_workloads import require_modules, settings_with
+
     console = Console()
     settings = settings_with(workloads)
     try:
@@ -86,7 +88,7 @@ def train(
     if not names:
         return
     with console.status("Starting Ray"):
-        # heavy imports, so that --help answers at once
+        # seconds, which the line above explains
         from training.pipeline.run import TrainingOptions
     chosen = tuple(name.strip() for name in families.split(",")) if families else None
     options = TrainingOptions(chosen, trials, seed, resume, reason, data)
@@ -98,7 +100,8 @@ def train(
 
 
 def _lacking(console: Console, settings: Settings, names: Sequence[str]) -> list[str]:
-    from scripts.launcher.first_models import RegistryUnreadable, lacks_models
+    from scripts.launcher.first_models import lacks_models
+    from training.registry.errors import RegistryUnreadable
 
     try:
         lacking = [name for name in names if lacks_models(settings, name)]

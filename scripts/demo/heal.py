@@ -6,7 +6,6 @@ import asyncio
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
 
 import orjson
 import typer
@@ -19,7 +18,7 @@ from scripts.demo.play import Played, play
 from scripts.demo.staging import demo_stage, plan_system, ready
 from scripts.demo.workspace import Home
 from scripts.host.interruption import Interruption
-from scripts.launcher.serve_settings import Profile
+from scripts.launcher.profile import Profile
 from scripts.launcher.start_plan import Plan
 from scripts.launcher.supervisor import Supervisor
 from scripts.replay.client import Connection, Prediction
@@ -28,23 +27,21 @@ from training.runtime.settings import Settings
 EVENTS = "demo-heal.json"
 
 
-def heal(
-    folder: Annotated[Path | None, typer.Option(help="Where it lives and writes; else var/demo.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the weather.", min=0)] = 0,
-    at_most: Annotated[float, typer.Option(help="Minutes of traffic until it has failed.", min=1)] = 10.0,
-    short: Annotated[bool, typer.Option(help="Twice the traffic in half the time, for a test.")] = False,
-    fresh: Annotated[bool, typer.Option(help="Train the first models again.")] = False,
-    profile: Annotated[Profile, typer.Option(help="As of `raysonde up`.")] = Profile.PLAIN,
+def play_heal(
+    folder: Path | None, seed: int, at_most_min: float, *, short: bool, fresh: bool, profile: Profile
 ) -> None:
-    """A heat wave makes the models of `weather` wrong, and the system heals itself, in about five minutes.
+    """Play the demonstration from the start of its system to its picture.
 
-    It starts a system of its own, beside any that runs, with models that have seen only calm weather; the
-    first time it trains them. Then stations ask, an hour of weather a time, and tell what turned out to be
-    true. Each step is told as it happens; a picture and a list of all events are written. Examples:
+    Args:
+        folder: where it lives and writes; None: `demo` in the state folder.
+        seed: of the weather.
+        at_most_min: minutes of traffic until it has failed.
+        short: twice the traffic in half the time.
+        fresh: train the first models again.
+        profile: how Serve is run.
 
-        raysonde demo heal
-
-        raysonde demo heal --seed 3 --folder /tmp/heal
+    Raises:
+        typer.Exit: it was cut off, has not healed, or could not be started.
     """
     console = Console()
     begun_s = time.monotonic()
@@ -52,7 +49,7 @@ def heal(
     plan = SHORT if short else USUAL
     settings = home.move_in(plan)
     with Interruption() as interruption:
-        run = _Run(console, plan, seed, 60 * at_most, plan_system(settings, profile), interruption)
+        run = _Run(console, plan, seed, 60 * at_most_min, plan_system(settings, profile), interruption)
         with ready(console, home, run.system, interruption, begun_s, fresh=fresh) as supervisor:
             played = run.play(supervisor) if supervisor is not None else None
             is_whole = played is not None and (played.story.healed_s is not None or not interruption.asked)

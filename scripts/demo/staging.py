@@ -11,19 +11,21 @@ from rich.markup import escape
 from ulid_transform import ulid_now
 
 from features.config import known_workloads, load_contract
+from features.locations import serve_config as own_serve_config
 from scripts.demo.plan import HealPlan, calm_cases, cases_of_wave
 from scripts.demo.play import Stage
 from scripts.demo.synthetic_weather import WORKLOAD
 from scripts.demo.workspace import Home
 from scripts.host.interruption import Interruption
 from scripts.launcher import preflight, serve_settings
-from scripts.launcher.first_models import NotTrained, RegistryUnreadable, lacks_models, train_first
+from scripts.launcher.first_models import NotTrained, lacks_models, train_first
+from scripts.launcher.profile import Profile
 from scripts.launcher.run_state import RunState
-from scripts.launcher.serve_settings import Profile
 from scripts.launcher.serving import running
 from scripts.launcher.start_plan import Plan
 from scripts.launcher.supervisor import Supervisor
-from training.runtime.settings import REPOSITORY, Settings
+from training.registry.errors import RegistryUnreadable
+from training.runtime.settings import Settings
 
 
 def plan_system(settings: Settings, profile: Profile, serve_config: str | None = None) -> Plan:
@@ -31,11 +33,11 @@ def plan_system(settings: Settings, profile: Profile, serve_config: str | None =
 
     Args:
         settings: of `Home.move_in`.
-        serve_config: text of the Serve config to start from; None: the repository's.
+        serve_config: text of the Serve config to start from; None: raysonde's own.
     """
     # any: two that start at once would both find the same one free, and Serve's proxies share a port silently
     port, dashboard_port = preflight.free_port(), preflight.free_port()
-    text = serve_config or (REPOSITORY / "serve_config.yaml").read_text()
+    text = serve_config or own_serve_config().read_text()
     rendered = serve_settings.render(text, port, known_workloads(settings.workloads), [WORKLOAD])
     return Plan(settings, (WORKLOAD,), rendered, port, dashboard_port, profile, ulid_now())
 

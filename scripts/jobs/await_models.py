@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from deployments.domain.errors import Unavailable
-from scripts.launcher.first_models import RegistryUnreadable, lacks_models
+from scripts.launcher.first_models import lacks_models
+from training.registry.errors import RegistryUnreadable
 from training.runtime.settings import Settings
 
 log = logging.getLogger(__name__)

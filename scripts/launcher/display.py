@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,13 +90,19 @@ def show_ready(console: Console, plan: Plan, key: str, examples: Mapping[str, Pa
     # outside the frame, and not folded: to be copied
     commands = {
         "in a browser": f"{plan.api_url}/?{KEY_PARAMETER}={key}",
-        "MLflow": f".venv/bin/mlflow ui --backend-store-uri {_registry(plan.settings)}",
+        "MLflow": f"{_program('mlflow')} ui --backend-store-uri {_registry(plan.settings)}",
     }
     for workload in plan.workloads:
         commands[f"a first request to {workload}"] = _curl(plan, workload, examples.get(workload))
     for name, command in commands.items():
         console.print(f"{name}:", style="bold", highlight=False)
         console.print(f"  {escape(command)}", soft_wrap=True, highlight=False)
+
+
+def _program(name: str) -> str:
+    """Return a program of this environment as a shell finds it from the current folder."""
+    path, here = Path(sys.executable).with_name(name), Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _registry(settings: Settings) -> str:

@@ -15,15 +15,12 @@ from features.config import load_sections
 from scripts.host.interruption import Interruption
 from scripts.launcher.start_plan import Plan
 from scripts.launcher.supervisor import Supervisor
-from training.runtime.settings import Settings, without_password
+from training.registry.errors import RegistryUnreadable
+from training.runtime.settings import Settings
 
 
 class NotTrained(RuntimeError):
     """The training ended by itself, before its end."""
-
-
-class RegistryUnreadable(RuntimeError):
-    """There is a registry, but it does not answer as one; the message says what to do."""
 
 
 def lacks_models(settings: Settings, workload: str) -> bool:
@@ -76,8 +73,5 @@ def _has_champions(settings: Settings, workload: str, arms: AbstractSet[str]) ->
     try:
         return arms <= Registry(settings).champions(workload).keys()
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        advice = "check RAYSONDE_REGISTRY_URI, or move the file away, and new models are trained"
-        shown = without_password(settings.registry_uri)
-        message = f"the registry {shown} cannot be read ({reason}): {advice}"
-        raise RegistryUnreadable(message) from error
+        advice = ", or move the file away, and new models are trained"
+        raise RegistryUnreadable.because_of(error, settings.registry_uri, advice) from error

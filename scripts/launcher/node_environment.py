@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from deployments.telemetry.metrics.catalogue import DURATION_BOUNDS_S
-from training.runtime.settings import REPOSITORY
+from features.locations import haproxy_wrapper
 
 LATENCY_BUCKETS_MS = ",".join(f"{1000 * bound_s:g}" for bound_s in (*DURATION_BOUNDS_S, 10, 60))
 COMMON: Mapping[str, str] = {
@@ -22,7 +22,7 @@ COMMON: Mapping[str, str] = {
     # of Serve's own latencies, as fine from 1 to 100 ms as ours
     "RAY_SERVE_REQUEST_LATENCY_BUCKETS_MS": LATENCY_BUCKETS_MS,
 }
-_OURS = REPOSITORY / "scripts" / "haproxy-of-ours"
+_WRAPPER = str(haproxy_wrapper())
 
 
 def bundled_haproxy() -> str:
@@ -50,12 +50,12 @@ def node_environment(base: Mapping[str, str], binary: Callable[[], str] = bundle
 def behind_haproxy(base: Mapping[str, str], binary: Callable[[], str] = bundled_haproxy) -> dict[str, str]:
     """What makes Serve's proxy HAProxy; arguments as of `node_environment`."""
     chosen = base.get("RAY_SERVE_HAPROXY_BINARY_PATH")
-    if chosen == str(_OURS):  # in a node's environment already: calling itself would have no end
+    if chosen == _WRAPPER:  # in a node's environment already: calling itself would have no end
         chosen = base.get("RAYSONDE_HAPROXY")
     return {
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_OURS),
+        "RAY_SERVE_HAPROXY_BINARY_PATH": _WRAPPER,
         "RAYSONDE_HAPROXY": chosen or binary(),
         # a floor of every teardown; HAProxy here learns of a replica's end in well under 1 s
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",

@@ -59,6 +59,8 @@ def ray_start(ports: NodePorts, environment: MutableMapping[str, str]) -> list[s
     cpus = bound_threads(environment)
     environment.update(node_environment(environment))
     environment.setdefault("RAY_AUTH_MODE", "token")
+    # whatever folder Ray's processes work in
+    environment["RAYSONDE_VAR"] = str(Settings.from_environment().var)
     command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--disable-usage-stats"]
     command += [f"--metrics-export-port={ports.metrics}", f"--dashboard-agent-listen-port={ports.agent}"]
     command += [f"--object-store-memory={OBJECT_STORE_BYTES}"]

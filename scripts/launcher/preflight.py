@@ -22,11 +22,11 @@ PYTHON = (3, 11)
 
 @dataclass(frozen=True)
 class Port:
-    """A port that will be bound, what for, and the `make` variable that moves it."""
+    """A port that will be bound, what for, and the option that moves it, which `make` has as a variable."""
 
     number: int
     purpose: str
-    variable: str
+    option: str
 
 
 def problems(
@@ -89,7 +89,7 @@ def _memory_problem(available: int, needed: int) -> str | None:
         return None
     return (
         f"only {available / 1e9:.1f} GB of memory is free, {needed / 1e9:.1f} GB is needed: "
-        "close other programs, or start fewer workloads with WORKLOADS=apogee"
+        "close other programs, or start fewer workloads with --workloads apogee (make: WORKLOADS=apogee)"
     )
 
 
@@ -107,13 +107,15 @@ def _port_problem(port: Port) -> str | None:
     if is_free(port.number):
         return None
     taken = f"port {port.number} ({port.purpose}) is taken"
-    choice = f"or choose another with {port.variable}={port.number + 1}"
+    variable = port.option.removeprefix("--").replace("-", "_").upper()
+    other = port.number + 1
+    choice = f"or choose another with {port.option} {other} (make: {variable}={other})"
     holder = _holder(port.number)
     if holder is None:
         return f"{taken}: stop what listens there, {choice}"
     who = f"{holder.name()} (process {holder.pid})"
     if is_of_any_run(holder):
-        return f"{taken} by {who} of another start: `make down` ends it, {choice}"
+        return f"{taken} by {who} of another start: `raysonde down` ends it, {choice}"
     return f"{taken} by {who}: stop it, {choice}"
 
 

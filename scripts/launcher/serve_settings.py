@@ -6,7 +6,6 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import yaml
 
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.launcher.node_environment import COMMON, behind_haproxy
+from scripts.launcher.profile import Profile
 
 # plasma holds request batches and training tables here, never models: small, so that it fits a laptop
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
@@ -30,13 +30,6 @@ AUTOSCALING: Mapping[str, Any] = {
 }
 # the scaler has a call until its arms have answered
 SCALER_AUTOSCALING: Mapping[str, Any] = {**AUTOSCALING, "target_ongoing_requests": 0.1}
-
-
-class Profile(StrEnum):
-    """How Serve is run: `fast` behind HAProxy in throughput mode, `plain` as Serve does by default."""
-
-    FAST = "fast"
-    PLAIN = "plain"
 
 
 def render(
@@ -149,7 +142,7 @@ def child_environment(
         base: what to start from, for example `os.environ`.
         run_id: the mark of this start.
         profile: see `Profile`.
-        var: where Ray's token goes.
+        var: the state folder of all of them; Ray's token goes there.
         ports: of the fast profile.
     """
     environment = {name: value for name, value in base.items() if name != "RAY_ADDRESS"}
@@ -167,6 +160,8 @@ def child_environment(
         **environment,
         **COMMON,
         RUN_ID_VARIABLE: run_id,
+        # whatever folder a process works in
+        "RAYSONDE_VAR": str(var),
         "RAYSONDE_PROFILE": profile.value,
         # all replicas are on this machine: no other needs to reach them
         "RAYSONDE_DIRECT_CALLS": base.get("RAYSONDE_DIRECT_CALLS") or "loopback",

@@ -93,6 +93,6 @@ def _stop(console: Console, plan: Plan, supervisor: Supervisor, interruption: In
         console.print(f"Everything has stopped; ports {ports} are free.", highlight=False)
         return
     console.print(
-        f"[red]Still there: processes {list(left.processes)}, ports {list(left.ports)}: try `make down`"
+        f"[red]Still there: processes {list(left.processes)}, ports {list(left.ports)}: try `raysonde down`"
     )
     raise typer.Exit(1)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.launcher.preflight import free_port
-from scripts.launcher.serve_settings import Profile, ProxyPorts, child_environment, read_or_create_ray_token
+from scripts.launcher.profile import Profile
+from scripts.launcher.serve_settings import ProxyPorts, child_environment, read_or_create_ray_token
 from training.runtime.settings import Settings
 
 _METRICS_PORT = 9101

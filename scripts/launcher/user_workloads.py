@@ -11,27 +11,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from features.config import BUILT_IN, load_sections
 from training.runtime.settings import Settings
 
 _VARIABLE = "RAYSONDE_WORKLOADS"
 _PYTHON_PATH = "PYTHONPATH"
-_HELP = "Directory of your own workloads, NAME.yaml and its module each, beside the built-in ones."
-
-# `raysonde up --workloads` takes names
-WorkloadsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workloads", "--workloads-dir", envvar=_VARIABLE, exists=True, file_okay=False, help=_HELP
-    ),
-]
-WorkloadsDirOption = Annotated[
-    Path | None, typer.Option("--workloads-dir", envvar=_VARIABLE, exists=True, file_okay=False, help=_HELP)
-]
 
 
 def settings_with(workloads: Path | None) -> Settings:

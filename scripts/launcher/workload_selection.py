@@ -7,18 +7,20 @@ from pathlib import Path
 
 from deployments.domain.routing import RoutingPolicy
 from features.config import known_workloads, load_sections, own_workloads
+from features.locations import serve_config
 from scripts.launcher import serve_settings
 from scripts.launcher.user_workloads import require_modules
 from training.runtime.settings import Settings
 
 
 def choose(
-    config: Path, settings: Settings, port: int, names: Sequence[str], host: str | None
+    config: Path | None, settings: Settings, port: int, names: Sequence[str], host: str | None
 ) -> tuple[Sequence[str], str]:
     """The workloads to start, and the text of the Serve config for them.
 
     Args:
-        config: the Serve config to start from; a user's own workloads need no application in it.
+        config: the Serve config to start from, None: raysonde's own; a user's workloads need no
+            application in it.
         settings: where workloads are looked for.
         port: of HTTP.
         names: those that are asked for; all when empty.
@@ -31,7 +33,8 @@ def choose(
     own = own_workloads(settings.workloads)
     known = known_workloads(settings.workloads)
     text = serve_settings.with_applications(
-        config.read_text(), {name: _arms(settings, name) for name in own if not names or name in names}
+        (config or serve_config()).read_text(),
+        {name: _arms(settings, name) for name in own if not names or name in names},
     )
     names = names or serve_settings.served_workloads(text, known)
     for name in set(names) & set(own):

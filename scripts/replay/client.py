@@ -39,7 +39,9 @@ class NotRunning(ApiError):
     """An address at which nothing answers."""
 
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"nothing answers at {url} ({reason}): start it with `make up`, or set RAYSONDE_URL")
+        super().__init__(
+            f"nothing answers at {url} ({reason}): start it with `raysonde up`, or set RAYSONDE_URL"
+        )
 
 
 class ApiRefused(ApiError):

@@ -20,7 +20,8 @@ from scripts.demo.staging import demo_stage, plan_system, ready
 from scripts.demo.synthetic_weather import WORKLOAD
 from scripts.demo.workspace import Home
 from scripts.host.interruption import Interruption
-from scripts.launcher.serve_settings import Profile, ray_token_file
+from scripts.launcher.profile import Profile
+from scripts.launcher.serve_settings import ray_token_file
 from scripts.replay.client import Connection
 from tests.faults.cells import LoopStage
 from tests.faults.striker import ROUTERS, Strike, Striker, victims_of

@@ -14,6 +14,6 @@ def is_read(variable: str) -> bool:
         name in path.read_text()
         for package in _PACKAGES
         for path in (REPOSITORY / package).rglob("*")
-        if path.suffix == ".py" or path.name == "haproxy-of-ours"
+        if path.suffix == ".py" or path.name == "haproxy-wrapper"
         for name in names
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from features.locations import checkout
 from training.config import TrainingConfig
 from training.families.base import load_family
 from training.pipeline.assembly import Origin, assemble
@@ -17,7 +18,6 @@ from training.registry.models import ModelVersion, Registry
 from training.registry.tracking import SearchRuns, git_commit
 from training.runtime.bundle import BundleParts, Card, read_bundle, write_bundle
 from training.runtime.inference import load_model
-from training.runtime.settings import REPOSITORY
 from training.search.trials import Best, SearchPlan, TrialRecord
 from training.search.tune import search
 
@@ -74,7 +74,7 @@ class ArmTrainer:
         """
         arm = load_family(family).name
         workload = self.prepared.contract.workload
-        commit = git_commit(REPOSITORY)
+        commit = git_commit(checkout())
         tags = {
             "workload": workload,
             "family": arm,

@@ -10,33 +10,32 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import tempfile
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import mlflow.entities.model_registry as mlflow_registry
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from training.runtime.artifact_server import download_file, is_remote
-from training.runtime.bundle import read_bundle, read_content_hash
+from training.registry.model_version import HASH_TAG, ModelVersion, bundle_hash_at, path_or_uri
+from training.runtime.artifact_server import is_remote
+from training.runtime.bundle import read_bundle
 from training.runtime.errors import BundleError
-from training.runtime.manifest import MANIFEST
 from training.runtime.settings import Settings
+
+__all__ = ["CHALLENGER", "CHAMPION", "ModelVersion", "Registry"]
 
 log = logging.getLogger(__name__)
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-HASH_TAG = "bundle"
 ARTIFACT_FOLDER = "bundle"
 _PAGE = 1000
 
 
+<<<<<<< d4627a5943b5dd55c418da2582497188e1079871
 @dataclass(frozen=True)
 class ModelVersion:
     """A version of an arm's registered model.
@@ -58,6 +57,8 @@ class ModelVersion:
     aliases: tuple[str, ...] = ()
 
 
+=======
+>>>>>>> c101fe1ff4d033a799e7b08ab72bb40373eb703a
 class Registry:
     """Access to the registry and to the runs, at `Settings.registry_uri`; made on first use."""
 
@@ -204,12 +205,12 @@ class Registry:
         known = self._known.get(key)
         if known is None or known.aliases != aliases:
             workload, _, arm = str(version.name).partition(".")
-            source = _path_or_uri(self.client.get_model_version_download_uri(version.name, version.version))
+            source = path_or_uri(self.client.get_model_version_download_uri(version.name, version.version))
             known = ModelVersion(
                 workload=workload,
                 arm=arm,
                 version=str(version.version),
-                bundle=version.tags.get(HASH_TAG) or self._hash_at(source),
+                bundle=version.tags.get(HASH_TAG) or bundle_hash_at(source, self._uri),
                 source=source,
                 run_id=version.run_id or "",
                 created_at_ms=int(version.creation_timestamp),
@@ -218,14 +219,6 @@ class Registry:
             )
             self._known[key] = known
         return known
-
-    def _hash_at(self, source: str) -> str:
-        """The content hash of the bundle at a path or URI."""
-        if not is_remote(source):
-            return read_content_hash(Path(source))
-        with tempfile.TemporaryDirectory() as folder:
-            download_file(source, self._uri, MANIFEST, Path(folder))
-            return read_content_hash(Path(folder))
 
     def _metrics_of(self, run_id: str | None) -> dict[str, float]:
         return dict(self.client.get_run(run_id).data.metrics) if run_id else {}
@@ -277,8 +270,3 @@ def _state_of(model: mlflow_registry.RegisteredModel) -> tuple[dict[str, str], l
 
 def _aliases_of(model: Any, version: Any) -> tuple[str, ...]:
     return tuple(sorted(a for a, v in model.aliases.items() if str(v) == str(version.version)))
-
-
-def _path_or_uri(uri: str) -> str:
-    parsed = urlparse(uri)
-    return unquote(parsed.path) if parsed.scheme in ("", "file") else uri

@@ -85,7 +85,7 @@ def download_folder(
     """
     folder = locate(source, registry_uri)
     home.mkdir()
-    with _client(source, environment) as client:
+    with server_client(source, environment) as client:
         for name, size in _files(client, folder, source):
             _download(client, folder, name, home / name)
             if (home / name).stat().st_size != size:
@@ -96,13 +96,23 @@ def download_file(
     source: str, registry_uri: str, name: str, home: Path, environment: Mapping[str, str] = os.environ
 ) -> None:
     """Copy one file of a remote folder to `home/name`; arguments and errors as of `download_folder`."""
-    with _client(source, environment) as client:
+    with server_client(source, environment) as client:
         _download(client, locate(source, registry_uri), name, home / name)
 
 
 @contextmanager
-def _client(source: str, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
-    """Translates what httpx raises: callers try again later on an OSError."""
+def server_client(source: str, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
+    """An HTTP client that signs in as MLflow's does, and tells of httpx's errors as OSErrors.
+
+    Args:
+        source: what is asked for, to be named in errors.
+        environment: as of `download_folder`.
+
+    Raises:
+        FileNotFoundError: the server answers 404.
+        PermissionError: it answers 401 or 403.
+        OSError: it cannot be reached, or answers with another error.
+    """
     import httpx  # here: 40 ms and some megabytes, which a replica with local bundles never needs
 
     headers, auth = {}, None

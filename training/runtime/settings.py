@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.config import BUILT_IN
+from features.locations import state_folder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _PASSWORD = re.compile(r"(?P<user>(?<=://)[^:/@]*:)[^@]*(?=@)|(?P<name>[?&]password=)[^&]*")
@@ -40,15 +41,15 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Defaults under the repository; RAYSONDE_VAR, RAYSONDE_WORKLOADS, RAYSONDE_REGISTRY_URI,
-        RAYSONDE_STORE_URL, RAYSONDE_API_KEY_FILE and RAYSONDE_TRAINING_RESOURCE override. The two URLs may
-        hold a password, and may lie in a file instead, which RAYSONDE_REGISTRY_URI_FILE or
-        RAYSONDE_STORE_URL_FILE names.
+        """Defaults under `var` of the checkout, or of the current folder; RAYSONDE_VAR, RAYSONDE_WORKLOADS,
+        RAYSONDE_REGISTRY_URI, RAYSONDE_STORE_URL, RAYSONDE_API_KEY_FILE and RAYSONDE_TRAINING_RESOURCE
+        override. The two URLs may hold a password, and may lie in a file instead, which
+        RAYSONDE_REGISTRY_URI_FILE or RAYSONDE_STORE_URL_FILE names.
 
         Raises:
             OSError: a file that is named cannot be read.
         """
-        var = Path(os.environ.get("RAYSONDE_VAR", REPOSITORY / "var")).resolve()
+        var = Path(os.environ.get("RAYSONDE_VAR") or state_folder()).resolve()
         return cls(
             var=var,
             workloads=Path(os.environ.get("RAYSONDE_WORKLOADS") or BUILT_IN).resolve(),

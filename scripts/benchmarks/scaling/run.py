@@ -13,7 +13,12 @@ from statistics import median
 import httpx
 import psutil
 
+<<<<<<< d4627a5943b5dd55c418da2582497188e1079871
 from scripts.benchmarks.bench.models import load_rows
+=======
+from features.locations import serve_config as own_serve_config
+from scripts.benchmarks.bench.models import asked
+>>>>>>> c101fe1ff4d033a799e7b08ab72bb40373eb703a
 from scripts.benchmarks.bench.server import CannotServe, Server
 from scripts.benchmarks.bench.system import Dashboard, own_site, own_system
 from scripts.benchmarks.bench.usage import CpuTimes
@@ -23,7 +28,6 @@ from scripts.benchmarks.scaling.parts import by_part, per_1000
 from scripts.benchmarks.scaling.second_node import second_node
 from scripts.host.ray_address import forget_dead_address
 from scripts.launcher.preflight import free_port
-from training.runtime.settings import REPOSITORY
 
 _COMPLETE_S = 90.0
 _POLL_S = 0.5
@@ -65,7 +69,7 @@ def measure(plan: LayoutPlan, layout: Layout, report: Callable[[str], None]) -> 
     report(f"{layout.name}: starting")
     name = f"scaling-{layout.routers}-{layout.others}-{layout.nodes}"
     site = own_site(plan.folder, name, plan.arm, free_port(plan.port))
-    config = serve_config((REPOSITORY / "serve_config.yaml").read_text(), plan.arm, layout)
+    config = serve_config(own_serve_config().read_text(), plan.arm, layout)
     contender, dashboard = own_system(site, free_port(plan.port + 1), _PROFILE, config)
     with (
         contextlib.ExitStack() as at_the_end,

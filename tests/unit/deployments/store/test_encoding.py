@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from deployments.store import Store, StoreEncoding
 from features.config import BUILT_IN
 from scripts.cli.store import app
-from scripts.cli.up import _needs_training
+from scripts.launcher.start import needs_training
 from tests.support.databases import PostgresDatabases, one_of
 from tests.support.postgres import Cluster
 from tests.support.records import row
@@ -55,7 +55,7 @@ def test_a_start_and_the_command_say_it(
     assert done.exit_code == 1
     assert done.output.startswith("no: store: the database at ")
     with pytest.raises(typer.Exit):
-        _needs_training(
+        needs_training(
             Console(), Settings(tmp_path, BUILT_IN, "postgresql://host/mlflow", other_url), "apogee"
         )
     assert "cannot start: store: the database at " in capsys.readouterr().out

@@ -16,8 +16,12 @@ from deployments.store.migrations.upgrade import REVISION_TABLE, REVISIONS
 from deployments.store.sql.engine import writing
 from features.config import BUILT_IN
 from scripts.cli.store import app
+<<<<<<< d4627a5943b5dd55c418da2582497188e1079871
 from scripts.cli.up import _needs_training
 from tests.support.records import row
+=======
+from scripts.launcher.start import needs_training
+>>>>>>> c101fe1ff4d033a799e7b08ab72bb40373eb703a
 from training.runtime.settings import Settings, without_password
 
 NEWEST = REVISIONS[-1]
@@ -84,7 +88,7 @@ def test_a_start_on_a_store_of_a_later_version_is_refused(
     set_revision(url, "0999")
     settings = Settings(tmp_path, BUILT_IN, "postgresql://host/mlflow", url)
     with pytest.raises(typer.Exit):
-        _needs_training(Console(), settings, "apogee")
+        needs_training(Console(), settings, "apogee")
     assert "cannot start: the store has revision 0999" in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from deployments.store.sql.engine import StoreUnavailable
 from scripts.jobs.await_models import await_models
-from scripts.launcher.first_models import RegistryUnreadable
+from training.registry.errors import RegistryUnreadable
 
 
 def test_it_waits_for_every_workload_and_through_what_is_away(caplog: pytest.LogCaptureFixture) -> None:

@@ -74,7 +74,7 @@ def test_without_a_bound_ray_counts_by_itself() -> None:
 def test_haproxy_is_called_by_our_script_however_often_the_environment_is_made() -> None:
     first = node_environment({"RAY_SERVE_HAPROXY_BINARY_PATH": "/usr/sbin/haproxy"})
     assert first["RAYSONDE_HAPROXY"] == "/usr/sbin/haproxy"
-    assert first["RAY_SERVE_HAPROXY_BINARY_PATH"].endswith("haproxy-of-ours")
+    assert first["RAY_SERVE_HAPROXY_BINARY_PATH"].endswith("haproxy-wrapper")
     assert node_environment(first) == first
     assert node_environment({}, lambda: "/bundled")["RAYSONDE_HAPROXY"] == "/bundled"
 

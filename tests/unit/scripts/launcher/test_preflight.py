@@ -28,19 +28,19 @@ def test_nothing_is_wrong_on_a_good_machine(tmp_path: Path) -> None:
     assert (tmp_path / "var").is_dir()
 
 
-def test_a_taken_port_is_named_with_its_holder_and_the_variable(taken: int, tmp_path: Path) -> None:
-    (problem,) = problems((Port(taken, "HTTP", "PORT"),), tmp_path, 1, ENOUGH, (3, 11))
+def test_a_taken_port_is_named_with_its_holder_and_the_option(taken: int, tmp_path: Path) -> None:
+    (problem,) = problems((Port(taken, "HTTP", "--port"),), tmp_path, 1, ENOUGH, (3, 11))
     assert problem.startswith(f"port {taken} (HTTP) is taken by ")
     assert f"(process {os.getpid()})" in problem
-    assert problem.endswith(f"stop it, or choose another with PORT={taken + 1}")
+    assert problem.endswith(f"stop it, or choose another with --port {taken + 1} (make: PORT={taken + 1})")
 
 
-def test_a_port_held_by_another_start_points_to_make_down(
+def test_a_port_held_by_another_start_points_to_raysonde_down(
     taken: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preflight, "is_of_any_run", lambda process: True)
-    (problem,) = problems((Port(taken, "HTTP", "PORT"),), tmp_path, 1, ENOUGH, (3, 11))
-    assert "of another start: `make down` ends it" in problem
+    (problem,) = problems((Port(taken, "HTTP", "--port"),), tmp_path, 1, ENOUGH, (3, 11))
+    assert "of another start: `raysonde down` ends it" in problem
 
 
 def test_a_port_is_free_again_when_nobody_listens(taken: int) -> None:
@@ -77,4 +77,4 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_every_problem_has_a_line(taken: int, tmp_path: Path) -> None:
-    assert len(problems((Port(taken, "HTTP", "PORT"),), tmp_path, 1, 1, (3, 10))) == 3
+    assert len(problems((Port(taken, "HTTP", "--port"),), tmp_path, 1, 1, (3, 10))) == 3

@@ -23,10 +23,10 @@ from deployments.http.problems import Problem, to_problem
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.launcher.display import StageDisplay, show_ready, write_examples
 from scripts.launcher.node_environment import node_environment
+from scripts.launcher.profile import Profile
 from scripts.launcher.readiness import Stage, StageProbe, readiness_stage
 from scripts.launcher.run_state import RunState
 from scripts.launcher.serve_settings import (
-    Profile,
     ProxyPorts,
     child_environment,
     read_or_create_ray_token,

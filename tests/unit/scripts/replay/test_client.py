@@ -53,7 +53,7 @@ async def test_nothing_there_says_how_to_start_it() -> None:
         unused.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         async with Connection(url, None).open() as http:
-            with pytest.raises(NotRunning, match=r"nothing answers at .* start it with `make up`"):
+            with pytest.raises(NotRunning, match=r"nothing answers at .* start it with `raysonde up`"):
                 await WorkloadClient(http, "apogee", TARGET).arms()
 
 

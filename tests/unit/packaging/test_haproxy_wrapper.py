@@ -11,7 +11,7 @@ import pytest
 
 from training.runtime.settings import REPOSITORY
 
-WRAPPER = REPOSITORY / "scripts" / "haproxy-of-ours"
+WRAPPER = REPOSITORY / "scripts" / "haproxy-wrapper"
 SERVED = """global
     stats socket /tmp/haproxy-serve/admin.sock mode 666 level admin
 defaults
