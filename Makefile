@@ -36,11 +36,7 @@ RUN_OPTIONS ?=
 MONITORING ?= yes
 
 .DEFAULT_GOAL := help
-<<<<<<< d4627a5943b5dd55c418da2582497188e1079871
-.PHONY: help up down train check test mutants first-start faults bench bench-growth bench-throughput burst scaling clean \
-=======
-.PHONY: help up down train check test first-start faults bench bench-growth bench-throughput burst scaling clean wheel \
->>>>>>> c101fe1ff4d033a799e7b08ab72bb40373eb703a
+.PHONY: help up down train check test mutants first-start faults bench bench-growth bench-throughput burst scaling clean wheel \
 	image image-check compose-up compose-down
 
 help:

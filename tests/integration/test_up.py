@@ -25,12 +25,8 @@ from scripts.launcher.preflight import is_free
 from scripts.launcher.run_state import RunState
 from tests.support.flights import fly
 from tests.support.models import register
-<<<<<<< d4627a5943b5dd55c418da2582497188e1079871
 from tests.support.system import ARMS, RunningSystem, bodies, free_port, wait_until
-=======
-from tests.support.system import ARMS, RunningSystem, free_port, wait_until
 from training.registry.errors import RegistryUnreadable
->>>>>>> c101fe1ff4d033a799e7b08ab72bb40373eb703a
 from training.registry.models import Registry
 from training.runtime.settings import REPOSITORY, Settings
 

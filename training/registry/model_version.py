@@ -15,7 +15,7 @@ HASH_TAG = "bundle"
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One version of one arm's registered model.
+    """A version of an arm's registered model.
 
     Attributes:
         bundle: content hash.

@@ -35,30 +35,6 @@ ARTIFACT_FOLDER = "bundle"
 _PAGE = 1000
 
 
-<<<<<<< d4627a5943b5dd55c418da2582497188e1079871
-@dataclass(frozen=True)
-class ModelVersion:
-    """A version of an arm's registered model.
-
-    Attributes:
-        bundle: content hash.
-        source: where the bundle lies: a path, or a URI for `training.runtime.artifact_server`.
-        metrics: of the run that made it.
-    """
-
-    workload: str
-    arm: str
-    version: str
-    bundle: str
-    source: str
-    run_id: str
-    created_at_ms: int
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
-
-
-=======
->>>>>>> c101fe1ff4d033a799e7b08ab72bb40373eb703a
 class Registry:
     """Access to the registry and to the runs, at `Settings.registry_uri`; made on first use."""
 

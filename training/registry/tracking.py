@@ -103,15 +103,10 @@ def git_commit(repository: Path | None) -> str:
         repository: folder of the checkout; None where there is none, though its packages may lie in an
             environment that somebody else's repository holds.
     """
-<<<<<<< d4627a5943b5dd55c418da2582497188e1079871
     if commit := os.environ.get("RAYSONDE_COMMIT"):
         return commit
-=======
-    if told := os.environ.get("RAYSONDE_COMMIT"):
-        return told
     if repository is None:
         return "unknown"
->>>>>>> c101fe1ff4d033a799e7b08ab72bb40373eb703a
     try:
         described = subprocess.run(
             ["git", "-C", str(repository), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],

@@ -13,12 +13,8 @@ from statistics import median
 import httpx
 import psutil
 
-<<<<<<< d4627a5943b5dd55c418da2582497188e1079871
-from scripts.benchmarks.bench.models import load_rows
-=======
 from features.locations import serve_config as own_serve_config
-from scripts.benchmarks.bench.models import asked
->>>>>>> c101fe1ff4d033a799e7b08ab72bb40373eb703a
+from scripts.benchmarks.bench.models import load_rows
 from scripts.benchmarks.bench.server import CannotServe, Server
 from scripts.benchmarks.bench.system import Dashboard, own_site, own_system
 from scripts.benchmarks.bench.usage import CpuTimes

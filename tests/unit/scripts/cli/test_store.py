@@ -16,12 +16,8 @@ from deployments.store.migrations.upgrade import REVISION_TABLE, REVISIONS
 from deployments.store.sql.engine import writing
 from features.config import BUILT_IN
 from scripts.cli.store import app
-<<<<<<< d4627a5943b5dd55c418da2582497188e1079871
-from scripts.cli.up import _needs_training
-from tests.support.records import row
-=======
 from scripts.launcher.start import needs_training
->>>>>>> c101fe1ff4d033a799e7b08ab72bb40373eb703a
+from tests.support.records import row
 from training.runtime.settings import Settings, without_password
 
 NEWEST = REVISIONS[-1]
