@@ -24,7 +24,7 @@ from training.runtime.errors import BundleError
 from training.runtime.inference import Model, load_model
 from training.runtime.settings import REPOSITORY, Settings
 
-_PAGE = REPOSITORY / "docs" / "results.md"
+_PAGE = REPOSITORY / "docs" / "benchmarks" / "results.md"
 
 
 def results(

@@ -8,7 +8,7 @@ from deployments.telemetry.metrics.docs_table import markdown
 from scripts.rendering.generated_section import Marks, replace_part
 from training.runtime.settings import REPOSITORY
 
-PAGE = Path("docs/metrics.md")
+PAGE = Path("docs/reference/metrics.md")
 
 _MARKS = Marks(
     "<!-- python -m scripts.rendering.metrics_table: begin -->",

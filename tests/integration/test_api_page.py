@@ -1,4 +1,4 @@
-"""docs/api.md, word for word: every command that changes no models, and the answers beside them."""
+"""docs/reference/api.md, word for word: every command that changes no models, and the answers beside them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 # what a page leaves out of an object
 REST = "..."
-BLOCKS = blocks_of(REPOSITORY / "docs" / "api.md")
+BLOCKS = blocks_of(REPOSITORY / "docs" / "reference" / "api.md")
 BEGIN, *COMMANDS = [number for number, block in enumerate(BLOCKS) if block.language == "bash"]
 
 

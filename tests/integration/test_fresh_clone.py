@@ -40,7 +40,7 @@ STARTED = os.environ.get("FRESH_WORKLOADS", "apogee")
 PORTS = (8000, 8265)
 # median absolute error of the best arm in % of the apogee, by fraction of the time to it
 TARGETS_PERCENT = {0.5: 1.8, 0.6: 1.0, 0.8: 0.3}
-# Another processor rounds otherwise, which training amplifies: the figures themselves are in docs/results.md.
+# Another processor rounds otherwise, which training amplifies: the figures are in docs/benchmarks/results.md.
 SLACK = 1.15
 # One log has a sample a second; the targets are about the others.
 SLOW_LOG = "COTS altimeter (1 Hz)"

@@ -1,4 +1,4 @@
-"""What `make burst` writes into `docs/scaling.md`."""
+"""What `make burst` writes into `docs/benchmarks/scaling.md`."""
 
 from __future__ import annotations
 

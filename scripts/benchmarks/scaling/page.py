@@ -1,4 +1,4 @@
-"""What `make scaling` writes into `docs/scaling.md`."""
+"""What `make scaling` writes into `docs/benchmarks/scaling.md`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/api.md names every call that there is, and no other."""
+"""docs/reference/api.md names every call that there is, and no other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deployments.store import Store
 from tests.support.serving import LocalSystem
 from training.runtime.settings import REPOSITORY
 
-PAGE = (REPOSITORY / "docs" / "api.md").read_text()
+PAGE = (REPOSITORY / "docs" / "reference" / "api.md").read_text()
 
 
 @pytest.fixture(scope="module")
