@@ -10,6 +10,8 @@ from rich.console import Console
 from scripts.rendering.dashboards import files as dashboards
 from scripts.rendering.files import settle
 from scripts.rendering.kuberay import COMMAND, kuberay_files
+from scripts.rendering.reference_pages import COMMAND as DOCS_COMMAND
+from scripts.rendering.reference_pages import reference_files
 from training.runtime.settings import REPOSITORY
 
 CheckOption = Annotated[
@@ -50,3 +52,17 @@ def grafana(check: CheckOption = False) -> None:
     raysonde render grafana
     """
     settle(Console(), dashboards.grafana_files(REPOSITORY), check=check, command=dashboards.COMMAND)
+
+
+@app.command()
+def docs(check: CheckOption = False) -> None:
+    """Make the tables of docs/reference from the code. Examples:
+
+    raysonde render docs
+
+    raysonde render docs --check
+    """
+    from scripts.cli.main import app as root  # here: it names this module
+
+    files = reference_files(REPOSITORY, typer.main.get_group(root))
+    settle(Console(), files, check=check, command=DOCS_COMMAND)
