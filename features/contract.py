@@ -119,7 +119,9 @@ class FieldSpec(_Frozen):
 class Contract(_Frozen):
     """The whole contract of one workload. The order of `fields` is the order of the matrix columns."""
 
-    workload: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    workload: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$", description="name of the workload; the file is named after it"
+    )
     schema_version: str = Field(description="version of the contract; an instance may name it")
     description: str = Field(default="", description="one sentence for the documentation of the API")
     module: str = Field(description="dotted path of the Python module that holds the workload's features")
