@@ -78,7 +78,7 @@ def _block(commands: list[str]) -> str:
 
 
 def _argument(parameter: TyperArgument) -> str:
-    return parameter.metavar or (parameter.name or "").upper()
+    return (parameter.metavar or (parameter.name or "").upper()).strip("[]")
 
 
 def _row(parameter: TyperArgument | TyperOption) -> tuple[str, str, str, str]:

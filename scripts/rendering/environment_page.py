@@ -14,7 +14,7 @@ from scripts.rendering.model_tables import default_text, markdown_table, type_te
 class Documented(BaseModel):
     """The variables that are read today, in many places.
 
-    To be replaced by the settings class that reads them: `markdown` takes any pydantic class.
+    To be replaced by the settings class that reads them: `SETTINGS` may be any pydantic class.
     """
 
     var: str = Field("./var", alias="RAYSONDE_VAR", description="folder of all state")
@@ -81,6 +81,9 @@ class Documented(BaseModel):
     )
 
 
+SETTINGS: type[BaseModel] = Documented
+
+
 @dataclass(frozen=True)
 class Variable:
     """One environment variable, as text for a table."""
@@ -98,7 +101,7 @@ def variables(settings: type[BaseModel]) -> list[Variable]:
     return list(_variables(settings, prefix, delimiter))
 
 
-def markdown(settings: type[BaseModel] = Documented) -> str:
+def markdown(settings: type[BaseModel] = SETTINGS) -> str:
     """Return the table of all variables."""
     rows = [(f"`{v.name}`", v.type, v.default, v.description) for v in variables(settings)]
     return markdown_table(("variable", "type", "default", "meaning"), rows)
