@@ -42,7 +42,7 @@ MONITORING ?= yes
 help:
 	@echo "make up       make the environment, train the first models, start everything (Ctrl-C stops it)"
 	@echo "              variables: PORT=8000 DASHBOARD_PORT=8265 PROFILE=fast|plain WORKLOADS=apogee CPUS=half"
-	@echo "              WORKLOADS_DIR=folder adds workloads of your own (docs/adding-a-workload.md)"
+	@echo "              WORKLOADS_DIR=folder adds workloads of your own (docs/tutorial/adding-a-workload.md)"
 	@echo "make down     end what a start that was killed has left behind"
 	@echo "make train    train again and register new versions: WORKLOADS=apogee"
 	@echo "make check    ruff, mypy --strict, import rules"
@@ -52,15 +52,20 @@ help:
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
 	@echo "make faults   kill parts of the loop that heals itself at each of its stages, and crews that train (half an hour)"
 	@echo "              variables: STAGE=calm|hot|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"
-	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
+	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10 STARTS=3"
-	@echo "make bench-growth  the same with more arms and a long journal (12 minutes), into docs/benchmarks-growth.md"
+	@echo "make bench-growth  the same with more arms and a long journal (12 minutes), into docs/benchmarks/growth.md"
 	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (needs wrk)"
-	@echo "make burst    bursts of requests at a system of its own: replicas go out and come back, into docs/scaling.md"
+	@echo "make burst    bursts of requests at a system of its own: replicas go out and come back, into docs/benchmarks/scaling.md"
 	@echo "              (eight minutes) variables: QUICK=1 ROUNDS=3 DURATION_S=60 RATE=500"
+<<<<<<< f19af04ae8d600004095ea839da319ffe62065e0
 	@echo "make scaling  throughput by replicas and nodes, and what more takes, into docs/scaling.md (six minutes)"
 	@echo "make wheel    build dist/raysonde-*.whl, which needs no checkout: pip install it, then raysonde up"
 	@echo "make image    build the container image with podman or docker (docs/deployment.md)"
+=======
+	@echo "make scaling  throughput by replicas and nodes, and what more takes, into docs/benchmarks/scaling.md (six minutes)"
+	@echo "make image    build the container image with podman or docker (docs/how-to/deploy-in-containers.md)"
+>>>>>>> c1dacdb77f373d2a46360f44527e02b2ee945c9a
 	@echo "              variables: IMAGE=localhost/raysonde:latest BASE_IMAGE=... PIP_CONF=file BUILD_OPTIONS=..."
 	@echo "make image-check   run the image: it trains, serves, answers and ends (some minutes)"
 	@echo "make compose-up    a cluster of containers: two nodes, PostgreSQL, MLflow, Prometheus, Grafana"

@@ -28,9 +28,12 @@ class Fill(_Frozen):
     a least-squares quadratic over the window. ``same_as``: a copy of another field.
     """
 
-    constant: float | None = None
-    derivative_of: str | None = None
-    same_as: str | None = None
+    constant: float | None = Field(default=None, description="fill with this value")
+    derivative_of: str | None = Field(
+        default=None,
+        description="fill with the time derivative of this field, by a quadratic fit over the window",
+    )
+    same_as: str | None = Field(default=None, description="fill with a copy of this field")
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
@@ -52,14 +55,18 @@ class FieldSpec(_Frozen):
     of it. Unit, minimum and maximum of such a field follow from its categories.
     """
 
-    name: str
-    kind: Literal["number", "category"] = "number"
-    categories: tuple[str, ...] = ()
-    unit: str
-    minimum: float = Field(alias="min")
-    maximum: float = Field(alias="max")
-    description: str = ""
-    fill: Fill | None = None
+    name: str = Field(description="name of the field in an instance or a sample")
+    kind: Literal["number", "category"] = Field(default="number", description="what the field holds")
+    categories: tuple[str, ...] = Field(
+        default=(), description="names that a category may have; at least two, all different"
+    )
+    unit: str = Field(description="unit of a number, `1` where it has none; not for a category")
+    minimum: float = Field(alias="min", description="smallest number that is accepted")
+    maximum: float = Field(alias="max", description="largest number that is accepted")
+    description: str = Field(default="", description="text for the documentation of the API")
+    fill: Fill | None = Field(
+        default=None, description="rule for a field that was not sent; without one the field is required"
+    )
     period: float | None = Field(
         default=None, gt=0, description="of an angle: values that differ by it are the same"
     )
@@ -112,17 +119,23 @@ class FieldSpec(_Frozen):
 class Contract(_Frozen):
     """The whole contract of one workload. The order of `fields` is the order of the matrix columns."""
 
-    workload: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    schema_version: str
-    description: str = ""
+    workload: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$", description="name of the workload; the file is named after it"
+    )
+    schema_version: str = Field(description="version of the contract; an instance may name it")
+    description: str = Field(default="", description="one sentence for the documentation of the API")
     module: str = Field(description="dotted path of the Python module that holds the workload's features")
-    task: TaskName = "regression"
+    task: TaskName = Field(default="regression", description="form of the prediction; it follows the target")
     entity: str = Field(
         description="the field that names the entity, for example flight_id; several are joined by a slash"
     )
-    window: WindowSpec | None = None
-    fields: tuple[FieldSpec, ...]
-    target: Target
+    window: WindowSpec | None = Field(
+        default=None, description="window of samples that an instance brings; null: an instance is one row"
+    )
+    fields: tuple[FieldSpec, ...] = Field(
+        description="fields of an instance or of each sample, in the order of the matrix columns"
+    )
+    target: Target = Field(description="what is predicted")
     example: dict[str, Any] = Field(
         default_factory=dict, description="an instance, shown in the API's documentation"
     )

@@ -37,9 +37,9 @@ class _Window(BaseModel):
 class GridWindow(_Window):
     """The window that a model sees: the last `length_s` seconds on a grid of `rate_hz`, every `stride_s`."""
 
-    length_s: float = Field(gt=0)
-    stride_s: float = Field(gt=0)
-    rate_hz: float = Field(gt=0)
+    length_s: float = Field(gt=0, description="length of the window in seconds")
+    stride_s: float = Field(gt=0, description="seconds between two windows of one entity")
+    rate_hz: float = Field(gt=0, description="grid points a second")
     start_slack_steps: float = Field(
         default=1.0, ge=0, description="a first sample this many grid steps late still covers the window"
     )
@@ -76,7 +76,7 @@ class GridWindow(_Window):
 class PointWindow(_Window):
     """The window that a model sees: the last `points` samples as they are, at every new sample."""
 
-    points: int = Field(ge=2)
+    points: int = Field(ge=2, description="samples in a window")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

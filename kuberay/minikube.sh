@@ -45,7 +45,7 @@ need() {
     for tool in "$@"; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
-    ((${#missing[@]} == 0)) || fail "not installed: ${missing[*]} (docs/deployment.md says where to get them)"
+    ((${#missing[@]} == 0)) || fail "not installed: ${missing[*]} (docs/how-to/run-on-minikube.md says where to get them)"
 }
 
 engine() {

@@ -58,7 +58,7 @@ class TrainingConfig(BaseModel):
     families: tuple[str, ...] = Field(min_length=1, description="model families, one arm each")
     coverage: float = Field(default=0.9, gt=0, lt=1, description="share of truths that a band shall hold")
     seed: int = Field(default=0, ge=0, description="of the split, the search and the models")
-    shares: Shares = Shares()
+    shares: Shares = Field(default=Shares(), description="how the data are partitioned")
     split: Literal["group", "time"] = Field(
         default="group", description="what is dealt out: entities, or spans of time with the last one to test"
     )
@@ -71,7 +71,7 @@ class TrainingConfig(BaseModel):
     trials: dict[str, int] = Field(
         default_factory=dict, description=f"parameter sets tried, by family; {DEFAULT_TRIALS} where not given"
     )
-    rows: RowsConfig = RowsConfig()
+    rows: RowsConfig = Field(default=RowsConfig(), description="rows that a fit sees")
     search: dict[str, dict[str, int | float | str | bool]] = Field(
         default_factory=dict, description="parameters that are not searched but fixed, by family and name"
     )

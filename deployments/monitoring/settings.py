@@ -110,11 +110,15 @@ class MonitoringSettings(_Settings):
         default=True,
         description="whether arms make their regions at the adaptive level; at the nominal one otherwise",
     )
-    hysteresis: HysteresisSettings = HysteresisSettings()
-    input: InputSettings = InputSettings()
-    quality: QualitySettings = QualitySettings()
-    concept: ConceptSettings = ConceptSettings()
-    calibration: CalibrationSettings = CalibrationSettings()
+    hysteresis: HysteresisSettings = Field(
+        default=HysteresisSettings(), description="when a detector changes its state"
+    )
+    input: InputSettings = Field(default=InputSettings(), description="drift of the features")
+    quality: QualitySettings = Field(default=QualitySettings(), description="quality of the data")
+    concept: ConceptSettings = Field(default=ConceptSettings(), description="rise of the loss of an arm")
+    calibration: CalibrationSettings = Field(
+        default=CalibrationSettings(), description="coverage of the regions"
+    )
 
     @model_validator(mode="after")
     def _kept(self) -> Self:

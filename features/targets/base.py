@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 FloatArray = NDArray[np.float64]
 TaskName = Literal["regression", "classification", "path"]
@@ -18,7 +18,7 @@ class BaseTarget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    name: str
+    name: str = Field(description="name of the prediction and of the truth")
 
     @property
     def higher_is_better(self) -> bool:

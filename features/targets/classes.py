@@ -21,9 +21,9 @@ class ClassTarget(BaseTarget):
         positive: the one that precision, recall and F1 are about.
     """
 
-    classes: tuple[str, ...] = Field(min_length=2)
-    positive: str
-    metric: Literal["f1"] = "f1"
+    classes: tuple[str, ...] = Field(min_length=2, description="names of the classes")
+    positive: str = Field(description="class that precision, recall and F1 are about")
+    metric: Literal["f1"] = Field(default="f1", description="score that models are compared by")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -15,10 +15,10 @@ from features.targets.base import BaseTarget, FloatArray, TaskName, free_name, o
 class TargetSpec(BaseTarget):
     """A number, and the error that models of it are compared by. Its array is (n,) in its unit."""
 
-    unit: str
-    minimum: float = Field(alias="min")
-    maximum: float = Field(alias="max")
-    metric: Literal["mae", "rmse", "rmsle"] = "mae"
+    unit: str = Field(description="unit of the number")
+    minimum: float = Field(alias="min", description="smallest truth that is accepted")
+    maximum: float = Field(alias="max", description="largest truth that is accepted")
+    metric: Literal["mae", "rmse", "rmsle"] = Field(default="mae", description="error that compares models")
 
     @model_validator(mode="after")
     def _has_logarithm(self) -> Self:

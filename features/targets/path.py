@@ -27,8 +27,10 @@ class PathTarget(BaseTarget):
     the altitude may be unknown alone.
     """
 
-    horizons_s: tuple[float, ...] = Field(min_length=1)
-    metric: Literal["mean_error_m"] = "mean_error_m"
+    horizons_s: tuple[float, ...] = Field(min_length=1, description="seconds after the last sample")
+    metric: Literal["mean_error_m"] = Field(
+        default="mean_error_m", description="error that models are compared by"
+    )
 
     @model_validator(mode="after")
     def _increasing(self) -> Self:

@@ -14,11 +14,15 @@ from rich.markup import escape
 
 from scripts.cli.options import WorkloadsOption
 
+<<<<<<< f19af04ae8d600004095ea839da319ffe62065e0
 if TYPE_CHECKING:
     from features.contract import Contract
     from scripts.replay.results_page import Section
     from training.runtime.inference import Model
     from training.runtime.settings import Settings
+=======
+_PAGE = REPOSITORY / "docs" / "benchmarks" / "results.md"
+>>>>>>> c1dacdb77f373d2a46360f44527e02b2ee945c9a
 
 
 def results(

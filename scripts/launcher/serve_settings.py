@@ -18,7 +18,7 @@ from scripts.launcher.profile import Profile
 # plasma holds request batches and training tables here, never models: small, so that it fits a laptop
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
 
-# of the arms of a workload, as `serve_config.yaml` has it; docs/scaling.md says why
+# of the arms of a workload, as `serve_config.yaml` has it; docs/explanation/autoscaling.md says why
 AUTOSCALING: Mapping[str, Any] = {
     "policy": {"policy_function": "deployments.actors.autoscaling_policy:by_calls_in_flight"},
     "min_replicas": 1,

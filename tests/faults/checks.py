@@ -23,8 +23,8 @@ from tests.faults.run import Run
 from training.registry.models import Registry
 from training.runtime.settings import Settings
 
-# what a killed router has not written: the answers of the last 0.2 s (docs/architecture.md), and those of
-# the transaction that was under way, which may have waited for others
+# what a killed router has not written: the answers of the last 0.2 s (docs/explanation/serving.md), and those
+# of the transaction that was under way, which may have waited for others
 FLUSH_S = 0.2
 TRANSACTION_S = 0.3
 # between the kill, and the moment that is noted; an answer is read a little after it was given

@@ -1,4 +1,4 @@
-"""docs/adding-a-workload.md, word for word: two files, a training, a start, a request."""
+"""docs/tutorial/adding-a-workload.md, word for word: two files, a training, a start, a request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from training.runtime.settings import REPOSITORY
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-BLOCKS = blocks_of(REPOSITORY / "docs" / "adding-a-workload.md")
+BLOCKS = blocks_of(REPOSITORY / "docs" / "tutorial" / "adding-a-workload.md")
 START_S = 240.0
 RMSE = 2  # column of the table that a training ends with: version, MAE, RMSE
 

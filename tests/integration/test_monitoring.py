@@ -127,7 +127,7 @@ def test_every_rule_is_loaded_and_asks_for_what_there_is(watcher: Prometheus) ->
 
 
 def test_what_the_runbook_asks_by_hand_is_answered(fast_system: RunningSystem) -> None:
-    block = block_with(blocks_of(REPOSITORY / "docs" / "runbook.md"), "export RAYSONDE=")
+    block = block_with(blocks_of(REPOSITORY / "docs" / "how-to" / "operate.md"), "export RAYSONDE=")
     for here, there in (
         ("http://127.0.0.1:8000", fast_system.url),
         ("var/api-key", str(fast_system.settings.api_key_file)),
@@ -163,7 +163,7 @@ def test_an_arm_that_fails_is_told_by_a_prometheus_that_looks_every_two_seconds(
             client.put("/traffic", json=policy).raise_for_status()
         assert "ArmFailing" in watcher.firing()
         (text,) = [one["text"] for post in told for one in post["attachments"] if "mlp of" in one["text"]]
-        assert "docs/runbook.md#armfailing" in text
+        assert "docs/how-to/operate.md#armfailing" in text
 
         def is_well_again() -> bool:
             # by name: under the policy that is back an arm may have no traffic, and a breaker of an earlier

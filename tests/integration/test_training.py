@@ -245,7 +245,7 @@ def test_mistakes_are_one_line(arguments: list[str], line: str, cluster: str, tm
 def test_a_cluster_that_runs_already_imports_the_modules_of_a_users_folder(
     cluster: str, tmp_path: Path
 ) -> None:
-    write_files(blocks_of(REPOSITORY / "docs" / "adding-a-workload.md"), tmp_path)
+    write_files(blocks_of(REPOSITORY / "docs" / "tutorial" / "adding-a-workload.md"), tmp_path)
     words = ["train", "diabetes", "--workloads", str(tmp_path / "mine"), "--families", "random_forest"]
     process = raysonde([*words, "--trials", "1"], tmp_path / "var", cluster)
     output, _ = process.communicate(timeout=120)

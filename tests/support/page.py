@@ -1,4 +1,4 @@
-"""Code blocks of the Markdown pages under docs, so that tests can do what a page says."""
+"""Markdown pages: which there are, and their code blocks, links and anchors."""
 
 from __future__ import annotations
 
@@ -6,10 +6,24 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.runtime.settings import REPOSITORY
+
+DOCS = REPOSITORY / "docs"
+PAGES = (*sorted(REPOSITORY.glob("*.md")), *sorted(DOCS.rglob("*.md")))
 # a block of code, and the path that stands alone on the line above it
 _BLOCK = re.compile(
     r"(?:^`(?P<path>[^`\n]+)`\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
+_LINK = re.compile(r"\]\((?!\w+://)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+_FENCE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to a file of the repository; `anchor` is empty where it leads to the whole page."""
+
+    path: Path
+    anchor: str
 
 
 @dataclass(frozen=True)
@@ -43,3 +57,24 @@ def write_files(blocks: list[Block], folder: Path) -> list[Path]:
             path.write_text(block.text)
             written.append(path)
     return written
+
+
+def prose_of(page: Path) -> str:
+    """Return the page without its code blocks."""
+    return _FENCE.sub("", page.read_text())
+
+
+def links_of(page: Path) -> list[Link]:
+    """Return the links within the repository, in order."""
+    found = _LINK.finditer(prose_of(page))
+    return [Link((page.parent / (m["path"] or page.name)).resolve(), m["anchor"] or "") for m in found]
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes of the headings."""
+    anchors: set[str] = set()
+    for title in re.findall(r"^#+ (.+)$", prose_of(page), re.MULTILINE):
+        anchor = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        repeated = sum(1 for known in anchors if known == anchor or re.fullmatch(rf"{anchor}-\d+", known))
+        anchors.add(f"{anchor}-{repeated}" if repeated else anchor)
+    return anchors

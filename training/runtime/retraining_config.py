@@ -55,4 +55,4 @@ class RetrainingConfig(BaseModel):
     held_out: float = Field(
         default=0.25, gt=0, lt=1, description="share of the truths, the newest, that judge; at most"
     )
-    gate: GateConfig = GateConfig()
+    gate: GateConfig = Field(default=GateConfig(), description="what a challenger has to show offline")

@@ -29,7 +29,7 @@ from scripts.benchmarks.bench.run import Plan, Results, run
 from scripts.benchmarks.bench.wrk import WrkMissing, require_wrk
 from training.runtime.settings import REPOSITORY, Settings
 
-PAGE = REPOSITORY / "docs" / "benchmarks.md"
+PAGE = REPOSITORY / "docs" / "benchmarks" / "benchmarks.md"
 CONNECTIONS = (1, 16, 64, 256)
 ROUNDS = 3
 QUICK_CONNECTIONS = (16,)
@@ -45,7 +45,10 @@ def bench(
     starts: Annotated[int, typer.Option(min=1, help="Of each; its rounds are spread over them.")] = 1,
     quick: Annotated[bool, typer.Option(help="One round at 16 connections, to try it.")] = False,
 ) -> None:
-    """Measure raysonde beside other servers. A whole run writes docs/benchmarks.md, any other var/bench/."""
+    """Measure raysonde beside other servers.
+
+    A whole run writes docs/benchmarks/benchmarks.md, any other one a page in var/bench/.
+    """
     console = Console()
     folder = Settings.from_environment().var / "bench"
     try:

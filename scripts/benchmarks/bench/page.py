@@ -1,4 +1,4 @@
-"""`docs/benchmarks.md`: the part of it that the benchmark writes, between two marks."""
+"""`docs/benchmarks/benchmarks.md`: the part of it that the benchmark writes, between two marks."""
 
 from __future__ import annotations
 

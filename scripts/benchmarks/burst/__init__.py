@@ -1,1 +1,4 @@
-"""`make burst`: requests come in bursts, and replicas go out and come back. See `docs/scaling.md`."""
+"""`make burst`: requests come in bursts, and replicas go out and come back.
+
+The report is `docs/benchmarks/scaling.md`.
+"""

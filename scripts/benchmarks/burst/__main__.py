@@ -24,7 +24,7 @@ from scripts.launcher.preflight import free_port
 from scripts.rendering.generated_section import replace_part
 from training.runtime.settings import REPOSITORY, Settings
 
-PAGE = REPOSITORY / "docs" / "scaling.md"
+PAGE = REPOSITORY / "docs" / "benchmarks" / "scaling.md"
 _QUICK = BurstPlan(rounds=1, burst_s=30, idle_s=60, lead_s=3)
 _TELL_PERIOD_S = 10.0
 
@@ -37,7 +37,10 @@ def burst(
     port: Annotated[int, typer.Option(help="Of HTTP; another free one if it is taken.")] = 8330,
     quick: Annotated[bool, typer.Option(help="One short round, to try it.")] = False,
 ) -> None:
-    """Send bursts to a system of its own, and watch its replicas. A whole run writes docs/scaling.md."""
+    """Send bursts to a system of its own, and follow its replicas.
+
+    A whole run writes docs/benchmarks/scaling.md.
+    """
     console = Console()
     base = _QUICK if quick else BurstPlan()
     plan = BurstPlan(rounds or base.rounds, rate, duration_s or base.burst_s, base.idle_s, base.lead_s)

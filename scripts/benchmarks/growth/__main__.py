@@ -31,7 +31,7 @@ from scripts.benchmarks.growth.page import growth_part, growth_table
 from scripts.launcher.preflight import free_port
 from training.runtime.settings import REPOSITORY, Settings
 
-PAGE = REPOSITORY / "docs" / "benchmarks-growth.md"
+PAGE = REPOSITORY / "docs" / "benchmarks" / "growth.md"
 MODEL = "linear"
 CONNECTIONS = 16
 # the first is what the others are compared with

@@ -1,4 +1,4 @@
-"""`docs/benchmarks-growth.md`: the part of it that the benchmark writes."""
+"""`docs/benchmarks/growth.md`: the part of it that the benchmark writes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""`make scaling`: throughput by replicas and nodes, and what larger rates need. See `docs/scaling.md`."""
+"""`make scaling`: throughput by replicas and nodes, and what larger rates need.
+
+The report is `docs/benchmarks/scaling.md`.
+"""

@@ -23,7 +23,7 @@ from scripts.benchmarks.scaling.run import LayoutPlan, MeasuredLayout, measure
 from scripts.rendering.generated_section import replace_part
 from training.runtime.settings import REPOSITORY, Settings
 
-PAGE = REPOSITORY / "docs" / "scaling.md"
+PAGE = REPOSITORY / "docs" / "benchmarks" / "scaling.md"
 _CONNECTIONS, _ROUNDS, _DURATION_S = 64, 3, 8
 _QUICK_ROUNDS, _QUICK_S = 1, 3
 _ARM = "mlp"
@@ -33,7 +33,10 @@ def scaling(
     port: Annotated[int, typer.Option(help="Of HTTP; another free one if it is taken.")] = 8330,
     quick: Annotated[bool, typer.Option(help="One short round of each, to try it.")] = False,
 ) -> None:
-    """Measure what replicas and nodes bring, and compute what larger rates need. Writes docs/scaling.md."""
+    """Measure what replicas and nodes bring, and compute what larger rates need.
+
+    A whole run writes docs/benchmarks/scaling.md.
+    """
     console = Console()
     folder = Settings.from_environment().var / "bench"
     rounds, duration_s = (_QUICK_ROUNDS, _QUICK_S) if quick else (_ROUNDS, _DURATION_S)

@@ -48,12 +48,12 @@ def test_an_alert_says_what_and_how_bad_and_where_to_read_on(alert: dict[str, An
 
 
 def test_each_alert_has_an_entry_in_the_runbook_and_each_entry_an_alert() -> None:
-    text = (REPOSITORY / "docs" / "runbook.md").read_text()
+    text = (REPOSITORY / "docs" / "how-to" / "operate.md").read_text()
     entries = re.findall(r"^## (\S+)$(.*?)(?=^#)", text + "\n# ", re.MULTILINE | re.DOTALL)
     described = {name: body for name, body in entries if "**Means**" in body}
     assert sorted(described) == NAMES
     for alert in ALERTS:
-        assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{alert['alert'].lower()}"
+        assert alert["annotations"]["runbook_url"] == f"docs/how-to/operate.md#{alert['alert'].lower()}"
     for body in described.values():
         assert "**Look at**" in body
         assert "**Do**" in body

@@ -28,7 +28,7 @@ from training.runtime.settings import REPOSITORY
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-RUNBOOK = [block.text for block in blocks_of(REPOSITORY / "docs" / "runbook.md")]
+RUNBOOK = [block.text for block in blocks_of(REPOSITORY / "docs" / "how-to" / "operate.md")]
 
 
 def commands() -> list[list[str]]:

@@ -21,7 +21,7 @@ from tests.support.page import block_with, blocks_of, write_files
 from training.runtime.settings import REPOSITORY
 from training.sources.base import load_source
 
-BLOCKS = blocks_of(REPOSITORY / "docs" / "adding-a-workload.md")
+BLOCKS = blocks_of(REPOSITORY / "docs" / "tutorial" / "adding-a-workload.md")
 
 
 @pytest.fixture

@@ -26,10 +26,8 @@ from deployments.telemetry.metrics.catalogue import COMMON_LABELS, METRICS
 from deployments.telemetry.metrics.collector import MetricsCollector
 from deployments.telemetry.metrics.samples import ReplicaSamples, Samples
 from deployments.telemetry.metrics.store_metrics import window_name
-from scripts.rendering import metrics_table
 from tests.support.reentry import points_of, reentry_parts
 from tests.support.serving import LocalSystem
-from training.runtime.settings import REPOSITORY
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ARM: dict[str, Any] = {
@@ -296,8 +294,3 @@ def test_names_follow_the_conventions() -> None:
         assert not {"le", "quantile", "job", "instance"} & set(metric.all_labels)
         assert len(set(metric.all_labels)) == len(metric.all_labels)
         assert metric.all_labels[: len(COMMON_LABELS[metric.origin])] == COMMON_LABELS[metric.origin]
-
-
-def test_the_table_of_the_docs_is_the_declaration() -> None:
-    text = (REPOSITORY / metrics_table.PAGE).read_text()
-    assert text == metrics_table.renewed(text), "renew it: python -m scripts.rendering.metrics_table"
