@@ -58,14 +58,9 @@ help:
 	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (needs wrk)"
 	@echo "make burst    bursts of requests at a system of its own: replicas go out and come back, into docs/benchmarks/scaling.md"
 	@echo "              (eight minutes) variables: QUICK=1 ROUNDS=3 DURATION_S=60 RATE=500"
-<<<<<<< f19af04ae8d600004095ea839da319ffe62065e0
-	@echo "make scaling  throughput by replicas and nodes, and what more takes, into docs/scaling.md (six minutes)"
-	@echo "make wheel    build dist/raysonde-*.whl, which needs no checkout: pip install it, then raysonde up"
-	@echo "make image    build the container image with podman or docker (docs/deployment.md)"
-=======
 	@echo "make scaling  throughput by replicas and nodes, and what more takes, into docs/benchmarks/scaling.md (six minutes)"
+	@echo "make wheel    build dist/raysonde-*.whl, which needs no checkout: pip install it, then raysonde up"
 	@echo "make image    build the container image with podman or docker (docs/how-to/deploy-in-containers.md)"
->>>>>>> c1dacdb77f373d2a46360f44527e02b2ee945c9a
 	@echo "              variables: IMAGE=localhost/raysonde:latest BASE_IMAGE=... PIP_CONF=file BUILD_OPTIONS=..."
 	@echo "make image-check   run the image: it trains, serves, answers and ends (some minutes)"
 	@echo "make compose-up    a cluster of containers: two nodes, PostgreSQL, MLflow, Prometheus, Grafana"

@@ -14,15 +14,11 @@ from rich.markup import escape
 
 from scripts.cli.options import WorkloadsOption
 
-<<<<<<< f19af04ae8d600004095ea839da319ffe62065e0
 if TYPE_CHECKING:
     from features.contract import Contract
     from scripts.replay.results_page import Section
     from training.runtime.inference import Model
     from training.runtime.settings import Settings
-=======
-_PAGE = REPOSITORY / "docs" / "benchmarks" / "results.md"
->>>>>>> c1dacdb77f373d2a46360f44527e02b2ee945c9a
 
 
 def results(
@@ -33,7 +29,9 @@ def results(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The Markdown page to write, whole; else docs/results.md, or results.md here."),
+        typer.Option(
+            help="The Markdown page to write, whole; else docs/benchmarks/results.md, or results.md here."
+        ),
     ] = None,
     workloads: WorkloadsOption = None,
 ) -> None:
@@ -73,7 +71,7 @@ def _default_page() -> Path:
     from features.locations import checkout
 
     source = checkout()
-    return source / "docs" / "results.md" if source else Path("results.md")
+    return source / "docs" / "benchmarks" / "results.md" if source else Path("results.md")
 
 
 def _files(

@@ -1,11 +1,7 @@
-<<<<<<< f19af04ae8d600004095ea839da319ffe62065e0
-"""docs/api.md: every command that changes no models is run as it stands there.
+"""docs/reference/api.md: every command that changes no models is run as it stands there.
 
 Problem documents are those of the page to the word; other answers have its members, of its types.
 """
-=======
-"""docs/reference/api.md, word for word: every command that changes no models, and the answers beside them."""
->>>>>>> c1dacdb77f373d2a46360f44527e02b2ee945c9a
 
 from __future__ import annotations
 

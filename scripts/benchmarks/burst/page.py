@@ -1,8 +1,4 @@
-<<<<<<< f19af04ae8d600004095ea839da319ffe62065e0
-"""The section that `make burst` writes into `docs/scaling.md`."""
-=======
-"""What `make burst` writes into `docs/benchmarks/scaling.md`."""
->>>>>>> c1dacdb77f373d2a46360f44527e02b2ee945c9a
+"""The section that `make burst` writes into `docs/benchmarks/scaling.md`."""
 
 from __future__ import annotations
 
