@@ -18,12 +18,9 @@ from deployments.actors.base import ReplicaOptions
 from deployments.actors.broadcast import Peers
 from deployments.actors.tracing import tracing_of
 from deployments.domain.served import Served
-from deployments.http.app import build_api
-from deployments.http.auth import KeyGuard
-from deployments.http.error_log import ErrorLog
-from deployments.http.fast_path import Front
+from deployments.http.app import WorkloadApp, build_api, build_app
 from deployments.http.rejections import Refusals
-from deployments.http.request_metrics import Measured, RequestCounts
+from deployments.http.request_metrics import RequestCounts
 from deployments.inference.coverage_levels import Levels
 from deployments.inference.model_client import ServeDownstream
 from deployments.inference.service import Service
@@ -82,18 +79,22 @@ class Router:
         self._exporting = asyncio.create_task(_export(contract.workload, self._read))
         self._tidying = asyncio.create_task(tidy_up_regularly())
         self._counting: asyncio.Task[None] | None = None
-        self._errors: ErrorLog | None = None
+        self._app: WorkloadApp | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        front = Front(build_api(self.service, self._watched, self.waiting_for), self.service)
         refusals = Refusals(self._requests, self.service.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         search_less_for_garbage()
-        app = self._tracing.around(front)
-        guard = KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
-        self._errors = ErrorLog(guard, self.service.contract.workload, self._tracing.trace_id)
-        return Measured(self._errors, self._requests)
+        self._app = build_app(
+            self.service,
+            build_api(self.service, self._watched, self.waiting_for),
+            self._api_key,
+            self._requests,
+            self._tracing,
+            open_on_loopback=self._open_on_loopback,
+        )
+        return self._app.asgi
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer every replica yet, for the root application."""
@@ -131,8 +132,8 @@ class Router:
         self._tidying.cancel()
         if self._counting is not None:
             self._counting.cancel()
-        if self._errors is not None:
-            self._errors.flush()
+        if self._app is not None:
+            self._app.error_log.flush()
         await self.service.close()
         self._scaler.close()
         await asyncio.to_thread(self._tracing.close)

@@ -61,7 +61,7 @@ class RequestCounts:
             self.errors[call, kind] += 1
 
 
-class Measured:
+class RequestMetricsMiddleware:
     """ASGI middleware around all of a workload's application, its key included.
 
     Args:

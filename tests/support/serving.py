@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion, RoutingPolicy
-from deployments.http.app import build_api
-from deployments.http.fast_path import Front
+from deployments.http.app import build_api, route_requests
 from deployments.inference.coverage_levels import Levels
 from deployments.inference.service import Service
 from deployments.lifecycle.bundle_cache import BundleCache
@@ -90,9 +90,9 @@ class LocalSystem:
         self.service = Service(self.contract, ARMS, self.downstream, self.store, self.cache, levels=levels)
 
     @property
-    def app(self) -> Front:
+    def app(self) -> ASGIApp:
         """The routes of the workload as a router replica has them, behind its key."""
-        return Front(build_api(self.service), self.service)
+        return route_requests(self.service, build_api(self.service))
 
     @property
     def connection(self) -> Connection:

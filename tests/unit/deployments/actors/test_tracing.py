@@ -257,7 +257,7 @@ def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
     # OpenTelemetry's interface is imported by FastAPI itself
     code = (
         "import sys, deployments.inference.service, deployments.actors.feature_scaler\n"
-        "import deployments.actors.arm, deployments.http.fast_path\n"
+        "import deployments.actors.arm, deployments.http.app\n"
         "from deployments.actors.tracing import tracing_of\n"
         "tracing_of({}, 'apogee', 'router').close()\n"
         "ours = ('deployments.actors.tracing_sdk', 'deployments.inference.tracing',"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from deployments.http.rejections import Refusals
-from deployments.http.request_metrics import Measured, RequestCounts
+from deployments.http.request_metrics import RequestCounts, RequestMetricsMiddleware
 from deployments.store import StoreUnavailable
 from tests.support.watched import WatchedScene
 
@@ -28,7 +28,7 @@ async def test_refused_predictions_are_counted_and_nothing_else_is(scene: Watche
     assert scene.watched.refusals(scene.workload, 0) == []
     await scene.system.service.poll()
     example = scene.system.contract.example
-    transport = httpx.ASGITransport(Measured(scene.system.app, counts))
+    transport = httpx.ASGITransport(RequestMetricsMiddleware(scene.system.app, counts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         statuses = [
             (await client.post("/predict", json=example)).status_code,

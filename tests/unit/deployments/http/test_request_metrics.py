@@ -29,7 +29,7 @@ from deployments.domain.errors import (
 )
 from deployments.http.auth import KeyGuard
 from deployments.http.problems import FORESEEN, kind_of, problem_response
-from deployments.http.request_metrics import Measured, RequestCounts
+from deployments.http.request_metrics import RequestCounts, RequestMetricsMiddleware
 from deployments.telemetry.metrics.catalogue import DURATION_BOUNDS_S, ERROR_KINDS
 from deployments.telemetry.metrics.error_kinds import counted_as
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
@@ -58,7 +58,7 @@ def system(tmp_path: Path) -> Iterator[LocalSystem]:
 @pytest.fixture
 async def client(system: LocalSystem, counts: RequestCounts) -> AsyncIterator[httpx.AsyncClient]:
     await system.service.poll()
-    transport = httpx.ASGITransport(Measured(KeyGuard(system.app, "right"), counts))
+    transport = httpx.ASGITransport(RequestMetricsMiddleware(KeyGuard(system.app, "right"), counts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=KEY) as client:
         yield client
     await system.service.close()
@@ -134,7 +134,7 @@ async def test_what_fails_is_of_a_kind(app: ASGIApp, status: int, kind: str, cou
 
     scope: Scope = {"type": "http", "method": "POST", "path": "/w/predict", "root_path": "/w"}
     with suppress(RuntimeError, NoArmAvailable, ClientDisconnect, asyncio.CancelledError):
-        await Measured(app, counts)(scope, send, send)  # type: ignore[arg-type]
+        await RequestMetricsMiddleware(app, counts)(scope, send, send)  # type: ignore[arg-type]
     assert counts.requests == {("predict", status): 1}
     assert counts.errors == {("predict", kind): 1}
 
@@ -168,7 +168,7 @@ async def test_durations_fall_into_their_buckets(counts: RequestCounts) -> None:
 
     async def send(message: Message) -> None: ...
 
-    measured = Measured(app, counts, clock=lambda: next(times_s))
+    measured = RequestMetricsMiddleware(app, counts, clock=lambda: next(times_s))
     for _ in range(3):
         await measured({"type": "http", "method": "POST", "path": "/predict"}, send, send)  # type: ignore[arg-type]
     buckets = counts.durations["predict"].buckets()
