@@ -5,8 +5,6 @@ workload too. Named in `serve_config.yaml`, which sets replicas and resources of
 """
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
-import os
-
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
 from ray.serve import Application
@@ -23,6 +21,7 @@ from deployments.monitoring.settings import MonitoringSettings
 from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract
+from training.runtime.environment import Environment
 from training.runtime.settings import Settings, without_password
 
 
@@ -69,7 +68,7 @@ def build(arguments: AppArguments) -> Application:
         settings.logs,
         settings.store_url,
         settings.registry_uri,
-        host=host_of(os.environ),
+        host=host_of(Environment.read()),
     )
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)
@@ -81,8 +80,8 @@ def build(arguments: AppArguments) -> Application:
         .options(name="Router")
         .bind(
             options,
-            read_or_create_key(settings.api_key_file, os.environ),
-            arguments.open_on_loopback and not behind_proxy(os.environ),
+            read_or_create_key(settings.api_key_file, Environment.read()),
+            arguments.open_on_loopback and not behind_proxy(Environment.read()),
             scaler,
             tuple(arms),
             steward,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from functools import partial
 
@@ -32,6 +31,7 @@ from deployments.store import Store
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
 from deployments.telemetry.metrics.samples import Readings, ReplicaReadings
 from features.workload import load_workload
+from training.runtime.environment import Environment
 from training.runtime.tasks.factory import task_of
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Router:
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
         leave_out_calls_of_serve()
-        self._tracing = tracing_of(os.environ, contract.workload, "router")
+        self._tracing = tracing_of(Environment.read(), contract.workload, "router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)

@@ -15,6 +15,7 @@ import ray
 
 from deployments.domain.retraining_transitions import JobState
 from deployments.lifecycle.retraining_controller import JobsAway
+from training.runtime.environment import Environment
 from training.runtime.settings import REPOSITORY, Settings
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class RayJobs:
     def _environment(self) -> dict[str, str]:
         """What replicas were given by their cluster or application, a job is given by its name."""
         settings = self._settings
-        path = [str(REPOSITORY), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        path = [str(REPOSITORY), *Environment.read().python_path.split(os.pathsep)]
         return {
             "RAYSONDE_VAR": str(settings.var),
             "RAYSONDE_WORKLOADS": str(settings.workloads),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deployments.telemetry.tracing.api import FOLDER_VARIABLE
+from training.runtime.environment import Environment
 from training.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def logs(
     except ModuleNotFoundError as missing:
         _refuse(console, "DuckDB is not installed: pip install 'raysonde[logs]'", missing)
     settings = Settings.from_environment()
-    traces = Path(os.environ.get(FOLDER_VARIABLE) or settings.var / "traces")
+    traces = Environment.read().traces or settings.var / "traces"
     try:
         asked = Logs(folder or settings.logs, traces)
         if question == _REQUEST:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +63,7 @@ def up(
     wrong = []
     try:
         chosen, rendered = choose(config, settings, port, chosen, host)
-        asked_cpus(os.environ)
+        asked_cpus()
     except (OSError, ValueError) as error:
         wrong.append(str(error))
     problems = preflight.problems(ports, settings.var, len(chosen))

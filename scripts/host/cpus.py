@@ -24,17 +24,21 @@ def usable_cpus() -> int:
     return int(cpu_count())
 
 
-def asked_cpus(environment: Mapping[str, str], usable: Callable[[], int] = usable_cpus) -> int | None:
+def asked_cpus(
+    environment: Mapping[str, str] | None = None, usable: Callable[[], int] = usable_cpus
+) -> int | None:
     """How many RAYSONDE_CPUS asks for; None when it is not set, and there is no bound.
 
     Args:
-        environment: where it is read from.
+        environment: where it is read from; None: that of this process.
         usable: counts what there is, for `half`.
 
     Raises:
         ValueError: it is neither a whole number from 1 nor `half`.
     """
-    asked = environment.get(CPUS_VARIABLE, "").strip()
+    from training.runtime.environment import Environment  # here: see there
+
+    asked = (Environment.read() if environment is None else Environment.of(environment)).cpus.strip()
     if not asked:
         return None
     if asked == HALF:

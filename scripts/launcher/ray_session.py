@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ from rich.markup import escape
 
 from scripts.host.cpus import bound_process
 from scripts.launcher.user_workloads import workers_runtime_env
+from training.runtime.environment import Environment
 
 
 @contextmanager
@@ -25,14 +25,15 @@ def ray_running(console: Console) -> Iterator[None]:
     import ray
 
     with console.status("Starting Ray"):
-        is_ours = "RAY_ADDRESS" not in os.environ
+        named = Environment.read().ray_address
+        is_ours = not named
         try:
             cpus = bound_process() if is_ours else None
         except ValueError as error:
             console.print(f"[bold red]cannot start:[/] {escape(str(error))}", highlight=False)
             raise typer.Exit(1) from error
         ray.init(
-            address=os.environ.get("RAY_ADDRESS", "local"),
+            address=named or "local",
             num_cpus=cpus,
             include_dashboard=False if is_ours else None,
             runtime_env=None if is_ours else workers_runtime_env(),

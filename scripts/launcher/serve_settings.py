@@ -14,6 +14,7 @@ import yaml
 
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.launcher.node_environment import COMMON, behind_haproxy
+from training.runtime.environment import Environment
 
 # plasma holds request batches and training tables here, never models: small, so that it fits a laptop
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
@@ -168,7 +169,7 @@ def child_environment(
         RUN_ID_VARIABLE: run_id,
         "RAYSONDE_PROFILE": profile.value,
         # all replicas are on this machine: no other needs to reach them
-        "RAYSONDE_DIRECT_CALLS": base.get("RAYSONDE_DIRECT_CALLS") or "loopback",
+        "RAYSONDE_DIRECT_CALLS": Environment.of(base).direct_calls or "loopback",
         # pages of other sites could otherwise reach the dashboard's job API through the browser
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
+from training.runtime.environment import Environment
 from training.search.trials import SearchPlan, TrialRecord
 
 _PARENT_TAG = "mlflow.parentRunId"
@@ -99,7 +99,7 @@ def git_commit(repository: Path) -> str:
 
     RAYSONDE_COMMIT says it for a copy that has no git, such as an image.
     """
-    if told := os.environ.get("RAYSONDE_COMMIT"):
+    if told := Environment.read().commit:
         return told
     try:
         described = subprocess.run(

@@ -5,12 +5,13 @@ The API has two calls: ``GET {root}?path=FOLDER`` lists a folder, ``GET {root}/P
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from training.runtime.environment import Environment
 
 if TYPE_CHECKING:
     import httpx
@@ -65,7 +66,7 @@ def locate(source: str, registry_uri: str) -> ArtifactFolder:
 
 
 def download_folder(
-    source: str, registry_uri: str, home: Path, environment: Mapping[str, str] = os.environ
+    source: str, registry_uri: str, home: Path, environment: Environment | None = None
 ) -> None:
     """Copy the files of a remote folder into the new folder `home`. Nothing of them is checked here.
 
@@ -74,7 +75,7 @@ def download_folder(
         registry_uri: RAYSONDE_REGISTRY_URI.
         home: made; its parent is there.
         environment: may hold MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD,
-            as MLflow's own client reads them.
+            as MLflow's own client reads them; None: that of this process.
 
     Raises:
         OSError: the server cannot be reached, refuses, or has no such folder of files.
@@ -89,7 +90,7 @@ def download_folder(
 
 
 def download_file(
-    source: str, registry_uri: str, name: str, home: Path, environment: Mapping[str, str] = os.environ
+    source: str, registry_uri: str, name: str, home: Path, environment: Environment | None = None
 ) -> None:
     """Copy one file of a remote folder to `home/name`; arguments and errors as of `download_folder`."""
     with _client(source, environment) as client:
@@ -97,15 +98,16 @@ def download_file(
 
 
 @contextmanager
-def _client(source: str, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
+def _client(source: str, environment: Environment | None) -> Iterator[httpx.Client]:
     """Translates what httpx raises: callers try again later on an OSError."""
     import httpx  # here: 40 ms and some megabytes, which a replica with local bundles never needs
 
+    told = environment or Environment.read()
     headers, auth = {}, None
-    if token := environment.get("MLFLOW_TRACKING_TOKEN"):
+    if token := told.mlflow_tracking_token.get_secret_value():
         headers = {"Authorization": f"Bearer {token}"}
-    elif user := environment.get("MLFLOW_TRACKING_USERNAME"):
-        auth = httpx.BasicAuth(user, environment.get("MLFLOW_TRACKING_PASSWORD", ""))
+    elif user := told.mlflow_tracking_username:
+        auth = httpx.BasicAuth(user, told.mlflow_tracking_password.get_secret_value())
     try:
         with httpx.Client(timeout=_TIMEOUT_S, headers=headers, auth=auth) as client:
             yield client

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -74,7 +73,7 @@ def measure(plan: LayoutPlan, layout: Layout, tell: Callable[[str], None]) -> Me
     ):
         if layout.nodes > 1:
             # its `ray start` writes down the address of the first node, which ends after it
-            at_the_end.callback(forget_dead_address, os.environ)
+            at_the_end.callback(forget_dead_address)
             tell(f"{layout.name}: joining a second node")
             cores = psutil.cpu_count() or 1
             joining = second_node(server.tree.alive(), site.folder / "node.log", cores)

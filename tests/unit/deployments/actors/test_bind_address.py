@@ -6,23 +6,24 @@ import pytest
 from ray.util import get_node_ip_address
 
 from deployments.actors.bind_address import BadHost, host_of
+from training.runtime.environment import Environment
 
 
 def test_a_replica_listens_where_the_variable_says() -> None:
-    assert host_of({}) is get_node_ip_address
-    assert host_of({"RAYSONDE_DIRECT_CALLS": "node"}) is get_node_ip_address
-    loopback = host_of({"RAYSONDE_DIRECT_CALLS": "loopback"})
+    assert host_of(Environment.of({})) is get_node_ip_address
+    assert host_of(Environment.of({"RAYSONDE_DIRECT_CALLS": "node"})) is get_node_ip_address
+    loopback = host_of(Environment.of({"RAYSONDE_DIRECT_CALLS": "loopback"}))
     assert loopback is not None
     assert loopback() == "127.0.0.1"
 
 
 @pytest.mark.parametrize("environment", [{"RAYSONDE_DIRECT_CALLS": "off"}, {"RAY_USE_TLS": "1"}])
 def test_calls_go_through_serve_where_it_is_off_or_ray_encrypts(environment: dict[str, str]) -> None:
-    assert host_of(environment) is None
+    assert host_of(Environment.of(environment)) is None
 
 
 def test_another_word_is_refused() -> None:
     with pytest.raises(
         BadHost, match="RAYSONDE_DIRECT_CALLS: got 'on', expected one of: node, loopback, off"
     ):
-        host_of({"RAYSONDE_DIRECT_CALLS": "on"})
+        host_of(Environment.of({"RAYSONDE_DIRECT_CALLS": "on"}))

@@ -24,6 +24,7 @@ from features.errors import FieldError
 from scripts.cli.main import app
 from tests.records import row
 from tests.support.page import blocks_of
+from training.runtime.environment import Environment
 from training.runtime.settings import REPOSITORY
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -124,7 +125,7 @@ def test_a_request_is_found_by_any_of_its_ids(var: Path, id_: str, expected: lis
 
 
 def test_spans_are_among_what_is_told_of_a_request(var: Path) -> None:
-    tracing = open_tracing({"RAYSONDE_TRACES": str(var / "traces")}, "apogee", "mlp")
+    tracing = open_tracing(Environment.of({"RAYSONDE_TRACES": str(var / "traces")}), "apogee", "mlp")
     with tracing.called("arm", f"00-{TRACE}-00f067aa0ba902b7-01", arm="mlp", rows=1):
         pass
     tracing.close()
