@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Collection
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
@@ -16,7 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.domain.errors import Unauthorized
 from deployments.http.problems import problem_response
-from training.runtime.environment import Environment
+
+if TYPE_CHECKING:  # see there
+    from training.runtime.environment import Environment
 
 KEY_PARAMETER = "key"
 KEY_COOKIE = "raysonde_key"

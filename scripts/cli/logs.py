@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from training.runtime.environment import Environment
 from training.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ def logs(
         from scripts.cli.log_queries import QUESTIONS, Logs, NoLogs
     except ModuleNotFoundError as missing:
         _refuse(console, "DuckDB is not installed: pip install 'raysonde[logs]'", missing)
+    from training.runtime.environment import Environment  # here: see there
+
     settings = Settings.from_environment()
     traces = Environment.read().traces or settings.var / "traces"
     try:

@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from scripts.host.cpus import bound_process
 from scripts.launcher.user_workloads import workers_runtime_env
-from training.runtime.environment import Environment
 
 
 @contextmanager
@@ -23,6 +22,8 @@ def ray_running(console: Console) -> Iterator[None]:
         typer.Exit: RAYSONDE_CPUS says nothing that can be meant.
     """
     import ray
+
+    from training.runtime.environment import Environment  # here: see there
 
     with console.status("Starting Ray"):
         named = Environment.read().ray_address

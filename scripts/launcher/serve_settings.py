@@ -14,7 +14,6 @@ import yaml
 
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.launcher.node_environment import COMMON, behind_haproxy
-from training.runtime.environment import Environment
 
 # plasma holds request batches and training tables here, never models: small, so that it fits a laptop
 OBJECT_STORE_BYTES = 300 * 1024 * 1024
@@ -152,6 +151,8 @@ def child_environment(
         var: where Ray's token goes.
         ports: of the fast profile.
     """
+    from training.runtime.environment import Environment  # here: see there
+
     environment = {name: value for name, value in base.items() if name != "RAY_ADDRESS"}
     if profile is Profile.FAST:
         environment |= behind_haproxy(base) | {
