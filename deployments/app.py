@@ -5,10 +5,14 @@ this workload too. Named in `serve_config.yaml`, which sets replicas and resourc
 """
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
+<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
 import os
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+=======
+from pydantic import BaseModel, ConfigDict, Field
+>>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
 from ray import serve
 from ray.serve import Application
 
@@ -24,7 +28,11 @@ from deployments.monitoring.settings import MonitoringSettings
 from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract
+<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
 from features.old_spellings import respell_keys
+=======
+from training.runtime.environment import Environment
+>>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
 from training.runtime.settings import Settings, without_password
 
 
@@ -76,7 +84,7 @@ def build(arguments: AppArguments) -> Application:
         settings.logs,
         settings.store_url,
         settings.registry_uri,
-        host=bind_address(os.environ),
+        host=bind_address(Environment.read()),
     )
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)
@@ -92,8 +100,8 @@ def build(arguments: AppArguments) -> Application:
         .options(name="Router")
         .bind(
             options,
-            read_or_create_key(settings.api_key_file, os.environ),
-            arguments.open_on_loopback and not behind_proxy(os.environ),
+            read_or_create_key(settings.api_key_file, Environment.read()),
+            arguments.open_on_loopback and not behind_proxy(Environment.read()),
             scaler,
             tuple(arms),
             controller,

@@ -2,7 +2,6 @@
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
 import asyncio
-import os
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Response
@@ -26,6 +25,7 @@ from deployments.store import Store
 from deployments.telemetry.metrics.collector import MetricsCollector
 from deployments.telemetry.metrics.exposition import MEDIA_TYPE
 from deployments.telemetry.metrics.samples import ReplicaSamples
+from training.runtime.environment import Environment
 from training.runtime.settings import Settings
 
 ANSWER_TIMEOUT_S = 2.0
@@ -112,8 +112,8 @@ class Root:
 def build(arguments: RootArguments) -> Application:
     """The root application."""
     settings = Settings.from_environment()
-    key = read_or_create_key(settings.api_key_file, os.environ)
-    is_open = arguments.open_on_loopback and not behind_proxy(os.environ)
+    key = read_or_create_key(settings.api_key_file, Environment.read())
+    is_open = arguments.open_on_loopback and not behind_proxy(Environment.read())
     steward = (
         serve.deployment(LifecycleController)
         .options(name="LifecycleController")

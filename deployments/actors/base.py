@@ -28,6 +28,7 @@ from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serv
 from deployments.store import Store
 from features.contract import Contract
 from training.runtime.bundle import Bundle
+from training.runtime.environment import Environment
 from training.runtime.errors import BundleError
 
 Runtime = TypeVar("Runtime")
@@ -84,7 +85,7 @@ class VersionedReplica(Generic[Runtime]):
         part = arm or "scaler"
         configure_log_file(options.logs, f"{options.contract.workload}-{part}")
         leave_out_calls_of_serve()
-        self.tracing = open_tracing_if_wanted(os.environ, options.contract.workload, part)
+        self.tracing = open_tracing_if_wanted(Environment.read(), options.contract.workload, part)
         self._told = {"workload": options.contract.workload, "arm": arm}
         self.under_way = ConcurrencyMeter(time.monotonic)
         self._idle = IdleCpuMeter(time.monotonic, used_processors)

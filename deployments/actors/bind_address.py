@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from ray.util import get_node_ip_address
 
+from training.runtime.environment import Environment
+
 VARIABLE = "RAYSONDE_DIRECT_CALLS"
 
 
@@ -13,7 +15,7 @@ class BadHost(ValueError):
     """The variable names none of the three ways."""
 
 
-def bind_address(environment: Mapping[str, str]) -> Callable[[], str] | None:
+def bind_address(environment: Environment) -> Callable[[], str] | None:
     """How a replica finds the address; None where replicas are to call through Serve alone.
 
     Args:
@@ -23,7 +25,7 @@ def bind_address(environment: Mapping[str, str]) -> Callable[[], str] | None:
     Raises:
         BadHost: it says something else.
     """
-    chosen = environment.get(VARIABLE) or "node"
+    chosen = environment.direct_calls or "node"
     ways: Mapping[str, Callable[[], str] | None] = {
         "node": get_node_ip_address,
         "loopback": _loopback,
@@ -31,7 +33,7 @@ def bind_address(environment: Mapping[str, str]) -> Callable[[], str] | None:
     }
     if chosen not in ways:
         raise BadHost(f"{VARIABLE}: got {chosen!r}, expected one of: {', '.join(ways)}")
-    return None if environment.get("RAY_USE_TLS", "0") == "1" else ways[chosen]
+    return None if environment.ray_use_tls == "1" else ways[chosen]
 
 
 def _loopback() -> str:

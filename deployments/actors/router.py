@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from functools import partial
 
@@ -18,12 +17,9 @@ from deployments.actors.base import ReplicaOptions
 from deployments.actors.broadcast import ReplicaBroadcast
 from deployments.actors.tracing import open_tracing_if_wanted
 from deployments.domain.served import Served
-from deployments.http.app import build_api
-from deployments.http.auth import KeyGuard
-from deployments.http.error_log import ErrorLog
-from deployments.http.fast_path import FastPath
+from deployments.http.app import WorkloadApp, build_api, build_app
 from deployments.http.rejections import RejectionRecorder
-from deployments.http.request_metrics import RequestCounts, RequestMetricsMiddleware
+from deployments.http.request_metrics import RequestCounts
 from deployments.inference.coverage_levels import CoverageLevels
 from deployments.inference.model_client import ModelClient
 from deployments.inference.service import PredictionService
@@ -35,6 +31,7 @@ from deployments.store import Store
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
 from deployments.telemetry.metrics.samples import ReplicaSamples, Samples
 from features.workload import load_workload
+from training.runtime.environment import Environment
 from training.runtime.tasks.factory import make_task
 
 log = logging.getLogger(__name__)
@@ -59,7 +56,7 @@ class Router:
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
         leave_out_calls_of_serve()
-        self._tracing = open_tracing_if_wanted(os.environ, contract.workload, "router")
+        self._tracing = open_tracing_if_wanted(Environment.read(), contract.workload, "router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
@@ -82,18 +79,22 @@ class Router:
         self._exporting = asyncio.create_task(_export(contract.workload, self._read))
         self._tidying = asyncio.create_task(collect_and_trim_regularly())
         self._counting: asyncio.Task[None] | None = None
-        self._errors: ErrorLog | None = None
+        self._app: WorkloadApp | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-        front = FastPath(build_api(self.service, self._watched, self.waiting_for), self.service)
         refusals = RejectionRecorder(self._requests, self.service.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         relax_gc()
-        app = self._tracing.around(front)
-        guard = KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
-        self._errors = ErrorLog(guard, self.service.contract.workload, self._tracing.trace_id)
-        return RequestMetricsMiddleware(self._errors, self._requests)
+        self._app = build_app(
+            self.service,
+            build_api(self.service, self._watched, self.waiting_for),
+            self._api_key,
+            self._requests,
+            self._tracing,
+            open_on_loopback=self._open_on_loopback,
+        )
+        return self._app.asgi
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer every replica yet, for the root application."""
@@ -131,8 +132,8 @@ class Router:
         self._tidying.cancel()
         if self._counting is not None:
             self._counting.cancel()
-        if self._errors is not None:
-            self._errors.flush()
+        if self._app is not None:
+            self._app.error_log.flush()
         await self.service.close()
         self._scaler.close()
         await asyncio.to_thread(self._tracing.close)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from deployments.telemetry.tracing.api import NO_TRACING, Tracing, to_collector
+from training.runtime.environment import Environment
 
-from deployments.telemetry.tracing.api import FOLDER_VARIABLE, NO_TRACING, Tracing, to_collector
 
-
-def is_wanted(environment: Mapping[str, str]) -> bool:
+def is_wanted(environment: Environment) -> bool:
     """Whether spans have somewhere to go, and OpenTelemetry's variables do not turn them off."""
-    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if environment.otel_sdk_disabled.strip().lower() == "true":
         return False
-    return to_collector(environment) or bool(environment.get(FOLDER_VARIABLE))
+    return to_collector(environment) or environment.traces is not None
 
 
-def open_tracing_if_wanted(environment: Mapping[str, str], workload: str, part: str) -> Tracing:
+def open_tracing_if_wanted(environment: Environment, workload: str, part: str) -> Tracing:
     """The traces of this process, as the environment has them.
 
     Args:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,10 @@ from opentelemetry.trace import SpanKind, Tracer, format_trace_id, get_current_s
 
 from deployments.http.tracing import TracedRequests
 from deployments.inference.tracing import TracedCoalescer, TracedDownstream
-from deployments.telemetry.tracing.api import FOLDER_VARIABLE, Tracing
+from deployments.telemetry.tracing.api import Tracing
 from deployments.telemetry.tracing.context import format_traceparent, parse_traceparent
 from deployments.telemetry.tracing.export import make_provider
+from training.runtime.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +31,10 @@ _CLOSE_TIMEOUT_S = 2.0
 _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
 
 
-def open_tracing(environment: Mapping[str, str], workload: str, part: str) -> SpanTracing:
+def open_tracing(environment: Environment, workload: str, part: str) -> SpanTracing:
     """What `deployments.actors.tracing.open_tracing_if_wanted` says, where spans are wanted."""
-    folder = environment.get(FOLDER_VARIABLE)
-    provider = make_provider(environment, workload, part, Path(folder).resolve() if folder else None)
+    folder = environment.traces
+    provider = make_provider(environment, workload, part, folder.resolve() if folder else None)
     ours, sdk = logging.getLogger("deployments"), logging.getLogger("opentelemetry")
     _name_traces(ours)
     # a collector that is away is told where all else is, and not on the terminal

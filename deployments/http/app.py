@@ -1,56 +1,102 @@
-"""HTTP of one workload: the routes under `/{workload}`, each a few lines over the `PredictionService`."""
+"""HTTP of one workload: the ASGI stack of a router replica, from the socket to the routes."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
-from fastapi import FastAPI, Header, Request, Response
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel, Field
+from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.routing import Mount, Route, Router
+from starlette.types import ASGIApp
 
-from deployments.domain.errors import Unavailable
-from deployments.domain.routing import ARM_HEADER, RoutingPolicy, RoutingTable
-from deployments.http import openapi as docs
 from deployments.http import problems
-from deployments.http.bodies import MAX_INSTANCE_BYTES, json_response, read_body
-from deployments.http.feedback import Truths
-from deployments.http.info import Info, describe
+from deployments.http.auth import KeyGuard
+from deployments.http.error_log import ErrorLog
+from deployments.http.feedback import Truths, add_feedback
+from deployments.http.info import WaitingFor, add_info
 from deployments.http.monitoring import add_monitoring
-from deployments.http.prediction import Predictions
+from deployments.http.prediction import Predictions, add_predictions
 from deployments.http.promotion import add_promotions
+from deployments.http.request_metrics import RequestCounts, RequestMetricsMiddleware
 from deployments.http.retraining import add_retraining
+from deployments.http.traffic import add_traffic
 from deployments.inference.service import PredictionService
-from deployments.requests.schema import instance_json_schema
-from deployments.requests.validation_errors import read_model
 from deployments.store.monitor_feed import MonitorFeed
-
-ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
-
-
-class FeedbackAnswer(BaseModel):
-    """What became of the truths, which are on disk by now; the first three sum to how many were sent."""
-
-    accepted: int = Field(description="first truth of a known prediction")
-    duplicate: int = Field(description="the id has a truth already, which stands; this one is kept beside it")
-    unmatched: int = Field(description="no prediction of this id yet; joined when it comes")
-    conflicting: int = Field(description="of the duplicates, those that say something else")
+from deployments.telemetry.tracing.api import Tracing
 
 
-class Health(BaseModel):
-    """Whether requests are answered."""
+@dataclass(frozen=True)
+class WorkloadApp:
+    """The stack of one workload.
 
-    status: str = Field(description="ready or starting")
-    waiting_for: tuple[str, ...] = Field(description="arms that do not answer every replica yet")
+    Attributes:
+        asgi: takes the requests.
+        error_log: the part of it that buffers lines: flush it when the replica stops.
+    """
+
+    asgi: ASGIApp
+    error_log: ErrorLog
 
 
-WaitingFor = Callable[[], Awaitable[tuple[str, ...]]]
+def build_app(
+    service: PredictionService,
+    api: FastAPI,
+    key: str,
+    counts: RequestCounts,
+    tracing: Tracing,
+    *,
+    open_on_loopback: bool,
+) -> WorkloadApp:
+    """Put the stack of a workload together, from the inside out.
+
+    Args:
+        service: answers requests.
+        api: of `build_api`.
+        key: the one that requests carry.
+        counts: takes every request, those without the key included.
+        tracing: of this process.
+        open_on_loopback: whether requests of this machine need no key.
+    """
+    workload = service.contract.workload
+    app: ASGIApp = route_requests(service, api)
+    app = tracing.around(app)  # a span a prediction, where spans are wanted
+    app = KeyGuard(app, key, open_on_loopback=open_on_loopback)  # 401 without the key
+    error_log = ErrorLog(app, workload, tracing.trace_id)  # a line of the log an answered problem
+    return WorkloadApp(RequestMetricsMiddleware(error_log, counts), error_log)
+
+
+def route_requests(service: PredictionService, api: ASGIApp) -> Router:
+    """Route what predicts and what takes truths to its endpoint, and all other requests to `api`.
+
+    FastAPI's own routing takes longer than the answer for a table row (docs/decisions/0032).
+    """
+    predictions = Predictions(service)
+    return Router(
+        [
+            _post("/predict", predictions.predict),
+            _post("/batch_predict", predictions.batch_predict),
+            _post("/feedback", Truths(service).feedback),
+            Mount("", api),
+        ],
+        # `api` has the redirects, and answers the bare prefix of a workload, which no Mount matches
+        redirect_slashes=False,
+        default=api,
+    )
+
+
+def _post(path: str, endpoint: problems.Endpoint) -> Route:
+    """The route, with the same answers for errors and faults as those of `problems.install`."""
+    faults = Middleware(ServerErrorMiddleware, handler=problems.answer_fault)
+    return Route(path, problems.answering(endpoint), methods=["POST"], middleware=[faults])
 
 
 def build_api(
     service: PredictionService, watched: MonitorFeed | None = None, waiting_for: WaitingFor | None = None
 ) -> FastAPI:
-    """The application of a workload.
+    """The FastAPI application of a workload: it documents all routes, and answers all but the busy ones.
 
     Args:
         service: answers requests.
@@ -65,23 +111,29 @@ def build_api(
         version=contract.schema_version,
     )
     problems.install(app)
-    _add_predictions(app, service)
-    _add_feedback(app, service)
-    _add_reading(app, service, waiting_for)
-    _add_traffic(app, service)
+    add_predictions(app, service, Predictions(service))
+    add_feedback(app, service, Truths(service))
+    add_info(app, service, waiting_for)
+    add_traffic(app, service)
     if watched is not None:
         add_monitoring(app, watched, contract.workload)
     add_retraining(app, service.store, contract.workload)
     add_promotions(app, service)
+    _add_examples(app, service)
+    return app
+
+
+def _add_examples(app: FastAPI, service: PredictionService) -> None:
+    """Let the OpenAPI document show an answer that the running model gave, and a truth for it."""
+    target = service.contract.target
     write_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:
-        """The text, with an answer that the running model gave, and a truth for it, as examples."""
         text = write_openapi()
         if service.table:
             content = text["paths"]["/traffic"]["put"]["requestBody"]["content"]["application/json"]
             content["example"] = service.table.policy.model_dump(mode="json", exclude_defaults=True)
-        answer, target = service.example_answer, contract.target
+        answer = service.example_answer
         if answer:
             content = text["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
             content["example"] = answer
@@ -94,101 +146,3 @@ def build_api(
         return text
 
     app.openapi = openapi  # type: ignore[method-assign]
-    return app
-
-
-def _add_predictions(app: FastAPI, service: PredictionService) -> None:
-    contract = service.contract
-    example = contract.example
-    predictions = Predictions(service)
-
-    @app.post(
-        "/predict",
-        summary="Predict one instance",
-        openapi_extra=docs.json_body(instance_json_schema(contract), example),
-        responses=docs.json_answers(
-            200,
-            docs.prediction_schema(contract),
-            "the prediction, and how sure it is",
-            400,
-            401,
-            409,
-            413,
-            422,
-            503,
-        ),
-    )
-    async def predict(request: Request, arm: ArmHeader = None) -> Response:
-        return await predictions.predict(request, arm)
-
-    @app.post(
-        "/batch_predict",
-        summary="Predict up to 10,000 instances, answered in order",
-        openapi_extra=docs.json_body(docs.batch_schema(contract), {"instances": [example]}),
-        responses=docs.json_answers(
-            200,
-            docs.batch_answer_schema(contract),
-            "one prediction an instance, sent as they come; cut off where no arm answers on the way",
-            400,
-            401,
-            409,
-            413,
-            422,
-            503,
-        ),
-    )
-    async def batch_predict(request: Request, arm: ArmHeader = None) -> Response:
-        return await predictions.batch_predict(request, arm)
-
-
-def _add_feedback(app: FastAPI, service: PredictionService) -> None:
-    target = service.contract.target
-    truths = Truths(service)
-    example = {"items": [{"id": "01JZX3N8Q2W5T7Y9KQ4R6M8P0A", "truth": {target.name: target.example_truth}}]}
-
-    @app.post(
-        "/feedback",
-        status_code=202,
-        summary="Send what turned out to be true",
-        openapi_extra=docs.json_body(service.feedback.model.model_json_schema(), example),
-        response_model=FeedbackAnswer,
-        responses=docs.problem_answers(400, 401, 413, 422, 503),
-    )
-    async def feedback(request: Request) -> Response:
-        return await truths.feedback(request)
-
-
-def _add_reading(app: FastAPI, service: PredictionService, waiting_for: WaitingFor | None) -> None:
-    @app.get("/healthz", summary="Whether requests are answered", responses=docs.problem_answers(503))
-    async def healthz(response: Response) -> Health:
-        waiting = await waiting_for() if waiting_for else service.waiting_for
-        response.status_code = 503 if waiting else 200
-        return Health(status="starting" if waiting else "ready", waiting_for=waiting)
-
-    @app.get("/info", summary="Arms with their models, versions and metrics")
-    async def info() -> Info:
-        return describe(service)
-
-    @app.get("/schema", summary="The contract as JSON Schema")
-    async def schema() -> Response:
-        return json_response(instance_json_schema(service.contract))
-
-
-def _add_traffic(app: FastAPI, service: PredictionService) -> None:
-    @app.get("/traffic", summary="The routing policy", responses=docs.problem_answers(503))
-    async def traffic() -> RoutingTable:
-        if service.table is None:
-            raise Unavailable("no routing table yet")
-        return service.table
-
-    @app.put(
-        "/traffic",
-        summary="Change the routing policy, on every replica within 2 s",
-        openapi_extra=docs.json_body(
-            RoutingPolicy.model_json_schema(), {"weights": dict.fromkeys(service.arms, 1.0)}
-        ),
-        responses=docs.problem_answers(400, 401, 409, 422, 503),
-    )
-    async def put_traffic(request: Request, if_match: Annotated[int | None, Header()] = None) -> RoutingTable:
-        body = await read_body(request, MAX_INSTANCE_BYTES)
-        return await service.put_policy(read_model(RoutingPolicy, body, "policy"), if_match)

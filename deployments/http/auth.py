@@ -5,9 +5,10 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
@@ -17,13 +18,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.domain.errors import Unauthorized
 from deployments.http.problems import problem_response
 
-KEY_VARIABLE = "RAYSONDE_API_KEY"
+if TYPE_CHECKING:  # see there
+    from training.runtime.environment import Environment
+
 KEY_PARAMETER = "key"
 KEY_COOKIE = "raysonde_key"
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-def read_or_create_key(path: Path, environment: Mapping[str, str]) -> str:
+def read_or_create_key(path: Path, environment: Environment) -> str:
     """The key: RAYSONDE_API_KEY if set, else the content of `path`, which is made when it is not there.
 
     The file has mode 0600 from its first byte, but for one that is not ours to write, such as a container's
@@ -32,7 +35,7 @@ def read_or_create_key(path: Path, environment: Mapping[str, str]) -> str:
     Raises:
         ValueError: the file is empty.
     """
-    if key := environment.get(KEY_VARIABLE):
+    if key := environment.api_key.get_secret_value():
         return key
     if not path.exists():
         _create(path)
@@ -81,9 +84,9 @@ def check_key(authorization: str | None, key: str, *, without_key: bool = False)
         raise Unauthorized("The key is not the one of this service; send it as Authorization: Bearer KEY")
 
 
-def behind_proxy(environment: Mapping[str, str]) -> bool:
+def behind_proxy(environment: Environment) -> bool:
     """Whether Serve stands behind HAProxy, whose address is then the client of every request."""
-    return environment.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
+    return environment.ray_serve_enable_ha_proxy == "1"
 
 
 class KeyGuard:

@@ -1,16 +1,28 @@
-"""What the route that takes truths does, in one place for FastAPI, which documents it, and the `Front`."""
+"""The route that takes truths. Starlette dispatches it (`app.route_requests`), FastAPI documents it."""
 
 from __future__ import annotations
 
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from deployments.http import openapi as docs
 from deployments.http.bodies import MAX_BATCH_BYTES, json_response, read_body
 from deployments.inference.service import PredictionService
 
 
+class FeedbackAnswer(BaseModel):
+    """Counts of the truths, which are on disk by now; the first three sum to how many were sent."""
+
+    accepted: int = Field(description="first truth of a known prediction")
+    duplicate: int = Field(description="the id has a truth already, which stands; this one is kept beside it")
+    unmatched: int = Field(description="no prediction of this id yet; joined when it comes")
+    conflicting: int = Field(description="of the duplicates, those that say something else")
+
+
 class Truths:
-    """The route of one workload."""
+    """The endpoint of one workload that takes truths."""
 
     def __init__(self, service: PredictionService) -> None:
         self._service = service
@@ -19,3 +31,20 @@ class Truths:
         """POST /feedback. Raises what `PredictionService.take_truths` does, and TooLarge."""
         counts = await self._service.take_truths(await read_body(request, MAX_BATCH_BYTES))
         return json_response(vars(counts), status=202)
+
+
+def add_feedback(app: FastAPI, service: PredictionService, truths: Truths) -> None:
+    """Document the route."""
+    target = service.contract.target
+    example = {"items": [{"id": "01JZX3N8Q2W5T7Y9KQ4R6M8P0A", "truth": {target.name: target.example_truth}}]}
+
+    @app.post(
+        "/feedback",
+        status_code=202,
+        summary="Send what turned out to be true",
+        openapi_extra=docs.json_body(service.feedback.model.model_json_schema(), example),
+        response_model=FeedbackAnswer,
+        responses=docs.problem_answers(400, 401, 413, 422, 503),
+    )
+    async def feedback(request: Request) -> Response:
+        return await truths.feedback(request)

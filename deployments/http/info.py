@@ -1,11 +1,27 @@
-"""What `GET /info` tells: arms with their models, and ensembles with the shares of their members."""
+"""The routes that describe a workload: its health, its arms and ensembles with their models, its contract."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Response
 from pydantic import BaseModel, Field
 
 from deployments.domain.routing import ArmVersion, RoutingTable
+from deployments.http import openapi as docs
+from deployments.http.bodies import json_response
 from deployments.inference.service import PredictionService
+from deployments.requests.schema import instance_json_schema
+
+# Arms that any of the router replicas waits for.
+WaitingFor = Callable[[], Awaitable[tuple[str, ...]]]
+
+
+class Health(BaseModel):
+    """Whether requests are answered."""
+
+    status: str = Field(description="ready or starting")
+    waiting_for: tuple[str, ...] = Field(description="arms that do not answer every replica yet")
 
 
 class VersionInfo(BaseModel):
@@ -70,6 +86,24 @@ class Info(BaseModel):
     revision: int | None = Field(description="of the routing table")
     arms: dict[str, ArmInfo]
     ensembles: dict[str, EnsembleInfo] = Field(description="arms that blend what others predict")
+
+
+def add_info(app: FastAPI, service: PredictionService, waiting_for: WaitingFor | None) -> None:
+    """Add the routes of a workload."""
+
+    @app.get("/healthz", summary="Whether requests are answered", responses=docs.problem_answers(503))
+    async def healthz(response: Response) -> Health:
+        waiting = await waiting_for() if waiting_for else service.waiting_for
+        response.status_code = 503 if waiting else 200
+        return Health(status="starting" if waiting else "ready", waiting_for=waiting)
+
+    @app.get("/info", summary="Arms with their models, versions and metrics")
+    async def info() -> Info:
+        return describe(service)
+
+    @app.get("/schema", summary="The contract as JSON Schema")
+    async def schema() -> Response:
+        return json_response(instance_json_schema(service.contract))
 
 
 def describe(service: PredictionService) -> Info:

@@ -1,15 +1,18 @@
-"""What the two routes that predict do, in one place for FastAPI, which documents them, and the `Front`."""
+"""The routes that predict. Starlette dispatches them (`app.route_requests`), FastAPI documents them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import FastAPI, Header
 from starlette.requests import Request
 from starlette.responses import Response
 
 from deployments.domain.predictions import Prediction, render
+from deployments.domain.routing import ARM_HEADER
+from deployments.http import openapi as docs
 from deployments.http.bodies import (
     MAX_BATCH_BYTES,
     MAX_INSTANCE_BYTES,
@@ -18,13 +21,13 @@ from deployments.http.bodies import (
     read_body,
 )
 from deployments.inference.service import PredictionService
+from deployments.requests.schema import instance_json_schema
 
-# Answers a request that names this arm, or none.
-Handler = Callable[[Request, str | None], Awaitable[Response]]
+ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
 
 
 class Predictions:
-    """The routes of one workload.
+    """The endpoints of one workload that predict, by the arm that the request names or by any.
 
     Both raise what `PredictionService` does, and TooLarge.
     """
@@ -32,18 +35,65 @@ class Predictions:
     def __init__(self, service: PredictionService) -> None:
         self._service = service
 
-    async def predict(self, request: Request, arm: str | None) -> Response:
+    async def predict(self, request: Request) -> Response:
         """POST /predict."""
         body = await read_body(request, MAX_INSTANCE_BYTES)
-        return json_response(render(self._service.contract, await self._service.predict(body, arm)))
+        prediction = await self._service.predict(body, request.headers.get(ARM_HEADER))
+        return json_response(render(self._service.contract, prediction))
 
-    async def batch_predict(self, request: Request, arm: str | None) -> Response:
+    async def batch_predict(self, request: Request) -> Response:
         """POST /batch_predict. The answer begins with its first part; if a later one fails, it ends there."""
         body = await read_body(request, MAX_BATCH_BYTES)
-        parts = self._rendered(self._service.predict_batch(body, arm))
+        parts = self._rendered(self._service.predict_batch(body, request.headers.get(ARM_HEADER)))
         return await json_list_response("predictions", parts)
 
     async def _rendered(self, parts: AsyncGenerator[list[Prediction]]) -> AsyncGenerator[list[Any]]:
         async with aclosing(parts):
             async for part in parts:
                 yield [render(self._service.contract, one) for one in part]
+
+
+def add_predictions(app: FastAPI, service: PredictionService, predictions: Predictions) -> None:
+    """Document both routes; `arm` is declared for the document, the endpoints read the header themselves."""
+    contract = service.contract
+    example = contract.example
+
+    @app.post(
+        "/predict",
+        summary="Predict one instance",
+        openapi_extra=docs.json_body(instance_json_schema(contract), example),
+        responses=docs.json_answers(
+            200,
+            docs.prediction_schema(contract),
+            "the prediction, and how sure it is",
+            400,
+            401,
+            409,
+            413,
+            422,
+            503,
+        ),
+    )
+    async def predict(request: Request, arm: ArmHeader = None) -> Response:
+        del arm
+        return await predictions.predict(request)
+
+    @app.post(
+        "/batch_predict",
+        summary="Predict up to 10,000 instances, answered in order",
+        openapi_extra=docs.json_body(docs.batch_schema(contract), {"instances": [example]}),
+        responses=docs.json_answers(
+            200,
+            docs.batch_answer_schema(contract),
+            "one prediction an instance, sent as they come; cut off where no arm answers on the way",
+            400,
+            401,
+            409,
+            413,
+            422,
+            503,
+        ),
+    )
+    async def batch_predict(request: Request, arm: ArmHeader = None) -> Response:
+        del arm
+        return await predictions.batch_predict(request)

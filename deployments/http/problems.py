@@ -1,14 +1,16 @@
 """RFC 9457 problem documents: every error that a client sees, from one table.
 
-`install(app)` puts the handlers on a FastAPI or Starlette application. A fault of ours becomes a 500 that
-says nothing of its inside; the log has the traceback.
+`install(app)` puts the handlers on a FastAPI or Starlette application, `answering` on one endpoint. A fault
+of ours becomes a 500 that says nothing of its inside; the log has the traceback.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
@@ -38,6 +40,8 @@ MEDIA_TYPE = "application/problem+json"
 PROBLEM_KIND = "raysonde.problem"
 _TYPE_PREFIX = "urn:problem-type:raysonde:"
 _log = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class FieldProblem(BaseModel):
@@ -155,6 +159,22 @@ def install(app: Starlette) -> None:
     for exception in (*FORESEEN, HTTPException, RequestValidationError):
         app.add_exception_handler(exception, _answer)
     app.add_exception_handler(Exception, answer_fault)
+
+
+def answering(endpoint: Endpoint) -> Endpoint:
+    """Let the foreseen exceptions of one endpoint be answered by their problem documents.
+
+    What fails after the answer has begun is no longer of the endpoint, and is raised as it is.
+    """
+
+    @wraps(endpoint)
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except FORESEEN as error:
+            return problem_response(error, request.url.path)
+
+    return answer
 
 
 async def answer_fault(request: Request, error: Exception) -> Response:

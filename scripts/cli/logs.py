@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -13,6 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
+=======
+from training.runtime.settings import Settings
+
+>>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
 if TYPE_CHECKING:
     from scripts.cli.log_queries import Found
 
@@ -53,8 +57,10 @@ def logs(
         from scripts.cli.log_queries import QUESTIONS, Logs, NoLogs
     except ModuleNotFoundError as missing:
         _refuse(console, "DuckDB is not installed: pip install 'raysonde[logs]'", missing)
+    from training.runtime.environment import Environment  # here: see there
+
     settings = Settings.from_environment()
-    traces = Path(os.environ.get(FOLDER_VARIABLE) or settings.var / "traces")
+    traces = Environment.read().traces or settings.var / "traces"
     try:
         asked = Logs(folder or settings.logs, traces)
         if question == _REQUEST:

@@ -14,7 +14,7 @@ from scripts.demo.error_course import ErrorCourse, EvaluatedPrediction
 from scripts.demo.observations import Seen
 from scripts.demo.plan import HealPlan
 from scripts.demo.timeline import Timeline
-from scripts.replay.aiohttp_transport import LeanTransport
+from scripts.replay.aiohttp_transport import StreamTransport
 from scripts.replay.client import ApiError, Connection, Prediction, WorkloadClient
 from scripts.replay.recordings import Case
 from scripts.replay.stream_player import Streamed, StreamPlayer
@@ -62,7 +62,7 @@ async def play(connection: Connection, stage: Stage, telling: DemoConsole) -> Pl
     """Until all is well again, or it has taken too long. Raises what `goes_on` raises."""
     plan = stage.plan
     schedule = Schedule(Steady(plan.rate_per_s), plan.truth_delay_s, len(stage.cases))
-    async with connection.open(transport=LeanTransport(_MOST_OPEN)) as http:
+    async with connection.open(transport=StreamTransport(_MOST_OPEN)) as http:
         client = WorkloadClient(http, stage.contract.workload, stage.contract.target)
         player = StreamPlayer(stage.contract, client, schedule, most_open=_MOST_OPEN)
         watcher = _Watcher(client, stage, player.streamed)

@@ -5,20 +5,19 @@ Without a URL it asks the API, where RAYSONDE_URL says or at port 8000 of this m
 
 from __future__ import annotations
 
-import os
 import sys
 import urllib.request
 from collections.abc import Sequence
 
+from training.runtime.environment import Environment
 from training.runtime.settings import Settings
 
-_API_URL = "http://127.0.0.1:8000"
 _TIMEOUT_S = 8.0
 
 
 def main(arguments: Sequence[str]) -> int:
     """Ask once; says on stderr what was wrong, and gives the exit code."""
-    api = os.environ.get("RAYSONDE_URL", _API_URL)
+    api = Environment.read().url
     request = urllib.request.Request(arguments[0] if arguments else f"{api}/healthz")
     if not arguments:
         request.add_header("Authorization", f"Bearer {_key()}")
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
 def _key() -> str:
     """Without `deployments.http.auth`, which takes longer to import than all else takes."""
     file = Settings.from_environment().api_key_file
-    key = os.environ.get("RAYSONDE_API_KEY")
+    key = Environment.read().api_key.get_secret_value()
     return key or (file.read_text().strip() if file.exists() else "")
 
 

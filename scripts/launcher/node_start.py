@@ -104,10 +104,13 @@ def run_head(
 
 def _token(settings: Settings, environment: MutableMapping[str, str]) -> str:
     """Ray's, as the environment has it, else one of ours, which goes there."""
-    if token := environment.get("RAY_AUTH_TOKEN"):
+    from training.runtime.environment import Environment  # here: see there
+
+    told = Environment.of(environment)
+    if token := told.ray_auth_token.get_secret_value():
         return token
-    if file := environment.get("RAY_AUTH_TOKEN_PATH"):
-        return Path(file).read_text().strip()
+    if told.ray_auth_token_path:
+        return told.ray_auth_token_path.read_text().strip()
     settings.var.mkdir(parents=True, exist_ok=True)
     environment["RAY_AUTH_TOKEN"] = read_or_create_ray_token(settings.var)
     return environment["RAY_AUTH_TOKEN"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,15 +23,18 @@ def ray_running(console: Console) -> Iterator[None]:
     """
     import ray
 
+    from training.runtime.environment import Environment  # here: see there
+
     with console.status("Starting Ray"):
-        is_ours = "RAY_ADDRESS" not in os.environ
+        named = Environment.read().ray_address
+        is_ours = not named
         try:
             cpus = bound_process() if is_ours else None
         except ValueError as error:
             console.print(f"[bold red]cannot start:[/] {escape(str(error))}", highlight=False)
             raise typer.Exit(1) from error
         ray.init(
-            address=os.environ.get("RAY_ADDRESS", "local"),
+            address=named or "local",
             num_cpus=cpus,
             include_dashboard=False if is_ours else None,
             runtime_env=None if is_ours else workers_runtime_env(),

@@ -21,6 +21,7 @@ from deployments.actors import serve_without_pandas
 from scripts.host.agent_port import let_ray_choose_agent_port
 from scripts.host.cpus import bound_process
 from scripts.launcher.scrape_targets import write_targets
+from training.runtime.environment import Environment
 from training.runtime.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
@@ -56,7 +57,7 @@ def main() -> None:
 
 def _tell_prometheus(targets: Path, config: Path, session: Path) -> None:
     api_port = yaml.safe_load(config.read_text())["http_options"]["port"]
-    metrics_port = os.environ.get("RAY_SERVE_HAPROXY_METRICS_PORT")
+    metrics_port = Environment.read().ray_serve_haproxy_metrics_port
     write_targets(
         targets,
         f"127.0.0.1:{api_port}",

@@ -145,6 +145,8 @@ def child_environment(
         var: the state folder of all of them; Ray's token goes there.
         ports: of the fast profile.
     """
+    from training.runtime.environment import Environment  # here: see there
+
     environment = {name: value for name, value in base.items() if name != "RAY_ADDRESS"}
     if profile is Profile.FAST:
         environment |= behind_haproxy(base) | {
@@ -164,7 +166,7 @@ def child_environment(
         "RAYSONDE_VAR": str(var),
         "RAYSONDE_PROFILE": profile.value,
         # all replicas are on this machine: no other needs to reach them
-        "RAYSONDE_DIRECT_CALLS": base.get("RAYSONDE_DIRECT_CALLS") or "loopback",
+        "RAYSONDE_DIRECT_CALLS": Environment.of(base).direct_calls or "loopback",
         # pages of other sites could otherwise reach the dashboard's job API through the browser
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),

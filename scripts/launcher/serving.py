@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ def serve(console: Console, plan: Plan, begun_s: float, interruption: Interrupti
     """
     with running(console, plan, begun_s, interruption) as supervisor:
         if not interruption.asked:
-            key = read_or_create_key(plan.settings.api_key_file, os.environ)
+            key = _key(plan)
             show_ready(console, plan, key, write_examples(plan), time.monotonic() - begun_s)
         supervisor.watch(
             lambda line: console.print(escape(line), style="yellow", highlight=False), interruption
@@ -47,7 +46,7 @@ def running(console: Console, plan: Plan, begun_s: float, interruption: Interrup
         typer.Exit: the child ended by itself, or something is left of it.
     """
     supervisor = _supervisor(plan)
-    key = read_or_create_key(plan.settings.api_key_file, os.environ)
+    key = _key(plan)
     token = read_or_create_ray_token(plan.settings.var)
     failure: str | None = None
     try:
@@ -66,6 +65,13 @@ def running(console: Console, plan: Plan, begun_s: float, interruption: Interrup
         _stop(console, plan, supervisor, interruption)
     if failure:
         raise typer.Exit(1)
+
+
+def _key(plan: Plan) -> str:
+    """Return the key of the API, as the environment or its file has it."""
+    from training.runtime.environment import Environment  # here: see there
+
+    return read_or_create_key(plan.settings.api_key_file, Environment.read())
 
 
 def _supervisor(plan: Plan) -> Supervisor:

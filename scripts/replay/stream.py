@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from features.contract import Contract
-from scripts.replay.aiohttp_transport import LeanTransport
+from scripts.replay.aiohttp_transport import StreamTransport
 from scripts.replay.client import Connection, Prediction, WorkloadClient
 from scripts.replay.recordings import Case, Recording, make_cases
 from scripts.replay.stream_player import StreamPlayer
@@ -74,7 +74,7 @@ async def play_stream(
     cases = cases_in_order(contract, recordings)
     schedule = stream.schedule(len(cases))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with connection.open(transport=LeanTransport(_MOST_OPEN)) as http:
+    async with connection.open(transport=StreamTransport(_MOST_OPEN)) as http:
         client = WorkloadClient(http, contract.workload, contract.target)
         await _check_arm(client, stream.arm)
         with Progress(*columns, console=console) as progress:

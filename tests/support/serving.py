@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion, RoutingPolicy
-from deployments.http.app import build_api
-from deployments.http.fast_path import FastPath
+from deployments.http.app import build_api, route_requests
 from deployments.inference.coverage_levels import CoverageLevels
 from deployments.inference.service import PredictionService
 from deployments.lifecycle.bundle_cache import BundleCache
@@ -92,9 +92,9 @@ class LocalSystem:
         )
 
     @property
-    def app(self) -> FastPath:
+    def app(self) -> ASGIApp:
         """The routes of the workload as a router replica has them, behind its key."""
-        return FastPath(build_api(self.service), self.service)
+        return route_requests(self.service, build_api(self.service))
 
     @property
     def connection(self) -> Connection:

@@ -15,9 +15,8 @@ from deployments.actors.arm import Arm
 from deployments.actors.base import ReplicaOptions
 from deployments.actors.feature_scaler import FeatureScaler
 from deployments.actors.tracing_sdk import SpanTracing
-from deployments.http.app import build_api
+from deployments.http.app import build_api, route_requests
 from deployments.http.error_log import ErrorLog
-from deployments.http.fast_path import FastPath
 from deployments.inference.coverage_levels import CoverageLevels
 from deployments.inference.model_client import ModelClient
 from deployments.inference.service import PredictionService
@@ -54,7 +53,7 @@ class TracedSystem:
 
     @property
     def app(self) -> ASGIApp:
-        app = self.tracing.around(FastPath(build_api(self.service), self.service))
+        app = self.tracing.around(route_requests(self.service, build_api(self.service)))
         return ErrorLog(app, "apogee", self.tracing.trace_id)
 
     def spans(self) -> dict[str, ReadableSpan]:

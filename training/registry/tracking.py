@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
+from training.runtime.environment import Environment
 from training.search.trials import SearchPlan, TrialRecord
 
 _PARENT_TAG = "mlflow.parentRunId"
@@ -103,10 +103,15 @@ def git_commit(repository: Path | None) -> str:
         repository: folder of the checkout; None where there is none, though its packages may lie in an
             environment that somebody else's repository holds.
     """
+<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
     if commit := os.environ.get("RAYSONDE_COMMIT"):
         return commit
     if repository is None:
         return "unknown"
+=======
+    if told := Environment.read().commit:
+        return told
+>>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
     try:
         described = subprocess.run(
             ["git", "-C", str(repository), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],

@@ -5,12 +5,13 @@ The API has two calls: ``GET {root}?path=FOLDER`` lists a folder, ``GET {root}/P
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from training.runtime.environment import Environment
 
 if TYPE_CHECKING:
     import httpx
@@ -69,7 +70,7 @@ def locate(source: str, registry_uri: str) -> ArtifactFolder:
 
 
 def download_folder(
-    source: str, registry_uri: str, home: Path, environment: Mapping[str, str] = os.environ
+    source: str, registry_uri: str, home: Path, environment: Environment | None = None
 ) -> None:
     """Copy the files of a remote folder into the new folder `home`. Nothing of them is checked here.
 
@@ -78,7 +79,7 @@ def download_folder(
         registry_uri: RAYSONDE_REGISTRY_URI.
         home: made; its parent is there.
         environment: may hold MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD,
-            as MLflow's own client reads them.
+            as MLflow's own client reads them; None: that of this process.
 
     Raises:
         OSError: the server cannot be reached, refuses, or has no such folder of files.
@@ -93,7 +94,7 @@ def download_folder(
 
 
 def download_file(
-    source: str, registry_uri: str, name: str, home: Path, environment: Mapping[str, str] = os.environ
+    source: str, registry_uri: str, name: str, home: Path, environment: Environment | None = None
 ) -> None:
     """Copy one file of a remote folder to `home/name`; arguments and errors as of `download_folder`."""
     with server_client(source, environment) as client:
@@ -101,6 +102,7 @@ def download_file(
 
 
 @contextmanager
+<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
 def server_client(source: str, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
     """An HTTP client that signs in as MLflow's does, and tells of httpx's errors as OSErrors.
 
@@ -113,13 +115,18 @@ def server_client(source: str, environment: Mapping[str, str]) -> Iterator[httpx
         PermissionError: it answers 401 or 403.
         OSError: it cannot be reached, or answers with another error.
     """
+=======
+def _client(source: str, environment: Environment | None) -> Iterator[httpx.Client]:
+    """Translates what httpx raises: callers try again later on an OSError."""
+>>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
     import httpx  # here: 40 ms and some megabytes, which a replica with local bundles never needs
 
+    told = environment or Environment.read()
     headers, auth = {}, None
-    if token := environment.get("MLFLOW_TRACKING_TOKEN"):
+    if token := told.mlflow_tracking_token.get_secret_value():
         headers = {"Authorization": f"Bearer {token}"}
-    elif user := environment.get("MLFLOW_TRACKING_USERNAME"):
-        auth = httpx.BasicAuth(user, environment.get("MLFLOW_TRACKING_PASSWORD", ""))
+    elif user := told.mlflow_tracking_username:
+        auth = httpx.BasicAuth(user, told.mlflow_tracking_password.get_secret_value())
     try:
         with httpx.Client(timeout=_TIMEOUT_S, headers=headers, auth=auth) as client:
             yield client

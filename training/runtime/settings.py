@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from features.config import BUILT_IN
 from features.locations import state_folder
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _PASSWORD = re.compile(r"(?P<user>(?<=://)[^:/@]*:)[^@]*(?=@)|(?P<name>[?&]password=)[^&]*")
@@ -48,17 +51,25 @@ class Settings:
 
         Raises:
             OSError: a file that is named cannot be read.
+            BadEnvironment: a variable holds what it may not.
         """
+<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
         var = Path(os.environ.get("RAYSONDE_VAR") or state_folder()).resolve()
+=======
+        from training.runtime.environment import Environment  # here: see there
+
+        told = Environment.read()
+        var = (told.var or REPOSITORY / "var").resolve()
+        registry_uri = _url(told.registry_uri, told.registry_uri_file)
+        store_url = _url(told.store_url, told.store_url_file)
+>>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
         return cls(
             var=var,
-            workloads=Path(os.environ.get("RAYSONDE_WORKLOADS") or BUILT_IN).resolve(),
-            registry_uri=_url("RAYSONDE_REGISTRY_URI", f"sqlite:///{var}/mlflow/mlflow.db"),
-            store_url=_url("RAYSONDE_STORE_URL", f"sqlite:///{var}/store.db"),
-            key_file=Path(key_file).resolve()
-            if (key_file := os.environ.get("RAYSONDE_API_KEY_FILE"))
-            else None,
-            training_resource=os.environ.get("RAYSONDE_TRAINING_RESOURCE", ""),
+            workloads=(told.workloads or BUILT_IN).resolve(),
+            registry_uri=registry_uri or f"sqlite:///{var}/mlflow/mlflow.db",
+            store_url=store_url or f"sqlite:///{var}/store.db",
+            key_file=told.api_key_file.resolve() if told.api_key_file else None,
+            training_resource=told.training_resource,
         )
 
     @property
@@ -97,9 +108,8 @@ class Settings:
         return self.key_file or self.var / "api-key"
 
 
-def _url(variable: str, default: str) -> str:
-    """The variable, else the content of the file that VARIABLE_FILE names, else the default."""
-    if url := os.environ.get(variable):
-        return url
-    file = os.environ.get(f"{variable}_FILE")
-    return Path(file).read_text().strip() if file else default
+def _url(url: SecretStr | None, file: Path | None) -> str | None:
+    """Return the URL, else the content of the file, if one of them is named."""
+    if url is not None:
+        return url.get_secret_value()
+    return file.read_text().strip() if file else None

@@ -6,7 +6,7 @@ Elsewhere there is `NO_TRACING`, which leaves everything as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,8 @@ if TYPE_CHECKING:  # of the Router, which scaler and arms do without
 
     from deployments.domain.downstream import Downstream
     from deployments.domain.outcomes import Answered
+    from training.runtime.environment import Environment
 
-# a folder for spans as JSON lines
-FOLDER_VARIABLE = "RAYSONDE_TRACES"
-_ENDPOINT_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
 
 
@@ -78,7 +76,7 @@ class Tracing:
 NO_TRACING = Tracing()
 
 
-def to_collector(environment: Mapping[str, str]) -> bool:
+def to_collector(environment: Environment) -> bool:
     """Whether spans go to a collector."""
-    is_other = environment.get("OTEL_TRACES_EXPORTER", "").strip() not in ("", "otlp")
-    return not is_other and any(environment.get(name) for name in _ENDPOINT_VARIABLES)
+    is_other = environment.otel_traces_exporter.strip() not in ("", "otlp")
+    return not is_other and bool(environment.otel_traces_endpoint or environment.otel_endpoint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,10 @@ from opentelemetry.trace import Link, format_span_id, format_trace_id
 
 from deployments.runtime.logs import bounded_file
 from deployments.telemetry.tracing.api import to_collector
+from training.runtime.environment import Environment
 
 
-def make_provider(
-    environment: Mapping[str, str], workload: str, part: str, folder: Path | None
-) -> TracerProvider:
+def make_provider(environment: Environment, workload: str, part: str, folder: Path | None) -> TracerProvider:
     """What makes and sends the spans of this process; sampler, bounds and names by OpenTelemetry's variables.
 
     Args:

@@ -37,6 +37,7 @@ from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.traces import CALLER, SAMPLED, TRACE, UNSAMPLED, TracedSystem, ids, linked, parent
+from training.runtime.environment import Environment
 from training.runtime.settings import REPOSITORY
 from training.runtime.tasks.base import Row
 
@@ -257,18 +258,19 @@ async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSy
     ],
 )
 def test_traces_are_made_where_they_have_somewhere_to_go(environment: dict[str, str], expected: bool) -> None:
-    assert is_wanted(environment) is expected
+    assert is_wanted(Environment.of(environment)) is expected
     if not expected:
-        assert open_tracing_if_wanted(environment, "apogee", "router") is NO_TRACING
+        assert open_tracing_if_wanted(Environment.of(environment), "apogee", "router") is NO_TRACING
 
 
 def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
     # OpenTelemetry's interface is imported by FastAPI itself
     code = (
         "import sys, deployments.inference.service, deployments.actors.feature_scaler\n"
-        "import deployments.actors.arm, deployments.http.fast_path\n"
+        "import deployments.actors.arm, deployments.http.app\n"
         "from deployments.actors.tracing import open_tracing_if_wanted\n"
-        "tracing_of({}, 'apogee', 'router').close()\n"
+        "from training.runtime.environment import Environment\n"
+        "tracing_of(Environment.of({}), 'apogee', 'router').close()\n"
         "ours = ('deployments.actors.tracing_sdk', 'deployments.inference.tracing',"
         " 'deployments.http.tracing', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
         "print([name for name in sys.modules if name.startswith(ours)])"
@@ -296,7 +298,7 @@ def test_without_traces_all_is_as_it_was() -> None:
 
 def test_spans_are_lines_of_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "mine")
-    tracing = open_tracing({"RAYSONDE_TRACES": str(tmp_path)}, "apogee", "mlp")
+    tracing = open_tracing(Environment.of({"RAYSONDE_TRACES": str(tmp_path)}), "apogee", "mlp")
     with tracing.called("arm", SAMPLED["traceparent"], arm="mlp", rows=3):
         pass
     tracing.close()

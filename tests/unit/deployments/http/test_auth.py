@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from deployments.domain.errors import Unauthorized
 from deployments.http.auth import KeyGuard, check_key, read_or_create_key
+from training.runtime.environment import Environment
 
 
 def answer(_: Request) -> PlainTextResponse:
@@ -166,9 +167,9 @@ def test_an_empty_header_is_a_wrong_key() -> None:
 
 def test_the_key_file_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "new" / "api-key"
-    key = read_or_create_key(path, {})
+    key = read_or_create_key(path, Environment.of({}))
     assert len(key) >= 43
-    assert read_or_create_key(path, {}) == key
+    assert read_or_create_key(path, Environment.of({})) == key
     assert S_IMODE(path.stat().st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path]
 
@@ -192,26 +193,26 @@ def test_a_key_file_that_others_may_read_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "api-key"
     path.write_text("mine\n")
     path.chmod(0o644)
-    assert read_or_create_key(path, {}) == "mine"
+    assert read_or_create_key(path, Environment.of({})) == "mine"
     assert S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_all_who_start_together_get_the_same_key(tmp_path: Path) -> None:
     path = tmp_path / "var" / "api-key"
     with ThreadPoolExecutor(16) as pool:
-        keys = set(pool.map(lambda _: read_or_create_key(path, {}), range(64)))
+        keys = set(pool.map(lambda _: read_or_create_key(path, Environment.of({})), range(64)))
     assert keys == {path.read_text().strip()}
 
 
 def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
-    assert read_or_create_key(tmp_path / "api-key", {"RAYSONDE_API_KEY": "given"}) == "given"
+    assert read_or_create_key(tmp_path / "api-key", Environment.of({"RAYSONDE_API_KEY": "given"})) == "given"
     assert not (tmp_path / "api-key").exists()
 
 
 def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "api-key").touch()
     with pytest.raises(ValueError, match="got an empty file, expected a key"):
-        read_or_create_key(tmp_path / "api-key", {})
+        read_or_create_key(tmp_path / "api-key", Environment.of({}))
 
 
 def test_a_key_that_is_not_ours_to_write_is_read_as_it_is(
@@ -221,5 +222,5 @@ def test_a_key_that_is_not_ours_to_write_is_read_as_it_is(
     path.write_text("key\n")
     path.chmod(0o444)
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere but where nobody can
-    assert read_or_create_key(path, {}) == "key"
+    assert read_or_create_key(path, Environment.of({})) == "key"
     assert S_IMODE(path.stat().st_mode) == 0o444

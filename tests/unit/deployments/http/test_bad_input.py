@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.http.app import build_api
-from deployments.http.fast_path import FastPath
+from deployments.http.app import build_api, route_requests
 from deployments.inference.service import PredictionService
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
@@ -102,7 +101,7 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
         return service
 
     service = loop.run_until_complete(start())
-    yield System(contract, asked, store, FastPath(build_api(service), service), loop)
+    yield System(contract, asked, store, route_requests(service, build_api(service)), loop)
     loop.run_until_complete(service.close())
     loop.close()
     store.close()

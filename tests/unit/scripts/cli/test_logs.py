@@ -23,7 +23,11 @@ from deployments.runtime.logs import configure_log_file
 from features.errors import FieldError
 from scripts.cli.main import app
 from tests.support.page import blocks_of
+<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
 from tests.support.records import row
+=======
+from training.runtime.environment import Environment
+>>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
 from training.runtime.settings import REPOSITORY
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -124,7 +128,7 @@ def test_a_request_is_found_by_any_of_its_ids(var: Path, id_: str, expected: lis
 
 
 def test_spans_are_among_what_is_told_of_a_request(var: Path) -> None:
-    tracing = open_tracing({"RAYSONDE_TRACES": str(var / "traces")}, "apogee", "mlp")
+    tracing = open_tracing(Environment.of({"RAYSONDE_TRACES": str(var / "traces")}), "apogee", "mlp")
     with tracing.called("arm", f"00-{TRACE}-00f067aa0ba902b7-01", arm="mlp", rows=1):
         pass
     tracing.close()

@@ -1,19 +1,20 @@
-"""The front answers what FastAPI answers, message by message."""
+"""The stack of a workload: what Starlette dispatches is answered as FastAPI would, message by message."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 import pytest
 from starlette.types import ASGIApp, Message
 
-from deployments.http.app import build_api
+from deployments.http.app import build_api, build_app, route_requests
 from deployments.http.bodies import MAX_INSTANCE_BYTES
-from deployments.http.fast_path import FastPath
+from deployments.http.request_metrics import RequestCounts
 from deployments.inference import dispatcher as predictor
 from deployments.inference import service
+from deployments.telemetry.tracing.api import NO_TRACING
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
@@ -117,9 +118,21 @@ REQUESTS = {
     "impossible truth": (422, Request("/feedback", truth(-1.0), root_path="/apogee")),
     "truth without json": (400, Request("/feedback", (b"{",))),
     "other method": (405, Request(method="GET")),
+    "head": (405, Request(method="HEAD", parts=())),
+    "other method of truths": (405, Request("/feedback", method="PUT", root_path="/apogee")),
+    "options": (405, Request("/batch_predict", method="OPTIONS")),
     "slash": (307, Request("/predict/")),
+    "slash when mounted": (307, Request("/feedback/", root_path="/apogee")),
+    "slash of another route": (307, Request("/info/", method="GET", root_path="/apogee")),
+    "two slashes": (404, Request("//predict")),
+    "longer path": (404, Request("/predict/more")),
+    "other case": (404, Request("/Predict")),
     "no such path": (404, Request("/nothing")),
+    "no such path when mounted": (404, Request("/nothing", root_path="/apogee")),
+    "root": (404, Request("/", root_path="/apogee")),
+    "bare prefix": (404, Request("", root_path="/apogee", method="GET")),
     "documentation": (200, Request("/openapi.json", method="GET")),
+    "page of documentation": (200, Request("/docs", method="GET", root_path="/apogee")),
     "other route": (200, Request("/info", method="GET")),
 }
 
@@ -231,13 +244,83 @@ async def test_others_have_their_turns_while_a_batch_is_read(
 
 
 @pytest.mark.usefixtures("fastapi")
-async def test_the_hot_routes_do_not_reach_fastapi(system: LocalSystem) -> None:
+async def test_predictions_and_truths_do_not_reach_fastapi(system: LocalSystem) -> None:
     async def nowhere(*_: Any) -> None:
         raise AssertionError("passed on")
 
-    front = FastPath(nowhere, system.service)
+    app = route_requests(system.service, nowhere)
     for name in ("good", "mounted", "batch", "no json", "conflicting truth"):
-        answer = await heard(front, REQUESTS[name][1])
+        answer = await heard(app, REQUESTS[name][1])
         assert answer.fault is None
-    assert (await heard(front, Request("/info", method="GET"))).fault == "AssertionError('passed on')"
+    assert (await heard(app, Request("/info", method="GET"))).fault == "AssertionError('passed on')"
     await system.service.close()
+
+
+async def test_the_server_is_told_that_the_application_has_started_and_ended(system: LocalSystem) -> None:
+    incoming = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    sent: list[str] = []
+
+    async def receive() -> Message:
+        return next(incoming)
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    await stack(system, RequestCounts())({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_there_are_no_websockets(system: LocalSystem) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    for path in ("/predict", "/info"):
+        scope = {"type": "websocket", "path": path, "headers": [], "query_string": b"", "scheme": "ws"}
+        await system.app(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"] * 2
+
+
+@pytest.mark.usefixtures("fastapi")
+async def test_the_key_stands_before_all_routes_and_the_counts_before_the_key(system: LocalSystem) -> None:
+    counts = RequestCounts()
+    app = stack(system, counts)
+    sent = [(b"authorization", b"Bearer the-key")]
+    for name in ("good", "no json", "other route", "other method", "no such path"):
+        status, request = REQUESTS[name]
+        assert (await heard(app, request)).messages[0]["status"] == 401
+        answer = await heard(app, replace(request, headers=sent))
+        assert answer.messages[0]["status"] == status
+    assert counts.requests == {
+        ("predict", 401): 2,
+        ("predict", 200): 1,
+        ("predict", 400): 1,
+        ("other", 401): 3,
+        ("other", 200): 1,
+        ("other", 404): 1,
+        ("other", 405): 1,
+    }
+    await system.service.close()
+
+
+@pytest.mark.usefixtures("fastapi")
+async def test_a_fault_behind_fastapi_is_logged_once(
+    system: LocalSystem, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(system.service, "cards", fail)
+    answer = await heard(system.app, Request("/info", method="GET"))
+    assert answer.messages[0]["status"] == 500
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["fault at /info"]
+
+
+def stack(system: LocalSystem, counts: RequestCounts) -> ASGIApp:
+    """The whole application of a router replica."""
+    api = build_api(system.service)
+    return build_app(system.service, api, "the-key", counts, NO_TRACING, open_on_loopback=False).asgi
