@@ -5,14 +5,9 @@ this workload too. Named in `serve_config.yaml`, which sets replicas and resourc
 """
 # No `from __future__ import annotations` here: Serve reads the builder's annotation at run time.
 
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
-import os
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-=======
-from pydantic import BaseModel, ConfigDict, Field
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
 from ray import serve
 from ray.serve import Application
 
@@ -28,11 +23,8 @@ from deployments.monitoring.settings import MonitoringSettings
 from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
 from features.old_spellings import respell_keys
-=======
 from training.runtime.environment import Environment
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
 from training.runtime.settings import Settings, without_password
 
 

@@ -15,13 +15,9 @@ import ray
 
 from deployments.domain.retraining_transitions import JobState
 from deployments.lifecycle.retraining_controller import JobServiceUnavailable
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
 from features.locations import checkout
-from training.runtime.settings import Settings
-=======
 from training.runtime.environment import Environment
-from training.runtime.settings import REPOSITORY, Settings
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
+from training.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -92,12 +88,8 @@ class RayJobs:
     def _environment(self) -> dict[str, str]:
         """What replicas were given by their cluster or application, a job is given by its name."""
         settings = self._settings
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
         source = checkout()
-        path = [str(source or ""), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-=======
-        path = [str(REPOSITORY), *Environment.read().python_path.split(os.pathsep)]
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
+        path = [str(source or ""), *Environment.read().python_path.split(os.pathsep)]
         return {
             "RAYSONDE_VAR": str(settings.var),
             "RAYSONDE_WORKLOADS": str(settings.workloads),

@@ -12,11 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
-=======
-from training.runtime.settings import Settings
-
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
 if TYPE_CHECKING:
     from scripts.cli.log_queries import Found
 
@@ -47,7 +42,6 @@ def logs(
 
         raysonde logs "SELECT arm, count(*) FROM requests GROUP BY arm"
     """
-    from deployments.telemetry.tracing.api import FOLDER_VARIABLE
     from training.runtime.settings import Settings
 
     console = Console()

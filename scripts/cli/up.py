@@ -37,36 +37,8 @@ def up(
         raysonde up --workloads-dir my_folder --workloads mine
     """
     begun_s = time.monotonic()
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
     from scripts.launcher.start import StartRequest, start
     from scripts.launcher.user_workloads import settings_with
-=======
-    settings = settings_with(workloads_dir)
-    ports = (
-        preflight.Port(port, "HTTP", "PORT"),
-        preflight.Port(dashboard_port, "Ray's dashboard", "DASHBOARD_PORT"),
-    )
-    chosen: Sequence[str] = workloads.replace(",", " ").split()
-    rendered = ""
-    wrong = []
-    try:
-        chosen, rendered = choose(config, settings, port, chosen, host)
-        requested_cpus()
-    except (OSError, ValueError) as error:
-        wrong.append(str(error))
-    problems = preflight.problems(ports, settings.var, len(chosen))
-    _refuse(console, [*problems, *_running_already(settings), *wrong])
-    plan = Plan(settings, tuple(chosen), rendered, port, dashboard_port, profile, ulid_now())
-    with Interruption() as interruption:
-        RunState.of_this_process(plan.run_id, plan.ports).write(settings.var)
-        # all before the first is trained: a registry that is not there yet is not asked, which takes MLflow
-        lacking = [workload for workload in plan.workloads if _needs_training(console, settings, workload)]
-        if lacking and not interruption.asked:
-            _train(console, plan, lacking, interruption)
-        if not interruption.asked:
-            serve(console, plan, begun_s, interruption)
-        RunState.forget(settings.var)
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
 
     names = tuple(workloads.replace(",", " ").split())
     request = StartRequest(port, host, dashboard_port, profile, names, config)

@@ -24,15 +24,10 @@ def usable_cpus() -> int:
     return int(cpu_count())
 
 
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
-def requested_cpus(environment: Mapping[str, str], usable: Callable[[], int] = usable_cpus) -> int | None:
-    """Return how many cores RAYSONDE_CPUS asks for; None when it is not set, and there is no bound.
-=======
 def requested_cpus(
     environment: Mapping[str, str] | None = None, usable: Callable[[], int] = usable_cpus
 ) -> int | None:
-    """How many RAYSONDE_CPUS asks for; None when it is not set, and there is no bound.
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
+    """Return how many cores RAYSONDE_CPUS asks for; None when it is not set, and there is no bound.
 
     Args:
         environment: where it is read from; None: that of this process.
@@ -41,15 +36,10 @@ def requested_cpus(
     Raises:
         ValueError: it is neither a whole number from 1 nor `half`.
     """
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
-    requested = environment.get(CPUS_VARIABLE, "").strip()
-    if not requested:
-=======
     from training.runtime.environment import Environment  # here: see there
 
-    asked = (Environment.read() if environment is None else Environment.of(environment)).cpus.strip()
-    if not asked:
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
+    requested = (Environment.read() if environment is None else Environment.of(environment)).cpus.strip()
+    if not requested:
         return None
     if requested == HALF:
         return max(usable() // 2, 1)

@@ -25,20 +25,13 @@ def forget_dead_address(environment: Mapping[str, str] | None = None) -> None:
         file.unlink(missing_ok=True)
 
 
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
-def _folder(environment: Mapping[str, str]) -> Path:
-    """Return Ray's folder, as Ray chooses it."""
-    names = ("RAY_TMPDIR", "TMPDIR") if sys.platform == "linux" else ("RAY_TMPDIR",)
-    return Path(next((environment[name] for name in names if name in environment), "/tmp"))
-=======
 def _folder(environment: Mapping[str, str] | None) -> Path:
-    """As Ray chooses it."""
+    """Return Ray's folder, as Ray chooses it."""
     from training.runtime.environment import Environment  # here: see there
 
-    told = Environment.read() if environment is None else Environment.of(environment)
-    system = told.tmpdir if sys.platform == "linux" else None
-    return told.ray_tmpdir or system or Path("/tmp")
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
+    variables = Environment.read() if environment is None else Environment.of(environment)
+    system = variables.tmpdir if sys.platform == "linux" else None
+    return variables.ray_tmpdir or system or Path("/tmp")
 
 
 def _listens(host: str, port: str) -> bool:

@@ -49,18 +49,12 @@ def node_environment(base: Mapping[str, str], binary: Callable[[], str] = bundle
 
 def behind_haproxy(base: Mapping[str, str], binary: Callable[[], str] = bundled_haproxy) -> dict[str, str]:
     """What makes Serve's proxy HAProxy; arguments as of `node_environment`."""
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
-    chosen = base.get("RAY_SERVE_HAPROXY_BINARY_PATH")
-    if chosen == _WRAPPER:  # in a node's environment already: calling itself would have no end
-        chosen = base.get("RAYSONDE_HAPROXY")
-=======
     from training.runtime.environment import Environment  # here: see there
 
-    told = Environment.of(base)
-    chosen = told.ray_serve_haproxy_binary_path
-    if chosen == str(_OURS):  # in a node's environment already: calling itself would have no end
-        chosen = told.haproxy
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
+    variables = Environment.of(base)
+    chosen = variables.ray_serve_haproxy_binary_path
+    if chosen == _WRAPPER:  # in a node's environment already: calling itself would have no end
+        chosen = variables.haproxy
     return {
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",

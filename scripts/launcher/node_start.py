@@ -106,11 +106,11 @@ def _token(settings: Settings, environment: MutableMapping[str, str]) -> str:
     """Ray's, as the environment has it, else one of ours, which goes there."""
     from training.runtime.environment import Environment  # here: see there
 
-    told = Environment.of(environment)
-    if token := told.ray_auth_token.get_secret_value():
+    variables = Environment.of(environment)
+    if token := variables.ray_auth_token.get_secret_value():
         return token
-    if told.ray_auth_token_path:
-        return told.ray_auth_token_path.read_text().strip()
+    if variables.ray_auth_token_path:
+        return variables.ray_auth_token_path.read_text().strip()
     settings.var.mkdir(parents=True, exist_ok=True)
     environment["RAY_AUTH_TOKEN"] = read_or_create_ray_token(settings.var)
     return environment["RAY_AUTH_TOKEN"]

@@ -67,18 +67,12 @@ class Connection:
 
     @classmethod
     def find(cls, settings: Settings, url: str | None = None) -> Connection:
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
         """Find the URL (argument, RAYSONDE_URL, default) and the key (RAYSONDE_API_KEY, `var/api-key`)."""
-        address = url or os.environ.get("RAYSONDE_URL") or DEFAULT_URL
-        key = os.environ.get("RAYSONDE_API_KEY")
-=======
-        """From the argument, else RAYSONDE_URL, else the default; RAYSONDE_API_KEY, else `var/api-key`."""
         from training.runtime.environment import Environment  # here: see there
 
-        told = Environment.read()
-        address = url or told.url
-        key = told.api_key.get_secret_value()
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
+        variables = Environment.read()
+        address = url or variables.url
+        key = variables.api_key.get_secret_value()
         if not key and settings.api_key_file.is_file():
             key = settings.api_key_file.read_text().strip()
         return cls(address.rstrip("/"), key or None)

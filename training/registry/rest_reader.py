@@ -10,6 +10,7 @@ from training.registry.errors import RegistryUnreadable
 from training.registry.model_version import HASH_TAG
 from training.registry.version_row import VersionRow
 from training.runtime.artifact_server import server_client
+from training.runtime.environment import Environment
 
 if TYPE_CHECKING:
     import httpx
@@ -30,7 +31,7 @@ def read_versions(uri: str, workload: str, environment: Mapping[str, str]) -> li
         RegistryUnreadable: no MLflow server answers.
     """
     try:
-        with server_client(uri, environment) as client:
+        with server_client(uri, Environment.of(environment)) as client:
             return list(_Api(client, uri).versions(workload))
     except (PermissionError, FileNotFoundError):
         # MLflow's client knows more ways to sign in, and more versions of the API

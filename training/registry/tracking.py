@@ -103,15 +103,10 @@ def git_commit(repository: Path | None) -> str:
         repository: folder of the checkout; None where there is none, though its packages may lie in an
             environment that somebody else's repository holds.
     """
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
-    if commit := os.environ.get("RAYSONDE_COMMIT"):
+    if commit := Environment.read().commit:
         return commit
     if repository is None:
         return "unknown"
-=======
-    if told := Environment.read().commit:
-        return told
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
     try:
         described = subprocess.run(
             ["git", "-C", str(repository), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],

@@ -102,8 +102,7 @@ def download_file(
 
 
 @contextmanager
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
-def server_client(source: str, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
+def server_client(source: str, environment: Environment | None) -> Iterator[httpx.Client]:
     """An HTTP client that signs in as MLflow's does, and tells of httpx's errors as OSErrors.
 
     Args:
@@ -115,18 +114,14 @@ def server_client(source: str, environment: Mapping[str, str]) -> Iterator[httpx
         PermissionError: it answers 401 or 403.
         OSError: it cannot be reached, or answers with another error.
     """
-=======
-def _client(source: str, environment: Environment | None) -> Iterator[httpx.Client]:
-    """Translates what httpx raises: callers try again later on an OSError."""
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
     import httpx  # here: 40 ms and some megabytes, which a replica with local bundles never needs
 
-    told = environment or Environment.read()
+    variables = environment or Environment.read()
     headers, auth = {}, None
-    if token := told.mlflow_tracking_token.get_secret_value():
+    if token := variables.mlflow_tracking_token.get_secret_value():
         headers = {"Authorization": f"Bearer {token}"}
-    elif user := told.mlflow_tracking_username:
-        auth = httpx.BasicAuth(user, told.mlflow_tracking_password.get_secret_value())
+    elif user := variables.mlflow_tracking_username:
+        auth = httpx.BasicAuth(user, variables.mlflow_tracking_password.get_secret_value())
     try:
         with httpx.Client(timeout=_TIMEOUT_S, headers=headers, auth=auth) as client:
             yield client

@@ -53,23 +53,19 @@ class Settings:
             OSError: a file that is named cannot be read.
             BadEnvironment: a variable holds what it may not.
         """
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
-        var = Path(os.environ.get("RAYSONDE_VAR") or state_folder()).resolve()
-=======
         from training.runtime.environment import Environment  # here: see there
 
-        told = Environment.read()
-        var = (told.var or REPOSITORY / "var").resolve()
-        registry_uri = _url(told.registry_uri, told.registry_uri_file)
-        store_url = _url(told.store_url, told.store_url_file)
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
+        variables = Environment.read()
+        var = (variables.var or state_folder()).resolve()
+        registry_uri = _url(variables.registry_uri, variables.registry_uri_file)
+        store_url = _url(variables.store_url, variables.store_url_file)
         return cls(
             var=var,
-            workloads=(told.workloads or BUILT_IN).resolve(),
+            workloads=(variables.workloads or BUILT_IN).resolve(),
             registry_uri=registry_uri or f"sqlite:///{var}/mlflow/mlflow.db",
             store_url=store_url or f"sqlite:///{var}/store.db",
-            key_file=told.api_key_file.resolve() if told.api_key_file else None,
-            training_resource=told.training_resource,
+            key_file=variables.api_key_file.resolve() if variables.api_key_file else None,
+            training_resource=variables.training_resource,
         )
 
     @property

@@ -73,13 +73,8 @@ def measure(plan: LayoutPlan, layout: Layout, report: Callable[[str], None]) -> 
     ):
         if layout.nodes > 1:
             # its `ray start` writes down the address of the first node, which ends after it
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
-            at_the_end.callback(forget_dead_address, os.environ)
-            report(f"{layout.name}: joining a second node")
-=======
             at_the_end.callback(forget_dead_address)
-            tell(f"{layout.name}: joining a second node")
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
+            report(f"{layout.name}: joining a second node")
             cores = psutil.cpu_count() or 1
             joining = second_node(server.tree.alive(), site.folder / "node.log", cores)
             server.tree.adopt(nodes.enter_context(joining))

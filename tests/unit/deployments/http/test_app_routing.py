@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Scope
 
 from deployments.http.app import build_api, build_app, route_requests
 from deployments.http.bodies import MAX_INSTANCE_BYTES
@@ -280,7 +280,7 @@ async def test_there_are_no_websockets(system: LocalSystem) -> None:
         sent.append(message)
 
     for path in ("/predict", "/info"):
-        scope = {"type": "websocket", "path": path, "headers": [], "query_string": b"", "scheme": "ws"}
+        scope: Scope = {"type": "websocket", "path": path, "headers": [], "query_string": b"", "scheme": "ws"}
         await system.app(scope, receive, send)
     assert [message["type"] for message in sent] == ["websocket.close"] * 2
 

@@ -185,7 +185,7 @@ def test_the_key_file_is_nobody_elses_from_its_first_byte(
         link(path, draft)
 
     monkeypatch.setattr(Path, "hardlink_to", observed)
-    read_or_create_key(tmp_path / "api-key", {})
+    read_or_create_key(tmp_path / "api-key", Environment.of({}))
     assert modes == [0o600]
 
 

@@ -23,11 +23,8 @@ from deployments.runtime.logs import configure_log_file
 from features.errors import FieldError
 from scripts.cli.main import app
 from tests.support.page import blocks_of
-<<<<<<< 4ab3f84914acceaac815cf57594e5abc77eed98c
 from tests.support.records import row
-=======
 from training.runtime.environment import Environment
->>>>>>> f3656d0e7417b059384784158cb56e8e6ee0f08f
 from training.runtime.settings import REPOSITORY
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
