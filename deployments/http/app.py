@@ -71,7 +71,7 @@ def build_app(
 def route_requests(service: PredictionService, api: ASGIApp) -> Router:
     """Route what predicts and what takes truths to its endpoint, and all other requests to `api`.
 
-    FastAPI's own routing takes longer than the answer for a table row (docs/decisions/0032).
+    FastAPI's own routing takes longer than the answer for a table row (docs/decisions/0004).
     """
     predictions = Predictions(service)
     return Router(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +93,7 @@ def _plan(console: Console, settings: Settings, request: StartRequest) -> Plan:
     wrong = []
     try:
         chosen, rendered = choose(request.config, settings, request.port, chosen, request.host)
-        requested_cpus(os.environ)
+        requested_cpus()
     except (OSError, ValueError) as error:
         wrong.append(str(error))
     problems = preflight.problems(ports, settings.var, len(chosen))

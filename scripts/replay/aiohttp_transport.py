@@ -8,7 +8,7 @@ from httpx_aiohttp import AiohttpTransport
 
 
 class StreamTransport(AiohttpTransport):
-    """A transport for hundreds of requests a second (docs/decisions/0030).
+    """A transport for hundreds of requests a second (docs/decisions/0023).
 
     Args:
         connections: most at a time; further requests wait.
