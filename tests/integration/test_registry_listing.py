@@ -60,11 +60,11 @@ def fill(registry: Registry, folder: Path) -> None:
     client, run = registry.client, registry.client.create_run(registry.experiment("toy"))
     client.log_artifacts(run.info.run_id, str(bundle_at(folder / "by hand", "mlp")), "mine")
     client.create_registered_model("toy.mlp")
-    client.create_model_version("toy.mlp", f"{run.info.artifact_uri}/mine")
+    client.create_model_version("toy.mlp", f"{run.info.artifact_uri}/mine", run.info.run_id)
     client.create_model_version("toy.mlp", f"{run.info.artifact_uri}/not-there", run.info.run_id)
     # to LIKE the underscore is any character
     client.create_registered_model("to_.mlp")
-    client.create_model_version("to_.mlp", f"{run.info.artifact_uri}/mine")
+    client.create_model_version("to_.mlp", f"{run.info.artifact_uri}/mine", run.info.run_id)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "server"])
