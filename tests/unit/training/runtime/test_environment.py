@@ -27,7 +27,7 @@ WRITERS = {
     "scripts/launcher/serve_child.py",
     "scripts/launcher/start_plan.py",
     "scripts/launcher/user_workloads.py",
-    "training/registry/listing.py",  # asks whether MLflow's own variables are set, which only MLflow understands
+    "training/registry/listing.py",  # whether MLflow alone knows how to ask
     "training/registry/models.py",
     "training/search/data_parallel.py",
     "training/search/tune.py",
