@@ -64,7 +64,9 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(case_sensitive=True, env_ignore_empty=True, extra="ignore", frozen=True)
 
-    var: Path | None = _variable("RAYSONDE_VAR", "folder of all state", None, shown="./var, or var of the checkout")
+    var: Path | None = _variable(
+        "RAYSONDE_VAR", "folder of all state", None, shown="./var, or that of the checkout"
+    )
     workloads: Path | None = _variable(
         "RAYSONDE_WORKLOADS", "folder of your own workloads, beside the built-in ones", None, shown="none"
     )
