@@ -24,9 +24,7 @@ from deployments.domain.routing import ArmVersion
 from training.runtime.promotion_config import LooksConfig, PromotionConfig
 
 if TYPE_CHECKING:
-    from training.retraining.gate import (
-        Verdict,
-    )  # brings SciPy, and the store of every replica imports this module
+    from training.retraining.gate import Verdict  # brings SciPy; every replica's store imports this module
 
 # A version that every replica has loaded comes into service within seconds.
 _PROMOTION_TAKES = timedelta(minutes=10)
