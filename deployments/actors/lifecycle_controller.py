@@ -1,15 +1,16 @@
 """The lifecycle controller of many workloads: retrains, proves new versions, brings champions into service.
 
 It finds the applications by their names, so that they may start after it, stop and come back. Each workload
-has a loop of its own: one that is broken holds up no other.
+has two loops of its own, of its versions and of its retrainings: one that is broken holds up no other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from ray import serve
 from ray.exceptions import RayError
@@ -21,9 +22,10 @@ from deployments.domain.served import Served
 from deployments.lifecycle.promotion_controller import PromotionController
 from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.lifecycle.ray_jobs import RayJobs
-from deployments.lifecycle.reconciler import ApplicationUnavailable, Reconciler
-from deployments.lifecycle.registry import Registered, SharedRegistry
+from deployments.lifecycle.reconciler import Reconciler
+from deployments.lifecycle.registry import RegisteredVersions, SharedRegistry
 from deployments.lifecycle.retraining_controller import JobServiceUnavailable, RetrainingController
+from deployments.lifecycle.version_loader import ApplicationUnavailable
 from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
 from features.config import load_sections
@@ -37,64 +39,61 @@ from training.runtime.tasks.factory import make_task
 
 log = logging.getLogger(__name__)
 
-MONITOR_PERIOD_S = 2.0
+ROUND_PERIOD_S = 2.0
 ANSWER_TIMEOUT_S = 10.0
 LOAD_TIMEOUT_S = 120.0
 
 
 class LifecycleController:
-    """Keeps the routing tables of `workloads` in step with the registry's `champion` aliases.
+    """A controller that keeps the routing tables of `workloads` in step with the `champion` aliases.
 
     It decides which version those are: it runs retrainings, proves their models on live requests, promotes
     and takes back.
     """
 
     def __init__(self, settings: Settings, workloads: Sequence[str]) -> None:
-        configure_log_file(settings.logs, "steward")
+        configure_log_file(settings.logs, "lifecycle-controller")
         store = Store(settings.store_url)
         registry = SharedRegistry(settings)
         jobs = RayJobs(settings)
-        self._watches = [asyncio.create_task(_watch(name, settings, store, registry)) for name in workloads]
-        self._watches += [asyncio.create_task(_retrain(name, settings, store, jobs)) for name in workloads]
+        versions = [_keep_versions(name, settings, store, registry) for name in workloads]
+        retrainings = [_keep_retrainings(name, settings, store, jobs) for name in workloads]
+        self._loops = [asyncio.create_task(loop) for loop in (*versions, *retrainings)]
 
     def check_health(self) -> None:
-        """Serve restarts the LifecycleController when one of its watches has ended."""
-        for watch in self._watches:
-            if watch.done():
-                raise RuntimeError(f"a watch ended: {watch.exception()!r}")
+        """Raise when one of the loops has ended, so that Serve restarts the LifecycleController."""
+        for loop in self._loops:
+            if loop.done():
+                raise RuntimeError(f"a loop ended: {loop.exception()!r}")
 
 
-async def _watch(workload: str, settings: Settings, store: Store, registry: SharedRegistry) -> None:
+async def _keep_versions(workload: str, settings: Settings, store: Store, registry: SharedRegistry) -> None:
     """Keep the routing table in step with the registry, and prove its challengers."""
-    versions = Registered(registry, workload)
-    promotions: PromotionController | None = None
-
-    def champions() -> Mapping[str, ArmVersion]:
-        versions.read()
-        return versions.champions
-
-    def shadows() -> Mapping[str, ArmVersion] | None:
-        return promotions.shadows if promotions is not None else None
-
-    replicas = ServeReplicas(workload)
-    cache, registry_uri = settings.bundle_cache, settings.registry_uri
-    ward = Reconciler(workload, replicas, champions, store, cache, shadows, registry_uri)
+    versions = RegisteredVersions(registry, workload)
+    reconciler = Reconciler(
+        workload,
+        ServeReplicas(workload),
+        versions,
+        store,
+        settings.bundle_cache,
+        partial(_promotions, workload, settings, store, versions),
+        _now,
+        settings.registry_uri,
+    )
     while True:
         try:
-            table = await ward.reconcile()
-            if table is not None:
-                if promotions is None:
-                    promotions = await asyncio.to_thread(_promotions, workload, settings, store, versions)
-                await asyncio.to_thread(promotions.reconcile, table, ward.refused)
+            await reconciler.reconcile()
         except ApplicationUnavailable as away:
-            log.debug("not looked after: %s", away, extra={"workload": workload})
+            log.debug("versions not reconciled: %s", away, extra={"workload": workload})
         except Exception:
             # the registry or the store is away: serving goes on with the table that it has
-            log.exception("versions not looked after", extra={"workload": workload})
-        await asyncio.sleep(MONITOR_PERIOD_S)
+            log.exception("versions not reconciled", extra={"workload": workload})
+        await asyncio.sleep(ROUND_PERIOD_S)
 
 
-def _promotions(workload: str, settings: Settings, store: Store, versions: Registered) -> PromotionController:
+def _promotions(
+    workload: str, settings: Settings, store: Store, versions: RegisteredVersions
+) -> PromotionController:
     sections = load_sections(settings.workloads, workload)
     contract = Contract.model_validate(sections["contract"])
     config = PromotionConfig.model_validate(sections.get("promotion") or {})
@@ -103,21 +102,22 @@ def _promotions(workload: str, settings: Settings, store: Store, versions: Regis
     return PromotionController(workload, config, evidence, store, versions, _now)
 
 
-async def _retrain(workload: str, settings: Settings, store: Store, jobs: RayJobs) -> None:
-    keeper: RetrainingController | None = None
-    told = ""
+async def _keep_retrainings(workload: str, settings: Settings, store: Store, jobs: RayJobs) -> None:
+    """Start the retrainings of a workload when they are due, and follow their jobs."""
+    controller: RetrainingController | None = None
+    reported = ""
     while True:
         try:
-            if keeper is None:
-                keeper = await asyncio.to_thread(_retrainings, workload, settings, store, jobs)
-            await asyncio.to_thread(keeper.reconcile)
+            if controller is None:
+                controller = await asyncio.to_thread(_retrainings, workload, settings, store, jobs)
+            await asyncio.to_thread(controller.reconcile)
         except JobServiceUnavailable as away:
-            if told != (told := str(away)):
+            if reported != (reported := str(away)):
                 log.warning("retraining put off: %s", away, extra={"workload": workload})
         except Exception:
             # a workload that cannot be retrained is served all the same
-            log.exception("retraining not looked after", extra={"workload": workload})
-        await asyncio.sleep(MONITOR_PERIOD_S)
+            log.exception("retrainings not reconciled", extra={"workload": workload})
+        await asyncio.sleep(ROUND_PERIOD_S)
 
 
 def _retrainings(workload: str, settings: Settings, store: Store, jobs: RayJobs) -> RetrainingController:

@@ -1,4 +1,4 @@
-"""A promotion as a value: the row of the store, and what `GET /promotions` answers."""
+"""A promotion as a value: the row of the store, and the answer of `GET /promotions`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class InterimLook(_Value):
 
 
 class Promotion(_Value):
-    """What becomes of one version that may take the place of an arm's champion.
+    """The way of one version that may take the place of an arm's champion.
 
     asked: somebody wants it promoted, and it is not found yet. shadowing: it gets copies of what the arm
     answers. promoting: it is about to take the place. probation: it serves, and the version before gets the
@@ -81,5 +81,5 @@ class Promotion(_Value):
 
     @property
     def interim_looks(self) -> int:
-        """In the present phase."""
+        """The number of comparisons in the present phase."""
         return sum(look.phase == self.state for look in self.looks)

@@ -1,4 +1,4 @@
-"""What becomes of a promotion, as functions from value to value. Pure.
+"""The steps of a promotion, as functions from value to value. Pure.
 
     begin           better in the shadow         it serves                  not worse
     -----> shadowing -----------> promoting -----------> probation ---------------------> kept
@@ -6,12 +6,12 @@
                | not shown better     | cannot serve         +----> rolling_back ------> rolled_back
                +--> rejected          +--------------------------------^
 
-A person's wish goes from `asked` to `promoting`, and from there to `kept`. From every open state it is
-`superseded` when somebody else moves the champion.
+The request of a person goes from `asked` to `promoting`, and from there to `kept`. From every open state it
+is `superseded` when somebody else moves the champion.
 
-Each function is applied in a transaction on the row that is there, and what the new state asks for is done
-afterwards, again and again until it is so. A lifecycle controller that is killed anywhere goes on
-from the row.
+`deployments.lifecycle.promotion_decisions` says when each is taken. The result is written in a transaction,
+if the row is still where it was, and what the new state asks for is done afterwards, again and again until it
+is so. A lifecycle controller that is killed anywhere goes on from the row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from deployments.domain.routing import ArmVersion
 from training.runtime.promotion_config import LooksConfig, PromotionConfig
 
 if TYPE_CHECKING:
-    from training.retraining.gate import Verdict  # brings SciPy, and the store of every replica knows states
+    from training.retraining.gate import Verdict  # brings SciPy; every replica's store imports this module
 
 # A version that every replica has loaded comes into service within seconds.
 _PROMOTION_TAKES = timedelta(minutes=10)
@@ -38,7 +38,7 @@ def begin(
     champion: ArmVersion | None,
     now: datetime,
 ) -> Promotion:
-    """A version that has passed the gate; where there is no champion it has nothing to prove."""
+    """Return the promotion of a version that passed the gate; without a champion it has nothing to prove."""
     return Promotion(
         id=promotion_id,
         workload=workload,
@@ -57,7 +57,7 @@ def begin(
 def ask(
     promotion_id: str, workload: str, arm: str, model_version: str, by: str, note: str, now: datetime
 ) -> Promotion:
-    """A person wants this version to serve."""
+    """Return the promotion of a version that a person wants to serve."""
     return Promotion(
         id=promotion_id,
         workload=workload,
@@ -76,7 +76,7 @@ def ask(
 def found(
     promotion: Promotion, candidate: ArmVersion | None, champion: ArmVersion | None, now: datetime
 ) -> Promotion:
-    """The version that was asked for, if the registry has it."""
+    """Go on with the version that was asked for, if the registry has it."""
     if candidate is None:
         reason = f"The registry has no version {promotion.model_version} of {promotion.arm}."
         return _move(promotion, "rejected", reason, now)
@@ -85,12 +85,12 @@ def found(
 
 
 def interim_look_config(config: PromotionConfig, promotion: Promotion) -> LooksConfig:
-    """Those of the present phase."""
+    """Return the interim looks of the present phase."""
     return config.shadow if promotion.state == "shadowing" else config.probation
 
 
 def truths_wanted(config: PromotionConfig, promotion: Promotion) -> int | None:
-    """How many truths the next look takes; None when none is due any more."""
+    """Return how many truths the next interim look takes; None when none is due any more."""
     looks = interim_look_config(config, promotion)
     taken = promotion.interim_looks
     return looks.truths_at(taken) if taken < looks.looks else None
@@ -99,7 +99,7 @@ def truths_wanted(config: PromotionConfig, promotion: Promotion) -> int | None:
 def look(
     config: PromotionConfig, promotion: Promotion, verdict: Verdict, truths: int, now: datetime
 ) -> Promotion:
-    """The two were compared.
+    """Take an interim look: the two versions were compared.
 
     Args:
         config: how often they are.
@@ -130,7 +130,7 @@ def look(
 
 
 def time_is_up(config: PromotionConfig, promotion: Promotion, truths: int, now: datetime) -> Promotion:
-    """The same, or what it is when its state has lasted too long.
+    """End a state that has lasted too long; return any other promotion as it is.
 
     Args:
         truths: of the present phase.
@@ -143,22 +143,22 @@ def time_is_up(config: PromotionConfig, promotion: Promotion, truths: int, now: 
     allowed_h = interim_look_config(config, promotion).at_most_h
     if lasted <= timedelta(hours=allowed_h):
         return promotion
-    told = f"{truths} truths in {allowed_h:g} h"
+    evidence = f"{truths} truths in {allowed_h:g} h"
     if promotion.state == "probation":
-        return _move(promotion, "kept", f"It was not shown to be worse: {told}.", now)
+        return _move(promotion, "kept", f"It was not shown to be worse: {evidence}.", now)
     if any(one.passed for one in promotion.looks):
         return _move(promotion, "rejected", f"Nobody promoted it within {allowed_h:g} h.", now)
-    return _move(promotion, "rejected", f"It was not shown to be better: {told}.", now)
+    return _move(promotion, "rejected", f"It was not shown to be better: {evidence}.", now)
 
 
 def cannot_serve(promotion: Promotion, reason: str, now: datetime) -> Promotion:
-    """A replica refuses it. If it is the champion already, the version before comes back."""
+    """End one that a replica refuses. If it is the champion already, the version before comes back."""
     is_champion = promotion.state == "promoting" and promotion.predecessor is not None
     return _move(promotion, "rolling_back" if is_champion else "rejected", reason, now)
 
 
 def serves(promotion: Promotion, now: datetime) -> Promotion:
-    """The arm serves it now."""
+    """Go on with one that the arm serves now."""
     if promotion.by_hand:
         return _move(promotion, "kept", f"{promotion.by} wanted it.", now)
     if promotion.predecessor is None:
@@ -167,22 +167,22 @@ def serves(promotion: Promotion, now: datetime) -> Promotion:
 
 
 def promote(promotion: Promotion, by: str, now: datetime) -> Promotion:
-    """A person wants it to serve without further proof."""
+    """Have it serve without further proof, as a person wants it."""
     return _move(promotion, "promoting", f"{by} wants it.", now)
 
 
 def roll_back(promotion: Promotion, by: str, now: datetime) -> Promotion:
-    """A person wants the version before back."""
+    """Have the version before back, as a person wants it."""
     return _move(promotion, "rolling_back", f"{by} wants the version before back.", now)
 
 
 def rolled_back(promotion: Promotion, now: datetime) -> Promotion:
-    """The arm serves the version before again."""
+    """End one whose arm serves the version before again."""
     return _move(promotion, "rolled_back", promotion.reason or "", now)
 
 
 def superseded(promotion: Promotion, reason: str, now: datetime) -> Promotion:
-    """Somebody else has moved the champion, or there is a newer challenger."""
+    """End one whose champion somebody else has moved, or to which there is a newer challenger."""
     return _move(promotion, "superseded", reason, now)
 
 

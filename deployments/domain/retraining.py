@@ -1,4 +1,4 @@
-"""A retraining as a value: the row of the store, and what `GET /retrainings/{id}` answers."""
+"""A retraining as a value: the row of the store, and the answer of `GET /retrainings/{id}`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Value(BaseModel):
 
 
 class Request(_Value):
-    """That somebody wants a retraining, and why."""
+    """A request for a retraining, with its reason."""
 
     reason: Reason
     at: AwareDatetime
@@ -30,7 +30,7 @@ class Request(_Value):
 
 
 class Attempt(_Value):
-    """One job."""
+    """One job of a retraining."""
 
     job: str = Field(description="submission id of the Ray Job")
     at: AwareDatetime
@@ -38,7 +38,7 @@ class Attempt(_Value):
 
 
 class ArmResult(_Value):
-    """What became of one arm."""
+    """The result of a retraining for one arm."""
 
     model_version: str
     bundle: str
@@ -66,7 +66,7 @@ class Retraining(_Value):
     ended_at: AwareDatetime | None = None
     attempts: tuple[Attempt, ...] = ()
     query: JournalQuery | None = Field(
-        default=None, description="the pairs that it learns from, and is judged on"
+        default=None, description="the pairs that it learns from, and is evaluated on"
     )
     data_hash: str | None = Field(default=None, description="sha256 over those pairs")
     arms: dict[str, ArmResult] = Field(default_factory=dict)
@@ -79,5 +79,5 @@ class Retraining(_Value):
 
     @property
     def since(self) -> AwareDatetime | None:
-        """The latest moment at which the world changed, of those that requests name."""
+        """The latest moment at which the world changed, of those that its requests name."""
         return max((request.since for request in self.requests if request.since), default=None)

@@ -1,13 +1,13 @@
-"""What becomes of a retraining, as functions from value to value. Pure.
+"""The steps of a retraining, as functions from value to value. Pure.
 
                ask                    start                   confirm             observe
     (nothing) -----> waiting -----> submitting -----> running ---------> done
                        ^ ask          ^   | observe: the job died  |
                        | (merged)     +---+------------------------+---> failed, after the last attempt
 
-Each function is applied in a transaction on the row that is there, and what it says is done afterwards. A
-lifecycle controller killed anywhere goes on from the row: a job is handed to Ray under an id that was written
-before, which Ray takes once.
+`deployments.lifecycle.retraining_decisions` says when each is taken. It is applied in a transaction on the
+row that is there, and what the row then asks for is done afterwards. A lifecycle controller killed anywhere
+goes on from the row: a job is handed to Ray under an id that was written before, which Ray takes once.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from deployments.domain.audit import LIFECYCLE_CONTROLLER
 from deployments.domain.retraining import Attempt, Request, Retraining
 from training.runtime.journal_query import JournalQuery
 from training.runtime.retraining_config import RetrainingConfig
 
-# What Ray says of a job; it is unknown when it was never submitted, or the cluster is another one by now.
+# The state of a job in Ray; it is unknown when it was never submitted, or the cluster is another one by now.
 JobState = Literal["unknown", "alive", "succeeded", "died"]
 
 _DAY = timedelta(days=1)
@@ -29,7 +30,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Facts:
-    """What decides whether a retraining may start.
+    """Facts that decide whether a retraining may start.
 
     Attributes:
         truths: pairs of the journal that could be learnt from, counted up to what is asked for.
@@ -45,7 +46,7 @@ class Facts:
 
 
 def ask(there: Retraining | None, workload: str, new_id: str, request: Request) -> Retraining:
-    """The request as a new retraining, or merged into the one that is open."""
+    """Return the request as a new retraining, or merged into the one that is open."""
     if there is not None and there.is_open:
         return there.model_copy(update={"requests": (*there.requests, request)})
     return Retraining(
@@ -54,7 +55,7 @@ def ask(there: Retraining | None, workload: str, new_id: str, request: Request) 
 
 
 def waits_for(config: RetrainingConfig, retraining: Retraining, facts: Facts, now: datetime) -> str | None:
-    """The first condition that does not hold; None when it may start.
+    """Return the first condition that does not hold; None when it may start.
 
     Somebody who asks by hand has seen how things are: no cooldown, and the truths need not be new.
     """
@@ -62,11 +63,11 @@ def waits_for(config: RetrainingConfig, retraining: Retraining, facts: Facts, no
     started = sorted(start for start in facts.starts if now - start < _DAY)
     if len(started) >= config.jobs_per_day:
         again = started[-config.jobs_per_day] + _DAY
-        return f"the budget: {len(started)} of {config.jobs_per_day} a day are spent until {_told(again)}"
+        return f"the budget: {len(started)} of {config.jobs_per_day} a day are spent until {_minute(again)}"
     if not by_hand and facts.last_end is not None:
         again = facts.last_end + timedelta(minutes=config.cooldown_min)
         if now < again:
-            return f"the cooldown, until {_told(again)}"
+            return f"the cooldown, until {_minute(again)}"
     truths, kind = (facts.truths, "") if by_hand else (facts.new_truths, "new ")
     if truths < config.min_truths:
         return f"{kind}truths: there are {truths}, and {config.min_truths} are needed"
@@ -74,7 +75,7 @@ def waits_for(config: RetrainingConfig, retraining: Retraining, facts: Facts, no
 
 
 def start(retraining: Retraining, now: datetime, query: JournalQuery | None = None) -> Retraining:
-    """The next attempt is about to be submitted; the first one fixes what is learnt from."""
+    """Begin the next attempt, which is about to be submitted; the first one fixes what is learnt from."""
     number = len(retraining.attempts) + 1
     attempt = Attempt(job=f"retrain-{retraining.id}-{number}", at=now)
     return retraining.model_copy(
@@ -89,25 +90,25 @@ def start(retraining: Retraining, now: datetime, query: JournalQuery | None = No
 
 
 def confirm(retraining: Retraining) -> Retraining:
-    """Ray has the job."""
+    """Go on with a retraining whose job Ray has."""
     return retraining.model_copy(update={"state": "running"})
 
 
 def observe(
-    config: RetrainingConfig, retraining: Retraining, job: JobState, told: str, now: datetime
+    config: RetrainingConfig, retraining: Retraining, job: JobState, message: str, now: datetime
 ) -> Retraining:
-    """What Ray says of the last job of a running retraining.
+    """Follow the last job of a running retraining.
 
     Args:
         config: how many attempts there are.
         retraining: it may have ended: a job writes its own verdicts.
         job: its state; a job that is unknown to Ray is dead.
-        told: why it died.
+        message: why it died.
         now: the time.
     """
     if retraining.state != "running" or job == "alive":
         return retraining
-    end = told if job == "died" else "it ended without a verdict" if job == "succeeded" else "Ray lost it"
+    end = message if job == "died" else "it ended without a verdict" if job == "succeeded" else "Ray lost it"
     *before, last = retraining.attempts
     dead = retraining.model_copy(update={"attempts": (*before, last.model_copy(update={"end": end}))})
     if len(dead.attempts) < config.attempts:
@@ -116,7 +117,7 @@ def observe(
 
 
 def finish(retraining: Retraining, now: datetime, failure: str | None = None) -> Retraining:
-    """The job has done its work, or says why there is none for any attempt."""
+    """End a retraining whose job has done its work, or names why no attempt can."""
     *before, last = retraining.attempts
     end = "succeeded" if failure is None else failure
     return retraining.model_copy(
@@ -130,7 +131,7 @@ def finish(retraining: Retraining, now: datetime, failure: str | None = None) ->
 
 
 def follow_up(ended: Retraining) -> Request | None:
-    """The drift that came while it ran, if no new model came of it: its truths were not seen yet."""
+    """Return the drift that came while it ran, if no new model came of it: its truths were not seen yet."""
     if ended.is_open or ended.started_at is None or any(arm.passed for arm in ended.arms.values()):
         return None
     late = [one for one in ended.requests if one.reason == "drift" and one.at > ended.started_at]
@@ -138,8 +139,8 @@ def follow_up(ended: Retraining) -> Request | None:
 
 
 def second_try(ended: Retraining, erring: Collection[str], now: datetime) -> Request | None:
-    """Once more for a drift of which some arms still err: on few truths, even a much better model may not be
-    shown to be one.
+    """Ask once more for a drift of which some arms still err: on few truths, even a much better model may not
+    be shown to be one.
 
     Args:
         ended: the latest retraining. One that was a second try itself, without an event of its own, has none.
@@ -152,13 +153,13 @@ def second_try(ended: Retraining, erring: Collection[str], now: datetime) -> Req
     if not arms:
         return None
     note = f"no better model yet, and still drifting: {', '.join(arms)}"
-    return Request(reason="drift", at=now, by="steward", note=note, since=ended.since)
+    return Request(reason="drift", at=now, by=LIFECYCLE_CONTROLLER, note=note, since=ended.since)
 
 
 def routine(
     config: RetrainingConfig, last: Retraining | None, first_truth: datetime | None, now: datetime
 ) -> Request | None:
-    """The request of the routine check, when it is due.
+    """Return the request of the routine check, when it is due.
 
     Args:
         config: how often.
@@ -169,8 +170,13 @@ def routine(
     began = last.created_at if last else first_truth
     if config.every_h is None or began is None or now - began < timedelta(hours=config.every_h):
         return None
-    return Request(reason="schedule", at=now, by="steward", note=f"{config.every_h:g} h since {_told(began)}")
+    return Request(
+        reason="schedule",
+        at=now,
+        by=LIFECYCLE_CONTROLLER,
+        note=f"{config.every_h:g} h since {_minute(began)}",
+    )
 
 
-def _told(time: datetime) -> str:
+def _minute(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M} UTC"

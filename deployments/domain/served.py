@@ -1,4 +1,4 @@
-"""What a workload serves."""
+"""The parts of a workload's application."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from features.contract import Contract
 
 @dataclass(frozen=True)
 class Served:
-    """What an application says of itself.
+    """An application as it describes itself.
 
     Attributes:
         contract: of its workload.

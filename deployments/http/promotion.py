@@ -1,4 +1,4 @@
-"""HTTP of promotions: see what becomes of new versions, promote one, and go back to the one before."""
+"""Routes of promotions: list them, promote a version, and go back to the one before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deployments.inference.service import PredictionService
 from deployments.requests.validation_errors import read_model
 
 _ACTOR = "api"
-_Wish = TypeVar("_Wish", bound=BaseModel)
+_Body = TypeVar("_Body", bound=BaseModel)
 
 
 class RollbackBody(BaseModel):
@@ -34,7 +34,7 @@ class PromotionBody(RollbackBody):
 
 
 def add_promotions(app: FastAPI, service: PredictionService) -> None:
-    """The routes of one workload."""
+    """Add the routes of one workload."""
     rows, workload = service.store.promotions, service.contract.workload
 
     @app.get(
@@ -64,9 +64,9 @@ def add_promotions(app: FastAPI, service: PredictionService) -> None:
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def promote(arm: str, request: Request) -> Promotion:
-        wish = await _wish(request, PromotionBody)
+        body = await _read(request, PromotionBody)
         _check(service, arm)
-        return await asyncio.to_thread(rows.promote, workload, arm, wish.model_version, _ACTOR, wish.note)
+        return await asyncio.to_thread(rows.promote, workload, arm, body.model_version, _ACTOR, body.note)
 
     @app.post(
         "/arms/{arm}/rollback",
@@ -76,12 +76,12 @@ def add_promotions(app: FastAPI, service: PredictionService) -> None:
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def rollback(arm: str, request: Request) -> Promotion:
-        wish = await _wish(request, RollbackBody)
+        body = await _read(request, RollbackBody)
         _check(service, arm)
         table = await asyncio.to_thread(service.store.routing, workload)
         if table is None:
             raise Unavailable("no routing table yet")
-        return await asyncio.to_thread(rows.roll_back, workload, arm, table, _ACTOR, wish.note)
+        return await asyncio.to_thread(rows.roll_back, workload, arm, table, _ACTOR, body.note)
 
 
 def _check(service: PredictionService, arm: str) -> None:
@@ -89,5 +89,5 @@ def _check(service: PredictionService, arm: str) -> None:
         raise NotFound(f"no arm {arm!r} of {service.contract.workload}: they are {sorted(service.arms)}")
 
 
-async def _wish(request: Request, kind: type[_Wish]) -> _Wish:
+async def _read(request: Request, kind: type[_Body]) -> _Body:
     return read_model(kind, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")

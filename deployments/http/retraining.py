@@ -1,4 +1,4 @@
-"""HTTP of retrainings: ask for one, and see what becomes of it."""
+"""Routes of retrainings: ask for one, and list them with their results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RetrainingBody(BaseModel):
 
 
 def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
-    """The routes of one workload."""
+    """Add the routes of one workload."""
     rows = store.retrainings
 
     @app.post(
@@ -39,8 +39,8 @@ def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
         responses=docs.problem_answers(400, 401, 422, 503),
     )
     async def retrain(request: Request, response: Response) -> Retraining:
-        wish = read_model(RetrainingBody, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")
-        asked = RetrainingRequest(reason="by hand", at=datetime.now(UTC), by="api", note=wish.note)
+        body = read_model(RetrainingBody, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")
+        asked = RetrainingRequest(reason="by hand", at=datetime.now(UTC), by="api", note=body.note)
         retraining = await asyncio.to_thread(rows.ask, workload, asked)
         response.headers["Location"] = f"/{workload}/retrainings/{retraining.id}"
         return retraining

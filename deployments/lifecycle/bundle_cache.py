@@ -1,4 +1,4 @@
-"""Bundles on this node by content hash, and the few that a replica keeps warm."""
+"""Bundles on this node by content hash, and the few that a replica keeps loaded."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class BundleCache:
         self._registry_uri = registry_uri
 
     def fetch(self, bundle: str, source: str) -> Bundle:
-        """The bundle with this hash, copied from `source` when it is not here yet.
+        """Return the bundle with this hash, copied from `source` when it is not here yet.
 
         Args:
             bundle: content hash.
@@ -97,7 +97,7 @@ class WarmVersions(Generic[Runtime]):
         self._lock = threading.Lock()
 
     def warm(self, bundle: str) -> Runtime | None:
-        """The runtime, if it is loaded."""
+        """Return the runtime, if it is loaded."""
         with self._lock:
             runtime = self._runtimes.get(bundle)
             if runtime is not None:

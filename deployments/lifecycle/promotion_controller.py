@@ -1,20 +1,28 @@
-"""The promotions of one workload: versions are compared, promoted and taken back.
+"""The promotions of one workload: reads what decides about them, and acts on what was decided.
 
-Every step is a row before it is an act. The keeper only decides, and moves the registry's `champion`. The
-Ward brings versions to the replicas: the champion of an arm, and the one that gets copies of its requests.
+Every step is a row before it is an act. The decisions are in `promotion_decisions`; the reconciler brings the
+champion of an arm to the replicas, and the version that gets copies of its requests.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from deployments.domain import promotion_transitions as states
-from deployments.domain.errors import Conflict
+from deployments.domain import promotion_transitions as transitions
+from deployments.domain.errors import Conflict, Unavailable
 from deployments.domain.promotion import Promotion
-from deployments.domain.routing import ArmVersion, RoutingTable
+from deployments.domain.routing import ArmVersion
+from deployments.lifecycle.observation import Aliases, Comparison, OpenPromotions, VersionObservation
+from deployments.lifecycle.promotion_decisions import (
+    BeginPromotion,
+    ChangePromotion,
+    DropChallenger,
+    PromotionAction,
+    decide_promotions,
+)
 from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.store import Store
 from training.runtime.promotion_config import PromotionConfig
@@ -29,26 +37,21 @@ _REST = 20
 class Versions(Protocol):
     """The registry of one workload; see `deployments.lifecycle.registry`."""
 
-    @property
-    def champions(self) -> Mapping[str, ArmVersion]:
-        """By arm, as last read."""
-
-    @property
-    def challengers(self) -> Mapping[str, ArmVersion]:
-        """By arm, as last read."""
+    def read(self) -> Aliases:
+        """Return which versions have an alias now."""
 
     def find(self, arm: str, model_version: str) -> ArmVersion | None:
-        """One version, if there is such a one."""
+        """Return one version, if there is such a one."""
 
     def make_champion(self, arm: str, model_version: str) -> None:
         """Give it the alias, unless it is gone."""
 
     def drop_challenger(self, arm: str, model_version: str) -> None:
-        """It is no challenger any more."""
+        """Take the alias from it, if it has it."""
 
 
 class PromotionController:
-    """Keeps the promotions of one workload going. Synchronous; call it from a thread.
+    """A controller of the promotions of one workload. Synchronous; call it from a thread.
 
     Args:
         workload: its name.
@@ -57,9 +60,6 @@ class PromotionController:
         store: rows, and the answers of both versions.
         versions: the registry.
         clock: UTC time.
-
-    Attributes:
-        shadows: the version of each arm that is to get copies of its requests; None before the first round.
     """
 
     def __init__(
@@ -71,7 +71,6 @@ class PromotionController:
         versions: Versions,
         clock: Callable[[], datetime],
     ) -> None:
-        self.shadows: Mapping[str, ArmVersion] | None = None
         self._workload = workload
         self._config = config
         self._evidence = evidence
@@ -81,126 +80,80 @@ class PromotionController:
         self._clock = clock
         self._rests_until: dict[str, datetime] = {}
 
-    def reconcile(self, table: RoutingTable, refused: Mapping[str, str]) -> None:
-        """One round.
-
-        Args:
-            table: what serves now.
-            refused: why replicas refuse bundles, by content hash.
+    def observe(self, aliases: Aliases) -> OpenPromotions:
+        """Return the promotions under way with the evidence about them.
 
         Raises:
             StoreUnavailable: as for the store; what the registry raises comes through too.
         """
-        under_way = self._rows.open(self._workload)
-        try:
-            self._begin({one.arm for one in under_way}, table)
-            for promotion in under_way:
-                self._step(promotion, table, refused)
-        except Conflict as moved:
-            log.info("%s", moved, extra={"workload": self._workload})
-        now = self._rows.open(self._workload)
-        self.shadows = {one.arm: one.shadow for one in now if one.shadow is not None}
+        there = tuple(self._rows.open(self._workload))
+        challengers = {(arm, version.model_version) for arm, version in aliases.challengers.items()}
+        return OpenPromotions(
+            promotions=there,
+            evaluated={one for one in challengers if self._rows.was_evaluated(self._workload, *one)},
+            requested={
+                one.id: self._versions.find(one.arm, one.model_version)
+                for one in there
+                if one.state == "asked"
+            },
+            comparisons={one.id: found for one in there if (found := self._compare(one)) is not None},
+        )
 
-    def _begin(self, busy: set[str], table: RoutingTable) -> None:
-        """A promotion of every challenger that has had none; the alias of others is old."""
-        for arm, challenger in self._versions.challengers.items():
-            champion, its_version = self._versions.champions.get(arm), challenger.model_version
-            if _same(challenger, champion) or self._rows.was_evaluated(self._workload, arm, its_version):
-                self._versions.drop_challenger(arm, its_version)
-                continue
-            if arm in busy or not _same(champion, table.arms.get(arm)):
-                continue  # while the champion is on its way, nobody can be compared with it
-            begun = self._rows.begin(self._workload, arm, challenger, champion)
+    def reconcile(self, seen: VersionObservation) -> None:
+        """Act on what is decided from this observation. Whoever else has moved a row is left in the right.
+
+        Raises:
+            StoreUnavailable: as for the store; what the registry raises comes through too.
+        """
+        for action in decide_promotions(self._config, seen):
+            try:
+                self._act(action)
+            except Conflict as moved:
+                log.info("%s", moved, extra={"workload": self._workload})
+
+    def _act(self, action: PromotionAction) -> None:
+        if isinstance(action, DropChallenger):
+            self._versions.drop_challenger(action.arm, action.model_version)
+        elif isinstance(action, BeginPromotion):
+            begun = self._rows.begin(self._workload, action.arm, action.challenger, action.champion)
             log.info("promotion begun", extra=_labels(begun))
+        elif isinstance(action, ChangePromotion):
+            moved = self._rows.change(action.seen, lambda row: action.changed)
+            if moved.state != action.seen.state:
+                log.warning("promotion: %s. %s", moved.state, moved.reason, extra=_labels(moved))
+        else:
+            self._versions.make_champion(action.arm, action.model_version)
 
-    def _step(self, seen: Promotion, table: RoutingTable, refused: Mapping[str, str]) -> None:
-        moved = self._moved(seen, table, refused)
-        if moved.state != seen.state:
-            log.warning("promotion: %s. %s", moved.state, moved.reason, extra=_labels(moved))
-
-    def _moved(self, seen: Promotion, table: RoutingTable, refused: Mapping[str, str]) -> Promotion:
-        if seen.state == "asked":
-            return self._found(seen)
-        if (by_others := self._moved_by_others(seen)) is not None:
-            return by_others
-        assert seen.candidate is not None, "it was found"
-        if seen.candidate.bundle in refused and seen.state in ("shadowing", "promoting"):
-            reason = f"Replicas refuse it: {refused[seen.candidate.bundle]}"
-            return self._change(seen, lambda row: states.cannot_serve(row, reason, self._clock()))
-        if seen.state == "promoting":
-            return self._bring(seen, seen.candidate, table, states.serves)
-        if seen.state == "rolling_back":
-            assert seen.predecessor is not None, "there is one to go back to"
-            return self._bring(seen, seen.predecessor, table, states.rolled_back)
-        return self._compared(seen)
-
-    def _found(self, seen: Promotion) -> Promotion:
-        found = self._versions.find(seen.arm, seen.model_version)
-        champion = self._versions.champions.get(seen.arm)
-        return self._change(seen, lambda row: states.found(row, found, champion, self._clock()))
-
-    def _moved_by_others(self, seen: Promotion) -> Promotion | None:
-        """It, if the champion is one that this promotion knows nothing of, or a newer challenger is there."""
-        champion = self._versions.champions.get(seen.arm)
-        challenger = self._versions.challengers.get(seen.arm)
-        if seen.state == "shadowing":
-            if _same(champion, seen.candidate):
-                return self._change(seen, lambda row: states.promote(row, "the registry", self._clock()))
-            if challenger is not None and not _same(challenger, seen.candidate):
-                reason = f"There is a newer challenger, version {challenger.model_version}."
-                return self._change(seen, lambda row: states.superseded(row, reason, self._clock()))
-        if _same(champion, seen.candidate) and seen.state != "shadowing":
+    def _compare(self, seen: Promotion) -> Comparison | None:
+        """Compare the two versions of a promotion; None where that cannot be done, or not yet again."""
+        began = self._clock()
+        if seen.state not in ("shadowing", "probation") or began < self._rests_until.get(seen.id, began):
             return None
-        if _same(champion, seen.predecessor) and seen.state != "probation":
+        try:
+            return self._count_and_evaluate(seen, began)
+        except Unavailable:
+            raise
+        except Exception:
+            # answers that cannot be evaluated hold up no promotion of another arm
+            log.exception("promotion not evaluated", extra=_labels(seen))
             return None
-        told = "no version" if champion is None else f"version {champion.model_version}"
-        reason = f"Somebody else made {told} the champion."
-        return self._change(seen, lambda row: states.superseded(row, reason, self._clock()))
 
-    def _bring(
-        self,
-        seen: Promotion,
-        version: ArmVersion,
-        table: RoutingTable,
-        arrived: Callable[[Promotion, datetime], Promotion],
-    ) -> Promotion:
-        """Have the arm serve this version."""
-        if not _same(self._versions.champions.get(seen.arm), version):
-            self._versions.make_champion(seen.arm, version.model_version)
-        elif _same(table.arms.get(seen.arm), version):
-            return self._change(seen, lambda row: arrived(row, self._clock()))
-        return self._change(seen, lambda row: states.time_is_up(self._config, row, 0, self._clock()))
-
-    def _compared(self, seen: Promotion) -> Promotion:
-        """Looked at, when there are truths enough for the next look."""
+    def _count_and_evaluate(self, seen: Promotion, began: datetime) -> Comparison:
+        """Evaluate the two versions when there are truths enough for the next interim look."""
         shadow = seen.shadow
         served = seen.predecessor if seen.state == "shadowing" else seen.candidate
         assert shadow is not None, "a promotion that is compared has two versions"
         assert served is not None, "a promotion that is compared has two versions"
-        began = self._clock()
-        if began < self._rests_until.get(seen.id, began):
-            return seen
-        which = (self._workload, seen.arm, shadow.bundle, served.bundle, seen.state_since)
-        wanted = states.truths_wanted(self._config, seen)
-        truths = 0 if wanted is None else self._answers.count(*which, limit=wanted)
+        pairs = (self._workload, seen.arm, shadow.bundle, served.bundle, seen.state_since)
+        wanted = transitions.truths_wanted(self._config, seen)
+        truths = 0 if wanted is None else self._answers.count(*pairs, limit=wanted)
         self._rests_until[seen.id] = self._clock() + _REST * (self._clock() - began)
         if wanted is None or truths < wanted:
-            return self._change(seen, lambda row: states.time_is_up(self._config, row, truths, self._clock()))
-        pairs = self._answers.pairs(*which, limit=wanted)
-        of = self._evidence
-        compare = of.of_challenger if seen.state == "shadowing" else of.of_promoted
-        verdict = compare(states.interim_look_config(self._config, seen), pairs)
-        return self._change(seen, lambda row: states.look(self._config, row, verdict, truths, self._clock()))
-
-    def _change(self, seen: Promotion, act: Callable[[Promotion], Promotion]) -> Promotion:
-        return seen if act(seen) == seen else self._rows.change(seen, act)
-
-
-def _same(one: ArmVersion | None, other: ArmVersion | None) -> bool:
-    """Whether both name the same version; it may be found at another place."""
-    if one is None or other is None:
-        return one is other
-    return (one.model_version, one.bundle) == (other.model_version, other.bundle)
+            return Comparison(truths)
+        evidence, looks = self._evidence, transitions.interim_look_config(self._config, seen)
+        is_challenger = seen.state == "shadowing"
+        evaluate = evidence.evaluate_challenger if is_challenger else evidence.evaluate_promoted
+        return Comparison(truths, evaluate(looks, self._answers.pairs(*pairs, limit=wanted)))
 
 
 def _labels(promotion: Promotion) -> dict[str, str]:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 _DRIVER_CPUS = 0.01
 _DRIVER_SHARE = 0.01
 # From the start: what a process imports takes seconds of a core.
-_CALM_PYTHON = f"nice -n 19 {sys.executable}"
+_LOW_PRIORITY_PYTHON = f"nice -n 19 {sys.executable}"
 _ALIVE = {"PENDING", "RUNNING"}
-_TOLD_LENGTH = 300
+_MESSAGE_LENGTH = 300
 
 
 class RayJobs:
-    """See `Jobs`.
+    """The jobs of a Ray cluster, as `Jobs`.
 
     Args:
         settings: of the lifecycle controller, which its jobs share.
@@ -50,11 +50,11 @@ class RayJobs:
         arguments = f"{retraining_id} {job} {cluster}"
         try:
             self._open().submit_job(
-                entrypoint=f"exec {_CALM_PYTHON} -m scripts.jobs.retrain_job {arguments}",
+                entrypoint=f"exec {_LOW_PRIORITY_PYTHON} -m scripts.jobs.retrain_job {arguments}",
                 submission_id=job,
                 entrypoint_num_cpus=_DRIVER_CPUS,
                 entrypoint_resources=self._resources(),
-                runtime_env={"env_vars": self._environment(), "py_executable": _CALM_PYTHON},
+                runtime_env={"env_vars": self._environment(), "py_executable": _LOW_PRIORITY_PYTHON},
             )
         except (RuntimeError, OSError) as error:
             raise JobServiceUnavailable(f"{job}: {error}") from error
@@ -68,10 +68,10 @@ class RayJobs:
             raise JobServiceUnavailable(f"{job}: {error}") from error
         if found is None:
             return "unknown", ""
-        told = f"{found.status.value}: {found.message or ''}".strip().replace("\n", " ")[:_TOLD_LENGTH]
+        message = f"{found.status.value}: {found.message or ''}".strip().replace("\n", " ")[:_MESSAGE_LENGTH]
         if found.status.value in _ALIVE:
-            return "alive", told
-        return ("succeeded" if found.status.value == "SUCCEEDED" else "died"), told
+            return "alive", message
+        return ("succeeded" if found.status.value == "SUCCEEDED" else "died"), message
 
     def _open(self) -> JobSubmissionClient:
         if self._client is None:
@@ -81,12 +81,12 @@ class RayJobs:
         return self._client
 
     def _resources(self) -> dict[str, float] | None:
-        """Sends the driver to the node of its trials, on whose disk a search leaves what it goes on from."""
+        """Return the claim that sends the driver to the node of its trials, whose disk keeps their search."""
         name = self._settings.training_resource
         return {name: _DRIVER_SHARE} if name else None
 
     def _environment(self) -> dict[str, str]:
-        """What replicas were given by their cluster or application, a job is given by its name."""
+        """Return the settings that replicas get from their cluster or application, by name for a job."""
         settings = self._settings
         source = checkout()
         path = [str(source or ""), *Environment.read().python_path.split(os.pathsep)]

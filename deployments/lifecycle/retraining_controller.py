@@ -1,20 +1,33 @@
-"""The retrainings of one workload: they are started, their jobs are watched, and their ends are recorded.
+"""The retrainings of one workload: reads what decides about them, and acts on what was decided.
 
-Every step is a row before it is an act. Several lifecycle controllers may meet: one of them moves
-the row.
+Every step is a row before it is an act. Several lifecycle controllers may meet: one of them moves the row.
+The decisions are in `retraining_decisions`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from deployments.domain import retraining_transitions as states
+from deployments.domain import retraining_transitions as transitions
 from deployments.domain.errors import Conflict
-from deployments.domain.retraining import Request, Retraining
+from deployments.domain.retraining import Retraining
 from deployments.domain.retraining_transitions import Facts, JobState
+from deployments.lifecycle.observation import RetrainingObservation
+from deployments.lifecycle.retraining_decisions import (
+    AskForRetraining,
+    EndAttempt,
+    RecordWaiting,
+    RetrainingAction,
+    StartAttempt,
+    SubmitJob,
+    decide_requests,
+    decide_retraining,
+    drifting_arms,
+)
 from deployments.store import Store
 from features.contract import Contract
 from training.runtime.journal_query import JournalQuery
@@ -22,10 +35,6 @@ from training.runtime.retraining_config import RetrainingConfig
 
 log = logging.getLogger(__name__)
 
-# A feed that breaks is no reason to learn from it.
-_TEACHING = ("input", "concept", "calibration")
-# What the Monitor tells of single arms.
-_OF_ARMS = ("concept", "calibration")
 _PAST_EVENTS_IN = 1000
 
 
@@ -40,11 +49,11 @@ class Jobs(Protocol):
         """Start the job under this id, unless it was started before."""
 
     def state(self, job: str) -> tuple[JobState, str]:
-        """How it is, and why it died."""
+        """Return how it is, and why it died."""
 
 
 class RetrainingController:
-    """Keeps the retrainings of one workload going. Synchronous; call it from a thread.
+    """A controller of the retrainings of one workload. Synchronous; call it from a thread.
 
     Args:
         contract: of the workload.
@@ -70,90 +79,97 @@ class RetrainingController:
         self._events = store.watching
         self._jobs = jobs
         self._clock = clock
-        self._heard: int | None = None
-        self._looked_back_at = ""
+        # how far the drift events were read, and the retraining after which they were read once more
+        self._cursor: int | None = None
+        self._reviewed_id = ""
 
     def reconcile(self) -> None:
-        """One round.
+        """Ask for a retraining where something drifts, then bring the newest retraining a step on.
+
+        In this order, so that drift is asked for while the job service is away.
 
         Raises:
             JobServiceUnavailable: a job cannot be started or asked about now; the row tells where to go on.
             StoreUnavailable: as for the store.
         """
-        self._hear()
-        past = self._rows.latest(self._workload, limit=self._config.jobs_per_day + 1)
+        self._ask_for_drift()
+        seen = self._observe()
         try:
-            if not past or not past[0].is_open:
-                self._routine(past[0] if past else None)
-            elif past[0].state == "waiting":
-                self._start_if_due(past[0], past[1:])
-            elif past[0].state == "submitting":
-                self._submit(past[0])
-            else:
-                self._observe(past[0])
+            for action in decide_retraining(self._config, seen):
+                self._act(action)
         except Conflict as moved:
+            # what follows a step that another controller has taken is that controller's to do
             log.info("%s", moved, extra={"workload": self._workload})
+            return
+        if seen.past and not seen.past[0].is_open:
+            self._reviewed_id = seen.past[0].id
 
-    def _hear(self) -> None:
-        """Ask for every drift that the Monitor told of since the last one that asked."""
-        if self._heard is None:
+    def _ask_for_drift(self) -> None:
+        """Ask once for every drift event since the last one that asked."""
+        if self._cursor is None:
             past = self._rows.latest(self._workload, _PAST_EVENTS_IN)
-            self._heard = max((one.event or 0 for row in past for one in row.requests), default=0)
-        for event in self._events.events(self._workload, self._heard):
-            if event.state == "hot" and event.kind in _TEACHING:
-                note = f"{event.kind}: {event.reason}"
-                asked = Request(
-                    reason="drift", at=self._clock(), by="monitor", note=note, since=event.at, event=event.seq
-                )
-                self._rows.ask(self._workload, asked)
-            self._heard = event.seq
+            self._cursor = max((one.event or 0 for row in past for one in row.requests), default=0)
+        events = self._events.events(self._workload, self._cursor)
+        for action in decide_requests(events, self._clock()):
+            self._act(action)
+            self._cursor = action.request.event
+        if events:
+            self._cursor = events[-1].seq
 
-    def _routine(self, last: Retraining | None) -> None:
-        late = states.follow_up(last) or self._second_try(last) if last else None
-        first = self._journal.first_at(self._workload) if last is None else None
-        request = late or states.routine(self._config, last, first, self._clock())
-        if request is not None:
-            self._rows.ask(self._workload, request)
+    def _observe(self) -> RetrainingObservation:
+        """Read the newest retrainings, and what the state of the newest one calls for."""
+        past = tuple(self._rows.latest(self._workload, limit=self._config.jobs_per_day + 1))
+        seen = RetrainingObservation(self._clock(), past)
+        if not past:
+            return replace(seen, first_truth=self._journal.first_at(self._workload))
+        newest = past[0]
+        if not newest.is_open:
+            return replace(seen, drifting_arms=self._drifting_arms(newest))
+        if newest.state == "waiting":
+            query = self._query(newest)
+            return replace(seen, query=query, facts=self._facts(query, past[1:]))
+        if newest.state == "running":
+            return replace(seen, job=self._jobs.state(newest.attempts[-1].job))
+        return seen
 
-    def _second_try(self, last: Retraining) -> Request | None:
-        if last.id == self._looked_back_at:
-            return None
-        self._looked_back_at = last.id
-        events = self._events.last_events(self._workload).values()
-        erring = {one.subject for one in events if one.state == "hot" and one.kind in _OF_ARMS}
-        return states.second_try(last, erring, self._clock())
-
-    def _start_if_due(self, asked: Retraining, past: list[Retraining]) -> None:
-        query = self._query(asked)
-        why = states.waits_for(self._config, asked, self._facts(query, past), self._clock())
-        if why is None:
-            self._submit(self._rows.change(asked, lambda row: states.start(row, self._clock(), query)))
-        elif why != asked.waits_for:
-            self._rows.change(asked, lambda row: row.model_copy(update={"waits_for": why}))
+    def _act(self, action: RetrainingAction) -> None:
+        rows = self._rows
+        if isinstance(action, AskForRetraining):
+            rows.ask(self._workload, action.request)
+        elif isinstance(action, RecordWaiting):
+            rows.change(action.seen, lambda row: row.model_copy(update={"waits_for": action.reason}))
+        elif isinstance(action, StartAttempt):
+            rows.change(action.seen, lambda row: transitions.start(row, action.at, action.query))
+        elif isinstance(action, SubmitJob):
+            self._submit(action.seen)
+        else:
+            self._end_attempt(action)
 
     def _submit(self, retraining: Retraining) -> None:
         self._jobs.submit(retraining.attempts[-1].job, retraining.id)
-        self._rows.change(retraining, states.confirm)
+        self._rows.change(retraining, transitions.confirm)
         log.info("retraining started", extra=self._labels(retraining))
 
-    def _observe(self, retraining: Retraining) -> None:
-        job, told = self._jobs.state(retraining.attempts[-1].job)
-        if job == "alive":
-            return
+    def _end_attempt(self, action: EndAttempt) -> None:
         moved = self._rows.change(
-            retraining, lambda row: states.observe(self._config, row, job, told, self._clock())
+            action.seen,
+            lambda row: transitions.observe(self._config, row, action.job, action.message, action.at),
         )
         log.warning("retraining job ended: %s", moved.state, extra=self._labels(moved))
-        if moved.state == "submitting":
-            self._submit(moved)
 
-    def _query(self, asked: Retraining) -> JournalQuery:
+    def _drifting_arms(self, ended: Retraining) -> frozenset[str]:
+        """Return the arms that drift on after a retraining; none from the second round on."""
+        if ended.id == self._reviewed_id:
+            return frozenset()
+        return drifting_arms(self._events.last_events(self._workload).values())
+
+    def _query(self, waiting: Retraining) -> JournalQuery:
         return self._journal.newest(
-            self._workload, self._schema_version, self._config.max_truths, asked.since
+            self._workload, self._schema_version, self._config.max_truths, waiting.since
         )
 
-    def _facts(self, query: JournalQuery, past: list[Retraining]) -> Facts:
-        """`past` is newest first."""
+    def _facts(self, query: JournalQuery, past: tuple[Retraining, ...]) -> Facts:
+        """Count what decides about a start; `past` is newest first."""
         seen = max((one.query.until for one in past if one.query and one.state == "done"), default=0)
         fresh = query.model_copy(update={"after": max(query.after, seen)})
         enough = self._config.min_truths

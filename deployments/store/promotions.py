@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, Engine, String, select
 from ulid_transform import ulid_now
 
-from deployments.domain import promotion_transitions as states
+from deployments.domain import promotion_transitions as transitions
+from deployments.domain.audit import LIFECYCLE_CONTROLLER
 from deployments.domain.errors import Conflict
 from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion, RoutingTable
@@ -32,12 +33,12 @@ class Promotions(StateRows[Promotion]):
         super().__init__(engine, clock, promotions, Promotion, "promotion", new_id)
 
     def open(self, workload: str) -> list[Promotion]:
-        """Those under way, oldest first."""
+        """Return the promotions under way, oldest first."""
         with reading(self._engine) as connection:
             return self._all_open(connection, workload)
 
     def was_evaluated(self, workload: str, arm: str, model_version: str) -> bool:
-        """Whether a promotion of this version has ended that began by itself."""
+        """Return whether a promotion of this version has ended that began by itself."""
         columns = promotions.c
         query = select(columns.content).where(
             columns.workload == workload,
@@ -50,26 +51,25 @@ class Promotions(StateRows[Promotion]):
         return any(not one.by_hand for one in found)
 
     def begin(self, workload: str, arm: str, candidate: ArmVersion, champion: ArmVersion | None) -> Promotion:
-        """That of a version which has passed the gate.
+        """Begin the promotion of a version that has passed the gate.
 
         Raises:
             Conflict: one of the arm is under way.
         """
-        return self._begin(
-            states.begin(self._new_id(), workload, arm, candidate, champion, self._clock()), "steward"
-        )
+        begun = transitions.begin(self._new_id(), workload, arm, candidate, champion, self._clock())
+        return self._begin(begun, LIFECYCLE_CONTROLLER)
 
     def promote(self, workload: str, arm: str, model_version: str, by: str, note: str) -> Promotion:
-        """That of a version which a person wants to serve.
+        """Begin the promotion of a version that a person wants to serve, or shorten the one under way.
 
         Raises:
             Conflict: another version of the arm is under way.
         """
         for there in self.open(workload):
             if (there.arm, there.model_version, there.state) == (arm, model_version, "shadowing"):
-                return self.change(there, lambda row: states.promote(row, by, self._clock()), by)
+                return self.change(there, lambda row: transitions.promote(row, by, self._clock()), by)
         return self._begin(
-            states.ask(self._new_id(), workload, arm, model_version, by, note, self._clock()), by
+            transitions.ask(self._new_id(), workload, arm, model_version, by, note, self._clock()), by
         )
 
     def roll_back(self, workload: str, arm: str, table: RoutingTable, by: str, note: str) -> Promotion:
@@ -83,14 +83,14 @@ class Promotions(StateRows[Promotion]):
         """
         for there in self.open(workload):
             if there.arm == arm and there.predecessor and there.state in ("promoting", "probation"):
-                return self.change(there, lambda row: states.roll_back(row, by, self._clock()), by)
+                return self.change(there, lambda row: transitions.roll_back(row, by, self._clock()), by)
         before = table.previous.get(arm)
         if before is None:
             raise Conflict(f"{arm} has had no version before that it could go back to")
         return self.promote(workload, arm, before.model_version, by, note)
 
     def change(
-        self, seen: Promotion, act: Callable[[Promotion], Promotion], actor: str = "steward"
+        self, seen: Promotion, act: Callable[[Promotion], Promotion], actor: str = LIFECYCLE_CONTROLLER
     ) -> Promotion:
         """Apply `act` to the row, which has to be where `seen` was: its state and its looks.
 
@@ -106,7 +106,7 @@ class Promotions(StateRows[Promotion]):
             if changed != there:
                 self._replace(connection, changed)
                 if changed.state != there.state:
-                    self._tell(connection, changed, actor)
+                    self._record(connection, changed, actor)
         return changed
 
     def _begin(self, promotion: Promotion, actor: str) -> Promotion:
@@ -115,11 +115,11 @@ class Promotions(StateRows[Promotion]):
             for there in self._all_open(connection, promotion.workload, promotions.c.arm == arm):
                 raise Conflict(f"{arm}: version {there.model_version} is {there.state} now")
             self._add(connection, promotion, arm=arm, model_version=promotion.model_version)
-            self._tell(connection, promotion, actor)
+            self._record(connection, promotion, actor)
         return promotion
 
-    def _tell(self, connection: Connection, promotion: Promotion, actor: str) -> None:
-        """An act of each change of state."""
+    def _record(self, connection: Connection, promotion: Promotion, actor: str) -> None:
+        """Write the audit event of a change of state."""
         detail = promotion.model_dump(
             mode="json", include={"id", "arm", "model_version", "state", "reason", "note"}
         )

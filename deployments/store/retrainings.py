@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 from ulid_transform import ulid_now
 
-from deployments.domain import retraining_transitions as states
+from deployments.domain import retraining_transitions as transitions
+from deployments.domain.audit import LIFECYCLE_CONTROLLER
 from deployments.domain.errors import Conflict
 from deployments.domain.retraining import Request, Retraining
 from deployments.store.routes import record_act
@@ -27,10 +28,10 @@ class Retrainings(StateRows[Retraining]):
         super().__init__(engine, clock, retrainings, Retraining, "retraining", new_id)
 
     def ask(self, workload: str, request: Request) -> Retraining:
-        """The retraining that the request became, or was merged into; an act tells of it."""
+        """Return the retraining that the request became, or was merged into; it is an audit event."""
         with writing(self._engine) as connection:
             there = next(iter(self._all_open(connection, workload)), None)
-            asked = states.ask(there, workload, self._new_id(), request)
+            asked = transitions.ask(there, workload, self._new_id(), request)
             if there is None:
                 self._add(connection, asked)
             else:
@@ -66,14 +67,16 @@ class Retrainings(StateRows[Retraining]):
             return self._move(connection, there, act(there))
 
     def _move(self, connection: Connection, there: Retraining, changed: Retraining) -> Retraining:
-        """Write it; an act tells of each change of state."""
+        """Write the row; each change of its state is an audit event."""
         if changed == there:
             return there
         self._replace(connection, changed)
         if (changed.state, len(changed.attempts)) != (there.state, len(there.attempts)):
             detail = {"id": changed.id, "state": changed.state, "attempts": len(changed.attempts)}
             detail |= {"failure": changed.failure, "arms": _verdicts(changed)}
-            record_act(connection, changed.workload, "retraining", "steward", detail, self._clock())
+            record_act(
+                connection, changed.workload, "retraining", LIFECYCLE_CONTROLLER, detail, self._clock()
+            )
         return changed
 
 

@@ -1,4 +1,4 @@
-"""Routing tables and acts within a transaction. Writers take turns, so reading first loses no update."""
+"""Routing tables and audit events within a transaction. Writers take turns: reading first loses no update."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SEEDER = "start-up"
 
 
 def read(connection: Connection, workload: str) -> RoutingTable | None:
-    """The table of the workload; None until it has a policy."""
+    """Return the table of the workload; None until it has a policy."""
     row = _row(connection, workload)
     if row is None or row.policy is None:
         return None
@@ -37,7 +37,7 @@ def put_policy(
     now: datetime,
     expected_revision: int | None,
 ) -> int:
-    """Replace the policy and record the act; the new revision."""
+    """Replace the policy, record the audit event, and return the new revision."""
     row = _row(connection, workload)
     present = row.revision if row else 0
     if expected_revision not in (None, present):
@@ -50,7 +50,7 @@ def put_policy(
 
 
 def seed_policy(connection: Connection, workload: str, policy: RoutingPolicy, now: datetime) -> int:
-    """Put the policy when there is none, or when it is not the one that was seeded last; the revision.
+    """Put the policy where there is none, or another was seeded last; return the revision.
 
     So a change at run time survives a restart, and a change of the workload's file takes effect at one.
     """
@@ -72,7 +72,7 @@ def seed_policy(connection: Connection, workload: str, policy: RoutingPolicy, no
 def put_arms(
     connection: Connection, workload: str, arms: Mapping[str, ArmVersion | None], actor: str, now: datetime
 ) -> int:
-    """Set these arms, keep what they served as `previous`, and record the act; the revision after."""
+    """Set these arms, keep what they served as `previous`, and return the revision after."""
     row = _row(connection, workload)
     before = _versions(row, "arms")
     changed = _changes(before, arms)
@@ -80,26 +80,26 @@ def put_arms(
         return row.revision if row else 0
     replaced = {arm: before[arm] for arm in changed if arm in before}
     values = {"arms": _applied(before, changed), "previous": _versions(row, "previous") | replaced}
-    return _change(connection, workload, row, values, "arms", actor, _told(before, changed), now)
+    return _change(connection, workload, row, values, "arms", actor, _detail(before, changed), now)
 
 
 def put_shadows(
     connection: Connection, workload: str, shadows: Mapping[str, ArmVersion | None], actor: str, now: datetime
 ) -> int:
-    """Set the shadows of these arms and record the act; the revision after."""
+    """Set the shadows of these arms, and return the revision after."""
     row = _row(connection, workload)
     before = _versions(row, "shadows")
     changed = _changes(before, shadows)
     if not changed:
         return row.revision if row else 0
     values = {"shadows": _applied(before, changed)}
-    return _change(connection, workload, row, values, "shadows", actor, _told(before, changed), now)
+    return _change(connection, workload, row, values, "shadows", actor, _detail(before, changed), now)
 
 
 def record_act(
     connection: Connection, workload: str, kind: str, actor: str, detail: Mapping[str, Any], now: datetime
 ) -> int:
-    """Add an act; its cursor."""
+    """Add an audit event, and return its cursor."""
     values = {"at": now, "workload": workload, "kind": kind, "actor": actor, "detail": dict(detail)}
     result = connection.execute(insert(acts).values(values).returning(acts.c.seq))
     return int(result.scalar_one())
@@ -110,12 +110,12 @@ def _row(connection: Connection, workload: str) -> Row[Any] | None:
 
 
 def _versions(row: Row[Any] | None, column: str) -> dict[str, Any]:
-    """Versions by arm as JSON; none where a database of an older version has null."""
+    """Return the versions by arm as JSON; none where a database of an older version has null."""
     return dict(getattr(row, column) or {}) if row else {}
 
 
 def _changes(before: Mapping[str, Any], wanted: Mapping[str, ArmVersion | None]) -> dict[str, Any]:
-    """What is not yet as wanted, as JSON; None takes out."""
+    """Return the versions that are not yet as wanted, as JSON; None takes out."""
     versions = {arm: version.model_dump(mode="json") if version else None for arm, version in wanted.items()}
     return {arm: version for arm, version in versions.items() if before.get(arm) != version}
 
@@ -124,7 +124,7 @@ def _applied(before: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
     return {arm: version for arm, version in (before | changed).items() if version is not None}
 
 
-def _told(before: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+def _detail(before: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
     return {"from": {arm: before.get(arm) for arm in changed}, "to": dict(changed)}
 
 

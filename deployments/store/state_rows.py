@@ -23,11 +23,11 @@ class StateValue(Protocol):
 
     @property
     def workload(self) -> str:
-        """Whose it is."""
+        """The name of its workload."""
 
     @property
     def created_at(self) -> datetime:
-        """When it began."""
+        """The time at which it began."""
 
     @property
     def is_open(self) -> bool:
@@ -35,17 +35,17 @@ class StateValue(Protocol):
 
     @classmethod
     def model_validate(cls, content: Any) -> Self:
-        """Of its JSON."""
+        """Return the value of this JSON."""
 
     def model_dump(self, *, mode: str) -> dict[str, Any]:
-        """As JSON."""
+        """Return the value as JSON."""
 
 
 V = TypeVar("V", bound=StateValue)
 
 
 def state_table(name: str, *columns: Column[Any]) -> Table:
-    """A table of such rows, with further columns to look for them by."""
+    """Return a table of such rows, with further columns to find them by."""
     return Table(
         name,
         metadata,
@@ -60,14 +60,14 @@ def state_table(name: str, *columns: Column[Any]) -> Table:
 
 
 class StateRows(Generic[V]):
-    """What all such rows can do. Every method raises StoreUnavailable.
+    """A table of rows that move from state to state. Every method raises StoreUnavailable.
 
     Args:
         engine: of the store.
         clock: UTC time.
         table: made by `state_table`.
         kind: of the values.
-        called: what one is called where there is none.
+        called: the word for one in messages.
         new_id: ids sort by time, to the millisecond.
     """
 
@@ -88,7 +88,7 @@ class StateRows(Generic[V]):
         self._new_id = new_id
 
     def get(self, row_id: str) -> V:
-        """One of them.
+        """Return one of them.
 
         Raises:
             NotFound: there is none.
@@ -97,7 +97,7 @@ class StateRows(Generic[V]):
             return self._read(connection, row_id)
 
     def latest(self, workload: str, limit: int = 20) -> list[V]:
-        """The newest first."""
+        """Return the last ones, the newest first."""
         columns = self._table.c
         query = (
             select(columns.content)
@@ -109,7 +109,7 @@ class StateRows(Generic[V]):
             return [self._kind.model_validate(content) for content in connection.scalars(query)]
 
     def _all_open(self, connection: Connection, workload: str, *also: Any) -> list[V]:
-        """Those of which anything is still to be done, oldest first; `also` are further conditions."""
+        """Return the open ones, oldest first; `also` are further conditions."""
         columns = self._table.c
         query = select(columns.content).where(columns.workload == workload, columns.is_open, *also)
         found = connection.scalars(query.order_by(columns.created_at, columns.id))

@@ -217,7 +217,7 @@ def test_a_tampered_version_is_refused_and_the_old_one_serves_on(
     registry.set_champion(version)
 
     def refused() -> bool:
-        files = fast_system.settings.logs.glob("steward.*.jsonl")
+        files = fast_system.settings.logs.glob("lifecycle-controller.*.jsonl")
         return any("version refused" in line for file in files for line in file.read_text().splitlines())
 
     wait_until(refused, 15, "the refusal is logged")

@@ -1,4 +1,4 @@
-"""A retraining on a real Ray: the keeper, the job, Tune, MLflow and the gate, with a job that is killed."""
+"""A retraining on a real Ray: controller, job, Tune, MLflow and gate, with a job that is killed."""
 
 from __future__ import annotations
 
@@ -61,18 +61,18 @@ class Home:
 
     settings: Settings
     store: Store
-    keeper: RetrainingController
+    controller: RetrainingController
     champion: ModelVersion
 
     @property
     def last(self) -> Retraining:
         return self.store.retrainings.latest("toy")[0]
 
-    def look_until(self, state: str, seconds: float = 180) -> Retraining:
+    def reconcile_until(self, state: str, seconds: float = 180) -> Retraining:
         def reached() -> bool:
             # the agent that starts jobs comes up a little after the rest of Ray
             with suppress(JobServiceUnavailable):
-                self.keeper.reconcile()
+                self.controller.reconcile()
             assert self.last.state != "failed", self.last.failure
             return self.last.state == state
 
@@ -93,8 +93,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Home:
     store.create_tables()
     _tell_truths(store)
     config = RetrainingConfig(min_truths=PAIRS)
-    keeper = RetrainingController(toy_contract(), config, store, RayJobs(settings), lambda: datetime.now(UTC))
-    return Home(settings, store, keeper, champion)
+    controller = RetrainingController(
+        toy_contract(), config, store, RayJobs(settings), lambda: datetime.now(UTC)
+    )
+    return Home(settings, store, controller, champion)
 
 
 def _tell_truths(store: Store) -> None:
@@ -131,13 +133,14 @@ class Ended:
 @pytest.fixture(scope="module")
 def ended(home: Home) -> Ended:
     home.store.retrainings.ask("toy", Request(reason="drift", at=datetime.now(UTC), by="test"))
-    home.look_until("running")
+    home.reconcile_until("running")
     wait_until(lambda: home.last.data_hash is not None, 120, "the job has read the truths")
     first = home.last
     driver = driver_of(first.attempts[0].job)
     assert driver is not None
     nice = driver.nice()
     os.kill(driver.pid, signal.SIGKILL)
+<<<<<<< 53e75918f10dd95760947b107e140ea53881ebb9
     return Ended(first, home.look_until("done"), nice)
 
 
@@ -145,6 +148,10 @@ def test_a_retraining_whose_first_job_is_killed_ends_in_verdicts(ended: Ended) -
     first, done = ended.begun, ended.done
     assert ended.nice == 19
     assert [attempt.end is None or attempt.end.split(":")[0] for attempt in done.attempts] == [
+=======
+    ended = home.reconcile_until("done")
+    assert [attempt.end is None or attempt.end.split(":")[0] for attempt in ended.attempts] == [
+>>>>>>> ca65670231a9296060a07e955aba20a5f5149b6d
         "FAILED",
         "succeeded",
     ]
@@ -190,11 +197,16 @@ def test_too_few_entities_to_judge_on_end_a_retraining_at_once(home: Home) -> No
     """No attempt could mend it."""
     config = RetrainingConfig(min_truths=8, max_truths=8, cooldown_min=0)
     jobs = RayJobs(home.settings)
-    keeper = RetrainingController(toy_contract(), config, home.store, jobs, lambda: datetime.now(UTC))
+    controller = RetrainingController(toy_contract(), config, home.store, jobs, lambda: datetime.now(UTC))
     home.store.retrainings.ask("toy", Request(reason="by hand", at=datetime.now(UTC), by="test"))
 
+<<<<<<< 53e75918f10dd95760947b107e140ea53881ebb9
     def has_ended() -> bool:
         keeper.reconcile()
+=======
+    def ended() -> bool:
+        controller.reconcile()
+>>>>>>> ca65670231a9296060a07e955aba20a5f5149b6d
         return not home.last.is_open
 
     wait_until(has_ended, 120, "it has failed")

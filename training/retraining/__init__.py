@@ -1,1 +1,1 @@
-"""Train again on what the journal holds, and judge the result before it serves."""
+"""Retraining on the truths of the journal, with a gate that each result passes before it serves."""

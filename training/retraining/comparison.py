@@ -1,4 +1,4 @@
-"""A new model beside the champion of its arm, on truths that neither has learnt from."""
+"""A comparison of a new model with the champion of its arm, on truths that neither has learnt from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.dataset import Dataset
-from training.retraining.gate import EvaluatedModel, Verdict, judge, unopposed
+from training.retraining.gate import EvaluatedModel, Verdict, evaluate_challenger, unopposed
 from training.runtime.bundle import Bundle, BundleParts
 from training.runtime.inference import Model
 from training.runtime.retraining_config import GateConfig
@@ -29,7 +29,7 @@ def compare(
     champion: Bundle | None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Verdict:
-    """The verdict of the gate on `challenger`.
+    """Return the verdict of the gate on `challenger`.
 
     Args:
         config: of the gate.
@@ -43,24 +43,26 @@ def compare(
     """
     raw = held_out.raw.astype(np.float64)
     models = [Model(parts) for parts in (challenger, champion) if parts is not None]
-    said = [model.predict(raw) for model in models]
+    predictions = [model.predict(raw) for model in models]
     latencies = _latencies(models, raw, clock)
-    new, *old = (_judged(held_out, challenger, *pair) for pair in zip(said, latencies, strict=True))
+    new, *old = (_evaluated(held_out, challenger, *pair) for pair in zip(predictions, latencies, strict=True))
     nominal = models[0].arm.coverage
-    return judge(config, new, old[0], nominal) if old else unopposed(config, new, nominal)
+    return evaluate_challenger(config, new, old[0], nominal) if old else unopposed(config, new, nominal)
 
 
-def _judged(held_out: Dataset, parts: BundleParts, said: Predicted, latency_s: FloatArray) -> EvaluatedModel:
+def _evaluated(
+    held_out: Dataset, parts: BundleParts, predicted: Predicted, latency_s: FloatArray
+) -> EvaluatedModel:
     target = parts.contract.target
     return EvaluatedModel(
-        loss=row_losses(target, held_out.target, said),
-        inside=rows_inside(target, held_out.target, said),
+        loss=row_losses(target, held_out.target, predicted),
+        inside=rows_inside(target, held_out.target, predicted),
         latency_s=latency_s,
     )
 
 
 def _latencies(models: list[Model], raw: FloatArray, clock: Callable[[], float]) -> list[FloatArray]:
-    """Seconds that single rows take, of all models in turns, so that a busy moment meets them all."""
+    """Return the seconds that single rows take, of all models in turns: a busy moment meets them all."""
     taken_s = np.empty((len(models), _TIMED_ROWS))
     for number in range(-_WARM_ROWS, _TIMED_ROWS):
         at = number % len(raw)

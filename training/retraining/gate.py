@@ -1,4 +1,4 @@
-"""Whether a challenger may take the place of a champion: both judged on the same newest truths. Pure.
+"""A gate that a challenger passes to take the place of a champion: both on the same newest truths. Pure.
 
 Errors of telemetry come in runs, so rows are no independent draws. The gain is therefore tested on the means
 of a few long blocks of consecutive truths, by a one-sided t-test with blocks - 1 degrees of freedom
@@ -61,18 +61,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All answers. A challenger passes when none is against it."""
+    """The answers of all checks. A challenger passes when none is against it."""
 
     checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether it may take the champion's place."""
+        """Whether the challenger may take the champion's place."""
         return all(check.passed for check in self.checks)
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why not; of one that passes, why."""
+        """The reasons against it; of one that passes, those for it."""
         against = tuple(check.reason for check in self.checks if not check.passed)
         return against or tuple(check.reason for check in self.checks)
 
@@ -82,10 +82,10 @@ class Verdict:
         return {name: value for check in self.checks for name, value in check.numbers.items()}
 
 
-def judge(
+def evaluate_challenger(
     config: GateConfig, challenger: EvaluatedModel, champion: EvaluatedModel, nominal: float
 ) -> Verdict:
-    """Whether the challenger is better, on the same truths.
+    """Return whether the challenger is better, on the same truths.
 
     Args:
         config: what is asked.
@@ -93,7 +93,7 @@ def judge(
         nominal: share of truths that regions shall hold.
 
     Raises:
-        ValueError: they were not judged on the same number of truths.
+        ValueError: they were not evaluated on the same number of truths.
     """
     count = len(challenger.loss)
     if len(champion.loss) != count:
@@ -113,24 +113,24 @@ def judge(
 def evaluate_promoted(
     config: GateConfig, promoted: EvaluatedModel, predecessor: EvaluatedModel, nominal: float
 ) -> Verdict:
-    """Whether a model that took another's place is not shown to be worse, on the same truths.
+    """Return whether a model that took another's place is not shown to be worse, on the same truths.
 
-    The mirror of `judge`: here the doubt is in favour of the one that serves. Args as there.
+    The mirror of `evaluate_challenger`: here the doubt is in favour of the one that serves. Args as there.
     """
     other = _gain(config, predecessor.loss, promoted.loss)
     numbers = {_MIRRORED.get(name, name): value for name, value in other.numbers.items()}
     means = f"its mean loss is {promoted.loss.mean():.4g}, its predecessor's {predecessor.loss.mean():.4g}"
-    told = f"It is worse: {means}." if other.passed else f"It is not shown to be worse: {means}."
+    reason = f"It is worse: {means}." if other.passed else f"It is not shown to be worse: {means}."
     return Verdict(
         (
-            Check("gain", not other.passed, told, numbers),
+            Check("gain", not other.passed, reason, numbers),
             _coverage(config, promoted.inside, predecessor.inside, nominal),
         )
     )
 
 
 def unopposed(config: GateConfig, challenger: EvaluatedModel, nominal: float) -> Verdict:
-    """Where there is no champion: only the coverage is asked about."""
+    """Return the verdict where there is no champion: only the coverage is asked about."""
     first = Check("champion", True, "There is no champion to beat.", {"truths": len(challenger.loss)})
     return Verdict((first, _coverage(config, challenger.inside, None, nominal)))
 
@@ -139,8 +139,8 @@ def _gain(config: GateConfig, challenger: FloatArray, champion: FloatArray) -> C
     difference = champion - challenger
     times = len(difference) / _autocorrelation_time(difference)
     if times < _FEWEST_TIMES:
-        told = f"{len(difference)} truths tell as much as {times:.0f} alone"
-        reason = f"The two differ in long runs: {told}, and {_FEWEST_TIMES} are needed to decide."
+        effective = f"{len(difference)} truths tell as much as {times:.0f} alone"
+        reason = f"The two differ in long runs: {effective}, and {_FEWEST_TIMES} are needed to decide."
         return Check("gain", False, reason, {"truths": float(len(difference)), "alone": times})
     blocks = min(max(int(times / _BLOCK_TIMES), FEWEST_BLOCKS), config.blocks)
     gain = _block_means(difference, blocks)
@@ -166,7 +166,7 @@ def _gain(config: GateConfig, challenger: FloatArray, champion: FloatArray) -> C
 
 
 def _coverage(config: GateConfig, inside: FloatArray, before: FloatArray | None, nominal: float) -> Check:
-    """Against the nominal coverage, or the champion's where that is lower."""
+    """Check the coverage against the nominal one, or the champion's where that is lower."""
     share = float(inside.mean())
     wanted = nominal if before is None else min(nominal, float(before.mean()))
     effective = len(inside) / _design_effect(inside, config.blocks)
@@ -188,14 +188,16 @@ def _latency(config: GateConfig, challenger_s: FloatArray, champion_s: FloatArra
         "latency_ratio": float(np.median(ratio)),
         "latency_ratio_bound": bound,
     }
-    told = f"It answers a row in {median_s * 1e3:.3g} ms, {numbers['latency_ratio']:.2g} times the champion's"
+    measured = (
+        f"It answers a row in {median_s * 1e3:.3g} ms, {numbers['latency_ratio']:.2g} times the champion's"
+    )
     passed = median_s <= config.unfelt_latency_s or bound <= config.max_latency_ratio
     limit = "" if passed else f": too slow, at most {config.max_latency_ratio:g} times is allowed"
-    return Check("latency", passed, f"{told}{limit}.", numbers)
+    return Check("latency", passed, f"{measured}{limit}.", numbers)
 
 
 def _autocorrelation_time(values: FloatArray) -> float:
-    """In rows, at least 1: so many rows tell as much as one that is drawn alone."""
+    """Return the rows, at least 1, that tell as much as one that is drawn alone."""
     count, deviation = len(values), values - values.mean()
     variance = float(np.square(deviation).mean())
     if variance <= 0:
@@ -212,26 +214,26 @@ def _block_means(values: FloatArray, blocks: int) -> FloatArray:
 
 
 def _lower_bound(means: FloatArray, alpha: float) -> float:
-    """One-sided, of the expected value, from independent means of any variances."""
+    """Return a one-sided bound of the expected value, from independent means of any variances."""
     count = len(means)
     error = float(means.std(ddof=1)) / float(np.sqrt(count))
     return float(means.mean()) - float(stats.t.ppf(1 - alpha, count - 1)) * error
 
 
 def _design_effect(inside: FloatArray, blocks: int) -> float:
-    """How much more the block means spread than those of independent draws would, at least 1."""
+    """Return how much more the block means spread than those of independent draws would, at least 1."""
     share = float(inside.mean())
     expected = share * (1 - share) * blocks / len(inside)
     return max(float(_block_means(inside, blocks).var(ddof=1)) / expected, 1.0) if expected > 0 else 1.0
 
 
 def _upper_bound(share: float, count: float, alpha: float) -> float:
-    """Clopper-Pearson, one-sided, of a share seen in `count` draws, which may be no whole number."""
+    """Return the one-sided Clopper-Pearson bound of a share of `count` draws, perhaps no whole number."""
     hits = share * count
     return 1.0 if hits >= count else float(stats.beta.ppf(1 - alpha, hits + 1, count - hits))
 
 
 def _median_lower_bound(values: FloatArray, alpha: float) -> float:
-    """The order statistic that lies above the median with probability `alpha` at most."""
+    """Return the order statistic that lies above the median with probability `alpha` at most."""
     rank = int(stats.binom.ppf(alpha, len(values), 0.5)) - 1
     return float(np.sort(values)[max(rank, 0)])

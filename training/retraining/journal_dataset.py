@@ -1,4 +1,4 @@
-"""Journalled instances with their truths -> the table that families learn from.
+"""A data set of journalled instances with their truths, as families learn from it.
 
 An instance goes the way that it went when it was answered: the same fills, the same window.
 """
@@ -34,7 +34,7 @@ class NothingJournalled(ValueError):
 
 @dataclass(frozen=True)
 class Journalled:
-    """What a query gave.
+    """The pairs of a query as a data set.
 
     Attributes:
         dataset: a row a pair, in the order of their predictions; `data_hash` is over all pairs, as they are
@@ -58,7 +58,7 @@ class _Row:
 
 
 def read_journal(contract: Contract, workload: Workload, journal: Journal, query: JournalQuery) -> Journalled:
-    """All pairs of a query; a page at a time is more than numbers.
+    """Return all pairs of a query; only one page at a time is held as text.
 
     Raises:
         NothingJournalled: none of them can be used.
@@ -67,8 +67,8 @@ def read_journal(contract: Contract, workload: Workload, journal: Journal, query
     pages, keys, skipped = [], [], 0
     for page in _pages(journal, query):
         for example in page:
-            digest.update(_bytes_of(example))
-        rows = [row for example in page if (row := _row_of(contract, example)) is not None]
+            digest.update(_encode(example))
+        rows = [row for example in page if (row := _read_row(contract, example)) is not None]
         skipped += len(page) - len(rows)
         if rows:
             pages.append(_part(contract, workload, rows))
@@ -87,7 +87,7 @@ def read_journal(contract: Contract, workload: Workload, journal: Journal, query
 
 
 def instance_matrix(contract: Contract, payload: str) -> tuple[FloatArray, float]:
-    """The raw matrix of a journalled instance, `contract.raw_shape`, and the time of its last sample (s).
+    """Return the raw matrix of a journalled instance, `contract.raw_shape`, and its last sample's time (s).
 
     Raises:
         FieldError: the instance does not fit the contract.
@@ -107,13 +107,13 @@ def _pages(journal: Journal, query: JournalQuery) -> Iterator[Sequence[Example]]
         after = page[-1].seq
 
 
-def _bytes_of(example: Example) -> bytes:
-    told = [example.id, example.entity, example.payload, example.at.isoformat(), example.truth]
-    return orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+def _encode(example: Example) -> bytes:
+    content = [example.id, example.entity, example.payload, example.at.isoformat(), example.truth]
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
 
-def _row_of(contract: Contract, example: Example) -> _Row | None:
-    """None where there is nothing to learn: one odd pair must not keep the others from being used."""
+def _read_row(contract: Contract, example: Example) -> _Row | None:
+    """Return None where there is nothing to learn: one odd pair must not keep the others from being used."""
     try:
         raw, end_s = instance_matrix(contract, example.payload)
         truth = contract.target.of_json(example.truth)
@@ -132,7 +132,7 @@ def _part(
 
 
 def _values(contract: Contract, members: Any) -> list[float]:
-    """In contract order, NaN where nothing was sent; a category as its index."""
+    """Return the values in contract order, NaN where nothing was sent; a category as its index."""
     found = []
     for spec in contract.fields:
         value = members.get(spec.name)

@@ -1,4 +1,4 @@
-"""The splits of a retraining: the newest pairs of the journal judge, the others teach beside the source.
+"""The splits of a retraining: the newest pairs of the journal are the test, the others join the source.
 
 Nothing is drawn, so that a retraining that was cut off finds the same splits again.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from training.data.dataset import Dataset, joined
 from training.data.splits import Splits, split_by_time
 
-# Of the older pairs; the order in which they are dealt out is that of `split_by_time`.
+# Of the older pairs; they are partitioned in the order of `split_by_time`.
 _TRAIN, _VALID, _CALIBRATE = 0.6, 0.15, 0.25
 _BLOCKS = 24
 # With fewer pairs than these the bands are set on the source too, whose truths may be of other times.
@@ -21,7 +21,7 @@ _ENOUGH_TO_CALIBRATE = 100
 
 
 def split_journal(pairs: Dataset, held_out: float, *, whole_entities: bool) -> Splits:
-    """The newest pairs as test; blocks of the older ones dealt out to train, valid and calibrate.
+    """Return the newest pairs as test; blocks of the older ones partitioned into train, valid and calibrate.
 
     Args:
         pairs: in the order of their predictions.
@@ -36,7 +36,7 @@ def split_journal(pairs: Dataset, held_out: float, *, whole_entities: bool) -> S
 
 
 def mix(source: Splits, journal: Splits, share: float) -> Splits:
-    """Both to learn from, the journal's test to judge by.
+    """Return both to learn from, and the test of the journal.
 
     Args:
         source: of the workload's own data.
@@ -64,6 +64,6 @@ def _weighted(source: Dataset, journal: Dataset, share: float) -> Dataset:
 
 
 def _first_rank(group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) how many other entities appeared before that of each row."""
+    """Return (n,) how many other entities appeared before that of each row."""
     _, first, code = np.unique(group, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[code]

@@ -1,4 +1,4 @@
-"""Training a workload again, on its own data and on what the running system was told was true.
+"""Retraining of a workload, on its own data and on the truths that the running system received.
 
 Each arm gets a version of the registry with a verdict. One that passes the gate gets the alias `challenger`;
 others are archived: they stay, with the reasons as tags, and no alias. So what a job that was killed leaves
@@ -40,7 +40,7 @@ _TAG_LENGTH = 5000
 
 @dataclass(frozen=True)
 class RetrainingTask:
-    """What a job is to do.
+    """The task of a job.
 
     Attributes:
         id: of the retraining.
@@ -58,13 +58,13 @@ class RetrainingTask:
 
 
 class RetrainingListener(Protocol):
-    """Is told how far a job is; what it is told is recorded before the job goes on."""
+    """A listener to the progress of a job; what it gets is recorded before the job goes on."""
 
     def has_data(self, data_hash: str) -> None:
-        """The pairs are read."""
+        """Record that the pairs are read."""
 
     def has_verdict(self, version: ModelVersion, verdict: Verdict) -> None:
-        """An arm is done."""
+        """Record that an arm is done."""
 
 
 # the bundle of a version, wherever it lies
@@ -82,7 +82,7 @@ def retrain_workload(
     """Train every family and put each best model before the gate. Ray must run; one trial runs at a time.
 
     Raises:
-        NothingJournalled: there is too little to learn from, or to judge on.
+        NothingJournalled: there is too little to learn from, or to evaluate on.
         TrainingBusy: the workload is being trained by somebody else now.
         ValueError: the configuration does not hold.
         SearchError: all trials of a family failed.
@@ -116,7 +116,7 @@ def retrain_workload(
                 continue
             champion = champions.get(arm)
             gate = _Gate(retraining, prepared, None if champion is None else fetch(champion), task.id)
-            version = trainer.train(family, gate.judge).version
+            version = trainer.train(family, gate.evaluate).version
             registry.log_numbers(version, {f"gate_{name}": x for name, x in gate.verdict.numbers.items()})
             if gate.verdict.passed:
                 registry.set_challenger(version)
@@ -125,7 +125,7 @@ def retrain_workload(
 
 @dataclass
 class _Gate:
-    """Judges the model of one arm, and keeps what it said."""
+    """A gate for the model of one arm, which keeps its verdicts."""
 
     config: RetrainingConfig
     prepared: Prepared
@@ -133,7 +133,7 @@ class _Gate:
     retraining_id: str
     verdicts: list[Verdict] = field(default_factory=list)
 
-    def judge(self, parts: BundleParts) -> Mapping[str, str]:
+    def evaluate(self, parts: BundleParts) -> Mapping[str, str]:
         """See `training.pipeline.arm_training.EvaluateChallenger`."""
         verdict = compare(self.config.gate, self.prepared.splits.test, parts, self.champion)
         self.verdicts.append(verdict)
@@ -148,7 +148,7 @@ class _Gate:
 
     @property
     def verdict(self) -> Verdict:
-        """The last one."""
+        """The last verdict."""
         return self.verdicts[-1]
 
 

@@ -39,7 +39,7 @@ def test_a_state_that_is_told_twice_is_seen(states: list[tuple[str, str]], again
 
 def act(promotion: str, state: str, arm: str = "a") -> Act:
     detail: dict[str, Any] = {"id": promotion, "arm": arm, "state": state}
-    return Act(0, NOW, "w", "promotion", "steward", detail)
+    return Act(0, NOW, "w", "promotion", "lifecycle_controller", detail)
 
 
 def test_two_candidacies_of_an_arm_are_seen_and_two_arms_are_none() -> None:

@@ -19,8 +19,11 @@ from toy.parts import toy_contract
 from deployments.domain.errors import Conflict
 from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.domain.served import Served
+from deployments.lifecycle.observation import Aliases, OpenPromotions, VersionObservation
 from deployments.lifecycle.promotion_controller import PromotionController
 from deployments.lifecycle.promotion_evidence import Evidence
+from deployments.lifecycle.swaps import Swap, decide_swaps
 from deployments.store import Store, Truth
 from deployments.store.records import ShadowPair
 from features.workload import load_workload
@@ -40,12 +43,15 @@ def version(number: int) -> ArmVersion:
 
 
 @dataclass
-class Aliases:
+class MemoryRegistry:
     """A registry in memory: what `deployments.lifecycle.registry` has, without MLflow."""
 
     known: dict[str, ArmVersion] = field(default_factory=dict)
     champions: dict[str, ArmVersion] = field(default_factory=dict)
     challengers: dict[str, ArmVersion] = field(default_factory=dict)
+
+    def read(self) -> Aliases:
+        return Aliases(self.champions, self.challengers)
 
     def find(self, arm: str, model_version: str) -> ArmVersion | None:
         return self.known.get(model_version)
@@ -68,7 +74,7 @@ class Scene:
         self.store.create_tables()
         self.store.put_policy("toy", RoutingPolicy(weights={"linear": 1.0}))
         self.store.put_arm("toy", "linear", version(1))
-        self.registry = Aliases({str(n): version(n) for n in range(1, 6)}, {"linear": version(1)})
+        self.registry = MemoryRegistry({str(n): version(n) for n in range(1, 6)}, {"linear": version(1)})
         self.refused: dict[str, str] = {}
         self._config = config
         self._answers = 0
@@ -78,7 +84,7 @@ class Scene:
         """The lifecycle controller, anew: it knows nothing but what is in the store and the registry."""
         task = make_task(self.contract, load_workload(self.contract))
         evidence = Evidence(self.contract.target, task, GateConfig(min_truths=16))
-        self.keeper = PromotionController(
+        self.controller = PromotionController(
             "toy", self._config, evidence, self.store, self.registry, lambda: self.now
         )
 
@@ -88,20 +94,30 @@ class Scene:
         assert table is not None
         return table
 
-    def ward(self) -> None:
-        """What the Ward does in a round."""
-        champion = self.registry.champions["linear"]
-        if champion.bundle not in self.refused:
-            self.store.put_arm("toy", "linear", champion)
-        if self.keeper.shadows is not None:
-            wanted: Mapping[str, ArmVersion | None] = {"linear": self.keeper.shadows.get("linear")}
-            self.store.put_shadows("toy", wanted)
+    def observation(self, promotions: OpenPromotions) -> VersionObservation:
+        served, aliases = Served(self.contract, ("linear",)), self.registry.read()
+        return VersionObservation(self.now, served, aliases, self.table, self.refused, promotions)
+
+    def swap(self) -> None:
+        """Bring into service what the reconciler would, as if every replica loaded it at once."""
+        there = OpenPromotions(tuple(self.store.promotions.open("toy")))
+        for action in decide_swaps(self.observation(there)):
+            if isinstance(action, Swap):
+                self.store.put_arm("toy", action.arm, action.new)
+            else:
+                changed: dict[str, ArmVersion | None] = dict.fromkeys(action.ended)
+                self.store.put_shadows("toy", changed | {one.arm: one.new for one in action.swaps})
+
+    def step(self) -> None:
+        """Have the promotions observed, decided and acted on, and nothing else."""
+        there = self.controller.observe(self.registry.read())
+        self.controller.reconcile(self.observation(there))
 
     def round(self, times: int = 1) -> Promotion | None:
         """Rounds of the lifecycle controller; the newest promotion after them."""
         for _ in range(times):
-            self.ward()
-            self.keeper.reconcile(self.table, self.refused)
+            self.swap()
+            self.step()
             self.now += timedelta(seconds=2)
         return self.newest()
 
@@ -155,7 +171,7 @@ def test_a_better_challenger_serves_and_stays(scene: Scene) -> None:
     begun = scene.round(2)
     assert begun is not None
     assert (begun.state, begun.candidate, begun.predecessor) == ("shadowing", version(2), version(1))
-    scene.ward()
+    scene.swap()
     assert scene.table.shadows == {"linear": version(2)}
     assert scene.table.arms == {"linear": version(1)}
 
@@ -167,7 +183,7 @@ def test_a_better_challenger_serves_and_stays(scene: Scene) -> None:
     on_probation = scene.round(3)
     assert on_probation is not None
     assert on_probation.state == "probation"
-    scene.ward()
+    scene.swap()
     assert scene.table.arms == {"linear": version(2)}
     assert scene.table.shadows == {"linear": version(1)}
     assert scene.registry.challengers == {}, "its alias told that it had something to prove"
@@ -178,7 +194,7 @@ def test_a_better_challenger_serves_and_stays(scene: Scene) -> None:
     kept = scene.newest()
     assert kept is not None
     assert (kept.state, [look.truths for look in kept.looks]) == ("kept", [40, 40, 80, 160])
-    scene.ward()
+    scene.swap()
     assert scene.table.shadows == {}
     assert scene.table.previous == {"linear": version(1)}
     assert states(scene) == ["shadowing", "promoting", "probation", "kept"]
@@ -238,7 +254,7 @@ def test_looking_again_and_again_promotes_no_more_equals_than_one_look_would(tmp
             for i, flip in zip(order, flipped, strict=True)
         ]
         promoted += any(
-            evidence.of_challenger(config.shadow, drawn[: config.shadow.truths_at(look)]).passed
+            evidence.evaluate_challenger(config.shadow, drawn[: config.shadow.truths_at(look)]).passed
             for look in range(3)
         )
     assert promoted <= 10 + 9  # 0.05 of 200, and three standard deviations of such a count
@@ -456,8 +472,8 @@ def test_the_first_version_of_an_arm_has_nothing_to_prove(scene: Scene) -> None:
     scene.store.put_arms("toy", {"linear": None})
     scene.registry.champions = {}
     scene.challenge()
-    scene.keeper.reconcile(scene.table, {})
-    scene.keeper.reconcile(scene.table, {})
+    scene.step()
+    scene.step()
     kept = scene.round(3)
     assert kept is not None
     assert kept.state == "kept"
@@ -472,7 +488,7 @@ def test_somebody_else_who_moves_the_champion_ends_it(scene: Scene) -> None:
     assert ended is not None
     assert (ended.state, ended.reason) == ("superseded", "Somebody else made version 4 the champion.")
     scene.round()
-    scene.ward()
+    scene.swap()
     assert (scene.table.arms, scene.table.shadows) == ({"linear": version(4)}, {})
 
 
@@ -503,16 +519,16 @@ class AnyOrder(RuleBasedStateMachine):
         self.scene.traffic(count, self._errors)
 
     @rule()
-    def the_steward_looks(self) -> None:
-        self.scene.keeper.reconcile(self.scene.table, self.scene.refused)
+    def promotions_are_reconciled(self) -> None:
+        self.scene.step()
         self.scene.now += timedelta(seconds=2)
 
     @rule()
-    def the_ward_looks(self) -> None:
-        self.scene.ward()
+    def versions_are_swapped(self) -> None:
+        self.scene.swap()
 
     @rule()
-    def the_steward_is_killed(self) -> None:
+    def the_controller_is_killed(self) -> None:
         self.scene.start()
 
     @rule(number=st.integers(1, 5))

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from deployments.domain import promotion_transitions as transitions
+from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion
 from deployments.domain.served import Served
-from deployments.lifecycle.reconciler import ApplicationUnavailable, Reconciler
+from deployments.lifecycle.observation import Aliases
+from deployments.lifecycle.promotion_controller import PromotionController
+from deployments.lifecycle.promotion_evidence import Evidence
+from deployments.lifecycle.reconciler import Reconciler
+from deployments.lifecycle.version_loader import ApplicationUnavailable
+from features.workload import load_workload
 from tests.support.models import make_parts
 from tests.support.serving import ARMS, LocalSystem
 from training.runtime.bundle import write_bundle
 from training.runtime.errors import GoldenMismatch
+from training.runtime.promotion_config import PromotionConfig
+from training.runtime.retraining_config import GateConfig
+from training.runtime.tasks.factory import make_task
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class LocalReplicas:
@@ -41,35 +54,79 @@ class LocalReplicas:
         return 0 if deployment in self.empty else 1
 
 
+@dataclass
+class MemoryRegistry:
+    """Aliases in memory, and how often they were read."""
+
+    champions: dict[str, ArmVersion]
+    challengers: dict[str, ArmVersion] = field(default_factory=dict)
+    reads: int = 0
+
+    def read(self) -> Aliases:
+        self.reads += 1
+        return Aliases(dict(self.champions), dict(self.challengers))
+
+    def find(self, arm: str, model_version: str) -> ArmVersion | None:
+        return None
+
+    def make_champion(self, arm: str, model_version: str) -> None:
+        self.champions[arm] = self.challengers[arm]
+
+    def drop_challenger(self, arm: str, model_version: str) -> None:
+        del self.challengers[arm]
+
+
 class Scene:
     """A served workload whose arm `mlp` has a new champion."""
 
     def __init__(self, folder: Path) -> None:
         self.system = LocalSystem(folder)
+        self.workload = self.system.contract.workload
         self.replicas = LocalReplicas(self.system)
         self.new = ArmVersion(
             model_version="2",
             bundle=write_bundle(make_parts("mlp", variant=7), folder / "new"),
             source=str(folder / "new"),
         )
-        self.champions = {**self.system.versions, "mlp": self.new}
-        self.shadows: dict[str, ArmVersion] | None = {}
+        self.registry = MemoryRegistry({**self.system.versions, "mlp": self.new})
+        self.promotions_fail = False
         self._cache = folder / "cache"
-        self.ward = self.reconciler_with(lambda: self.champions)
+        self.start()
 
-    def reconciler_with(self, champions: Callable[[], dict[str, ArmVersion]]) -> Reconciler:
-        workload = self.system.contract.workload
-        return Reconciler(
-            workload, self.replicas, champions, self.system.store, self._cache, lambda: self.shadows
+    def start(self) -> None:
+        """The reconciler, anew: it knows nothing but what is in the store and the registry."""
+        self.reconciler = Reconciler(
+            self.workload,
+            self.replicas,
+            self.registry,
+            self.system.store,
+            self._cache,
+            self._make_promotions,
+            lambda: NOW,
         )
 
+    def _make_promotions(self) -> PromotionController:
+        if self.promotions_fail:
+            raise ValueError("promotion.shadow.looks: got 0, expected at least 1")
+        contract = self.system.contract
+        task = make_task(contract, load_workload(contract))
+        evidence = Evidence(contract.target, task, GateConfig())
+        config, store = PromotionConfig(), self.system.store
+        return PromotionController(self.workload, config, evidence, store, self.registry, lambda: NOW)
+
+    def prove_the_new_version(self) -> Promotion:
+        """It is no champion, but in the shadow of the one that is."""
+        champion = self.system.versions["mlp"]
+        self.registry.champions["mlp"] = champion
+        return self.system.store.promotions.begin(self.workload, "mlp", self.new, champion)
+
     def arms(self) -> dict[str, ArmVersion]:
-        table = self.system.store.routing(self.system.contract.workload)
+        table = self.system.store.routing(self.workload)
         assert table is not None
         return table.arms
 
     def acts(self) -> list[str]:
-        return [act.kind for act in self.system.store.acts(self.system.contract.workload)]
+        return [act.kind for act in self.system.store.acts(self.workload)]
 
 
 @pytest.fixture
@@ -78,17 +135,17 @@ def scene(tmp_path: Path) -> Scene:
 
 
 async def test_a_new_champion_is_loaded_by_scaler_and_arm_and_then_in_the_table(scene: Scene) -> None:
-    await scene.ward.reconcile()
+    await scene.reconciler.reconcile()
     assert scene.replicas.loads == [("FeatureScaler", scene.new.bundle), ("mlp", scene.new.bundle)]
     assert scene.arms() == scene.system.versions | {"mlp": scene.new}
-    await scene.ward.reconcile()
+    await scene.reconciler.reconcile()
     assert len(scene.replicas.loads) == 2
 
 
 async def test_what_a_replica_refuses_is_an_act_and_not_tried_again(scene: Scene) -> None:
     scene.replicas.refusing = {"mlp"}
-    await scene.ward.reconcile()
-    await scene.ward.reconcile()
+    await scene.reconciler.reconcile()
+    await scene.reconciler.reconcile()
     assert scene.arms() == scene.system.versions
     assert scene.acts().count("version_refused") == 1
     assert len(scene.replicas.loads) == 2
@@ -97,7 +154,7 @@ async def test_what_a_replica_refuses_is_an_act_and_not_tried_again(scene: Scene
 async def test_a_bundle_that_is_not_what_its_hash_says_reaches_no_replica(scene: Scene) -> None:
     model = Path(scene.new.source) / "model.onnx"
     model.write_bytes(model.read_bytes()[::-1])
-    await scene.ward.reconcile()
+    await scene.reconciler.reconcile()
     assert scene.replicas.loads == []
     assert "version_refused" in scene.acts()
 
@@ -105,69 +162,109 @@ async def test_a_bundle_that_is_not_what_its_hash_says_reaches_no_replica(scene:
 @pytest.mark.parametrize("state", ["away", "empty"])
 async def test_without_a_replica_the_swap_waits(scene: Scene, state: str) -> None:
     setattr(scene.replicas, state, {"mlp"})
-    await scene.ward.reconcile()
+    await scene.reconciler.reconcile()
     assert scene.arms() == scene.system.versions
     setattr(scene.replicas, state, set())
-    await scene.ward.reconcile()
+    await scene.reconciler.reconcile()
     assert scene.arms()["mlp"] == scene.new
     assert "version_refused" not in scene.acts()
 
 
 async def test_nothing_is_read_before_the_application_answers(scene: Scene) -> None:
+    scene.registry.champions = {}
     scene.replicas.away = {"Router"}
-    read: list[str] = []
-
-    def champions() -> dict[str, ArmVersion]:
-        read.append("champions")
-        return {}
-
-    ward = scene.reconciler_with(champions)
     with pytest.raises(ApplicationUnavailable):
-        await ward.reconcile()
-    assert read == []
+        await scene.reconciler.reconcile()
+    assert scene.registry.reads == 0
     scene.replicas.away = set()
-    await ward.reconcile()
-    assert read == ["champions"]
+    await scene.reconciler.reconcile()
+    assert scene.registry.reads == 1
 
 
 async def test_an_arm_that_came_with_a_new_deployment_is_looked_after(scene: Scene) -> None:
     scene.replicas.arms = ("linear",)
-    await scene.ward.reconcile()
+    await scene.reconciler.reconcile()
     assert scene.replicas.loads == []
     scene.replicas.arms = ARMS
-    await scene.ward.reconcile()
+    await scene.reconciler.reconcile()
     assert scene.arms()["mlp"] == scene.new
 
 
 async def test_what_is_to_get_copies_is_loaded_beside_and_then_in_the_table(scene: Scene) -> None:
-    scene.champions = dict(scene.system.versions)
-    scene.shadows = {"mlp": scene.new}
-    table = await scene.ward.reconcile()
+    promotion = scene.prove_the_new_version()
+    table = await scene.reconciler.reconcile()
     assert table is not None
     assert (table.arms, table.shadows) == (scene.system.versions, {"mlp": scene.new})
     assert scene.replicas.loads == [("FeatureScaler", scene.new.bundle), ("mlp", scene.new.bundle)]
-    scene.shadows = {}
-    table = await scene.ward.reconcile()
+    scene.system.store.promotions.change(promotion, lambda row: transitions.superseded(row, "newer", NOW))
+    table = await scene.reconciler.reconcile()
     assert table is not None
     assert table.shadows == {}
 
 
-async def test_a_shadow_goes_on_while_nobody_knows_of_candidacies(scene: Scene) -> None:
-    """As in the first round of a lifecycle controller that has been killed."""
-    scene.shadows = {"mlp": scene.new}
-    await scene.ward.reconcile()
-    scene.shadows = None
-    table = await scene.reconciler_with(lambda: scene.champions).reconcile()
+async def test_a_shadow_goes_on_while_nobody_knows_of_promotions(scene: Scene) -> None:
+    """As when the workload's file has been broken since, and the lifecycle controller was killed."""
+    promotion = scene.prove_the_new_version()
+    await scene.reconciler.reconcile()
+    scene.system.store.promotions.change(promotion, lambda row: transitions.superseded(row, "newer", NOW))
+    scene.promotions_fail = True
+    scene.start()
+    table = await scene.reconciler.reconcile()
+    assert table is not None
+    assert table.shadows == {"mlp": scene.new}
+    assert scene.acts().count("shadows") == 1
+    scene.promotions_fail = False
+    table = await scene.reconciler.reconcile()
+    assert table is not None
+    assert table.shadows == {}
+
+
+async def test_champions_come_into_service_while_promotions_cannot_be_read(scene: Scene) -> None:
+    scene.promotions_fail = True
+    await scene.reconciler.reconcile()
+    assert scene.arms()["mlp"] == scene.new
+
+
+async def test_a_shadow_goes_on_when_the_controller_is_killed(scene: Scene) -> None:
+    scene.prove_the_new_version()
+    await scene.reconciler.reconcile()
+    scene.start()
+    table = await scene.reconciler.reconcile()
     assert table is not None
     assert table.shadows == {"mlp": scene.new}
     assert scene.acts().count("shadows") == 1
 
 
-async def test_a_shadow_that_replicas_refuse_gets_no_copies(scene: Scene) -> None:
-    scene.champions = dict(scene.system.versions)
-    scene.shadows = {"mlp": scene.new}
+async def test_a_shadow_that_replicas_refuse_gets_no_copies_and_ends_its_promotion(scene: Scene) -> None:
+    promotion = scene.prove_the_new_version()
     scene.replicas.refusing = {"mlp"}
-    table = await scene.ward.reconcile()
+    table = await scene.reconciler.reconcile()
     assert table is not None
     assert table.shadows == {}
-    assert "off by 1 m" in scene.ward.refused[scene.new.bundle]
+    ended = scene.system.store.promotions.get(promotion.id)
+    assert (ended.state, ended.reason) == ("rejected", "Replicas refuse it: off by 1 m")
+    assert scene.acts().count("version_refused") == 1
+
+
+async def test_a_swap_and_the_step_that_it_allows_are_one_round(scene: Scene) -> None:
+    """A version that replicas have just loaded serves, and is on probation at once."""
+    promotion = scene.prove_the_new_version()
+    rows = scene.system.store.promotions
+    rows.change(promotion, lambda row: transitions.promote(row, "api", NOW))
+    scene.registry.champions["mlp"] = scene.new
+    await scene.reconciler.reconcile()
+    assert scene.arms()["mlp"] == scene.new
+    assert rows.get(promotion.id).state == "probation"
+    table = await scene.reconciler.reconcile()
+    assert table is not None
+    assert table.shadows == {"mlp": scene.system.versions["mlp"]}
+
+
+async def test_what_two_swaps_of_a_round_would_load_is_refused_once(scene: Scene) -> None:
+    """The champion somebody made by hand is the version in the shadow too."""
+    scene.prove_the_new_version()
+    scene.registry.champions["mlp"] = scene.new
+    scene.replicas.refusing = {"mlp"}
+    await scene.reconciler.reconcile()
+    assert scene.acts().count("version_refused") == 1
+    assert len(scene.replicas.loads) == 2

@@ -196,7 +196,7 @@ class Scene:
         self.jobs = FakeJobs()
         self.config = config
         self.pairs = 0
-        self.keeper = self.new_controller()
+        self.controller = self.new_controller()
 
     def new_controller(self) -> RetrainingController:
         """As a lifecycle controller has it after a restart."""
@@ -236,17 +236,17 @@ def scene(store_url: str) -> Iterator[Scene]:
 
 def test_from_a_request_to_the_verdicts(scene: Scene) -> None:
     scene.ask()
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.last.waits_for == "new truths: there are 0, and 10 are needed"
     scene.truths(12)
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.last.state == "running"
     assert scene.last.waits_for is None
     assert scene.last.query is not None
     assert (scene.last.query.after, scene.last.query.until) == (0, 12)
     assert scene.jobs.submitted == [f"retrain-{scene.last.id}-1"]
     scene.finish(arms={"linear": PASSED})
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.last.state == "done"
     kinds = [(act.kind, act.detail.get("state")) for act in scene.store.acts("toy")]
     assert kinds == [
@@ -258,10 +258,10 @@ def test_from_a_request_to_the_verdicts(scene: Scene) -> None:
 def test_requests_while_one_runs_are_merged_and_recorded(scene: Scene) -> None:
     scene.truths(12)
     first = scene.ask()
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     again = scene.ask("by hand", note="to be sure")
     assert again.id == first.id
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert [request.reason for request in scene.last.requests] == ["drift", "by hand"]
     assert len(scene.store.retrainings.latest("toy")) == 1
     assert len(scene.jobs.submitted) == 1
@@ -270,15 +270,15 @@ def test_requests_while_one_runs_are_merged_and_recorded(scene: Scene) -> None:
 def test_the_next_one_needs_new_truths_and_the_cooldown(scene: Scene) -> None:
     scene.truths(12)
     scene.ask()
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     scene.finish()
     scene.now += timedelta(minutes=10)
     scene.truths(12)
     scene.ask()
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.last.waits_for == "the cooldown, until 2026-03-01 12:30 UTC"
     scene.now += timedelta(minutes=25)
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.last.state == "running"
     assert scene.last.query is not None
     # it learns from old truths too
@@ -289,10 +289,10 @@ def test_only_truths_since_the_change_are_counted_and_learnt_from(scene: Scene) 
     scene.truths(50)
     scene.now += timedelta(minutes=5)
     scene.ask(since=scene.now)
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.last.waits_for == "new truths: there are 0, and 10 are needed"
     scene.truths(10)
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.last.query is not None
     assert scene.last.query.since == scene.now
 
@@ -300,15 +300,15 @@ def test_only_truths_since_the_change_are_counted_and_learnt_from(scene: Scene) 
 def test_a_job_that_dies_is_tried_again_on_the_same_data(scene: Scene) -> None:
     scene.truths(12)
     scene.ask()
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     query = scene.last.query
     scene.truths(5)
     scene.jobs.states[scene.jobs.submitted[-1]] = "died"
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.last.state == "running"
     assert scene.last.query == query
     scene.jobs.states[scene.jobs.submitted[-1]] = "died"
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert (scene.last.state, scene.last.failure) == ("failed", "killed")
     assert len(scene.jobs.submitted) == 2
 
@@ -335,10 +335,10 @@ def test_truths_of_a_retraining_that_failed_are_still_new(scene: Scene) -> None:
 def test_a_job_of_an_earlier_attempt_has_no_say_any_more(scene: Scene) -> None:
     scene.truths(12)
     scene.ask()
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     (lost,) = scene.jobs.states
     del scene.jobs.states[lost]
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     with pytest.raises(Conflict, match="no longer its job"):
         scene.store.retrainings.report(scene.last.id, lost, lambda there: states.finish(there, NOW))
     assert scene.last.state == "running"
@@ -351,11 +351,11 @@ def test_what_is_not_there_is_said(scene: Scene) -> None:
 
 def test_stable_data_are_learnt_from_too(scene: Scene) -> None:
     scene.truths(12)
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.store.retrainings.latest("toy") == []
     scene.now += timedelta(hours=24)
-    scene.keeper.reconcile()
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
+    scene.controller.reconcile()
     assert scene.last.state == "running"
     assert scene.last.requests[0].reason == "schedule"
     assert scene.last.requests[0].note == "24 h since 2026-03-01 12:00 UTC"
@@ -370,12 +370,12 @@ def test_drift_that_the_monitor_tells_of_asks_once(scene: Scene) -> None:
     scene.truths(50)
     tell("quality", "hot")
     tell("input", "cool")
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.store.retrainings.latest("toy") == []
     scene.now += timedelta(minutes=1)
     tell("concept", "hot")
     for _ in range(2):
-        scene.keeper.reconcile()
+        scene.controller.reconcile()
         scene.new_controller().reconcile()
     (request,) = scene.last.requests
     assert (request.reason, request.by, request.note) == ("drift", "monitor", "concept: it is warmer")
@@ -390,26 +390,26 @@ def test_a_model_that_was_made_too_early_is_made_again_once(scene: Scene) -> Non
     scene.store.watching.write("toy", MonitoredPage(scene.now, {}, Cursors(), {}), [event])
     scene.truths(10)
     for _ in range(3):
-        scene.keeper.reconcile()
+        scene.controller.reconcile()
     scene.finish(arms={"linear": ARCHIVED})
     first = scene.last
     scene.now += timedelta(seconds=1)
     for _ in range(2):
-        scene.keeper.reconcile()
+        scene.controller.reconcile()
     assert scene.last.id != first.id
     assert scene.last.waits_for is not None
     assert "cooldown" in scene.last.waits_for
     scene.now += timedelta(minutes=31)
     scene.truths(10)
     for _ in range(2):
-        scene.keeper.reconcile()
+        scene.controller.reconcile()
     assert scene.last.state == "running"
     assert scene.last.query is not None
     assert scene.last.query.since == event.at
     scene.finish(arms={"linear": ARCHIVED})
     second = scene.last
-    for keeper in (scene.keeper, scene.new_controller()):
-        keeper.reconcile()
+    for controller in (scene.controller, scene.new_controller()):
+        controller.reconcile()
     assert scene.last.id == second.id
 
 
@@ -431,14 +431,14 @@ def killed_after(step: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 @pytest.mark.parametrize("step", ["before", "after"])
-def test_a_steward_that_is_killed_beside_its_act_goes_on_from_the_row(
+def test_a_controller_that_is_killed_beside_its_act_goes_on_from_the_row(
     scene: Scene, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.truths(12)
     scene.ask()
     revive = killed_after(step, scene, monkeypatch)
     with pytest.raises(Killed):
-        scene.keeper.reconcile()
+        scene.controller.reconcile()
     assert scene.last.state == "submitting"
     revive()
     scene.new_controller().reconcile()
@@ -476,11 +476,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.scene.now += timedelta(minutes=minutes)
 
     @rule(is_new=st.booleans(), away=st.booleans())
-    def a_steward_looks(self, is_new: bool, away: bool) -> None:
+    def a_controller_reconciles(self, is_new: bool, away: bool) -> None:
         self.scene.jobs.away = away
-        keeper = self.scene.new_controller() if is_new else self.scene.keeper
+        controller = self.scene.new_controller() if is_new else self.scene.controller
         try:
-            keeper.reconcile()
+            controller.reconcile()
         except JobServiceUnavailable:
             assert away
         self.scene.jobs.away = False

@@ -115,7 +115,10 @@ def test_what_a_bundle_said_first_of_an_id_stands(store: Store) -> None:
 def test_shadows_are_set_kept_and_taken_out(store: Store) -> None:
     store.put_policy("apogee", POLICY)
     store.put_arm("apogee", "mlp", version(1))
-    assert store.put_shadows("apogee", {"mlp": version(2), "linear": version(3)}, actor="steward") == 3
+    assert (
+        store.put_shadows("apogee", {"mlp": version(2), "linear": version(3)}, actor="lifecycle_controller")
+        == 3
+    )
     assert store.put_shadows("apogee", {"linear": None}) == 4
     assert store.put_shadows("apogee", {"mlp": version(2), "linear": None}) == 4  # as it is already
     table = store.routing("apogee")
@@ -123,7 +126,11 @@ def test_shadows_are_set_kept_and_taken_out(store: Store) -> None:
         revision=4, policy=POLICY, arms={"mlp": version(1)}, shadows={"mlp": version(2)}
     )
     act = store.acts("apogee")[2]
-    assert (act.kind, act.actor, act.detail["from"]) == ("shadows", "steward", {"mlp": None, "linear": None})
+    assert (act.kind, act.actor, act.detail["from"]) == (
+        "shadows",
+        "lifecycle_controller",
+        {"mlp": None, "linear": None},
+    )
     assert act.detail["to"]["mlp"]["bundle"] == "sha256:2"
 
 

@@ -256,7 +256,7 @@ def test_a_policy_based_on_an_old_revision_is_refused(store: Store) -> None:
 
 def test_changes_of_routing_are_acts(store: Store) -> None:
     store.put_policy("apogee", POLICY, actor="ann")
-    store.put_arm("apogee", "mlp", version(1), actor="steward")
+    store.put_arm("apogee", "mlp", version(1), actor="lifecycle_controller")
     cursor = store.record_act("apogee", "retrain", "ann", {"reason": "drift"})
     policy, arms, retrain = store.acts("apogee")
     assert (policy.kind, policy.actor, policy.detail["to"]["weights"]) == ("policy", "ann", POLICY.weights)
