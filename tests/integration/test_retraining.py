@@ -140,18 +140,13 @@ def ended(home: Home) -> Ended:
     assert driver is not None
     nice = driver.nice()
     os.kill(driver.pid, signal.SIGKILL)
-<<<<<<< 53e75918f10dd95760947b107e140ea53881ebb9
-    return Ended(first, home.look_until("done"), nice)
+    return Ended(first, home.reconcile_until("done"), nice)
 
 
 def test_a_retraining_whose_first_job_is_killed_ends_in_verdicts(ended: Ended) -> None:
     first, done = ended.begun, ended.done
     assert ended.nice == 19
     assert [attempt.end is None or attempt.end.split(":")[0] for attempt in done.attempts] == [
-=======
-    ended = home.reconcile_until("done")
-    assert [attempt.end is None or attempt.end.split(":")[0] for attempt in ended.attempts] == [
->>>>>>> ca65670231a9296060a07e955aba20a5f5149b6d
         "FAILED",
         "succeeded",
     ]
@@ -200,13 +195,8 @@ def test_too_few_entities_to_judge_on_end_a_retraining_at_once(home: Home) -> No
     controller = RetrainingController(toy_contract(), config, home.store, jobs, lambda: datetime.now(UTC))
     home.store.retrainings.ask("toy", Request(reason="by hand", at=datetime.now(UTC), by="test"))
 
-<<<<<<< 53e75918f10dd95760947b107e140ea53881ebb9
     def has_ended() -> bool:
-        keeper.reconcile()
-=======
-    def ended() -> bool:
         controller.reconcile()
->>>>>>> ca65670231a9296060a07e955aba20a5f5149b6d
         return not home.last.is_open
 
     wait_until(has_ended, 120, "it has failed")

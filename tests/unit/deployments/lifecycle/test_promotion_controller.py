@@ -312,7 +312,7 @@ def test_one_whose_probation_is_over_stays(scene: Scene) -> None:
     kept = scene.round()
     assert kept is not None
     assert (kept.state, kept.reason) == ("kept", "It was not shown to be worse: 7 truths in 24 h.")
-    scene.ward()
+    scene.swap()
     assert scene.table.arms == {"linear": version(2)}
 
 
@@ -323,12 +323,12 @@ def test_a_promotion_that_does_not_arrive_is_taken_back(scene: Scene) -> None:
     scene.round()
     assert scene.registry.champions == {"linear": version(1)}
     for minutes in (5, 5):  # the registry has it, and no replica brings it into service
-        scene.keeper.reconcile(scene.table, {})
+        scene.step()
         scene.now += timedelta(minutes=minutes)
     waiting = scene.newest()
     assert waiting is not None
     assert waiting.state == "promoting"
-    scene.keeper.reconcile(scene.table, {})
+    scene.step()
     taken_back = scene.newest()
     assert taken_back is not None
     assert (taken_back.state, taken_back.reason) == ("rolling_back", "It did not come into service.")
@@ -359,8 +359,9 @@ def test_a_first_version_that_replicas_refuse_is_rejected(scene: Scene) -> None:
     scene.store.put_arms("toy", {"linear": None})
     scene.registry.champions = {}
     scene.challenge()
-    scene.keeper.reconcile(scene.table, {})
-    scene.keeper.reconcile(scene.table, {"sha256:2": "off by 1 m"})
+    scene.step()
+    scene.refused = {"sha256:2": "off by 1 m"}
+    scene.step()
     rejected = scene.newest()
     assert rejected is not None
     assert (rejected.state, rejected.reason) == ("rejected", "Replicas refuse it: off by 1 m")
@@ -410,7 +411,7 @@ def test_regions_are_asked_to_hold_as_much_as_the_wider_ones_promise(
         )
         for number, one in enumerate(noise.tolist())
     ]
-    verdict = evidence.of_challenger(LOOKS, pairs)
+    verdict = evidence.evaluate_challenger(LOOKS, pairs)
     assert verdict.numbers["coverage"] == 0.92
     assert verdict.numbers["coverage_asked"] == 0.95
     assert not verdict.passed

@@ -313,22 +313,23 @@ def test_a_job_that_dies_is_tried_again_on_the_same_data(scene: Scene) -> None:
     assert len(scene.jobs.submitted) == 2
 
 
-def test_truths_of_a_retraining_that_failed_are_still_new(scene: Scene) -> None:
+def test_truths_of_a_retraining_that_failed_are_still_new(store_url: str) -> None:
+    scene = Scene(store_url, CONFIG.model_copy(update={"jobs_per_day": 9}))
     scene.truths(12)
     scene.ask()
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     for _ in range(2):
         scene.jobs.states[scene.jobs.submitted[-1]] = "died"
-        scene.keeper.reconcile()
+        scene.controller.reconcile()
     assert scene.last.state == "failed"
     scene.now += timedelta(minutes=31)
     scene.ask()
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert (scene.last.state, scene.last.waits_for) == ("running", None)
     scene.finish(arms={"linear": PASSED})
     scene.now += timedelta(minutes=31)
     scene.ask()
-    scene.keeper.reconcile()
+    scene.controller.reconcile()
     assert scene.last.waits_for == "new truths: there are 0, and 10 are needed"
 
 
