@@ -67,7 +67,9 @@ class Root:
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         self._routers = {name: ReplicaBroadcast("Router", name) for name in workloads}
-        self._scrape = MetricsCollector(workloads, self._replicas, Store(store_url).facts.of, _version())
+        self._scrape = MetricsCollector(
+            workloads, self._replicas, Store(store_url).snapshots.read, _version()
+        )
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""

@@ -55,7 +55,7 @@ async def _watch(rounds: MonitorLoop) -> None:
     labels = {"workload": rounds.workload}
     while True:
         try:
-            await asyncio.to_thread(rounds.round)
+            await asyncio.to_thread(rounds.poll)
         except Unavailable as error:
             log.warning("not watched now: %s", error, extra=labels)
         except Exception:

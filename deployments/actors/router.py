@@ -63,8 +63,8 @@ class Router:
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
-        self._watched = store.watching
-        levels = CoverageLevels(partial(store.watching.levels, contract.workload))
+        self._watched = store.monitor_feed
+        levels = CoverageLevels(partial(store.monitor_feed.levels, contract.workload))
         self._scaler = RpcClient(scaler, "predict", is_direct=options.host is not None)
         self.service = PredictionService(
             contract,

@@ -67,7 +67,7 @@ class RetrainingController:
         self._config = config
         self._rows = store.retrainings
         self._journal = store.journal(contract.target.name)
-        self._events = store.watching
+        self._events = store.monitor_feed
         self._jobs = jobs
         self._clock = clock
         self._heard: int | None = None
@@ -100,7 +100,7 @@ class RetrainingController:
             past = self._rows.latest(self._workload, _PAST_EVENTS_IN)
             self._heard = max((one.event or 0 for row in past for one in row.requests), default=0)
         for event in self._events.events(self._workload, self._heard):
-            if event.state == "hot" and event.kind in _TEACHING:
+            if event.state == "drifting" and event.kind in _TEACHING:
                 note = f"{event.kind}: {event.reason}"
                 asked = Request(
                     reason="drift", at=self._clock(), by="monitor", note=note, since=event.at, event=event.seq
@@ -120,7 +120,7 @@ class RetrainingController:
             return None
         self._looked_back_at = last.id
         events = self._events.last_events(self._workload).values()
-        erring = {one.subject for one in events if one.state == "hot" and one.kind in _OF_ARMS}
+        erring = {one.subject for one in events if one.state == "drifting" and one.kind in _OF_ARMS}
         return states.second_try(last, erring, self._clock())
 
     def _start_if_due(self, asked: Retraining, past: list[Retraining]) -> None:

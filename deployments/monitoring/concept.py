@@ -2,7 +2,7 @@
 
 The losses go in as means of batches, less noisy and more nearly normal than single ones, and in units of the
 batch means of the bundle's first truths. So one setting fits metres and probabilities. Both detectors look
-for a change; a rise alone turns hot.
+for a change; a rise alone is a drift.
 """
 
 from __future__ import annotations

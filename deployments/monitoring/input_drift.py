@@ -102,7 +102,7 @@ class InputWindow:
     """The features of the last while, as counts.
 
     Attributes:
-        reference: counts that are held as those of before the window, while the detector is hot.
+        reference: counts that are held as those of before the window, while the detector is drifting.
 
     Args:
         bins: of the reference.
@@ -126,11 +126,11 @@ class InputWindow:
         return TIERS[-1].span_s if self._keeps_before else self._tier.span_s
 
     def hold(self, now_s: float) -> None:
-        """Let what the window is measured from stand as it is now, from when the detector turns hot."""
+        """Keep what the window is measured from as it is now, while the detector is drifting."""
         self.reference = self._before(now_s)
 
     def release(self) -> None:
-        """Let it move again."""
+        """Let what the window is measured from move again."""
         self.reference = None
 
     def takes(self, at_s: float) -> bool:

@@ -52,7 +52,7 @@ class MonitorLoop:
         self.workload = workload
         self._workloads = workloads
         self._store = store
-        self._watched = store.watching
+        self._watched = store.monitor_feed
         self._cache = cache
         self._registry_uri = registry_uri
         self._now = now
@@ -66,7 +66,7 @@ class MonitorLoop:
         self._reported_at: datetime | None = None
         self._reported_cursor = 0
 
-    def round(self) -> list[DriftEvent]:
+    def poll(self) -> list[DriftEvent]:
         """Read what is new, at most some pages of it; look, when it is time; the changes of state.
 
         Raises:
@@ -171,7 +171,7 @@ class MonitorLoop:
         newest = self._cursors.predictions
         if self._lead is None or not (has_changed or (is_due and newest > self._reported_cursor)):
             return
-        since = now - timedelta(seconds=max(watch.settings.looks_s))
+        since = now - timedelta(seconds=max(watch.settings.detection_windows_s))
         features = watch.payload_features(self._watched.latest_payloads(self.workload, since, MOST_ROWS))
         if features is None or len(features) < watch.settings.input.min_rows:
             return

@@ -1,8 +1,8 @@
 """Shares of requests with something wrong about them, against what they were before the window. Pure.
 
 The bundle does not tell how often fields were missing in training, and senders differ from it anyway. So the
-reference is what came in the day before the window; it stands still while the detector is hot, or what is
-wrong would become what is normal.
+reference is what came in the day before the window. It stands still while the detector is drifting, or what
+is wrong would become what is normal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class QualityWindow:
 
     Attributes:
         names: of the shares.
-        reference: shares that are held as those of before the window, while the detector is hot.
+        reference: shares that are held as those of before the window, while the detector is drifting.
 
     Args:
         contract: of the workload; required fields are never missing in what was answered.
@@ -64,12 +64,12 @@ class QualityWindow:
         self._sums.add(at_s, sums)
 
     def hold(self, now_s: float) -> None:
-        """Let the reference stand as it is now, from when the detector turns hot."""
+        """Keep the reference as it is now, while the detector is drifting."""
         shares, _ = _shares(self._before(now_s))
         self.reference = dict(zip(self.names, shares.tolist(), strict=True))
 
     def release(self) -> None:
-        """Let it move again."""
+        """Let the reference move again."""
         self.reference = None
 
     def look(self, now_s: float, window_s: float) -> Finding:

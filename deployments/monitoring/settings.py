@@ -1,12 +1,13 @@
-"""The `monitoring` section of a workload's YAML file. Every member has a default, so none needs it."""
+"""The section `monitoring` of a workload's YAML file. Every member has a default, so it may be left out."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.monitoring.buckets import TIERS
+from features.old_spellings import respell_keys
 
 
 class _Settings(BaseModel):
@@ -14,11 +15,11 @@ class _Settings(BaseModel):
 
 
 class HysteresisSettings(_Settings):
-    """When a detector changes its state. A score of 1 is what each calls too much."""
+    """The rule by which a detector changes its state. A score of 1 is the limit of each detector."""
 
-    leave: float = Field(default=0.7, gt=0, lt=1, description="a score below it counts towards cool")
-    confirm: int = Field(default=2, ge=1, description="looks in a row at 1 or above until it is hot")
-    settle: int = Field(default=6, ge=1, description="looks in a row below `leave` until it is cool again")
+    leave: float = Field(default=0.7, gt=0, lt=1, description="a score below it counts towards ok")
+    confirm: int = Field(default=2, ge=1, description="scores in a row at 1 or above until it is drifting")
+    settle: int = Field(default=6, ge=1, description="scores in a row below `leave` until it is ok again")
 
 
 class InputSettings(_Settings):
@@ -47,7 +48,7 @@ class InputSettings(_Settings):
         "null where each counts for itself",
     )
     most_rows_per_s: float = Field(
-        default=50.0, gt=0, description="rows looked at; later ones are passed over"
+        default=50.0, gt=0, description="rows evaluated; later ones are passed over"
     )
 
 
@@ -86,19 +87,19 @@ class CalibrationSettings(_Settings):
 
 
 class MonitoringSettings(_Settings):
-    """How a workload is watched."""
+    """The monitoring of a workload."""
 
     windows_s: tuple[float, ...] = Field(
         default=(300.0, 3600.0, 86_400.0),
         min_length=1,
         description="rolling windows that are shown",
     )
-    looks_s: tuple[float, ...] = Field(
+    detection_windows_s: tuple[float, ...] = Field(
         default=(60.0, 300.0),
         min_length=1,
-        description="windows that the detectors look at, the one with the highest score counts",
+        description="windows that the detectors evaluate; the one with the highest score counts",
     )
-    check_period_s: float = Field(default=5.0, gt=0, description="between two looks of the detectors")
+    check_period_s: float = Field(default=5.0, gt=0, description="between two evaluations of the detectors")
     late_after_s: float = Field(default=3600.0, gt=0, description="a truth that takes longer is late")
     report_period_s: float = Field(
         default=600.0, gt=0, description="between two reports while nothing happens"
@@ -116,9 +117,14 @@ class MonitoringSettings(_Settings):
     concept: ConceptSettings = ConceptSettings()
     calibration: CalibrationSettings = CalibrationSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _respell(cls, values: Any) -> Any:
+        return respell_keys("monitoring", values, {"looks_s": "detection_windows_s"})
+
     @model_validator(mode="after")
-    def _kept(self) -> Self:
-        for name, longest_s in (("windows_s", TIERS[-1].span_s), ("looks_s", TIERS[0].span_s)):
+    def _check_windows(self) -> Self:
+        for name, longest_s in (("windows_s", TIERS[-1].span_s), ("detection_windows_s", TIERS[0].span_s)):
             windows_s: tuple[float, ...] = getattr(self, name)
             for window_s in windows_s:
                 if not 0 < window_s <= longest_s:

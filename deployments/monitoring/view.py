@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.domain.drift_state import DriftState
+
 
 class _Page(BaseModel):
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -70,11 +72,13 @@ class DetectorState(_Page):
 
     kind: str = Field(description="input, quality, concept or calibration")
     subject: str = Field(description="the arm that it is about; empty where it is about all")
-    state: str = Field(description="hot, cool, or warming while it has too little to go by")
+    state: DriftState = Field(
+        description="drifting, ok, or insufficient_data while there are too few records to tell"
+    )
     since: datetime | None = Field(description="of the last change")
-    score: float | None = Field(description="at 1 and above it would turn hot")
+    score: float | None = Field(description="at 1 and above it would be drifting")
     reason: str = Field(description="of the last change")
-    evidence: dict[str, Any] = Field(description="the numbers of the last look")
+    evidence: dict[str, Any] = Field(description="the numbers of the last evaluation")
 
 
 class LevelState(_Page):

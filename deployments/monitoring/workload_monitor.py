@@ -79,7 +79,7 @@ class Watch:
         self._workload = load_workload(contract)
         self._task = make_task(contract, self._workload)
         self._parser = InstanceParser(contract)
-        self._longest_s = max(settings.looks_s)
+        self._longest_s = max(settings.detection_windows_s)
         self._rolling = RollingMetrics(
             contract.target, make_measures(contract.target, self._task), settings.late_after_s
         )
@@ -149,13 +149,13 @@ class Watch:
         events = [
             event
             for key, finding in self._findings(now).items()
-            if (event := self._states.look(key, finding, now)) is not None
+            if (event := self._states.update(key, finding, now)) is not None
         ]
         for event in events:
             window = {"quality": self._quality, "input": self._input}.get(event.kind)
             if window is None:
                 continue
-            if event.state == "hot":
+            if event.state == "drifting":
                 window.hold(now.timestamp())
             else:
                 window.release()
@@ -177,7 +177,7 @@ class Watch:
             at=now,
             up_to_date=up_to_date,
             windows=windows,
-            drift=self._states.shown(),
+            drift=self._states.page_rows(),
             levels=levels,
         )
 
@@ -205,15 +205,15 @@ class Watch:
         return self._workload.features(np.stack(raw)) if raw else None
 
     def _findings(self, now: datetime) -> dict[Key, Finding]:
-        looks_s, now_s = self.settings.looks_s, now.timestamp()
+        windows_s, now_s = self.settings.detection_windows_s, now.timestamp()
         found: dict[Key, Finding] = {
-            ("quality", ""): highest(self._quality.look(now_s, window_s) for window_s in looks_s)
+            ("quality", ""): highest(self._quality.look(now_s, window_s) for window_s in windows_s)
         }
         if self._input is not None:
             window = self._input
-            found["input", ""] = highest(window.look(now_s, window_s) for window_s in looks_s)
+            found["input", ""] = highest(window.look(now_s, window_s) for window_s in windows_s)
         for arm, watched in self._arms.items():
-            found["calibration", arm] = highest(watched.look(now_s, window_s) for window_s in looks_s)
+            found["calibration", arm] = highest(watched.look(now_s, window_s) for window_s in windows_s)
             found["concept", arm] = watched.drift.look()
         return found
 

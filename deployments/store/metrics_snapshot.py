@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, select
 
+from deployments.domain.drift_state import new_spelling, page_in_new_spelling
 from deployments.domain.routing import RoutingTable
 from deployments.store import routes
 from deployments.store.promotions import promotions
@@ -26,7 +27,7 @@ class WorkloadSnapshot:
         table: the routing table; None until there is one.
         seen_at: when the Monitor looked last; None before it did.
         page: what it saw, as `GET /monitor` shows it.
-        drift_events: changes of state, by kind of the detector and state.
+        drift_events: changes of state, by kind of the detector and new state.
         retrainings: how many there are, by state.
         retrained_at: end of the last one that was done.
         promotions: promotions, by arm and state.
@@ -52,8 +53,8 @@ class MetricsSnapshots:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def of(self, workload: str) -> WorkloadSnapshot:
-        """Of one workload.
+    def read(self, workload: str) -> WorkloadSnapshot:
+        """Read what the store holds of one workload.
 
         Raises:
             StoreUnavailable: the database cannot be reached or stays locked.
@@ -70,8 +71,10 @@ class MetricsSnapshots:
                 workload=workload,
                 table=routes.read(connection, workload),
                 seen_at=page.at if page else None,
-                page=page.page if page else None,
-                drift_events={(kind, state): n for kind, state, n in connection.execute(events)},
+                page=page_in_new_spelling(page.page) if page else None,
+                drift_events={
+                    (kind, new_spelling(state)): n for kind, state, n in connection.execute(events)
+                },
                 retrainings=dict(_by_state(connection, retrainings, workload)),
                 retrained_at=_retrained_at(connection, workload),
                 promotions={

@@ -8,8 +8,15 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, Row, delete, insert, select
 
+from deployments.domain.drift_state import (
+    SettledState,
+    new_spelling,
+    old_spelling,
+    page_in_new_spelling,
+    page_in_old_spelling,
+)
 from deployments.store import monitored as watched
 from deployments.store.monitored import (
     Cursors,
@@ -31,7 +38,7 @@ class DriftEvent:
         at: time of the records that it was seen in.
         workload, kind, subject: which detector: `input`, `quality`, `concept` or `calibration`, and the arm
             that it is about; empty where it is about all.
-        state: `hot` or `cool`, from now on.
+        state: `drifting` or `ok`, from now on; its row has the old spelling.
         reason: in words.
         evidence: the numbers that it was decided by.
         seq: the cursor to read on from; 0 of one that is not written yet.
@@ -41,7 +48,7 @@ class DriftEvent:
     workload: str
     kind: str
     subject: str
-    state: str
+    state: SettledState
     reason: str
     evidence: dict[str, Any]
     seq: int = 0
@@ -129,7 +136,7 @@ class MonitorFeed:
         """Changes of state after the cursor, oldest first."""
         query = after_cursor(select(drift_events), drift_events, workload, after, limit)
         with db.reading(self._engine) as connection:
-            return [DriftEvent(**row._mapping) for row in connection.execute(query)]
+            return [_event(row) for row in connection.execute(query)]
 
     def last_events(self, workload: str) -> dict[tuple[str, str], DriftEvent]:
         """The last change of each detector, by kind and subject."""
@@ -145,7 +152,9 @@ class MonitorFeed:
         query = select(monitor_pages).where(monitor_pages.c.workload == workload)
         with db.reading(self._engine) as connection:
             row = connection.execute(query).first()
-        return None if row is None else MonitoredPage(row.at, row.page, Cursors(**row.cursors), row.state)
+        if row is None:
+            return None
+        return MonitoredPage(row.at, page_in_new_spelling(row.page), Cursors(**row.cursors), row.state)
 
     def levels(self, workload: str) -> list[ArmLevel]:
         """The levels that are in force; none before the Monitor has looked."""
@@ -165,10 +174,10 @@ class MonitorFeed:
 
         So a Monitor that is killed tells no event twice, and leaves none out.
         """
-        row = {"workload": workload} | asdict(seen)
+        row = {"workload": workload} | asdict(seen) | {"page": page_in_old_spelling(seen.page)}
         stamp = {"workload": workload, "updated_at": seen.at}
         new_levels = [stamp | level for level in row.pop("levels")]
-        new = [{name: value for name, value in asdict(event).items() if name != "seq"} for event in events]
+        new = [_event_row(event) for event in events]
         with db.writing(self._engine) as connection:
             if new:
                 connection.execute(insert(drift_events), new)
@@ -184,3 +193,14 @@ class MonitorFeed:
         with db.writing(self._engine) as connection:
             connection.execute(delete(drift_reports).where(drift_reports.c.workload == workload))
             connection.execute(insert(drift_reports), row)
+
+
+def _event(row: Row[Any]) -> DriftEvent:
+    values = dict(row._mapping)
+    return DriftEvent(**values | {"state": new_spelling(values["state"])})
+
+
+def _event_row(event: DriftEvent) -> dict[str, Any]:
+    row = asdict(event) | {"state": old_spelling(event.state)}
+    del row["seq"]
+    return row

@@ -61,10 +61,10 @@ class Store:
         self._engine = db.open_engine(url)
         self._clock = clock
         self.retrainings = Retrainings(self._engine, clock)
-        self.watching = MonitorFeed(self._engine, clock)
+        self.monitor_feed = MonitorFeed(self._engine, clock)
         self.shadows = ShadowStore(self._engine)
         self.promotions = Promotions(self._engine, clock)
-        self.facts = MetricsSnapshots(self._engine)
+        self.snapshots = MetricsSnapshots(self._engine)
 
     def create_tables(self) -> bool:
         """Make what is not there, and upgrade what is older, without loss; whether there was anything to do.

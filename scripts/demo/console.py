@@ -10,14 +10,15 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
+from deployments.domain.drift_state import SETTLED_STATES
 from scripts.demo.observations import Event
 from scripts.demo.timeline import STEPS, Timeline
 
 _TITLES = {
     "wave": "[bold yellow]heat wave[/]",
     "high": "[bold yellow]error up[/]",
-    "hot": "[bold red]drift[/]",
-    "cool": "[green]no drift[/]",
+    "drifting": "[bold red]drift[/]",
+    "ok": "[green]no drift[/]",
     "asked": "[bold]retraining[/]",
     "job": "[bold]job[/]",
     "passed": "[green]gate: passed[/]",
@@ -51,7 +52,7 @@ class DemoConsole:
 
     def event(self, event: Event) -> None:
         """One line."""
-        subject = f"{event.subject}: " if event.kind in ("hot", "cool") else ""
+        subject = f"{event.subject}: " if event.kind in SETTLED_STATES else ""
         self.line(event.at_s, _TITLES.get(event.kind, event.kind), f"{subject}{event.text}")
 
     def line(self, at_s: float, title: str, text: str) -> None:

@@ -74,7 +74,7 @@ def _drift(seen: Seen, elapsed: Elapsed) -> Iterator[Observation]:
     for one in seen.monitor.drift if seen.monitor else ():
         if one.since is None:
             continue
-        kind = "cool" if one.state == "cool" else "hot"
+        kind = "ok" if one.state == "ok" else "drifting"
         subject = f"{one.kind} {one.subject}".strip()
         yield (one.kind, one.subject, one.since), Event(elapsed(one.since), kind, one.reason, subject)
 

@@ -18,7 +18,7 @@ NAME = "demo heal"
 
 _MARKS = {
     "wave": "heat wave",
-    "hot": "drift",
+    "drifting": "drift",
     "job": "job",
     "done": "gate",
     "better": "shadow",
@@ -57,12 +57,12 @@ def drift_spans(events: Sequence[Event], end_s: float) -> dict[str, list[Span]]:
     """By detector, when it was hot, in the order in which they were first."""
     found: dict[str, list[Span]] = {}
     for event in sorted(events, key=lambda event: event.at_s):
-        spans = found.setdefault(event.subject, []) if event.kind == "hot" else found.get(event.subject)
+        spans = found.setdefault(event.subject, []) if event.kind == "drifting" else found.get(event.subject)
         if spans is None:
             continue
-        if event.kind == "hot":
+        if event.kind == "drifting":
             spans.append((event.at_s, end_s))
-        elif event.kind == "cool" and spans:
+        elif event.kind == "ok" and spans:
             spans[-1] = (spans[-1][0], event.at_s)
     return found
 

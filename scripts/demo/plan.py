@@ -37,7 +37,7 @@ class HealPlan:
         stations: that send them, each an hour of weather a time. Stations have the same hours, so fewer of
             them show more days to a model that has to prove itself on few truths.
         truth_delay_s: from a request to its truth, which is an hour of weather.
-        looks_s: windows that the detectors of drift look at.
+        detection_windows_s: windows that the detectors of drift evaluate.
         warmup_batches: of truths that tell what is normal for an arm.
         linger_s: how long it goes on at most when the error is back, until no detector sees drift.
         rule: see `HealRule`.
@@ -47,7 +47,7 @@ class HealPlan:
     calm_s: float = 75.0
     stations: int = 3
     truth_delay_s: float = 1.5
-    looks_s: tuple[float, ...] = (20.0, 40.0)
+    detection_windows_s: tuple[float, ...] = (20.0, 40.0)
     warmup_batches: int = 24
     linger_s: float = 80.0
     rule: HealRule = HealRule()
@@ -65,7 +65,9 @@ class HealPlan:
 
 
 USUAL = HealPlan()
-SHORT = HealPlan(rate_per_s=40.0, calm_s=25.0, looks_s=(10.0, 20.0), warmup_batches=12, linger_s=0.0)
+SHORT = HealPlan(
+    rate_per_s=40.0, calm_s=25.0, detection_windows_s=(10.0, 20.0), warmup_batches=12, linger_s=0.0
+)
 
 
 def cases_of_wave(contract: Contract, wave: HeatWave) -> list[Case]:

@@ -59,7 +59,7 @@ def sections(plan: HealPlan) -> dict[str, Any]:
         # by request: the few stations could all belong to one arm
         "routing": {"sticky": False},
         "monitoring": {
-            "looks_s": list(plan.looks_s),
+            "detection_windows_s": list(plan.detection_windows_s),
             "check_period_s": 2.0,
             # hours of a station resemble those before them
             "input": usual["monitoring"]["input"] | {"rows_per_entity": 12},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from deployments.domain.drift_state import SETTLED_STATES
 from scripts.demo.error_course import ErrorCourse
 from scripts.demo.observations import Elapsed, Event, Seen, observe
 from scripts.demo.plan import HealRule
@@ -17,7 +18,7 @@ from scripts.demo.plan import HealRule
 STEPS = {
     "wave": "the heat wave begins",
     "high": "the error is visibly higher",
-    "hot": "drift detected",
+    "drifting": "drift detected",
     "job": "retraining job started",
     "done": "retraining job done",
     "probation": "new version serves",
@@ -71,10 +72,10 @@ class Timeline:
 
     @property
     def drifting(self) -> list[str]:
-        """The detectors that are hot now."""
-        changes = [event for event in self.events if event.kind in ("hot", "cool")]
+        """The detectors that are drifting now."""
+        changes = [event for event in self.events if event.kind in SETTLED_STATES]
         last = {event.subject: event.kind for event in sorted(changes, key=lambda event: event.at_s)}
-        return sorted(subject for subject, kind in last.items() if kind == "hot")
+        return sorted(subject for subject, kind in last.items() if kind == "drifting")
 
     @property
     def steps(self) -> dict[str, float | None]:

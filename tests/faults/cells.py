@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from deployments.domain.promotion import Promotion
 from deployments.domain.retraining import Retraining
+from features.old_spellings import respell
 
 # so that some truths are there, and those that come until the wave still tell what is normal
 _CALM_BEGINS_S = 6.0
@@ -66,12 +67,21 @@ def _is_training(now: Situation) -> bool:
 
 STAGES = (
     LoopStage("calm", _is_calm),
-    LoopStage("hot", _is_drifting),
+    LoopStage("drifting", _is_drifting),
     LoopStage("job", _is_training, (JOB, _LIFECYCLE_CONTROLLER, _MONITOR, _ROUTER)),
     LoopStage("shadowing", lambda now: now.has("shadowing")),
     LoopStage("promoting", lambda now: now.has("promoting")),
     LoopStage("probation", lambda now: now.has("probation")),
 )
+
+
+# Today's spelling of a stage's old one.
+NEW_BY_OLD = {"hot": "drifting"}
+
+
+def stage_name(text: str) -> str:
+    """Return the name of a stage that `--stage` gives, in today's spelling."""
+    return respell("--stage", text, NEW_BY_OLD)
 
 
 def expected_attempts(stage: LoopStage, victims: Sequence[str]) -> int:

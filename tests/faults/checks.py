@@ -98,8 +98,8 @@ def _read_champions(settings: Settings) -> dict[str, tuple[str, str]]:
     return {arm: (one.version, one.bundle) for arm, one in champions.items()}
 
 
-def assert_told_once(run: Run) -> None:
-    assert told_again(run.store.watching.events(WORKLOAD)) == []
+def assert_drift_is_recorded_once(run: Run) -> None:
+    assert repeated_events(run.store.monitor_feed.events(WORKLOAD)) == []
 
 
 def assert_nothing_left(run: Run) -> None:
@@ -180,12 +180,12 @@ def was_under_way(one: Sent, kills_s: Sequence[float]) -> bool:
     return any(one.sent_s <= kill_s + NOTED_S and one.ended_s >= kill_s - NOTED_S for kill_s in kills_s)
 
 
-def told_again(events: Iterable[DriftEvent]) -> list[DriftEvent]:
-    """Those that tell of a state in which the detector was said to be already; it begins cool."""
+def repeated_events(events: Iterable[DriftEvent]) -> list[DriftEvent]:
+    """Return the events whose detector was in that state already; it begins as ok."""
     states: dict[tuple[str, str], str] = {}
     again = []
     for event in events:
-        if states.get((event.kind, event.subject), "cool") == event.state:
+        if states.get((event.kind, event.subject), "ok") == event.state:
             again.append(event)
         states[event.kind, event.subject] = event.state
     return again

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.replay.text_tables import TextTable
-from tests.faults.cells import STAGES, VICTIMS
+from tests.faults.cells import STAGES, VICTIMS, stage_name
 
 HEADER = (
     *("stage", "killed", "at s", "back after s", "healed at s"),
@@ -15,7 +15,8 @@ ROWS = pytest.StashKey[list[tuple[str, ...]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--stage", choices=[stage.name for stage in STAGES], help="only this one")
+    names = [stage.name for stage in STAGES]
+    parser.addoption("--stage", type=stage_name, choices=names, help="only this one")
     parser.addoption("--victim", choices=VICTIMS, help="only this one, at the stages that have it")
 
 

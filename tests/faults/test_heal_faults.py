@@ -29,7 +29,7 @@ def test_the_loop_ends_as_it_would_have(
     checks.assert_healed(run)
     checks.assert_one_retraining(run, expected_attempts(stage, victims))
     checks.assert_promoted(run)
-    checks.assert_told_once(run)
+    checks.assert_drift_is_recorded_once(run)
     checks.assert_truths_are_kept(run)
     checks.assert_lost_no_more_than_a_router(run, losses)
 

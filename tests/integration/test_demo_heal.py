@@ -150,17 +150,17 @@ def _watched(process: subprocess.Popen[bytes], run: Run) -> bool:
 
 
 def test_the_drift_was_found_with_a_reason(run: Run) -> None:
-    hot = [event for event in run.store.watching.events(WORKLOAD) if event.state == "hot"]
-    assert {event.kind for event in hot} >= {"input", "concept"}
-    assert all(event.reason and event.evidence for event in hot)
-    temperature = next(event for event in hot if event.kind == "input")
+    drifts = [event for event in run.store.monitor_feed.events(WORKLOAD) if event.state == "drifting"]
+    assert {event.kind for event in drifts} >= {"input", "concept"}
+    assert all(event.reason and event.evidence for event in drifts)
+    temperature = next(event for event in drifts if event.kind == "input")
     assert "temperature_c" in temperature.reason
 
 
 def test_a_job_learnt_from_what_was_asked_since_and_its_models_passed_the_gate(run: Run) -> None:
     (*_, first) = run.store.retrainings.latest(WORKLOAD)
     assert (first.state, first.requests[0].reason, len(first.attempts)) == ("done", "drift", 1)
-    events = {event.seq: event for event in run.store.watching.events(WORKLOAD)}
+    events = {event.seq: event for event in run.store.monitor_feed.events(WORKLOAD)}
     assert first.query is not None
     assert first.started_at is not None
     asked = [one for one in first.requests if one.at < first.started_at and one.event]
@@ -212,7 +212,11 @@ def test_nobody_who_asked_was_let_down_and_it_was_told(run: Run) -> None:
     assert run.told["healed"]
     assert run.told["failed_requests"] == 0
     steps = run.told["steps_s"]
-    for order in (("wave", "high", "healed"), ("wave", "hot", "job", "done"), ("job", "probation", "healed")):
+    for order in (
+        ("wave", "high", "healed"),
+        ("wave", "drifting", "job", "done"),
+        ("job", "probation", "healed"),
+    ):
         times_s = [steps[kind] for kind in order]
         assert times_s == sorted(times_s)
     for word in ("heat wave", "drift", "job done", "gate: passed", "promoted", "healed"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import product
 
+from deployments.domain.drift_state import SETTLED_STATES, old_spelling
 from deployments.monitoring.values import LAG_EDGES_S
 from deployments.monitoring.view import ArmWindow, LagBin, MonitorPage, ValueBin, Window
 from deployments.store.metrics_snapshot import WorkloadSnapshot
@@ -48,8 +49,9 @@ def _add_steps(readings: Samples, facts: WorkloadSnapshot) -> None:
     versions = facts.table.versions if facts.table else {}
     for arm, version in versions.items():
         readings.put("raysonde_model_info", 1.0, arm, version.model_version, version.bundle)
-    for key in dict.fromkeys([*product(DETECTORS, ("hot", "cool")), *facts.drift_events]):
-        readings.put("raysonde_drift_events_total", facts.drift_events.get(key, 0), *key)
+    for kind, state in dict.fromkeys([*product(DETECTORS, SETTLED_STATES), *facts.drift_events]):
+        count = facts.drift_events.get((kind, state), 0)
+        readings.put("raysonde_drift_events_total", count, kind, old_spelling(state))
     for outcome in RETRAINING_OUTCOMES:
         readings.put("raysonde_retrainings_total", facts.retrainings.get(outcome, 0), outcome)
     has_a_job = any(facts.retrainings.get(state) for state in _WITH_A_JOB)
@@ -65,7 +67,7 @@ def _add_drift(readings: Samples, page: MonitorPage) -> None:
     for one in page.drift:
         # Prometheus takes an empty label for none
         key = (one.kind, one.subject or "all")
-        readings.put("raysonde_drift_hot", float(one.state == "hot"), *key)
+        readings.put("raysonde_drift_hot", float(one.state == "drifting"), *key)
         if one.score is not None:
             readings.put("raysonde_drift_score", one.score, *key)
     for arm, level in page.levels.items():

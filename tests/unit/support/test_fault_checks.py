@@ -9,32 +9,43 @@ import numpy as np
 import pytest
 from toy.parts import toy_contract, toy_raw
 
+from deployments.domain.drift_state import SettledState
 from deployments.store import Act
 from deployments.store.monitor_feed import DriftEvent
 from scripts.replay.player import Failure
 from scripts.replay.recordings import Recording, make_cases
 from scripts.replay.stream_player import Sent
-from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts
-from tests.faults.checks import most_open_at_once, told_again, was_just_answered, was_under_way
+from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts, stage_name
+from tests.faults.checks import most_open_at_once, repeated_events, was_just_answered, was_under_way
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def event(seq: int, state: str, subject: str = "a") -> DriftEvent:
+def event(seq: int, state: SettledState, subject: str = "a") -> DriftEvent:
     return DriftEvent(NOW, "w", "concept", subject, state, "why", {}, seq)
 
 
 @pytest.mark.parametrize(
     ("states", "again"),
     [
-        ([("hot", "a"), ("hot", "b"), ("cool", "a"), ("hot", "a")], []),
-        ([("hot", "a"), ("hot", "b"), ("hot", "a")], [3]),
-        ([("cool", "a")], [1]),
+        ([("drifting", "a"), ("drifting", "b"), ("ok", "a"), ("drifting", "a")], []),
+        ([("drifting", "a"), ("drifting", "b"), ("drifting", "a")], [3]),
+        ([("ok", "a")], [1]),
     ],
 )
-def test_a_state_that_is_told_twice_is_seen(states: list[tuple[str, str]], again: list[int]) -> None:
-    events = [event(number + 1, *told) for number, told in enumerate(states)]
-    assert [one.seq for one in told_again(events)] == again
+def test_a_state_that_is_recorded_twice_is_seen(
+    states: list[tuple[SettledState, str]], again: list[int]
+) -> None:
+    events = [event(number + 1, *change) for number, change in enumerate(states)]
+    assert [one.seq for one in repeated_events(events)] == again
+
+
+def test_the_old_name_of_a_stage_still_works(caplog: pytest.LogCaptureFixture) -> None:
+    assert stage_name("hot") == "drifting"
+    assert "'hot' is the old spelling; write 'drifting'" in caplog.text
+    caplog.clear()
+    assert [stage_name(stage.name) for stage in STAGES] == [stage.name for stage in STAGES]
+    assert caplog.records == []
 
 
 def act(promotion: str, state: str, arm: str = "a") -> Act:

@@ -345,15 +345,15 @@ def test_drift_that_the_monitor_tells_of_asks_once(scene: Scene) -> None:
     def tell(kind: str, state: str) -> None:
         event = DriftEvent(scene.now, "toy", kind, "", state, "it is warmer", {})
         page = MonitoredPage(scene.now, {}, Cursors(), {})
-        scene.store.watching.write("toy", page, [event])
+        scene.store.monitor_feed.write("toy", page, [event])
 
     scene.truths(50)
-    tell("quality", "hot")
-    tell("input", "cool")
+    tell("quality", "drifting")
+    tell("input", "ok")
     scene.keeper.reconcile()
     assert scene.store.retrainings.latest("toy") == []
     scene.now += timedelta(minutes=1)
-    tell("concept", "hot")
+    tell("concept", "drifting")
     for _ in range(2):
         scene.keeper.reconcile()
         scene.new_controller().reconcile()
@@ -366,8 +366,8 @@ def test_drift_that_the_monitor_tells_of_asks_once(scene: Scene) -> None:
 
 def test_a_model_that_was_made_too_early_is_made_again_once(scene: Scene) -> None:
     """On all truths since the drift, when there are enough new ones and the cooldown is over."""
-    event = DriftEvent(scene.now, "toy", "concept", "linear", "hot", "it is warmer", {})
-    scene.store.watching.write("toy", MonitoredPage(scene.now, {}, Cursors(), {}), [event])
+    event = DriftEvent(scene.now, "toy", "concept", "linear", "drifting", "it is warmer", {})
+    scene.store.monitor_feed.write("toy", MonitoredPage(scene.now, {}, Cursors(), {}), [event])
     scene.truths(10)
     for _ in range(3):
         scene.keeper.reconcile()

@@ -46,16 +46,16 @@ def window(rows_per_entity: float | None = None, most_rows_per_s: float = 50) ->
 def test_a_state_changes_once_however_long_it_lasts(scores: list[float | None]) -> None:
     hysteresis = Hysteresis(HysteresisSettings())
     changes = [change for score in scores if (change := hysteresis.update(score))]
-    assert changes == ["hot", "cool"] * (len(changes) // 2) + ["hot"] * (len(changes) % 2)
-    assert hysteresis.state == ("hot" if len(changes) % 2 else "cool")
+    assert changes == ["drifting", "ok"] * (len(changes) // 2) + ["drifting"] * (len(changes) % 2)
+    assert hysteresis.state == ("drifting" if len(changes) % 2 else "ok")
 
 
 def test_a_state_needs_looks_in_a_row() -> None:
     hysteresis = Hysteresis(HysteresisSettings(confirm=3, settle=2))
     scores = [1.0, 1.0, 0.9, 1.0, None, 1.0, 1.0, 9.0, 0.6, 0.75, 0.6, 0.6]
     found = [hysteresis.update(score) for score in scores]
-    assert found == [None] * 6 + ["hot"] + [None] * 4 + ["cool"]
-    assert Hysteresis(HysteresisSettings(), "hot").state == "hot"
+    assert found == [None] * 6 + ["drifting"] + [None] * 4 + ["ok"]
+    assert Hysteresis(HysteresisSettings(), "drifting").state == "drifting"
 
 
 def test_distances_of_histograms_are_those_of_rows() -> None:
@@ -240,9 +240,17 @@ def test_settings_have_defaults_and_refuse_what_is_not_kept() -> None:
     assert MonitoringSettings().windows_s == (300.0, 3600.0, 86_400.0)
     with pytest.raises(ValidationError, match="windows_s: got 90000, expected seconds in"):
         MonitoringSettings(windows_s=(90_000.0,))
-    with pytest.raises(ValidationError, match="looks_s: got 3601"):
-        MonitoringSettings(looks_s=(3601.0,))
+    with pytest.raises(ValidationError, match="detection_windows_s: got 3601"):
+        MonitoringSettings(detection_windows_s=(3601.0,))
     with pytest.raises(ValidationError, match="expected each once"):
         MonitoringSettings(windows_s=(60.0, 60.0))
     with pytest.raises(ValidationError, match="extra"):
         MonitoringSettings.model_validate({"windows": [1]})
+
+
+def test_the_old_key_of_the_detection_windows_still_works(caplog: pytest.LogCaptureFixture) -> None:
+    settings = MonitoringSettings.model_validate({"looks_s": [20, 40]})
+    assert settings.detection_windows_s == (20.0, 40.0)
+    assert "monitoring: 'looks_s' is the old spelling; write 'detection_windows_s'" in caplog.text
+    with pytest.raises(ValidationError, match="expected 'detection_windows_s' alone"):
+        MonitoringSettings.model_validate({"looks_s": [20], "detection_windows_s": [20]})

@@ -190,7 +190,7 @@ def test_a_monitor_that_starts_anew_has_the_same_metrics(
     """Predictions and truths come in any order while one Monitor reads on; another reads after it all."""
     clock, store = clock_and_store
     clear(store)
-    reader = store.watching
+    reader = store.monitor_feed
     lasting, cursors, number = rolling(), [0, 0, 0], 0
     for count, pause_s, error, truth_first in steps:
         clock.now += timedelta(seconds=pause_s)
@@ -223,7 +223,7 @@ def test_cursors_lie_before_all_that_was_written_since(store_url: str) -> None:
         [stored_row(i)._replace(created_at=at) for i, at in enumerate(times)]
         + [stored_row(i)._replace(workload="other", created_at=at) for i, at in enumerate(times)]
     )
-    reader = store.watching
+    reader = store.monitor_feed
     for hour in (0, 1, 24, 47, 48):
         after = reader.cursors_at("apogee", NOW + timedelta(hours=hour)).predictions
         rows = reader.predictions("apogee", after)

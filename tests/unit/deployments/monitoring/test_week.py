@@ -44,11 +44,11 @@ def sliding(counts: FloatArray, buckets: int) -> FloatArray:
 
 
 def alarms(scores: Sequence[FloatArray]) -> int:
-    """How often it turns hot, over the highest of the scores of the windows that end together."""
+    """How often it begins to drift, over the highest of the scores of the windows that end together."""
     shortest = min(map(len, scores))
     hysteresis = Hysteresis(HysteresisSettings())
     highest = np.max([one[-shortest:] for one in scores], axis=0)
-    return sum(hysteresis.update(score) == "hot" for score in highest.tolist())
+    return sum(hysteresis.update(score) == "drifting" for score in highest.tolist())
 
 
 FEATURES: dict[str, Callable[[np.random.Generator, int], FloatArray]] = {
@@ -142,7 +142,7 @@ def shown_s(shape: str, bins: ReferenceBins) -> float:
 
 
 def detected_s(shape: str, seed: int, bins: ReferenceBins) -> tuple[float, int]:
-    """How long after its onset the drift is hot, and how often it turned hot in all."""
+    """How long after its onset the drift is detected, and how many drifts were in all."""
     rng = np.random.default_rng(seed)
     live, hysteresis = InputWindow(bins, InputSettings(), 300.0), Hysteresis(HysteresisSettings())
     changes: list[float] = []
@@ -152,7 +152,7 @@ def detected_s(shape: str, seed: int, bins: ReferenceBins) -> tuple[float, int]:
         live.add(float(at[0]) + 300, set(), features)
         found = [live.look(float(at[-1]) + 300, window_s).score for window_s in (60.0, 300.0)]
         scores = [score for score in found if score is not None]
-        if hysteresis.update(max(scores, default=None)) == "hot":
+        if hysteresis.update(max(scores, default=None)) == "drifting":
             changes.append(float(at[-1]))
     return (changes or [np.inf])[0], len(changes)
 
@@ -180,13 +180,13 @@ def test_drifts_of_the_loss_are_all_found_within_half_a_minute(shape: str) -> No
         # when the mean loss of the last minute is a third above normal, anybody sees it
         minute = np.convolve(losses, np.ones(60 * RATE_HZ) / (60 * RATE_HZ), mode="full")[: len(losses)]
         shown = at[np.flatnonzero((minute > 4 / 3 * np.sqrt(2 / np.pi)) & (at > 0))[0]]
-        hot = None
+        detected = None
         for second, loss in zip(at.tolist(), losses.tolist(), strict=True):
             drift.add(loss)
             if drift.baseline is not None and drift.baseline.by:
-                hot = second
+                detected = second
                 break
-        assert hot is not None
-        assert hot > 0
-        delays.append(hot - shown)
+        assert detected is not None
+        assert detected > 0
+        delays.append(detected - shown)
     assert max(delays) <= 30.0 - 2 * CHECK_S  # the hysteresis confirms with one more look

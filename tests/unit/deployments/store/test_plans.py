@@ -34,7 +34,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "shadows written": lambda store: store.shadows.write([shadow_of(row(n)) for n in range(ROWS, ROWS + 9)]),
     "pairs of a shadow": lambda store: store.shadows.pairs(*OF_A_SHADOW, limit=10),
     "number of these pairs": lambda store: store.shadows.count(*OF_A_SHADOW, limit=10),
-    "repeated truths": lambda store: store.watching.repeats("apogee", after=1, limit=10),
+    "repeated truths": lambda store: store.monitor_feed.repeats("apogee", after=1, limit=10),
     "acts": lambda store: store.acts("apogee", limit=10),
     "routing": lambda store: store.routing("apogee"),
 }

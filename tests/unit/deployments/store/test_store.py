@@ -61,7 +61,7 @@ def test_a_prediction_comes_back_as_it_was(store: Store) -> None:
     assert store.predictions("apogee") == [(1, row(1)), (2, at_level)]
     assert store.predictions("weather") == []
     store.write_truths("apogee", [truth(1), truth(2)])
-    assert [one.level for one in store.watching.truths("apogee", 0)] == [None, 0.999984]
+    assert [one.level for one in store.monitor_feed.truths("apogee", 0)] == [None, 0.999984]
 
 
 def test_writing_a_prediction_again_changes_nothing(store: Store) -> None:

@@ -111,7 +111,7 @@ def test_the_error_goes_up_and_is_back_only_after_a_promotion() -> None:
     for number in range(12, 16):
         course.add(EvaluatedPrediction(float(number), "a", "1", 1.2))
     assert told.look(Seen(16.0), course) == []
-    assert told.missing == STEPS["hot"]
+    assert told.missing == STEPS["drifting"]
     seen = Seen(17.0, promotions=(promotion("probation", 16.5),))
     assert [event.kind for event in told.look(seen, course)] == ["probation"]
     healed = told.look(Seen(18.0, promotions=seen.promotions), course)
@@ -133,33 +133,33 @@ def test_an_error_that_stays_high_is_not_healed() -> None:
 
 def test_each_thing_is_told_once_with_the_time_at_which_it_was() -> None:
     told, course = story(), ErrorCourse(RULE.truths)
-    first = told.look(Seen(13.0, page(detector("hot", 11)), (retraining(),)), course)
+    first = told.look(Seen(13.0, page(detector("drifting", 11)), (retraining(),)), course)
     assert [(event.kind, event.at_s, event.subject) for event in first] == [
-        ("hot", 11.0, "concept a"),
+        ("drifting", 11.0, "concept a"),
         ("asked", 12.0, ""),
     ]
-    assert told.look(Seen(14.0, page(detector("hot", 11)), (retraining(),)), course) == []
+    assert told.look(Seen(14.0, page(detector("drifting", 11)), (retraining(),)), course) == []
     running = retraining(state="running", attempts=(Attempt(job="j", at=at(20)),), started_at=at(20))
     assert [event.kind for event in told.look(Seen(21.0, retrainings=(running,)), course)] == ["job"]
     assert "since 11 s" in told.events[-1].text
     result = ArmResult(model_version="2", bundle="b", passed=True, reasons=("Good.",), numbers={"gain": 1.0})
     done = running.model_copy(update={"state": "done", "ended_at": at(30), "arms": {"a": result}})
-    ended = told.look(Seen(31.0, page(detector("cool", 25)), (done,)), course)
-    assert [(event.kind, event.at_s) for event in ended] == [("cool", 25.0), ("passed", 30.0), ("done", 30.0)]
+    ended = told.look(Seen(31.0, page(detector("ok", 25)), (done,)), course)
+    assert [(event.kind, event.at_s) for event in ended] == [("ok", 25.0), ("passed", 30.0), ("done", 30.0)]
     assert ended[1].numbers == {"gain": 1.0}
     assert ended[2].text == "1 models in 10 s"
 
 
-def test_which_detectors_are_hot() -> None:
+def test_which_detectors_are_drifting() -> None:
     told, course = story(), ErrorCourse(RULE.truths)
-    told.look(Seen(12.0, page(detector("hot", 11), detector("hot", 10, "input", ""))), course)
+    told.look(Seen(12.0, page(detector("drifting", 11), detector("drifting", 10, "input", ""))), course)
     assert told.drifting == ["concept a", "input"]
-    told.look(Seen(14.0, page(detector("hot", 11), detector("cool", 13, "input", ""))), course)
+    told.look(Seen(14.0, page(detector("drifting", 11), detector("ok", 13, "input", ""))), course)
     assert told.drifting == ["concept a"]
 
 
 def test_a_detector_that_never_changed_tells_nothing() -> None:
-    assert observe(Seen(5.0, page(detector("warming", None), detector("cool", None))), elapsed) == []
+    assert observe(Seen(5.0, page(detector("insufficient_data", None), detector("ok", None))), elapsed) == []
 
 
 def test_looks_and_states_of_a_candidacy() -> None:
@@ -176,12 +176,12 @@ def test_looks_and_states_of_a_candidacy() -> None:
 
 def test_spans_of_the_picture() -> None:
     events = [
-        Event(5, "hot", "", "input"),
-        Event(4, "hot", "", "concept a"),
-        Event(9, "cool", "", "concept a"),
+        Event(5, "drifting", "", "input"),
+        Event(4, "drifting", "", "concept a"),
+        Event(9, "ok", "", "concept a"),
         Event(7, "job", ""),
-        Event(12, "hot", "", "concept a"),
-        Event(1, "cool", "", "quality"),
+        Event(12, "drifting", "", "concept a"),
+        Event(1, "ok", "", "quality"),
     ]
     assert drift_spans(events, 20.0) == {"concept a": [(4, 9), (12, 20)], "input": [(5, 20)]}
     judged = [
@@ -194,7 +194,7 @@ def test_spans_of_the_picture() -> None:
 
 def test_the_picture_of_a_run_and_of_one_that_was_cut_off(tmp_path: Path) -> None:
     told, course = story(), course_of(*[1.0] * 8, *[2.0] * 8)
-    told.look(Seen(16.0, page(detector("hot", 11))), course)
+    told.look(Seen(16.0, page(detector("drifting", 11))), course)
     told.look(Seen(17.0), course)
     assert draw(tmp_path, told, course, RULE).stat().st_size > 10_000
     assert draw(tmp_path, story(), ErrorCourse(4), RULE).exists()
@@ -209,7 +209,7 @@ def test_the_workload_of_the_demonstration_is_weather_with_other_settings(tmp_pa
     check_fixed(training.search)
     assert training.families == ("gru", "ridge")
     assert RoutingPolicy.model_validate(own["routing"]).weights == {"gru": 0.7, "ridge": 0.3}
-    assert MonitoringSettings.model_validate(own["monitoring"]).looks_s == (20, 40)
+    assert MonitoringSettings.model_validate(own["monitoring"]).detection_windows_s == (20, 40)
     assert RetrainingConfig.model_validate(own["retraining"]).every_h is None
     assert PromotionConfig.model_validate(own["promotion"]).automatic
 

@@ -62,8 +62,8 @@ PAGE: dict[str, Any] = {
         for window_s in (300.0, 3600.0, 86_400.0)
     },
     "drift": [
-        {"kind": "input", "subject": "", "state": "hot", "score": 1.7, **DRIFT},
-        {"kind": "concept", "subject": "mlp", "state": "warming", "score": None, **DRIFT},
+        {"kind": "input", "subject": "", "state": "drifting", "score": 1.7, **DRIFT},
+        {"kind": "concept", "subject": "mlp", "state": "insufficient_data", "score": None, **DRIFT},
     ],
     "levels": {"mlp": {"nominal": 0.9, "level": 0.93, "served": True, "truths": 30}},
 }
@@ -77,7 +77,7 @@ class FakeSystem:
         self.time_s = 0.0
         self.replicas: list[ReplicaSamples] = []
         self.scrape = MetricsCollector(
-            ["reentry"], self.ask, self.local.store.facts.of, "1.2.3", lambda: NOW, lambda: self.time_s
+            ["reentry"], self.ask, self.local.store.snapshots.read, "1.2.3", lambda: NOW, lambda: self.time_s
         )
 
     async def ask(self, workload: str) -> Sequence[ReplicaSamples]:
@@ -106,9 +106,9 @@ class FakeSystem:
 
     def fill_the_store(self) -> None:
         store = self.local.store
-        event = DriftEvent(NOW, "reentry", "input", "", "hot", "moved", {})
+        event = DriftEvent(NOW, "reentry", "input", "", "drifting", "moved", {})
         page = MonitoredPage(NOW - timedelta(seconds=4), PAGE, Cursors(), {})
-        store.watching.write("reentry", page, [event])
+        store.monitor_feed.write("reentry", page, [event])
         done = store.retrainings.ask("reentry", Request(reason="by hand", at=NOW, by="test"))
         store.retrainings.change(done, lambda row: row.model_copy(update={"state": "done", "ended_at": NOW}))
         waiting = store.retrainings.ask("reentry", Request(reason="by hand", at=NOW, by="test"))
@@ -122,7 +122,7 @@ class FakeSystem:
         store.promotions.change(promotion, keep)
         store.promotions.begin("reentry", "linear", version, version)
         # what is another workload's
-        store.watching.write("other", page, [replace(event, workload="other")])
+        store.monitor_feed.write("other", page, [replace(event, workload="other")])
         store.retrainings.ask("other", Request(reason="by hand", at=NOW, by="test"))
         theirs = store.promotions.begin("other", "mlp", version, version)
         store.promotions.change(theirs, keep)
@@ -252,7 +252,7 @@ async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
     def slow(workload: str) -> WorkloadSnapshot:
         asked.append(workload)
         assert gate.wait(10)
-        return fake.local.store.facts.of(workload)
+        return fake.local.store.snapshots.read(workload)
 
     fake.fill_the_store()
     fake.replicas = [fake.replica("r", 5)]
@@ -269,7 +269,7 @@ async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
 
 
 async def test_a_page_of_another_version_is_left_out(fake: FakeSystem) -> None:
-    fake.local.store.watching.write("reentry", MonitoredPage(NOW, {"windows": 1}, Cursors(), {}))
+    fake.local.store.monitor_feed.write("reentry", MonitoredPage(NOW, {"windows": 1}, Cursors(), {}))
     names = {sample.name for sample in await fake.samples()}
     assert "raysonde_build_info" in names
     assert "raysonde_monitor_up_to_date" not in names
