@@ -1,4 +1,4 @@
-"""On which address of its node a replica takes calls; RAYSONDE_DIRECT_CALLS says so. Imports Ray."""
+"""The address of its node on which a replica takes calls, by RAYSONDE_DIRECT_CALLS. Imports Ray."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from ray.util import get_node_ip_address
 VARIABLE = "RAYSONDE_DIRECT_CALLS"
 
 
-class BadHost(ValueError):
-    """The variable names none of the three ways."""
+class InvalidBindAddress(ValueError):
+    """The variable has none of its three values."""
 
 
 def bind_address(environment: Mapping[str, str]) -> Callable[[], str] | None:
-    """How a replica finds the address; None where replicas are to call through Serve alone.
+    """Return the function that finds the address; None where replicas are to call through Serve alone.
 
     Args:
-        environment: says `node`, the default: the address that Ray knows the node by; `loopback`, for a
+        environment: has `node`, the default: the address by which Ray knows the node; `loopback`, for a
             cluster on one machine; or `off`. It is off where Ray has TLS: connections of replicas have none.
 
     Raises:
-        BadHost: it says something else.
+        InvalidBindAddress: it has another value.
     """
     chosen = environment.get(VARIABLE) or "node"
-    ways: Mapping[str, Callable[[], str] | None] = {
+    finders: Mapping[str, Callable[[], str] | None] = {
         "node": get_node_ip_address,
         "loopback": _loopback,
         "off": None,
     }
-    if chosen not in ways:
-        raise BadHost(f"{VARIABLE}: got {chosen!r}, expected one of: {', '.join(ways)}")
-    return None if environment.get("RAY_USE_TLS", "0") == "1" else ways[chosen]
+    if chosen not in finders:
+        raise InvalidBindAddress(f"{VARIABLE}: got {chosen!r}, expected one of: {', '.join(finders)}")
+    return None if environment.get("RAY_USE_TLS", "0") == "1" else finders[chosen]
 
 
 def _loopback() -> str:

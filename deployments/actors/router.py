@@ -29,7 +29,7 @@ from deployments.inference.model_client import ModelClient
 from deployments.inference.service import PredictionService
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.rpc.client import RpcClient
-from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
+from deployments.runtime.logs import configure_log_file, silence_serve_access_log
 from deployments.runtime.process_memory import collect_and_trim_regularly, relax_gc
 from deployments.store import Store
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
@@ -58,14 +58,14 @@ class Router:
         del steward  # bound here, if there is one, so that it is part of the application
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
-        leave_out_calls_of_serve()
+        silence_serve_access_log()
         self._tracing = open_tracing_if_wanted(os.environ, contract.workload, "router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
         self._watched = store.monitor_feed
         levels = CoverageLevels(partial(store.monitor_feed.levels, contract.workload))
-        self._scaler = RpcClient(scaler, "predict", is_direct=options.host is not None)
+        self._scaler = RpcClient(scaler, "predict", is_direct=options.bind_address is not None)
         self.service = PredictionService(
             contract,
             arms,
@@ -98,7 +98,7 @@ class Router:
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer every replica yet, for the root application."""
         # those that are well serve when the others cannot be asked
-        waiting = {arm for arms in await self._peers.ask("waiting_here") for arm in arms}
+        waiting = {arm for arms in await self._peers.call("waiting_here") for arm in arms}
         waiting |= set(self.service.waiting_for)
         return tuple(arm for arm in self.service.arms if arm in waiting)
 
@@ -115,7 +115,7 @@ class Router:
         return Served(self.service.contract, self.service.arms)
 
     def _read(self) -> Samples:
-        return router_metrics.router_samples(self.service, self._requests, self._scaler.ways)
+        return router_metrics.router_samples(self.service, self._requests, self._scaler.calls_by_path)
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""

@@ -1,21 +1,21 @@
-"""The traces of this process, as its environment asks for them."""
+"""The tracing of this process, by its environment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deployments.telemetry.tracing.api import FOLDER_VARIABLE, NO_TRACING, Tracing, to_collector
+from deployments.telemetry.tracing.api import FOLDER_VARIABLE, NO_TRACING, Tracing, exports_to_collector
 
 
 def is_wanted(environment: Mapping[str, str]) -> bool:
-    """Whether spans have somewhere to go, and OpenTelemetry's variables do not turn them off."""
+    """Return whether spans have a destination, and OpenTelemetry's variables do not turn them off."""
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
-    return to_collector(environment) or bool(environment.get(FOLDER_VARIABLE))
+    return exports_to_collector(environment) or bool(environment.get(FOLDER_VARIABLE))
 
 
 def open_tracing_if_wanted(environment: Mapping[str, str], workload: str, part: str) -> Tracing:
-    """The traces of this process, as the environment has them.
+    """Open the tracing of this process, or return `NO_TRACING`.
 
     Args:
         environment: of the process; OpenTelemetry reads what else it needs from `os.environ`.

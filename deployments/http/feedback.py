@@ -1,4 +1,4 @@
-"""What the route that takes truths does, in one place for FastAPI, which documents it, and the `Front`."""
+"""The handler of the route that receives truths."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from deployments.inference.service import PredictionService
 
 
 class Truths:
-    """The route of one workload."""
+    """The handler of one workload."""
 
     def __init__(self, service: PredictionService) -> None:
         self._service = service
 
     async def feedback(self, request: Request) -> Response:
-        """POST /feedback. Raises what `PredictionService.take_truths` does, and TooLarge."""
+        """Answer POST /feedback. Raises the errors of `PredictionService.take_truths`, and TooLarge."""
         counts = await self._service.take_truths(await read_body(request, MAX_BATCH_BYTES))
         return json_response(vars(counts), status=202)

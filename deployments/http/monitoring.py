@@ -32,7 +32,11 @@ Spelling = Annotated[
 
 def add_monitoring(app: FastAPI, feed: MonitorFeed, workload: str) -> None:
     """Add the monitoring routes of a workload."""
+    _add_page(app, feed, workload)
+    _add_report(app, feed, workload)
 
+
+def _add_page(app: FastAPI, feed: MonitorFeed, workload: str) -> None:
     @cache
     def warn_of_old_spelling() -> None:
         _log.warning(
@@ -57,6 +61,8 @@ def add_monitoring(app: FastAPI, feed: MonitorFeed, workload: str) -> None:
         warn_of_old_spelling()
         return json_response(page_in_old_spelling(page.model_dump(mode="json", by_alias=True)))
 
+
+def _add_report(app: FastAPI, feed: MonitorFeed, workload: str) -> None:
     @app.get(
         "/drift/report",
         summary="Evidently's report of the last minutes against the reference of the bundle",

@@ -1,4 +1,4 @@
-"""What the two routes that predict do, in one place for FastAPI, which documents them, and the `Front`."""
+"""The handlers of the two routes that predict."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ Handler = Callable[[Request, str | None], Awaitable[Response]]
 
 
 class Predictions:
-    """The routes of one workload.
+    """The handlers of one workload.
 
-    Both raise what `PredictionService` does, and TooLarge.
+    Both raise the errors of `PredictionService`, and TooLarge.
     """
 
     def __init__(self, service: PredictionService) -> None:
         self._service = service
 
     async def predict(self, request: Request, arm: str | None) -> Response:
-        """POST /predict."""
+        """Answer POST /predict."""
         body = await read_body(request, MAX_INSTANCE_BYTES)
         return json_response(render(self._service.contract, await self._service.predict(body, arm)))
 
     async def batch_predict(self, request: Request, arm: str | None) -> Response:
-        """POST /batch_predict. The answer begins with its first part; if a later one fails, it ends there."""
+        """Answer POST /batch_predict. It begins with the first part; if a later one fails, it ends there."""
         body = await read_body(request, MAX_BATCH_BYTES)
         parts = self._rendered(self._service.predict_batch(body, arm))
         return await json_list_response("predictions", parts)

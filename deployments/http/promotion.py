@@ -1,4 +1,4 @@
-"""HTTP of promotions: see what becomes of new versions, promote one, and go back to the one before."""
+"""HTTP of promotions: read their states, promote a version, and roll back to the one before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deployments.inference.service import PredictionService
 from deployments.requests.validation_errors import read_model
 
 _ACTOR = "api"
-_Wish = TypeVar("_Wish", bound=BaseModel)
+_Body = TypeVar("_Body", bound=BaseModel)
 
 
 class RollbackBody(BaseModel):
@@ -24,7 +24,7 @@ class RollbackBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    note: str = Field(default="", max_length=500, description="why; it is kept")
+    note: str = Field(default="", max_length=500, description="the reason; it is stored")
 
 
 class PromotionBody(RollbackBody):
@@ -34,12 +34,12 @@ class PromotionBody(RollbackBody):
 
 
 def add_promotions(app: FastAPI, service: PredictionService) -> None:
-    """The routes of one workload."""
+    """Add the promotion routes of one workload."""
     rows, workload = service.store.promotions, service.contract.workload
 
     @app.get(
         "/promotions",
-        summary="What became of the last versions that might take an arm's place, newest first",
+        summary="The last promotions, newest first",
         responses=docs.problem_answers(503),
     )
     async def promotions() -> list[Promotion]:
@@ -47,7 +47,7 @@ def add_promotions(app: FastAPI, service: PredictionService) -> None:
 
     @app.get(
         "/promotions/{promotion_id}",
-        summary="What becomes of one of them",
+        summary="The state of a promotion",
         responses=docs.problem_answers(404, 503),
     )
     async def promotion(promotion_id: str) -> Promotion:
@@ -64,9 +64,9 @@ def add_promotions(app: FastAPI, service: PredictionService) -> None:
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def promote(arm: str, request: Request) -> Promotion:
-        wish = await _wish(request, PromotionBody)
+        body = await _read_optional(request, PromotionBody)
         _check(service, arm)
-        return await asyncio.to_thread(rows.promote, workload, arm, wish.model_version, _ACTOR, wish.note)
+        return await asyncio.to_thread(rows.promote, workload, arm, body.model_version, _ACTOR, body.note)
 
     @app.post(
         "/arms/{arm}/rollback",
@@ -76,12 +76,12 @@ def add_promotions(app: FastAPI, service: PredictionService) -> None:
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def rollback(arm: str, request: Request) -> Promotion:
-        wish = await _wish(request, RollbackBody)
+        body = await _read_optional(request, RollbackBody)
         _check(service, arm)
         table = await asyncio.to_thread(service.store.routing, workload)
         if table is None:
             raise Unavailable("no routing table yet")
-        return await asyncio.to_thread(rows.roll_back, workload, arm, table, _ACTOR, wish.note)
+        return await asyncio.to_thread(rows.roll_back, workload, arm, table, _ACTOR, body.note)
 
 
 def _check(service: PredictionService, arm: str) -> None:
@@ -89,5 +89,5 @@ def _check(service: PredictionService, arm: str) -> None:
         raise NotFound(f"no arm {arm!r} of {service.contract.workload}: they are {sorted(service.arms)}")
 
 
-async def _wish(request: Request, kind: type[_Wish]) -> _Wish:
+async def _read_optional(request: Request, kind: type[_Body]) -> _Body:
     return read_model(kind, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")

@@ -1,4 +1,4 @@
-"""HTTP of retrainings: ask for one, and see what becomes of it."""
+"""HTTP of retrainings: request one, and read its state."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class RetrainingBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    note: str = Field(default="", max_length=500, description="why; it is kept with the model")
+    note: str = Field(default="", max_length=500, description="the reason; it is stored with the model")
 
 
 def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
-    """The routes of one workload."""
+    """Add the retraining routes of one workload."""
     rows = store.retrainings
 
     @app.post(
         "/retrain",
         status_code=202,
-        summary="Train again on what was true; one that is under way takes the request up",
+        summary="Retrain on the journalled truths; a retraining in progress takes the request up",
         openapi_extra=docs.json_body(RetrainingBody.model_json_schema(), _EXAMPLE),
         responses=docs.problem_answers(400, 401, 422, 503),
     )
     async def retrain(request: Request, response: Response) -> Retraining:
-        wish = read_model(RetrainingBody, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")
-        asked = RetrainingRequest(reason="by hand", at=datetime.now(UTC), by="api", note=wish.note)
+        body = read_model(RetrainingBody, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")
+        asked = RetrainingRequest(reason="by hand", at=datetime.now(UTC), by="api", note=body.note)
         retraining = await asyncio.to_thread(rows.ask, workload, asked)
         response.headers["Location"] = f"/{workload}/retrainings/{retraining.id}"
         return retraining
@@ -53,7 +53,7 @@ def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
 
     @app.get(
         "/retrainings/{retraining_id}",
-        summary="What became of a retraining",
+        summary="The state of a retraining",
         responses=docs.problem_answers(404, 503),
     )
     async def retraining(retraining_id: str) -> Retraining:

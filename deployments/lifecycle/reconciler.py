@@ -131,7 +131,9 @@ class Reconciler:
         self.refused[swap.new.bundle] = reason
         log.warning("version refused: %s", reason, extra=self._labels(swap))
         detail = {"arm": swap.arm, "reason": reason, **swap.new.model_dump()}
-        await asyncio.to_thread(self._store.record_act, self.workload, "version_refused", "steward", detail)
+        await asyncio.to_thread(
+            self._store.record_audit_event, self.workload, "version_refused", "steward", detail
+        )
 
     def _labels(self, swap: Swap) -> dict[str, str]:
         return {"workload": self.workload, "arm": swap.arm, "model_version": swap.new.model_version}

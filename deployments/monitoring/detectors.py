@@ -20,7 +20,7 @@ class DetectorStates:
     Args:
         workload: its name.
         settings: of the changes.
-        last: the last event of each, where a Monitor before this one has left it.
+        last: the last event of each, if an earlier Monitor has stored one.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ class HysteresisSettings(_Settings):
 
 
 class InputSettings(_Settings):
-    """Drift of the features."""
+    """The limits of the input drift detector."""
 
     against: Literal["reference", "before"] = Field(
         default="reference",
@@ -36,7 +36,7 @@ class InputSettings(_Settings):
         description="Wasserstein distance of one feature, in standard deviations of the reference, that is "
         "too much however many rows there are; few rows need more",
     )
-    min_rows: int = Field(default=200, ge=10, description="fewer rows in the window tell nothing")
+    min_rows: int = Field(default=200, ge=10, description="rows that the window needs at least")
     ignore: tuple[str, ...] = Field(
         default=(),
         description="features that move without harm, such as the season; `a_*` are all that begin so",
@@ -53,37 +53,39 @@ class InputSettings(_Settings):
 
 
 class QualitySettings(_Settings):
-    """Change of the shares of rows with missing and filled fields, against the day before the window."""
+    """The limits of the quality detector: shares of rejected requests, and of missing and filled fields."""
 
-    change: float = Field(default=0.1, gt=0, lt=1, description="a change by less is none, however sure")
+    change: float = Field(
+        default=0.1, gt=0, lt=1, description="a change that is accepted, however certain it is"
+    )
     z: float = Field(default=5.0, gt=0, description="standard errors on top of it")
     min_rows: int = Field(default=200, ge=10, description="needed in the window, and before it")
 
 
 class ConceptSettings(_Settings):
-    """Rise of the loss of an arm, by ADWIN and Page-Hinkley over means of batches of truths."""
+    """The limits of the concept drift detector: ADWIN and Page-Hinkley over mean losses of batches."""
 
     batch: int = Field(default=20, ge=1, description="truths whose mean loss is one step of the detectors")
-    warmup_batches: int = Field(default=50, ge=10, description="that tell what is normal for a bundle")
+    warmup_batches: int = Field(default=50, ge=10, description="batches of the baseline of a bundle")
     slack: float = Field(
-        default=0.5, gt=0, description="rise in standard deviations of batch means that is let pass"
+        default=0.5, gt=0, description="rise in standard deviations of batch means that is accepted"
     )
     least_rise: float = Field(
-        default=0.1, ge=0, description="rise as a share of the normal loss that is let pass"
+        default=0.1, ge=0, description="rise as a share of the normal loss that is accepted"
     )
     threshold: float = Field(
         default=25.0, gt=0, description="Page-Hinkley: sum of what is above, in the same unit as `slack`"
     )
     delta: float = Field(default=1e-9, gt=0, lt=1, description="ADWIN: confidence")
-    settle_batches: int = Field(default=15, ge=2, description="whose mean tells whether it is over")
+    settle_batches: int = Field(default=15, ge=2, description="batches whose mean decides whether it is over")
 
 
 class CalibrationSettings(_Settings):
-    """Coverage of the regions of an arm, against the nominal one."""
+    """The limits of the calibration detector: the coverage of an arm's regions, against the nominal one."""
 
-    tolerance: float = Field(default=0.05, gt=0, lt=1, description="a deviation that is let pass")
+    tolerance: float = Field(default=0.05, gt=0, lt=1, description="a deviation that is accepted")
     z: float = Field(default=4.0, gt=0, description="standard errors on top of it")
-    min_truths: int = Field(default=200, ge=10, description="fewer in the window tell nothing")
+    min_truths: int = Field(default=200, ge=10, description="truths that the window needs at least")
 
 
 class MonitoringSettings(_Settings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ray.util import get_node_ip_address
 
-from deployments.actors.bind_address import BadHost, bind_address
+from deployments.actors.bind_address import InvalidBindAddress, bind_address
 
 
 def test_a_replica_listens_where_the_variable_says() -> None:
@@ -23,6 +23,6 @@ def test_calls_go_through_serve_where_it_is_off_or_ray_encrypts(environment: dic
 
 def test_another_word_is_refused() -> None:
     with pytest.raises(
-        BadHost, match="RAYSONDE_DIRECT_CALLS: got 'on', expected one of: node, loopback, off"
+        InvalidBindAddress, match="RAYSONDE_DIRECT_CALLS: got 'on', expected one of: node, loopback, off"
     ):
         bind_address({"RAYSONDE_DIRECT_CALLS": "on"})

@@ -69,7 +69,7 @@ class Scene:
         return table.arms
 
     def acts(self) -> list[str]:
-        return [act.kind for act in self.system.store.acts(self.system.contract.workload)]
+        return [act.kind for act in self.system.store.audit_events(self.system.contract.workload)]
 
 
 @pytest.fixture

@@ -247,7 +247,7 @@ def test_from_a_request_to_the_verdicts(scene: Scene) -> None:
     scene.finish(arms={"linear": PASSED})
     scene.keeper.reconcile()
     assert scene.last.state == "done"
-    kinds = [(act.kind, act.detail.get("state")) for act in scene.store.acts("toy")]
+    kinds = [(act.kind, act.detail.get("state")) for act in scene.store.audit_events("toy")]
     assert kinds == [
         ("retraining_asked", None),
         *(("retraining", state) for state in ("submitting", "running", "done")),

@@ -31,7 +31,7 @@ def scene(tmp_path: Path, store_url: str) -> Iterator[MonitoredScene]:
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take seconds, and have a test of their own."""
-    monkeypatch.setattr("deployments.monitoring.poller.MonitorLoop._report", lambda *_: None)
+    monkeypatch.setattr("deployments.monitoring.poller.MonitorLoop._write_report", lambda *_: None)
 
 
 def page(scene: MonitoredScene) -> MonitorPage:
@@ -45,7 +45,7 @@ def stored_levels(scene: MonitoredScene) -> dict[str, tuple[str, float]]:
     return {one.arm: (one.bundle, one.level) for one in scene.feed.levels(scene.workload)}
 
 
-def test_calm_traffic_is_told_and_gives_no_event(scene: MonitoredScene) -> None:
+def test_calm_traffic_is_shown_and_gives_no_event(scene: MonitoredScene) -> None:
     assert scene.observe(scene.monitor(), 180) == []
     found = page(scene)
     arm = found.windows["300_s"].arms[ARM]
@@ -89,7 +89,7 @@ def test_larger_errors_are_drift_of_concept_and_calibration(scene: MonitoredScen
 def test_a_monitor_that_is_killed_goes_on_as_if_it_had_not_been(
     scene: MonitoredScene, tmp_path: Path, killed_after_s: int
 ) -> None:
-    """Killed while it learns, while all is calm, and in the middle of a drift, whose event it has told."""
+    """Killed while it learns, while all is calm, and in the middle of a drift, whose event it has written."""
     monitor, events = scene.monitor(), []
     for second in range(0, 200, 5):
         if second == killed_after_s:
@@ -156,7 +156,7 @@ def test_it_waits_for_a_routing_table_and_refuses_a_bundle_that_is_not_there(
     assert page(scene).windows["300_s"].arms[ARM].predictions == 100
 
 
-def test_an_event_that_could_not_be_written_is_told_later(
+def test_an_event_that_could_not_be_written_is_written_later(
     scene: MonitoredScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monitor = scene.monitor()
@@ -171,9 +171,9 @@ def test_an_event_that_could_not_be_written_is_told_later(
             scene.traffic(5, heavier_kg=20.0)
             with pytest.raises(StoreUnavailable):
                 monitor.poll()
-    (told,) = scene.observe(monitor, 5, heavier_kg=20.0)
-    assert (told.kind, told.state) == ("input", "drifting")
-    assert told.at < scene.clock.now - timedelta(seconds=10)
+    (event,) = scene.observe(monitor, 5, heavier_kg=20.0)
+    assert (event.kind, event.state) == ("input", "drifting")
+    assert event.at < scene.clock.now - timedelta(seconds=10)
     assert [event.kind for event in scene.feed.events(scene.workload)] == ["input"]
 
 
@@ -188,7 +188,7 @@ def test_rows_that_were_taken_in_part_are_not_counted_twice(
         raise RuntimeError("a fault")
 
     with monkeypatch.context() as patch:
-        patch.setattr("deployments.monitoring.workload_monitor.Watch.judged", fail)
+        patch.setattr("deployments.monitoring.workload_monitor.WorkloadMonitor.add_truths", fail)
         with pytest.raises(RuntimeError, match="a fault"):
             monitor.poll()
     scene.observe(monitor, 5)

@@ -79,7 +79,7 @@ def test_a_week_of_losses_without_drift_is_quiet() -> None:
     drift, fired = LossDriftDetector(ConceptSettings(batch=1)), 0
     # means of 20 exponential losses each
     for mean in np.random.default_rng(5).gamma(20, 1 / 20, 7 * 86_400 * RATE_HZ // 20).tolist():
-        was_drifting = drift.look().score == 1 if drift.baseline and drift.baseline.by else False
+        was_drifting = drift.evaluate().score == 1 if drift.baseline and drift.baseline.by else False
         drift.add(mean)
         fired += bool(drift.baseline and drift.baseline.by) and not was_drifting
     assert fired == 0
@@ -150,7 +150,7 @@ def detected_s(shape: str, seed: int, bins: ReferenceBins) -> tuple[float, int]:
         at = look * CHECK_S - 300 + np.arange(RATE_HZ * CHECK_S) / RATE_HZ
         features = np.stack([drifted(shape, rng, at), rng.normal(size=len(at))], axis=1)
         live.add(float(at[0]) + 300, set(), features)
-        found = [live.look(float(at[-1]) + 300, window_s).score for window_s in (60.0, 300.0)]
+        found = [live.evaluate(float(at[-1]) + 300, window_s).score for window_s in (60.0, 300.0)]
         scores = [score for score in found if score is not None]
         if hysteresis.update(max(scores, default=None)) == "drifting":
             changes.append(float(at[-1]))

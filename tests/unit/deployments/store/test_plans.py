@@ -29,13 +29,13 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "truths of several calls": lambda store: store.write_truth_calls("apogee", [truths(8), truths(9, 10)]),
     "predictions by cursor": lambda store: store.predictions("apogee", after=ROWS // 2, limit=10),
     "pairs by cursor": lambda store: store.joined("apogee", after=ROWS // 2, limit=10),
-    "pairs to be judged": lambda store: store.judged("apogee", after=ROWS // 2, limit=10),
+    "pairs to be judged": lambda store: store.labelled("apogee", after=ROWS // 2, limit=10),
     "the last pairs": lambda store: store.labelled_tail("apogee", 100),
     "shadows written": lambda store: store.shadows.write([shadow_of(row(n)) for n in range(ROWS, ROWS + 9)]),
     "pairs of a shadow": lambda store: store.shadows.pairs(*OF_A_SHADOW, limit=10),
     "number of these pairs": lambda store: store.shadows.count(*OF_A_SHADOW, limit=10),
     "repeated truths": lambda store: store.monitor_feed.repeats("apogee", after=1, limit=10),
-    "acts": lambda store: store.acts("apogee", limit=10),
+    "acts": lambda store: store.audit_events("apogee", limit=10),
     "routing": lambda store: store.routing("apogee"),
 }
 
@@ -59,7 +59,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
             store.write_truths(workload, truths(*range(0, ROWS, 20)))
             store.shadows.write([shadow_of(one) for one in rows[::3]])
             for number in range(100):
-                store.record_act(workload, "test", "test", {"number": number})
+                store.record_audit_event(workload, "test", "test", {"number": number})
         if request.param.endswith("with statistics"):
             with writing(store._engine) as connection:
                 connection.execute(text("ANALYZE"))

@@ -122,7 +122,7 @@ def test_shadows_are_set_kept_and_taken_out(store: Store) -> None:
     assert table == RoutingTable(
         revision=4, policy=POLICY, arms={"mlp": version(1)}, shadows={"mlp": version(2)}
     )
-    act = store.acts("apogee")[2]
+    act = store.audit_events("apogee")[2]
     assert (act.kind, act.actor, act.detail["from"]) == ("shadows", "steward", {"mlp": None, "linear": None})
     assert act.detail["to"]["mlp"]["bundle"] == "sha256:2"
 

@@ -256,12 +256,12 @@ def test_a_policy_based_on_an_old_revision_is_refused(store: Store) -> None:
 def test_changes_of_routing_are_acts(store: Store) -> None:
     store.put_policy("apogee", POLICY, actor="ann")
     store.put_arm("apogee", "mlp", version(1), actor="steward")
-    cursor = store.record_act("apogee", "retrain", "ann", {"reason": "drift"})
-    policy, arms, retrain = store.acts("apogee")
+    cursor = store.record_audit_event("apogee", "retrain", "ann", {"reason": "drift"})
+    policy, arms, retrain = store.audit_events("apogee")
     assert (policy.kind, policy.actor, policy.detail["to"]["weights"]) == ("policy", "ann", POLICY.weights)
     assert (arms.kind, arms.detail["from"], arms.detail["revision"]) == ("arms", {"mlp": None}, 2)
     assert (retrain.seq, retrain.at, retrain.detail) == (cursor, NOW, {"reason": "drift"})
-    assert store.acts("apogee", after=cursor) == []
+    assert store.audit_events("apogee", after=cursor) == []
 
 
 def test_sqlite_is_durable_at_each_commit(tmp_path: Path) -> None:
