@@ -45,7 +45,7 @@ help:
 	@echo "make check    ruff, mypy --strict, import rules"
 	@echo "make test     the whole test suite"
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
-	@echo "make faults   kill parts of the loop that heals itself at each of its stages, and crews that train (half an hour)"
+	@echo "make faults   kill parts of the self-healing loop at each of its stages, and worker groups that train (half an hour)"
 	@echo "              variables: STAGE=calm|drifting|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10 STARTS=3"

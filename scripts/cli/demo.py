@@ -1,4 +1,4 @@
-"""`raysonde demo`: one command a demonstration."""
+"""The group `raysonde demo`: one command a demonstration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="""Watch the system do something by itself, on one of its own beside any that runs. Example:
+    help="""Demonstrate the system, on one of its own beside any that runs. Example:
 
     raysonde demo heal
     """,

@@ -1,4 +1,4 @@
-"""Which cells of the table are run, and what came of them."""
+"""The selection of stages and victims, and the table of results."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def victims(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """Of those that a stage has."""
+    """The parts to kill, of those that a stage has."""
     only = request.config.getoption("--victim")
     return (only,) if only else VICTIMS
 
 
 @pytest.fixture
 def rows(request: pytest.FixtureRequest) -> list[tuple[str, ...]]:
-    """Of the table at the end, to be added to."""
+    """The rows of the table at the end."""
     return request.config.stash[ROWS]
 
 

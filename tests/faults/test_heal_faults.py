@@ -23,7 +23,7 @@ def test_the_loop_ends_as_it_would_have(
 ) -> None:
     folder = (Settings.from_environment().var / "faults").resolve()
     run = heal_under_faults(folder, stage, victims)
-    losses = checks.losses_of(run)
+    losses = checks.find_losses(run)
     rows += _rows(stage, run, losses)
     checks.assert_nothing_left(run)
     checks.assert_healed(run)
@@ -35,13 +35,13 @@ def test_the_loop_ends_as_it_would_have(
 
 
 def _rows(stage: LoopStage, run: Run, losses: checks.Losses) -> list[tuple[str, ...]]:
-    """One a kill, and one of the whole run."""
+    """Make a row for each kill, and one for the whole run."""
     kills = [
         (stage.name, one.victim, f"{one.at_s:.1f}", _seconds(one.back_after_s), "", "", "", "")
         for one in run.strikes
     ]
     cost = (str(len(one)) for one in (losses.answers, losses.requests, losses.truth_calls))
-    return [*kills, (stage.name, "in all", "", "", _seconds(run.played.story.healed_s), *cost)]
+    return [*kills, (stage.name, "in all", "", "", _seconds(run.played.timeline.healed_s), *cost)]
 
 
 def _seconds(value: float | None) -> str:

@@ -26,7 +26,7 @@ from features.config import load_contract, load_sections
 from scripts.demo.heal import EVENTS
 from scripts.demo.plan import SHORT
 from scripts.demo.synthetic_weather import WORKLOAD, write
-from scripts.demo.workspace import Home
+from scripts.demo.workspace import Workspace
 from scripts.host.processes import of_run
 from scripts.launcher.preflight import is_free
 from scripts.launcher.run_state import RunState
@@ -87,14 +87,14 @@ class Run:
 
     def states(self, arm: str) -> list[str]:
         """Of the arm's promotions, in the order in which they were."""
-        acts = [act.detail for act in self.store.acts(WORKLOAD) if act.kind == "promotion"]
+        acts = [act.detail for act in self.store.audit_events(WORKLOAD) if act.kind == "promotion"]
         return [detail["state"] for detail in acts if detail["arm"] == arm]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The command, from its start to its end."""
-    home = Home(tmp_path_factory.mktemp("demo"))
+    home = Workspace(tmp_path_factory.mktemp("demo"))
     write(home.folder / "workloads", SHORT)
     settings = Settings(
         home.var,

@@ -10,13 +10,13 @@ import pytest
 from toy.parts import toy_contract, toy_raw
 
 from deployments.domain.drift_state import SettledState
-from deployments.store import Act
+from deployments.store import AuditEvent
 from deployments.store.monitor_feed import DriftEvent
 from scripts.replay.player import Failure
 from scripts.replay.recordings import Recording, make_cases
 from scripts.replay.stream_player import Sent
 from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts, stage_name
-from tests.faults.checks import most_open_at_once, repeated_events, was_just_answered, was_under_way
+from tests.faults.checks import most_open_at_once, repeated_events, was_in_flight, was_just_answered
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -48,20 +48,20 @@ def test_the_old_name_of_a_stage_still_works(caplog: pytest.LogCaptureFixture) -
     assert caplog.records == []
 
 
-def act(promotion: str, state: str, arm: str = "a") -> Act:
+def audit_event(promotion: str, state: str, arm: str = "a") -> AuditEvent:
     detail: dict[str, Any] = {"id": promotion, "arm": arm, "state": state}
-    return Act(0, NOW, "w", "promotion", "steward", detail)
+    return AuditEvent(0, NOW, "w", "promotion", "steward", detail)
 
 
 def test_two_candidacies_of_an_arm_are_seen_and_two_arms_are_none() -> None:
     one_by_one = [
-        act("1", "shadowing"),
-        act("1", "superseded"),
-        act("2", "shadowing"),
-        act("3", "asked", "b"),
+        audit_event("1", "shadowing"),
+        audit_event("1", "superseded"),
+        audit_event("2", "shadowing"),
+        audit_event("3", "asked", "b"),
     ]
     assert most_open_at_once(one_by_one) == 1
-    assert most_open_at_once([*one_by_one, act("2", "promoting"), act("4", "shadowing")]) == 2
+    assert most_open_at_once([*one_by_one, audit_event("2", "promoting"), audit_event("4", "shadowing")]) == 2
 
 
 def request(sent_s: float, ended_s: float) -> Sent:
@@ -71,7 +71,7 @@ def request(sent_s: float, ended_s: float) -> Sent:
 
 
 @pytest.mark.parametrize(
-    ("sent_s", "ended_s", "buffered", "under_way"),
+    ("sent_s", "ended_s", "buffered", "in_flight"),
     [
         (9.0, 9.35, False, False),
         (9.0, 9.45, True, False),
@@ -80,12 +80,12 @@ def request(sent_s: float, ended_s: float) -> Sent:
         (10.2, 10.3, False, False),
     ],
 )
-def test_a_kill_excuses_what_was_just_answered_and_what_was_under_way(
-    sent_s: float, ended_s: float, buffered: bool, under_way: bool
+def test_a_kill_excuses_what_was_just_answered_and_what_was_in_flight(
+    sent_s: float, ended_s: float, buffered: bool, in_flight: bool
 ) -> None:
     one = request(sent_s, ended_s)
     assert was_just_answered(one, [3.0, 10.0]) == buffered
-    assert was_under_way(one, [3.0, 10.0]) == under_way
+    assert was_in_flight(one, [3.0, 10.0]) == in_flight
     assert not was_just_answered(one, [])
 
 
