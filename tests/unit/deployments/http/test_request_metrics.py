@@ -270,9 +270,9 @@ def test_another_library_is_told_what_is_new() -> None:
     assert counters["raysonde_journal_dropped_rows_total"].told == [(7, {"workload": "toy"})]
 
 
-def test_what_is_not_declared_is_not_taken() -> None:
+def test_a_metric_outside_the_catalogue_is_rejected() -> None:
     samples = Samples()
-    with pytest.raises(ValueError, match="got 'raysonde_nothing', expected one that is declared"):
+    with pytest.raises(ValueError, match="got 'raysonde_nothing', expected one of the catalogue"):
         samples.put("raysonde_nothing", 1)
     with pytest.raises(ValueError, match=r"expected values of \('arm',\)"):
         samples.put("raysonde_queue_rows", 1)

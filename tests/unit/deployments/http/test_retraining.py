@@ -110,7 +110,7 @@ async def test_the_command_tells_each_state_once_and_the_verdicts(monkeypatch: p
     done = states.finish(running.model_copy(update={"arms": {"linear": BETTER, "mlp": WORSE}}), NOW)
     short = waiting("truths: there are 3, and 10 are needed")
     assert await follow(monkeypatch, short, short, running, running, done) == [
-        "waiting: for the lifecycle controller to look",
+        "waiting: for the lifecycle controller",
         "waiting: truths: there are 3, and 10 are needed",
         "running, attempt 1",
         "done",
@@ -122,7 +122,7 @@ async def test_the_command_tells_each_state_once_and_the_verdicts(monkeypatch: p
 async def test_the_command_fails_with_the_retraining(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = states.finish(states.confirm(states.start(waiting(), NOW)), NOW, "no pair to test")
     assert await follow(monkeypatch, failed) == [
-        "waiting: for the lifecycle controller to look",
+        "waiting: for the lifecycle controller",
         "failed: no pair to test",
         "exit 1",
     ]
