@@ -1,4 +1,4 @@
-"""Wires the graph of one workload: the only file with a `.bind()` of it.
+"""The composition of the graph of one workload: the only file with a `.bind()` of it.
 
 Router -> FeatureScaler -> arms, and a LifecycleController beside them unless the root application has one for
 this workload too. Named in `serve_config.yaml`, which sets replicas and resources of each deployment.
@@ -50,22 +50,24 @@ class AppArguments(BaseModel):
 
 
 class EmptyRegistry(RuntimeError):
-    """There is no model to serve yet."""
+    """The registry has no model of the workload yet."""
 
 
 def build(arguments: AppArguments) -> Application:
-    """The application of one workload.
+    """Build the application of one workload.
 
     Raises:
-        BadHost: RAYSONDE_DIRECT_CALLS is not what it may be.
-        EmptyRegistry: nothing is trained yet; the message says which command trains.
-        FileNotFoundError: no such workload.
+        InvalidBindAddress: RAYSONDE_DIRECT_CALLS has an unknown value.
+        EmptyRegistry: no model is trained yet; the message names the command that trains.
+        FileNotFoundError: there is no such workload.
     """
     settings = Settings.from_environment()
     sections = load_sections(settings.workloads, arguments.workload)
     contract = Contract.model_validate(sections["contract"])
     policy = RoutingPolicy.model_validate(sections["routing"])
-    MonitoringSettings.model_validate(sections.get("monitoring") or {})  # told here, not by the Monitor
+    MonitoringSettings.model_validate(
+        sections.get("monitoring") or {}
+    )  # an error shows here, not in the Monitor
     store = Store(settings.store_url)
     store.create_tables()
     store.seed_policy(contract.workload, policy)
@@ -76,7 +78,11 @@ def build(arguments: AppArguments) -> Application:
         settings.logs,
         settings.store_url,
         settings.registry_uri,
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
         host=bind_address(Environment.read()),
+=======
+        bind_address=bind_address(os.environ),
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     )
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)

@@ -43,15 +43,17 @@ class RootArguments(BaseModel):
 
 
 class SystemHealth(BaseModel):
-    """Whether every workload answers."""
+    """The health of the system."""
 
     status: str = Field(description="ready or starting")
-    workloads: dict[str, str] = Field(description="by workload: ready, or what it waits for")
+    workloads: dict[str, str] = Field(
+        description="by workload: ready, not running, or the arms that it waits for"
+    )
 
 
 @serve.ingress()
 class Root:
-    """One replica; asks the routers, and holds nothing itself."""
+    """The deployment of the root application, with one replica; it reads from the routers and the store."""
 
     def __init__(
         self,
@@ -59,18 +61,20 @@ class Root:
         api_key: str,
         open_on_loopback: bool,
         store_url: str,
-        steward: DeploymentHandle,
+        lifecycle_controller: DeploymentHandle,
         monitor: DeploymentHandle,
     ) -> None:
-        del steward, monitor  # bound here so that they are part of the application
+        del lifecycle_controller, monitor  # bound here so that they are part of the application
         self._workloads = workloads
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         self._routers = {name: ReplicaBroadcast("Router", name) for name in workloads}
-        self._scrape = MetricsCollector(workloads, self._replicas, Store(store_url).facts.of, _version())
+        self._collector = MetricsCollector(
+            workloads, self._replicas, Store(store_url).snapshots.read, _version()
+        )
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        """Called by Serve after the constructor."""
+        """Build the ASGI application; Serve calls this after the constructor."""
         app = FastAPIOffline(
             redoc_url=None,
             title="raysonde",
@@ -90,7 +94,7 @@ class Root:
             response_class=PlainTextResponse,
         )
         async def metrics() -> Response:
-            return Response(await self._scrape.text(), media_type=MEDIA_TYPE)
+            return Response(await self._collector.exposition(), media_type=MEDIA_TYPE)
 
         @app.get("/", include_in_schema=False)
         async def page() -> HTMLResponse:
@@ -99,10 +103,10 @@ class Root:
         return KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
 
     async def _replicas(self, workload: str) -> list[ReplicaSamples]:
-        return await self._routers[workload].ask("metrics_here")
+        return await self._routers[workload].call("metrics_here")
 
     async def _health(self) -> SystemHealth:
-        states = await asyncio.gather(*map(_state, self._workloads))
+        states = await asyncio.gather(*map(_application_state, self._workloads))
         ready = all(state == "ready" for state in states)
         return SystemHealth(
             status="ready" if ready else "starting", workloads=dict(zip(self._workloads, states, strict=True))
@@ -110,18 +114,24 @@ class Root:
 
 
 def build(arguments: RootArguments) -> Application:
-    """The root application."""
+    """Build the root application."""
     settings = Settings.from_environment()
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     key = read_or_create_key(settings.api_key_file, Environment.read())
     is_open = arguments.open_on_loopback and not behind_proxy(Environment.read())
     steward = (
+=======
+    key = read_or_create_key(settings.api_key_file, os.environ)
+    is_open = arguments.open_on_loopback and not behind_proxy(os.environ)
+    lifecycle_controller = (
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         serve.deployment(LifecycleController)
         .options(name="LifecycleController")
         .bind(settings, arguments.workloads)
     )
     monitor = serve.deployment(Monitor).options(name="Monitor").bind(settings, arguments.workloads)
     root = serve.deployment(Root).options(name="Root")
-    return root.bind(arguments.workloads, key, is_open, settings.store_url, steward, monitor)
+    return root.bind(arguments.workloads, key, is_open, settings.store_url, lifecycle_controller, monitor)
 
 
 def _version() -> str:
@@ -131,7 +141,7 @@ def _version() -> str:
         return "unknown"  # run from a folder that was not installed
 
 
-async def _state(workload: str) -> str:
+async def _application_state(workload: str) -> str:
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             waiting = await serve.get_app_handle(workload).waiting_for.remote()

@@ -1,1 +1,1 @@
-"""All that Ray sees: deployments, actors and the policies that Serve calls."""
+"""The part that Ray sees: deployments, actors and the policies that Serve calls."""

@@ -10,11 +10,11 @@ from training.runtime.inference import ArmRuntime
 
 
 class MixedVersions(RuntimeError):
-    """A matrix scaled for one version reached another. Never answered; it would be wrong silently."""
+    """A matrix scaled for one version reached another. It is never answered: it would be wrong silently."""
 
 
 class Arm(VersionedReplica[ArmRuntime]):
-    """Replicated; one deployment an arm name."""
+    """The deployment of one arm, with any number of replicas."""
 
     def __init__(self, name: str, options: ReplicaOptions) -> None:
         super().__init__(options, start_arm, self.predict, arm=name)
@@ -23,10 +23,10 @@ class Arm(VersionedReplica[ArmRuntime]):
     async def predict(
         self, version: ArmVersion, batch: ScaledBatch, level: float | None = None
     ) -> PredictedBatch:
-        """Scaled rows (n, [steps,] features) -> predictions with their regions.
+        """Predict scaled rows (n, [steps,] features), with regions.
 
         Args:
-            version: asked for.
+            version: the one to predict by.
             batch: of the scaler.
             level: coverage at which regions are made; the nominal one of the bundle unless given.
 
@@ -41,12 +41,12 @@ class Arm(VersionedReplica[ArmRuntime]):
             return PredictedBatch(version.bundle, predicted, arm.coverage, batch.outlier_score)
 
         rows = len(batch.scaled.matrix)
-        with self.under_way, self.tracing.called("arm", batch.trace, arm=self._name, rows=rows):
+        with self.in_flight, self.tracing.called("arm", batch.trace, arm=self._name, rows=rows):
             return await self.run(version, rows, compute)
 
 
 def start_arm(bundle: Bundle) -> ArmRuntime:
-    """The runtime of a bundle's model, proven on the golden inputs."""
+    """Make the runtime of a bundle's model, and check it on the golden inputs."""
     runtime = ArmRuntime(bundle)
     runtime.check_golden()
     return runtime

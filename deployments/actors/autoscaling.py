@@ -1,11 +1,11 @@
-"""How many replicas of the scaler and of an arm there should be. Pure; Serve calls `autoscaling_policy`.
+"""The number of replicas of the scaler and of an arm. Pure; Serve calls `autoscaling_policy`.
 
 Serve counts all calls that are made through its handles, and no others. Most predictions come over
-connections of the replicas; what comes through handles is hardly any load: versions to be loaded, which takes
-seconds when a system starts, questions for addresses. So who is called counts the predictions.
+connections of the replicas; calls through handles are hardly any load: versions to be loaded, which takes
+seconds when a system starts, and requests for addresses. So the called replicas count the predictions.
 
 Calls also grow long where processors are short, and then another replica only takes turns with those that are
-there: it costs memory and cold caches, and nothing gets faster. So on a machine that stands alone they go out
+there: it costs memory and cold caches, and nothing gets faster. So a single machine gets more replicas only
 while it has a processor for them.
 """
 
@@ -15,23 +15,24 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any, Protocol
 
-CALLS_UNDER_WAY = "calls_under_way"
+# names of metrics in Serve
+CALLS_IN_FLIGHT = "calls_under_way"
 IDLE_PROCESSORS = "idle_processors"
 
 # Saturated by requests, two cores still show 0.2 to 0.4 of one as idle: the Router waits in between.
 _ROOM_PROCESSORS = 0.5
 
 
-class Targets(Protocol):
-    """What is used of Serve's `AutoscalingConfig`."""
+class ScalingConfig(Protocol):
+    """The used part of Serve's `AutoscalingConfig`."""
 
     def get_target_ongoing_requests(self) -> float:
-        """Calls under way that a replica is to have."""
+        """Return the number of calls in flight that a replica is to have."""
         ...
 
 
-class Point(Protocol):
-    """What a replica told at a time, which is the same for all its numbers."""
+class TimedValue(Protocol):
+    """A value of a replica at a time, which is the same for all its metrics."""
 
     @property
     def timestamp(self) -> float:
@@ -44,9 +45,10 @@ class Point(Protocol):
         ...
 
 
-class Situation(Protocol):
-    """What is used of Serve's `AutoscalingContext`: numbers of the look-back, by replica."""
+class ScalingContext(Protocol):
+    """The used part of Serve's `AutoscalingContext`: metrics of the look-back, by replica."""
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     @property
     def current_num_replicas(self) -> int:
         """Those that run."""
@@ -71,36 +73,43 @@ class Situation(Protocol):
     def config(self) -> Targets:
         """The deployment's `autoscaling_config`."""
         ...
+=======
+    current_num_replicas: int
+    target_num_replicas: int
+    aggregated_metrics: Mapping[str, Mapping[Any, float]] | None
+    raw_metrics: Mapping[str, Mapping[Any, Sequence[TimedValue]]] | None
+    config: ScalingConfig
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 
-def replicas_wanted(situation: Situation, nodes: Callable[[], int]) -> float:
-    """So many that each has `target_ongoing_requests` calls for predictions under way on average.
+def desired_replicas(context: ScalingContext, nodes: Callable[[], int]) -> float:
+    """Return the number with which each has `target_ongoing_requests` predictions in flight on average.
 
     Serve keeps the number within its bounds, and waits for the delays of the config before it follows.
 
     Args:
-        situation: of a deployment.
-        nodes: how many the cluster has, asked where it matters. Of several, another one may have room.
+        context: of a deployment.
+        nodes: returns the number of nodes of the cluster. Of several, another one may have room.
     """
-    if situation.current_num_replicas == 0:
-        return situation.target_num_replicas
-    target = situation.config.get_target_ongoing_requests()
-    calls = (situation.aggregated_metrics or {}).get(CALLS_UNDER_WAY, {})
+    if context.current_num_replicas == 0:
+        return context.target_num_replicas
+    target = context.config.get_target_ongoing_requests()
+    calls = (context.aggregated_metrics or {}).get(CALLS_IN_FLIGHT, {})
     wanted = sum(calls.values()) / target
-    if wanted <= situation.target_num_replicas or nodes() > 1:
+    if wanted <= context.target_num_replicas or nodes() > 1:
         return wanted
-    return max(situation.target_num_replicas, min(wanted, _calls_with_room(situation) / target))
+    return max(context.target_num_replicas, min(wanted, _calls_with_room(context) / target))
 
 
-def _calls_with_room(situation: Situation) -> float:
-    """Calls under way while the machine had a processor for another replica.
+def _calls_with_room(context: ScalingContext) -> float:
+    """Return the calls in flight while the machine had a processor for another replica.
 
     The median over time: the first seconds of a load are half idle, however large it is.
     """
-    told = situation.raw_metrics or {}
-    idle = told.get(IDLE_PROCESSORS, {})
+    metrics = context.raw_metrics or {}
+    idle = metrics.get(IDLE_PROCESSORS, {})
     calls = 0.0
-    for replica, points in told.get(CALLS_UNDER_WAY, {}).items():
+    for replica, points in metrics.get(CALLS_IN_FLIGHT, {}).items():
         has_room = {point.timestamp: point.value >= _ROOM_PROCESSORS for point in idle.get(replica, ())}
         with_room = [point.value if has_room.get(point.timestamp, True) else 0.0 for point in points]
         calls += median(with_room) if with_room else 0.0

@@ -1,4 +1,4 @@
-"""The policy that `autoscaling_config` names; it runs in Serve's controller. Imports Ray."""
+"""The policy that `autoscaling_config` names; it runs in Serve's controller. The module imports Ray."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 import ray
 
-from deployments.actors.autoscaling import Situation, replicas_wanted
+from deployments.actors.autoscaling import ScalingContext, desired_replicas
 
-# Serve asks several times a second for each deployment
-_KEPT_S = 10
+# Serve calls the policy several times a second for each deployment
+_CACHE_S = 10
 
 
-def by_calls_in_flight(situation: Situation) -> tuple[float, dict[str, Any]]:
-    """See `deployments.actors.autoscaling.replicas_wanted`.
+def by_calls_in_flight(context: ScalingContext) -> tuple[float, dict[str, Any]]:
+    """Call `deployments.actors.autoscaling.desired_replicas` with the number of nodes.
 
     Returns:
-        The number, and no state.
+        The number of replicas, and no state.
     """
-    return replicas_wanted(situation, lambda: _nodes(int(time.monotonic() / _KEPT_S))), {}
+    return desired_replicas(context, lambda: _nodes(int(time.monotonic() / _CACHE_S))), {}
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""What the scaler and the arms have in common: they serve several bundle versions and load beside serving."""
+"""The common part of scaler and arms: they serve several bundle versions, and load while they serve."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from deployments.actors.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
+from deployments.actors.autoscaling import CALLS_IN_FLIGHT, IDLE_PROCESSORS
 from deployments.actors.tracing import open_tracing_if_wanted
 from deployments.domain.routing import ArmVersion
 from deployments.lifecycle.bundle_cache import (
@@ -23,8 +23,8 @@ from deployments.lifecycle.bundle_cache import (
 )
 from deployments.rpc.server import Address, RpcServer
 from deployments.runtime.concurrency import ConcurrencyMeter
-from deployments.runtime.cpu import IdleCpuMeter, used_processors
-from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
+from deployments.runtime.cpu import IdleCpuMeter, read_cpu_usage
+from deployments.runtime.logs import configure_log_file, silence_serve_access_log
 from deployments.store import Store
 from features.contract import Contract
 from training.runtime.bundle import Bundle
@@ -41,16 +41,16 @@ INLINE_ROWS = 64
 
 @dataclass(frozen=True)
 class ReplicaOptions:
-    """What a replica needs to find its bundles.
+    """The options by which a replica finds its bundles.
 
     Attributes:
-        contract: what is served.
+        contract: of the workload.
         cache: folder of the bundle cache on this node.
         logs: folder of the JSON log files.
         store_url: SQLAlchemy URL of the store.
         registry_uri: of MLflow; bundles are fetched from it if it is a server.
-        host: tells a replica the address of its node, where others call it directly; None: they call it
-            through Serve alone.
+        bind_address: returns the address of a replica's node, on which others call it directly; None: they
+            call it through Serve alone.
     """
 
     contract: Contract
@@ -58,21 +58,21 @@ class ReplicaOptions:
     logs: Path
     store_url: str
     registry_uri: str = ""
-    host: Callable[[], str] | None = None
+    bind_address: Callable[[], str] | None = None
 
 
 class VersionedReplica(Generic[Runtime]):
-    """Holds a runtime per bundle version. A replica that starts late loads what the routing table names.
+    """A replica with a runtime per bundle version; it begins with the versions of the routing table.
 
     Args:
         options: where the bundles and the table are.
-        start: makes the runtime of a bundle and checks it against the golden inputs.
-        answer: what other replicas call, of the subclass.
+        start: makes the runtime of a bundle and checks it on the golden inputs.
+        answer: the method of the subclass that other replicas call.
         arm: load the versions of this arm only; None for all.
 
     Attributes:
-        tracing: of the calls that are traced.
-        under_way: entered by each call for predictions.
+        tracing: of the calls.
+        in_flight: entered by each call for predictions.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class VersionedReplica(Generic[Runtime]):
     ) -> None:
         part = arm or "scaler"
         configure_log_file(options.logs, f"{options.contract.workload}-{part}")
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
         leave_out_calls_of_serve()
         self.tracing = open_tracing_if_wanted(Environment.read(), options.contract.workload, part)
         self._told = {"workload": options.contract.workload, "arm": arm}
@@ -91,6 +92,15 @@ class VersionedReplica(Generic[Runtime]):
         self._idle = IdleCpuMeter(time.monotonic, used_processors)
         self._host = options.host
         self._listener = RpcServer(answer)
+=======
+        silence_serve_access_log()
+        self.tracing = open_tracing_if_wanted(os.environ, options.contract.workload, part)
+        self._log_labels = {"workload": options.contract.workload, "arm": arm}
+        self.in_flight = ConcurrencyMeter(time.monotonic)
+        self._idle = IdleCpuMeter(time.monotonic, read_cpu_usage)
+        self._bind_address = options.bind_address
+        self._server = RpcServer(answer)
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         cache = BundleCache(options.cache, options.contract, options.registry_uri)
         self._versions = WarmVersions(cache, start, WARM_VERSIONS if arm is None else WARM_VERSIONS_OF_AN_ARM)
         with closing(Store(options.store_url)) as store:
@@ -100,25 +110,25 @@ class VersionedReplica(Generic[Runtime]):
                 self._try_load(version)
 
     async def load(self, version: ArmVersion) -> int:
-        """Load a version beside the ones in use; answers with this replica's process id.
+        """Load a version beside the ones in use, and return this replica's process id.
 
         Raises:
-            BundleError: the bundle is not what its hash says, or fails its golden inputs.
+            BundleError: the bundle does not have its hash, or fails its golden inputs.
         """
         await asyncio.to_thread(self._versions.load, version.bundle, version.source)
         return os.getpid()
 
     async def address(self) -> Address | None:
-        """Where this replica is called directly, for those that may; None if it is not."""
-        return None if self._host is None else await self._listener.address(self._host())
+        """Return the address for direct calls; None if there are none."""
+        return None if self._bind_address is None else await self._server.address(self._bind_address())
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """What Serve asks for, and hands to `deployments.actors.autoscaling`."""
-        return {CALLS_UNDER_WAY: self.under_way.mean(), IDLE_PROCESSORS: self._idle.mean()}
+        """Return the metrics that Serve hands to `deployments.actors.autoscaling`."""
+        return {CALLS_IN_FLIGHT: self.in_flight.mean(), IDLE_PROCESSORS: self._idle.mean()}
 
     def __del__(self) -> None:
-        """Serve calls this when it stops the replica."""
-        self._listener.close()
+        """Close the server and the tracing; Serve calls this when it stops the replica."""
+        self._server.close()
         self.tracing.close()
 
     def _try_load(self, version: ArmVersion) -> None:
@@ -126,18 +136,18 @@ class VersionedReplica(Generic[Runtime]):
         try:
             self._versions.load(version.bundle, version.source)
         except (BundleError, OSError):
-            log.exception("bundle not loaded at start", extra=self._labels(version))
+            log.exception("the bundle cannot be loaded at start", extra=self._labels(version))
 
     async def run(self, version: ArmVersion, rows: int, compute: Callable[[Runtime], Result]) -> Result:
         """Run `compute` on that version, off the event loop when `rows` are many."""
         runtime = self._versions.warm(version.bundle)
         if runtime is None:
-            # versions are loaded before the table is flipped, so only a replica younger than both comes here
-            log.warning("bundle loaded on demand", extra=self._labels(version))
+            # versions are loaded before the table changes, so only a replica younger than both comes here
+            log.warning("the bundle is loaded on demand", extra=self._labels(version))
             runtime = await asyncio.to_thread(self._versions.load, version.bundle, version.source)
         if rows <= INLINE_ROWS:
             return compute(runtime)
         return await asyncio.to_thread(compute, runtime)
 
     def _labels(self, version: ArmVersion) -> dict[str, str | None]:
-        return {**self._told, "model_version": version.model_version, "bundle": version.bundle}
+        return {**self._log_labels, "model_version": version.model_version, "bundle": version.bundle}

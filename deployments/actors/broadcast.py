@@ -1,4 +1,4 @@
-"""All router replicas of an application, asked the same: requests go to any of them."""
+"""Calls of all router replicas of an application at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class ReplicaBroadcast:
-    """The replicas of a deployment, of which this process may be one.
+    """A caller of all replicas of a deployment, of which this process may be one.
 
     Args:
         deployment: its name.
-        application: the one it belongs to.
+        application: its application's name.
     """
 
     def __init__(self, deployment: str, application: str) -> None:
@@ -29,13 +29,13 @@ class ReplicaBroadcast:
         self._application = application
         self._handle: DeploymentHandle | None = None
 
-    async def ask(self, method: str) -> list[Any]:
-        """What a method without arguments returns on each of them.
+    async def call(self, method: str) -> list[Any]:
+        """Call a method without arguments on each replica, and return the results.
 
-        One that fails is left out; none is there when they cannot be asked, or do not all answer in time.
+        A replica that fails is left out. The list is empty when they are not reachable, or too late.
         """
         try:
-            found = await gather_answers(await self._found(), method)
+            found = await gather_answers(await self._get_handle(), method)
         except (RayError, RayServeException, KeyError, TimeoutError) as error:
             self._warn(error)
             return []
@@ -45,9 +45,9 @@ class ReplicaBroadcast:
         return [answer for answer in found if not isinstance(answer, BaseException)]
 
     def _warn(self, error: BaseException) -> None:
-        log.warning("replicas not asked: %r", error, extra={"workload": self._application})
+        log.warning("a replica does not answer: %r", error, extra={"workload": self._application})
 
-    async def _found(self) -> DeploymentHandle:
+    async def _get_handle(self) -> DeploymentHandle:
         if self._handle is None:
             self._handle = await asyncio.to_thread(
                 serve.get_deployment_handle, self._deployment, self._application

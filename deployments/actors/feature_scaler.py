@@ -1,4 +1,4 @@
-"""The FeatureScaler: raw windows -> features -> scaled matrix, of the version asked for; then its arm."""
+"""The FeatureScaler: raw windows -> features -> scaled matrix, of the version of the call; then its arm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.runtime.inference import ScalerRuntime
 
 
 class FeatureScaler(VersionedReplica[ScalerRuntime]):
-    """Replicated; holds the scalers of every arm, and has the arms predict what it scaled.
+    """The deployment that scales features for all arms, and calls them with the result.
 
     Args:
         options: where the bundles are.
@@ -24,19 +24,19 @@ class FeatureScaler(VersionedReplica[ScalerRuntime]):
     def __init__(self, options: ReplicaOptions, arms: Mapping[str, Handle]) -> None:
         super().__init__(options, start_scaler, self.predict)
         self._arms = {
-            arm: RpcClient(handle, "predict", is_direct=options.host is not None)
+            arm: RpcClient(handle, "predict", is_direct=options.bind_address is not None)
             for arm, handle in arms.items()
         }
 
     async def predict(self, batch: RawBatch) -> PredictedBatch:
-        """What the arm says about a batch.
+        """Scale a batch, and return the predictions of its arm.
 
         Raises:
-            CallFailed: it says nothing, and why.
+            CallFailed: the arm has no answer; the message says why.
             BundleError, OSError: the version cannot be loaded here.
         """
         called = self.tracing.called("scaler", batch.trace, arm=batch.arm, rows=len(batch.raw))
-        with self.under_way, called as trace:
+        with self.in_flight, called as trace:
             with self.tracing.step("scale", trace):
                 scaled = replace(await self._scale(batch), trace=trace)
             predicted: PredictedBatch = await self._arms[batch.arm](batch.version, scaled, batch.level)
@@ -51,7 +51,7 @@ class FeatureScaler(VersionedReplica[ScalerRuntime]):
 
 
 def start_scaler(bundle: Bundle) -> ScalerRuntime:
-    """The runtime of a bundle's scaler, proven on the golden inputs."""
+    """Make the runtime of a bundle's scaler, and check it on the golden inputs."""
     runtime = ScalerRuntime(bundle)
     runtime.check_golden()
     runtime.outliers  # noqa: B018 - fitted now, not at the first request

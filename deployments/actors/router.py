@@ -25,7 +25,7 @@ from deployments.inference.model_client import ModelClient
 from deployments.inference.service import PredictionService
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.rpc.client import RpcClient
-from deployments.runtime.logs import configure_log_file, leave_out_calls_of_serve
+from deployments.runtime.logs import configure_log_file, silence_serve_access_log
 from deployments.runtime.process_memory import collect_and_trim_regularly, relax_gc
 from deployments.store import Store
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
@@ -55,14 +55,19 @@ class Router:
         del steward  # bound here, if there is one, so that it is part of the application
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
         leave_out_calls_of_serve()
         self._tracing = open_tracing_if_wanted(Environment.read(), contract.workload, "router")
+=======
+        silence_serve_access_log()
+        self._tracing = open_tracing_if_wanted(os.environ, contract.workload, "router")
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
-        self._watched = store.watching
-        levels = CoverageLevels(partial(store.watching.levels, contract.workload))
-        self._scaler = RpcClient(scaler, "predict", is_direct=options.host is not None)
+        self._watched = store.monitor_feed
+        levels = CoverageLevels(partial(store.monitor_feed.levels, contract.workload))
+        self._scaler = RpcClient(scaler, "predict", is_direct=options.bind_address is not None)
         self.service = PredictionService(
             contract,
             arms,
@@ -99,7 +104,7 @@ class Router:
     async def waiting_for(self) -> tuple[str, ...]:
         """Arms that do not answer every replica yet, for the root application."""
         # those that are well serve when the others cannot be asked
-        waiting = {arm for arms in await self._peers.ask("waiting_here") for arm in arms}
+        waiting = {arm for arms in await self._peers.call("waiting_here") for arm in arms}
         waiting |= set(self.service.waiting_for)
         return tuple(arm for arm in self.service.arms if arm in waiting)
 
@@ -116,7 +121,7 @@ class Router:
         return Served(self.service.contract, self.service.arms)
 
     def _read(self) -> Samples:
-        return router_metrics.router_samples(self.service, self._requests, self._scaler.ways)
+        return router_metrics.router_samples(self.service, self._requests, self._scaler.calls_by_path)
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""

@@ -1,4 +1,4 @@
-"""What one router replica holds. Nothing here is on the way of a request: what is counted there is read."""
+"""The metrics of one router replica. Nothing here is on the path of a request: its counters are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import product
 from deployments.domain.breaker_settings import State
 from deployments.http.request_metrics import RequestCounts
 from deployments.inference.service import PredictionService
-from deployments.telemetry.metrics.catalogue import CALLS, ERROR_KINDS, TRUTH_OUTCOMES, WAYS
+from deployments.telemetry.metrics.catalogue import CALL_PATHS, CALLS, ERROR_KINDS, TRUTH_OUTCOMES
 from deployments.telemetry.metrics.samples import Samples
 from features.targets import ClassTarget
 
@@ -29,55 +29,57 @@ _BY_ARM: Mapping[str, Callable[[PredictionService], Mapping[str, int]]] = {
 }
 
 
-def router_samples(service: PredictionService, requests: RequestCounts, ways: Mapping[str, int]) -> Samples:
-    """All metrics of the origin `router`.
+def router_samples(
+    service: PredictionService, requests: RequestCounts, calls_by_path: Mapping[str, int]
+) -> Samples:
+    """Make the samples of the origin `router`.
 
     A counter is there from the start, at 0: one that appears with its first event never shows that it grew.
 
     Args:
         service: of the replica.
-        requests: that came to it.
-        ways: calls of the scaler by the way they went, see `WAYS`.
+        requests: of the replica.
+        calls_by_path: calls of the scaler by their path, see `CALL_PATHS`.
     """
-    readings = Samples()
-    _add_requests(readings, requests)
-    _add_answers(readings, service)
-    _add_arms(readings, service)
+    samples = Samples()
+    _add_requests(samples, requests)
+    _add_answers(samples, service)
+    _add_arms(samples, service)
     for outcome in TRUTH_OUTCOMES:
-        readings.put("raysonde_truths_total", service.truths.outcomes[outcome], outcome)
-    for way in WAYS:
-        readings.put("raysonde_scaler_calls_total", ways.get(way, 0), way)
-    readings.put("raysonde_journal_backlog_rows", service.journal.waiting)
-    readings.put("raysonde_journal_dropped_rows_total", service.journal.dropped)
-    return readings
+        samples.put("raysonde_truths_total", service.truths.outcomes[outcome], outcome)
+    for path in CALL_PATHS:
+        samples.put("raysonde_scaler_calls_total", calls_by_path.get(path, 0), path)
+    samples.put("raysonde_journal_backlog_rows", service.journal.waiting)
+    samples.put("raysonde_journal_dropped_rows_total", service.journal.dropped)
+    return samples
 
 
-def _add_requests(readings: Samples, requests: RequestCounts) -> None:
+def _add_requests(samples: Samples, requests: RequestCounts) -> None:
     for (call, status), count in requests.requests.items():
-        readings.put("raysonde_requests_total", count, call, str(status))
+        samples.put("raysonde_requests_total", count, call, str(status))
     for call, durations in requests.durations.items():
-        readings.put("raysonde_request_duration_seconds", durations.buckets(), call)
+        samples.put("raysonde_request_duration_seconds", durations.buckets(), call)
     for call, kind in product(CALLS, ERROR_KINDS):
-        readings.put("raysonde_errors_total", requests.errors[call, kind], call, kind)
+        samples.put("raysonde_errors_total", requests.errors[call, kind], call, kind)
 
 
-def _add_answers(readings: Samples, service: PredictionService) -> None:
-    """What is counted by arm, the ensembles among them."""
+def _add_answers(samples: Samples, service: PredictionService) -> None:
+    """Add the counters by arm, the ensembles among them."""
     answering = dict.fromkeys((*service.arms, *(service.table.versions if service.table else ())))
     for name, counts in _BY_ARM.items():
         counted = counts(service)
         for arm in answering | dict.fromkeys(counted):
-            readings.put(name, counted.get(arm, 0), arm)
+            samples.put(name, counted.get(arm, 0), arm)
     target = service.contract.target
     if isinstance(target, ClassTarget):
         for arm, one in product(answering, target.classes):
-            readings.put("raysonde_predicted_classes_total", service.counts.classes[arm, one], arm, one)
+            samples.put("raysonde_predicted_classes_total", service.counts.classes[arm, one], arm, one)
 
 
-def _add_arms(readings: Samples, service: PredictionService) -> None:
+def _add_arms(samples: Samples, service: PredictionService) -> None:
     table = service.table
     wanted = service.arms if table is None else [arm for arm in service.arms if arm in table.policy.arms]
     for arm in wanted:
-        readings.put("raysonde_arm_ready", float(arm not in service.waiting_for), arm)
+        samples.put("raysonde_arm_ready", float(arm not in service.waiting_for), arm)
     for arm in table.versions if table else ():
-        readings.put("raysonde_breaker_open", _OPEN[service.predictor.breaker(arm).state], arm)
+        samples.put("raysonde_breaker_open", _OPEN[service.predictor.breaker(arm).state], arm)

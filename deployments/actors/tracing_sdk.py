@@ -1,4 +1,4 @@
-"""`Tracing` with OpenTelemetry's SDK: where spans begin in a process, and what they tell."""
+"""The implementation of `Tracing` by OpenTelemetry's SDK."""
 
 from __future__ import annotations
 
@@ -31,19 +31,26 @@ _CLOSE_TIMEOUT_S = 2.0
 _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
 
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def open_tracing(environment: Environment, workload: str, part: str) -> SpanTracing:
     """What `deployments.actors.tracing.open_tracing_if_wanted` says, where spans are wanted."""
     folder = environment.traces
     provider = make_provider(environment, workload, part, folder.resolve() if folder else None)
+=======
+def open_tracing(environment: Mapping[str, str], workload: str, part: str) -> SpanTracing:
+    """Open the tracing of this process; arguments as of `open_tracing_if_wanted`."""
+    folder = environment.get(FOLDER_VARIABLE)
+    provider = make_provider(environment, workload, part, Path(folder).resolve() if folder else None)
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     ours, sdk = logging.getLogger("deployments"), logging.getLogger("opentelemetry")
     _name_traces(ours)
-    # a collector that is away is told where all else is, and not on the terminal
+    # an unreachable collector is logged where all else is, and not on the terminal
     sdk.handlers, sdk.propagate = list(ours.handlers), False
     return SpanTracing(provider, workload)
 
 
 class SpanTracing(Tracing):
-    """Makes spans by the sampler of `provider`.
+    """Tracing with spans by the sampler of `provider`.
 
     Args:
         provider: of the SDK; it is shut down by `close`.
@@ -57,15 +64,15 @@ class SpanTracing(Tracing):
         self.coalescer = partial(TracedCoalescer, self._tracer)
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """See `Tracing`."""
+        """Implement `Tracing.around`."""
         return TracedRequests(app, self._tracer, self._workload)
 
     def around_downstream(self, downstream: Downstream) -> Downstream:
-        """See `Tracing`."""
+        """Implement `Tracing.around_downstream`."""
         return TracedDownstream(downstream, self._tracer)
 
     def answered(self, answers: Sequence[Answered]) -> str | None:
-        """See `Tracing`. The answers of a batch come in parts, which are only counted."""
+        """Implement `Tracing.answered`. The answers of a batch come in parts, which are only counted."""
         span = get_current_span()
         if not isinstance(span, Span) or not span.is_recording():
             return None
@@ -73,28 +80,28 @@ class SpanTracing(Tracing):
         rows = len(answers) + (before if isinstance(before, int) else 0)
         span.set_attribute("raysonde.rows", rows)
         if rows == 1:
-            span.set_attributes(_attributes_of(answers[0]))
+            span.set_attributes(_answer_attributes(answers[0]))
         return format_trace_id(span.get_span_context().trace_id)
 
     def trace_id(self) -> str | None:
-        """See `Tracing`."""
+        """Implement `Tracing.trace_id`."""
         span = get_current_span()
         return format_trace_id(span.get_span_context().trace_id) if span.is_recording() else None
 
     def called(
         self, name: str, trace: str | None, **attributes: str | int
     ) -> AbstractContextManager[str | None]:
-        """See `Tracing`."""
-        told: dict[str, str | int] = {"raysonde.workload": self._workload}
-        told |= {f"raysonde.{key}": value for key, value in attributes.items()}
-        return _NO_SPAN if trace is None else self._span(name, trace, SpanKind.SERVER, told)
+        """Implement `Tracing.called`."""
+        labels: dict[str, str | int] = {"raysonde.workload": self._workload}
+        labels |= {f"raysonde.{key}": value for key, value in attributes.items()}
+        return _NO_SPAN if trace is None else self._span(name, trace, SpanKind.SERVER, labels)
 
     def step(self, name: str, trace: str | None) -> AbstractContextManager[str | None]:
-        """See `Tracing`."""
+        """Implement `Tracing.step`."""
         return _NO_SPAN if trace is None else self._span(name, trace, SpanKind.INTERNAL, {})
 
     def close(self) -> None:
-        """See `Tracing`. A collector that is away must not hold up the end of a replica."""
+        """Implement `Tracing.close`. An unreachable collector must not delay the end of a replica."""
         closing = Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(_CLOSE_TIMEOUT_S)
@@ -108,7 +115,7 @@ class SpanTracing(Tracing):
 
 
 class _TraceIds(logging.Filter):
-    """Gives records the id of the trace in which they are made."""
+    """A filter that adds the trace id to records of a traced request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         span = get_current_span()
@@ -123,12 +130,12 @@ def _name_traces(logger: logging.Logger) -> None:
         handler.addFilter(_TraceIds())
 
 
-def _attributes_of(answer: Answered) -> dict[str, str | bool]:
+def _answer_attributes(answer: Answered) -> dict[str, str | bool]:
     prediction = answer.prediction
-    told: dict[str, str | bool] = {
+    attributes: dict[str, str | bool] = {
         "raysonde.prediction.id": str(prediction.id),
         "raysonde.arm": prediction.arm,
         "raysonde.model_version": prediction.version.model_version,
         "raysonde.fallback": prediction.fallback,
     }
-    return told if answer.cached is None else told | {"raysonde.cached": answer.cached}
+    return attributes if answer.cached is None else attributes | {"raysonde.cached": answer.cached}

@@ -26,10 +26,15 @@ KEY_COOKIE = "raysonde_key"
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def read_or_create_key(path: Path, environment: Environment) -> str:
     """The key: RAYSONDE_API_KEY if set, else the content of `path`, which is made when it is not there.
+=======
+def read_or_create_key(path: Path, environment: Mapping[str, str]) -> str:
+    """Return the key: RAYSONDE_API_KEY if set, else the content of `path`, which is made when it is missing.
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
-    The file has mode 0600 from its first byte, but for one that is not ours to write, such as a container's
+    The file has mode 0600 from its first byte, but for one that may not be written, such as a container's
     secret. Processes that start together agree on one key.
 
     Raises:
@@ -63,7 +68,7 @@ def _create(path: Path) -> None:
 
 
 def check_key(authorization: str | None, key: str, *, without_key: bool = False) -> None:
-    """Let a request pass or not.
+    """Check the key of a request.
 
     Args:
         authorization: the header, None when the request has none.
@@ -71,29 +76,35 @@ def check_key(authorization: str | None, key: str, *, without_key: bool = False)
         without_key: whether a request without the header may pass; a wrong key never does.
 
     Raises:
-        Unauthorized: it may not; the message says what to send, never the key.
+        Unauthorized: the request may not pass; the message says what to send, never the key.
     """
     if authorization is None:
         if without_key:
             return
         raise Unauthorized("Send the key of the service as Authorization: Bearer KEY")
     scheme, _, sent = authorization.partition(" ")
-    # compared as bytes: compare_digest refuses text outside ASCII
+    # compared as bytes: compare_digest rejects text outside ASCII
     right = hmac.compare_digest(sent.strip().encode(), key.encode())
     if scheme.lower() != "bearer" or not right:
         raise Unauthorized("The key is not the one of this service; send it as Authorization: Bearer KEY")
 
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def behind_proxy(environment: Environment) -> bool:
     """Whether Serve stands behind HAProxy, whose address is then the client of every request."""
     return environment.ray_serve_enable_ha_proxy == "1"
+=======
+def behind_proxy(environment: Mapping[str, str]) -> bool:
+    """Return whether Serve is behind HAProxy, whose address is then the client of every request."""
+    return environment.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 
 class KeyGuard:
-    """ASGI middleware that refuses requests without the key, by a 401 problem document.
+    """ASGI middleware that rejects requests without the key, by a 401 problem document.
 
     Args:
-        app: what is guarded.
+        app: the guarded one.
         key: the right one.
         open_on_loopback: whether requests without a key pass when they come from this machine to its
             loopback interface. They must also address it by a loopback name, so that a web page that a
@@ -131,7 +142,7 @@ class KeyGuard:
         await self._app(scope, receive, send)
 
     def _sign_in(self, request: HTTPConnection) -> Response:
-        """Browsers cannot send the header: a link with the key gives them a cookie that stands for it."""
+        """Set a cookie from a link with the key: browsers cannot send the header."""
         try:
             check_key(f"Bearer {request.query_params[KEY_PARAMETER]}", self._key)
         except Unauthorized as error:
@@ -143,14 +154,14 @@ class KeyGuard:
 
 
 def _sent_key(request: HTTPConnection) -> str | None:
-    """The header, or what stands for it; a header that is there counts alone."""
+    """Return the header, or the cookie that stands for it; a header counts alone."""
     header = request.headers.get("authorization")
     cookie = request.cookies.get(KEY_COOKIE)
     return f"Bearer {cookie}" if header is None and cookie is not None else header
 
 
 def _stays_on_loopback(scope: Scope, headers: Headers) -> bool:
-    """Whether both ends of the connection, and the name by which it was asked for, are of loopback."""
+    """Return whether both ends of the connection, and the host name of the request, are of loopback."""
     ends = [scope.get("client"), scope.get("server")]
     if not all(end and _is_loopback_address(end[0]) for end in ends):
         return False

@@ -17,10 +17,10 @@ MAX_BATCH_BYTES = 64 << 20
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body.
+    """Read the whole body.
 
     Raises:
-        TooLarge: it is longer than allowed; as soon as that is known.
+        TooLarge: the body is longer than allowed; raised as soon as that is known.
     """
     declared = request.headers.get("content-length", "0")
     received = bytearray()
@@ -35,14 +35,14 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
 
 
 def json_response(content: Any, status: int = 200) -> Response:
-    """An answer with this JSON."""
+    """Make a response with this JSON."""
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
 async def json_list_response(name: str, parts: AsyncGenerator[Sequence[Any]]) -> Response:
-    """200 with `{name: [...]}`, sent part by part as they come; no part is empty.
+    """Make a 200 response with `{name: [...]}`, sent part by part as they come; no part is empty.
 
-    What `parts` raises in place of its first is raised here. What it raises later cuts the answer short: the
+    An error of `parts` in place of its first part is raised here. A later one cuts the answer short: the
     connection ends before the JSON does.
     """
     begin = orjson.dumps({name: await anext(parts)}).removesuffix(b"]}")

@@ -1,4 +1,4 @@
-"""A log line for each request that was answered by a problem document, so that its caller can find it."""
+"""A log line for each request that is answered by a problem document, so that its caller can find it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _KIND = "urn:problem-type:raysonde:"
 
 
 @dataclass
-class _Unanswered:
-    """A request with the error that it was answered."""
+class _FailedRequest:
+    """A request that was answered by an error."""
 
     path: str
     request_id: str | None
@@ -38,13 +38,13 @@ class _Unanswered:
 class ErrorLog:
     """ASGI middleware around everything of one workload, the key's check included.
 
-    Serve gives every request an id, which the answer has as `X-Request-ID`; the line has it too, since what
-    is refused has no id of a prediction.
+    Serve gives every request an id, which the answer has as `X-Request-ID`; the line has it too, since a
+    rejected request has no id of a prediction.
 
     Args:
         app: answers.
         workload: its name.
-        trace_id: of the present request; None where it is not traced.
+        trace_id: returns that of the present request; None where it is not traced.
         clock: monotonic seconds.
         now: UTC time.
     """
@@ -62,19 +62,19 @@ class ErrorLog:
         self._trace_id = trace_id
         self._clock = clock
         self._now = now
-        self._gathered: BufferedLines[_Unanswered] = BufferedLines(log, "not answered", self._lines)
-        self.flush = self._gathered.flush
+        self._buffer: BufferedLines[_FailedRequest] = BufferedLines(log, "not answered", self._lines)
+        self.flush = self._buffer.flush
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and look at what it is answered."""
+        """Pass the request on, and log its answer if that is a problem document."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began_s = self._clock()
-        error: _Unanswered | None = None
+        error: _FailedRequest | None = None
 
         # no coroutine of its own, which would take longer than all else here
-        def looked_at(message: Message) -> Awaitable[None]:
+        def record_error(message: Message) -> Awaitable[None]:
             nonlocal error
             if message["type"] == "http.response.start":
                 if message["status"] >= 400 and _is_problem(message):
@@ -82,16 +82,16 @@ class ErrorLog:
             elif error is not None:
                 error.body += message.get("body", b"")
                 if not message.get("more_body"):
-                    self._gathered.add(error)
+                    self._buffer.add(error)
             return send(message)
 
-        await self._app(scope, receive, looked_at)
+        await self._app(scope, receive, record_error)
 
-    def _error(self, scope: Scope, status: int, latency_s: float) -> _Unanswered:
+    def _error(self, scope: Scope, status: int, latency_s: float) -> _FailedRequest:
         request_id = Headers(scope=scope).get("x-request-id")
-        return _Unanswered(scope["path"], request_id, self._trace_id(), status, self._now(), latency_s)
+        return _FailedRequest(scope["path"], request_id, self._trace_id(), status, self._now(), latency_s)
 
-    def _lines(self, error: _Unanswered) -> list[dict[str, Any]]:
+    def _lines(self, error: _FailedRequest) -> list[dict[str, Any]]:
         problem = _problem(bytes(error.body))
         line = {
             "time": error.at.isoformat(timespec="milliseconds"),
@@ -110,12 +110,12 @@ class ErrorLog:
 
 
 def _is_problem(start: Message) -> bool:
-    """Whether it is an error of ours: `GET /healthz` says by a 503 that it waits."""
+    """Return whether the answer is a problem document; the 503 of `GET /healthz` is none."""
     return Headers(raw=list(start["headers"])).get("content-type") == MEDIA_TYPE
 
 
 def _problem(body: bytes) -> dict[str, Any]:
-    """The problem document; an empty one of a body that is none."""
+    """Return the problem document, or an empty one if the body is none."""
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError:

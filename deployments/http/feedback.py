@@ -1,4 +1,8 @@
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 """The route that takes truths. Starlette dispatches it (`app.route_requests`), FastAPI documents it."""
+=======
+"""The handler of the route that receives truths."""
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 from __future__ import annotations
 
@@ -22,13 +26,17 @@ class FeedbackAnswer(BaseModel):
 
 
 class Truths:
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     """The endpoint of one workload that takes truths."""
+=======
+    """The handler of one workload."""
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
     def __init__(self, service: PredictionService) -> None:
         self._service = service
 
     async def feedback(self, request: Request) -> Response:
-        """POST /feedback. Raises what `PredictionService.take_truths` does, and TooLarge."""
+        """Answer POST /feedback. Raises the errors of `PredictionService.take_truths`, and TooLarge."""
         counts = await self._service.take_truths(await read_body(request, MAX_BATCH_BYTES))
         return json_response(vars(counts), status=202)
 

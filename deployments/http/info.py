@@ -1,4 +1,8 @@
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 """The routes that describe a workload: its health, its arms and ensembles with their models, its contract."""
+=======
+"""The answer of `GET /info`: arms with their models, and ensembles with the shares of their members."""
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ class VersionInfo(BaseModel):
 
 
 class ArmInfo(BaseModel):
-    """What an arm serves and how good it was on held-out data."""
+    """The model that an arm serves, with its metrics on held-out data."""
 
     model_version: str
     bundle: str
@@ -51,21 +55,21 @@ class ArmInfo(BaseModel):
     )
     predictions: int = Field(description="answers of this replica of the router since it started")
     outliers: int = Field(description="of them, about instances outside of all of the reference")
-    cache_hits: int = Field(description="answers that the cache had; 0 while the policy has none")
-    cache_misses: int = Field(description="answers that it was asked for and did not have")
-    shadow: VersionInfo | None = Field(description="the version that is asked what the arm has answered")
+    cache_hits: int = Field(description="answers found in the cache; 0 while the policy has none")
+    cache_misses: int = Field(description="lookups that found no answer")
+    shadow: VersionInfo | None = Field(description="the version that predicts beside the arm")
     previous: VersionInfo | None = Field(description="the version before, kept warm")
 
 
 class MemberInfo(BaseModel):
-    """What an arm is in an ensemble."""
+    """The part of an arm in an ensemble."""
 
     share: float = Field(description="of what the ensemble answers now; the shares sum to 1")
     truths: int = Field(description="errors of its present model that the share may be from")
 
 
 class EnsembleInfo(BaseModel):
-    """What an ensemble blends."""
+    """An ensemble with its members."""
 
     model_version: str
     bundle: str = Field(description="hash of the bundles of its members")
@@ -78,7 +82,7 @@ class EnsembleInfo(BaseModel):
 
 
 class Info(BaseModel):
-    """What is being served."""
+    """The models that a workload serves."""
 
     workload: str
     description: str
@@ -107,7 +111,7 @@ def add_info(app: FastAPI, service: PredictionService, waiting_for: WaitingFor |
 
 
 def describe(service: PredictionService) -> Info:
-    """What this router replica serves now."""
+    """Return the models that this router replica serves now."""
     contract = service.contract
     return Info(
         workload=contract.workload,
@@ -138,14 +142,14 @@ def _arms(service: PredictionService, table: RoutingTable) -> dict[str, ArmInfo]
             outliers=service.counts.outliers[arm],
             cache_hits=service.cache.hits[arm],
             cache_misses=service.cache.misses[arm],
-            shadow=_beside(table.shadows.get(arm)),
-            previous=_beside(table.previous.get(arm)),
+            shadow=_version_info(table.shadows.get(arm)),
+            previous=_version_info(table.previous.get(arm)),
         )
         for arm, (version, card) in service.cards().items()
     }
 
 
-def _beside(version: ArmVersion | None) -> VersionInfo | None:
+def _version_info(version: ArmVersion | None) -> VersionInfo | None:
     if version is None:
         return None
     return VersionInfo(model_version=version.model_version, bundle=version.bundle)

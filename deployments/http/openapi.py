@@ -1,4 +1,4 @@
-"""The OpenAPI text of a workload: schemas from its contract, examples that the running model answered."""
+"""The OpenAPI description of a workload: schemas from its contract, and examples of the running model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from features.contract import Contract
 
 
 def json_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads its body by itself."""
+    """Return `openapi_extra` for a route that reads its body by itself."""
     return {
         "requestBody": {
             "required": True,
@@ -23,13 +23,13 @@ def json_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
 def json_answers(
     status: int, schema: dict[str, Any], description: str, *problems: int
 ) -> dict[int | str, dict[str, Any]]:
-    """The responses of a route: the good one, and the problems that it may have."""
+    """Return the responses of a route: the good one, and its possible problems."""
     good = {"description": description, "content": {"application/json": {"schema": schema}}}
     return {status: good, **problem_answers(*problems)}
 
 
 def problem_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error responses of a route, all of one shape."""
+    """Return the error responses of a route, all of one shape."""
     words = {
         400: "the body is not JSON",
         401: "the key is missing or wrong",
@@ -44,7 +44,7 @@ def problem_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def prediction_schema(contract: Contract) -> dict[str, Any]:
-    """JSON Schema of the answer to one instance."""
+    """Return the JSON Schema of the answer to one instance."""
     members: dict[str, Any] = {
         "id": {**id_schema(contract), "description": "yours; send the truth back under it"},
         **contract.target.answer_schema(),
@@ -54,7 +54,7 @@ def prediction_schema(contract: Contract) -> dict[str, Any]:
             "minimum": 0,
             "maximum": 1,
             "description": "share of a sample of the training data that is more usual than this instance; "
-            "1: outside of all of it, the model was taught nothing like it",
+            "1: outside of all of it, the training data had nothing like it",
         },
         "arm": {"type": "string"},
         "model_version": {"type": "string"},
@@ -66,12 +66,12 @@ def prediction_schema(contract: Contract) -> dict[str, Any]:
 
 
 def batch_schema(contract: Contract) -> dict[str, Any]:
-    """JSON Schema of the body of batch_predict."""
+    """Return the JSON Schema of the body of batch_predict."""
     instances = {"type": "array", "items": instance_json_schema(contract), "minItems": 1}
     return {"type": "object", "properties": {"instances": instances}, "required": ["instances"]}
 
 
 def batch_answer_schema(contract: Contract) -> dict[str, Any]:
-    """JSON Schema of the answer to a batch."""
+    """Return the JSON Schema of the answer to a batch."""
     predictions = {"type": "array", "items": prediction_schema(contract)}
     return {"type": "object", "properties": {"predictions": predictions}, "required": ["predictions"]}

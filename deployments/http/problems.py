@@ -1,7 +1,12 @@
 """RFC 9457 problem documents: every error that a client sees, from one table.
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 `install(app)` puts the handlers on a FastAPI or Starlette application, `answering` on one endpoint. A fault
 of ours becomes a 500 that says nothing of its inside; the log has the traceback.
+=======
+`install(app)` puts the handlers on a FastAPI or Starlette application. An internal fault becomes a 500
+without details; the log has the traceback.
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 """
 
 from __future__ import annotations
@@ -36,7 +41,7 @@ from deployments.domain.errors import (
 from features.errors import FieldError, InvalidInput, SchemaVersionError, printable
 
 MEDIA_TYPE = "application/problem+json"
-# Under this name a problem that was answered leaves its kind on the scope, for who counts.
+# The key of the scope under which an answered problem leaves its kind, for the metrics.
 PROBLEM_KIND = "raysonde.problem"
 _TYPE_PREFIX = "urn:problem-type:raysonde:"
 _log = logging.getLogger(__name__)
@@ -45,7 +50,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class FieldProblem(BaseModel):
-    """One wrong field."""
+    """The error of one field."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,7 +60,7 @@ class FieldProblem(BaseModel):
 
 
 class Problem(BaseModel):
-    """The body of an error (RFC 9457, section 3.1), with members of ours for wrong fields."""
+    """The body of an error (RFC 9457, section 3.1), with extension members for wrong fields."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -94,13 +99,13 @@ _RULES = (
     _Rule(Overloaded, 503, "overload", "More requests come than can be answered"),
     _Rule(Unavailable, 503, "unavailable", "No answer can be had now"),
 )
-# What is answered without a word in the log.
+# The errors that are answered without a traceback in the log.
 FORESEEN = tuple(rule.exception for rule in _RULES)
 _FAULT = _Rule(Exception, 500, "fault", "A fault inside the service")
 
 
 def to_problem(error: Exception, path: str | None = None) -> Problem:
-    """The problem document of an exception; one that is not foreseen becomes a bare 500."""
+    """Return the problem document of an exception; one that is not foreseen becomes a bare 500."""
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         kind = status.phrase.lower().replace(" ", "-")
@@ -126,12 +131,12 @@ def to_problem(error: Exception, path: str | None = None) -> Problem:
 
 
 def problem_kind(error: Exception) -> str:
-    """The end of the type of an exception's problem document, for example `malformed-json`."""
+    """Return the end of the type of an exception's problem document, for example `malformed-json`."""
     return to_problem(error).type.removeprefix(_TYPE_PREFIX)
 
 
 class _ProblemResponse(Response):
-    """Tells the scope which problem it is."""
+    """A response that leaves its kind of problem on the scope."""
 
     def __init__(self, problem: Problem, headers: dict[str, str]) -> None:
         body = orjson.dumps(problem.model_dump(exclude_none=True))
@@ -144,7 +149,7 @@ class _ProblemResponse(Response):
 
 
 def problem_response(error: Exception, path: str | None = None) -> Response:
-    """The response for an exception, with the headers that its status asks for."""
+    """Make the response for an exception, with the headers that its status needs."""
     problem = to_problem(error, path)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if isinstance(error, Unavailable):
@@ -155,7 +160,7 @@ def problem_response(error: Exception, path: str | None = None) -> Response:
 
 
 def install(app: Starlette) -> None:
-    """Let every exception of `app` be answered by its problem document."""
+    """Answer every exception of `app` by its problem document."""
     for exception in (*FORESEEN, HTTPException, RequestValidationError):
         app.add_exception_handler(exception, _answer)
     app.add_exception_handler(Exception, answer_fault)
@@ -178,9 +183,9 @@ def answering(endpoint: Endpoint) -> Endpoint:
 
 
 async def answer_fault(request: Request, error: Exception) -> Response:
-    """The response for a fault of ours, whose traceback is logged."""
-    told = {"http_request_id": request.headers.get("x-request-id")}
-    _log.error("fault at %s", request.url.path, exc_info=error, extra=told)
+    """Log the traceback of an internal fault, and return its response."""
+    labels = {"http_request_id": request.headers.get("x-request-id")}
+    _log.error("fault at %s", request.url.path, exc_info=error, extra=labels)
     return problem_response(error, request.url.path)
 
 
@@ -193,7 +198,7 @@ def _field_problem(error: FieldError | SchemaVersionError) -> FieldProblem:
 
 
 def _json_value(value: Any) -> Any:
-    """A value as JSON can carry it: short scalars as they are, all else as text."""
+    """Return a value as JSON can carry it: short scalars as they are, all else as text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**53):
@@ -202,7 +207,7 @@ def _json_value(value: Any) -> Any:
 
 
 def _invalid_fields(error: RequestValidationError) -> InvalidInput:
-    """What FastAPI found wrong with a query, a header or a body, in our words."""
+    """Convert FastAPI's errors of a query, a header or a body."""
     found = tuple(
         FieldError(".".join(map(str, one["loc"][1:] or one["loc"])), one.get("input"), one["msg"].lower())
         for one in error.errors()

@@ -1,7 +1,7 @@
-"""Gives the errors that Serve's proxy answers itself, as plain text, the form of all others.
+"""Problem documents in place of the plain text errors that Serve's proxy answers itself.
 
 The proxy of the plain profile loads `middlewares` (RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH). No error of
-ours is plain text, so what is comes from Serve.
+a workload is plain text, so each one that is comes from Serve.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _ERRORS: dict[int, Exception] = {
 }
 
 
-class ServeErrors:
-    """ASGI middleware around Serve's proxy."""
+class ProxyErrorMiddleware:
+    """ASGI middleware around Serve's proxy that replaces its plain text errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -39,25 +39,25 @@ class ServeErrors:
             return
         error: Exception | None = None
 
-        async def in_our_form(message: Message) -> None:
+        async def send_problem(message: Message) -> None:
             nonlocal error
             if message["type"] == "http.response.start":
-                error = _error_of(message)
+                error = _serve_error(message)
             if error is None:
                 await send(message)
             elif message["type"] == "http.response.body" and not message.get("more_body"):
                 await problem_response(error, scope["path"])(scope, receive, send)
 
-        await self._app(scope, receive, in_our_form)
+        await self._app(scope, receive, send_problem)
 
 
 def middlewares() -> list[Middleware]:
-    """What Serve puts around its proxy."""
-    return [Middleware(ServeErrors)]
+    """Return the middlewares that Serve puts around its proxy."""
+    return [Middleware(ProxyErrorMiddleware)]
 
 
-def _error_of(start: Message) -> Exception | None:
-    """What the beginning of an answer stands for, if Serve made it; None for all other answers."""
+def _serve_error(start: Message) -> Exception | None:
+    """Return the error that an answer of Serve's own stands for; None for all other answers."""
     error = _ERRORS.get(start["status"])
     if error is None or not Headers(raw=list(start["headers"])).get("content-type", "").startswith(_PLAIN):
         return None

@@ -1,7 +1,7 @@
-"""Tells the store how many requests were refused for what they hold, for watching.
+"""The counts of requests that were rejected for their content, on their way to the monitoring.
 
-What was refused is in no journal: it has no prediction. So each router replica counts, and adds a row every
-few seconds if there was anything.
+Rejected requests are in no journal: they have no prediction. So each router replica counts them, and adds a
+row every few seconds if there are any.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ log = logging.getLogger(__name__)
 
 FLUSH_PERIOD_S = 2.0
 # not JSON, another schema version, too large, a field that is wrong
-_REFUSED = frozenset({400, 409, 413, 422})
+_REJECTED_STATUSES = frozenset({400, 409, 413, 422})
 _CALLS = frozenset({"predict", "batch_predict"})
 
 
 class RejectionSink(Protocol):
-    """Where counts go; `WatchStore` is one."""
+    """A sink of counts; `MonitorFeed` is one."""
 
     def add_rejections(self, workload: str, requests: int) -> None:
-        """So many more until now."""
+        """Add the number of rejected requests since the last call."""
         ...
 
 
 class RejectionRecorder:
-    """Those of one router replica.
+    """A recorder of the rejected requests of one router replica.
 
     Args:
         counts: of all its requests.
-        workload: whose they are.
-        sink: takes the counts; called in a thread.
+        workload: of the replica.
+        sink: stores the counts; called in a thread.
     """
 
     def __init__(self, counts: RequestCounts, workload: str, sink: RejectionSink) -> None:
         self._counts = counts
         self._workload = workload
         self._sink = sink
-        self._told = 0
+        self._reported = 0
 
     async def flush(self) -> None:
-        """Hand over what was counted; what the store does not take waits."""
-        refused = sum(
+        """Store the new counts; those that the store does not accept wait."""
+        rejected = sum(
             count
             for (call, status), count in self._counts.requests.items()
-            if call in _CALLS and status in _REFUSED
+            if call in _CALLS and status in _REJECTED_STATUSES
         )
-        if refused == self._told:
+        if rejected == self._reported:
             return
         try:
-            await asyncio.to_thread(self._sink.add_rejections, self._workload, refused - self._told)
+            await asyncio.to_thread(self._sink.add_rejections, self._workload, rejected - self._reported)
         except Unavailable as error:
-            log.warning("refusals wait: %s", error, extra={"workload": self._workload})
+            log.warning("the counts of rejected requests wait: %s", error, extra={"workload": self._workload})
         else:
-            self._told = refused
+            self._reported = rejected
 
     async def follow(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Flush for ever."""

@@ -1,4 +1,4 @@
-"""Counts the requests of one router replica, the refused ones included, and how long each took."""
+"""The counts and durations of the requests of one router replica, rejected ones included."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.domain.paths import route_name
 from deployments.http.problems import PROBLEM_KIND, problem_kind
 from deployments.telemetry.metrics.catalogue import CALLS, DURATION_BOUNDS_S
-from deployments.telemetry.metrics.error_kinds import counted_as
+from deployments.telemetry.metrics.error_kinds import error_kind
 from deployments.telemetry.metrics.samples import Buckets
 
 _CALLS_BY_ROUTE = {f"/{call}": call for call in CALLS if call != "other"}
-# as nginx has it: nobody was there to hear the answer
+# as nginx has it: the client has closed the connection
 _CLIENT_LEFT = 499
 
 
 class Durations:
-    """A histogram that grows."""
+    """A cumulative histogram of durations."""
 
     def __init__(self) -> None:
         self._counts = [0] * (len(DURATION_BOUNDS_S) + 1)
@@ -35,16 +35,16 @@ class Durations:
         self._sum_s += seconds
 
     def buckets(self) -> Buckets:
-        """What was counted so far."""
-        return Buckets.of_each(DURATION_BOUNDS_S, self._counts, self._sum_s)
+        """Return the durations so far."""
+        return Buckets.from_counts(DURATION_BOUNDS_S, self._counts, self._sum_s)
 
 
 class RequestCounts:
-    """Since the replica started.
+    """The counts since the replica started.
 
     Attributes:
         requests: by call and HTTP status.
-        errors: requests that were not answered as asked for, by call and kind.
+        errors: requests that failed, by call and kind.
         durations: of all requests, by call.
     """
 
@@ -54,7 +54,7 @@ class RequestCounts:
         self.durations = {call: Durations() for call in CALLS}
 
     def add(self, call: str, status: int, seconds: float, kind: str | None) -> None:
-        """Count a request; `kind` is None of one that was answered as asked for."""
+        """Count a request; `kind` is None if it did not fail."""
         self.requests[call, status] += 1
         self.durations[call].add(seconds)
         if kind is not None:
@@ -65,8 +65,8 @@ class RequestMetricsMiddleware:
     """ASGI middleware around all of a workload's application, its key included.
 
     Args:
-        app: answers.
-        counts: takes what is seen.
+        app: the one that answers.
+        counts: gets the results.
         clock: seconds.
     """
 
@@ -78,7 +78,7 @@ class RequestMetricsMiddleware:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and look at the status of its answer."""
+        """Pass the request on, and count it with the status of its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -86,7 +86,7 @@ class RequestMetricsMiddleware:
         status = 0
 
         # no coroutine of its own: that would cost more than all the rest
-        def heard(message: Message) -> Awaitable[None]:
+        def record_status(message: Message) -> Awaitable[None]:
             nonlocal status
             if not status:
                 status = message.get("status", 0)
@@ -94,7 +94,7 @@ class RequestMetricsMiddleware:
 
         failure: BaseException | None = None
         try:
-            await self._app(scope, receive, heard)
+            await self._app(scope, receive, record_status)
         except BaseException as error:
             failure = error
             raise
@@ -103,19 +103,19 @@ class RequestMetricsMiddleware:
             if failure is not None:
                 self._count_failed(scope, status, seconds, failure)
             else:
-                # a 503 that says what a health check asked for is no problem
+                # the 503 of a health check is no problem
                 problem = scope.get(PROBLEM_KIND)
-                kind = None if problem is None else counted_as(problem)
-                self._counts.add(_call_of(scope), status or 500, seconds, kind)
+                kind = None if problem is None else error_kind(problem)
+                self._counts.add(_call_name(scope), status or 500, seconds, kind)
 
     def _count_failed(self, scope: Scope, status: int, seconds: float, failure: BaseException) -> None:
-        """The answer ended before it was whole, or a fault was answered."""
+        """Count a request whose answer is not whole, or an internal fault."""
         if isinstance(failure, ClientDisconnect | asyncio.CancelledError):
             status, kind = _CLIENT_LEFT, "client_left"
         else:
-            kind = counted_as(problem_kind(failure)) if isinstance(failure, Exception) else "fault"
-        self._counts.add(_call_of(scope), status or 500, seconds, kind)
+            kind = error_kind(problem_kind(failure)) if isinstance(failure, Exception) else "fault"
+        self._counts.add(_call_name(scope), status or 500, seconds, kind)
 
 
-def _call_of(scope: Scope) -> str:
+def _call_name(scope: Scope) -> str:
     return _CALLS_BY_ROUTE.get(route_name(scope), "other") if scope["method"] == "POST" else "other"

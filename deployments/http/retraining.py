@@ -1,4 +1,8 @@
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 """Routes of retrainings: ask for one, and list them with their results."""
+=======
+"""HTTP of retrainings: request one, and read its state."""
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 from __future__ import annotations
 
@@ -24,17 +28,21 @@ class RetrainingBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    note: str = Field(default="", max_length=500, description="why; it is kept with the model")
+    note: str = Field(default="", max_length=500, description="the reason; it is stored with the model")
 
 
 def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     """Add the routes of one workload."""
+=======
+    """Add the retraining routes of one workload."""
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     rows = store.retrainings
 
     @app.post(
         "/retrain",
         status_code=202,
-        summary="Train again on what was true; one that is under way takes the request up",
+        summary="Retrain on the journalled truths; a retraining in progress takes the request up",
         openapi_extra=docs.json_body(RetrainingBody.model_json_schema(), _EXAMPLE),
         responses=docs.problem_answers(400, 401, 422, 503),
     )
@@ -53,7 +61,7 @@ def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
 
     @app.get(
         "/retrainings/{retraining_id}",
-        summary="What became of a retraining",
+        summary="The state of a retraining",
         responses=docs.problem_answers(404, 503),
     )
     async def retraining(retraining_id: str) -> Retraining:

@@ -1,4 +1,4 @@
-"""The page at the root: which workloads there are, and the way to their parts."""
+"""The page at the root: the workloads with their states, and links to their parts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from html import escape
 
 
 def render(states: Mapping[str, str]) -> str:
-    """HTML with a row a workload.
+    """Render HTML with a row a workload.
 
     Args:
-        states: by workload: ready, or what it waits for.
+        states: by workload: ready, or the arms that it waits for.
     """
     return _PAGE.replace("{rows}", "".join(_row(name, state) for name, state in states.items()))
 

@@ -1,4 +1,4 @@
-"""A span for each request that predicts or tells truths, continuing the trace of its caller."""
+"""A span for each request with instances or truths, in the trace of its caller."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TracedRequests:
     """ASGI middleware around the routes of one workload.
 
     Args:
-        app: answers.
+        app: the one that answers.
         tracer: makes the spans.
         workload: its name.
     """
@@ -30,7 +30,7 @@ class TracedRequests:
         self._workload = workload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, in a span if it is of those and the sampler wants it."""
+        """Pass the request on, in a span if it is one of those and the sampler takes it."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
@@ -46,7 +46,7 @@ class TracedRequests:
             return
         with use_span(span, end_on_exit=True):
             span.set_attribute("raysonde.workload", self._workload)
-            await self._app(scope, receive, _noting_status(send, span))
+            await self._app(scope, receive, _record_status(send, span))
 
 
 def _parent(headers: Mapping[bytes, bytes]) -> Context:
@@ -55,8 +55,8 @@ def _parent(headers: Mapping[bytes, bytes]) -> Context:
     return parse_traceparent(*(headers.get(name, b"").decode("latin-1") for name in (_PARENT, _STATE)))
 
 
-def _noting_status(send: Send, span: Span) -> Send:
-    async def noting(message: Message) -> None:
+def _record_status(send: Send, span: Span) -> Send:
+    async def send_and_record(message: Message) -> None:
         if message["type"] == "http.response.start":
             status = message["status"]
             span.set_attribute("http.response.status_code", status)
@@ -64,4 +64,4 @@ def _noting_status(send: Send, span: Span) -> Send:
                 span.set_status(Status(StatusCode.ERROR))
         await send(message)
 
-    return noting
+    return send_and_record

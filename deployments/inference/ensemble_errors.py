@@ -20,7 +20,7 @@ PAGES_A_POLL = 5
 class LabelledRows(Protocol):
     """Where predictions with their truths are read; `Store` is one."""
 
-    def judged(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
+    def labelled(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
         """Pairs completed after the cursor, oldest first."""
         ...
 
@@ -76,7 +76,7 @@ class EnsembleErrorTracker:
         """How many rows are new, and the errors of the models in them."""
         if self._cursor is None:
             self._cursor = self._store.labelled_tail(self._workload, self._start_rows)
-        rows = self._store.judged(self._workload, self._cursor, PAGE_ROWS)
+        rows = self._store.labelled(self._workload, self._cursor, PAGE_ROWS)
         if rows:
             self._cursor = rows[-1].seq
         return len(rows), [found for row in rows for found in self._errors_of(row)]

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from deployments.domain.downstream import Downstream
 from deployments.domain.outcomes import Answered
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.runtime.logs import is_worth_a_line
+from deployments.runtime.logs import should_log_count
 from deployments.store.records import ShadowRow
 from training.runtime.tasks.base import Row
 
@@ -212,7 +212,7 @@ class ShadowTraffic:
         if shadow == self._shadows.get(arm):
             lane.rest_s = min(2 * lane.rest_s, self._max_backoff_s) if lane.is_failing else self._backoff_s
             lane.is_failing = True
-        if is_worth_a_line(self.failures[arm]):
+        if should_log_count(self.failures[arm]):
             reason = str(error) or "out of time"
             labels = {"workload": self._workload, "arm": arm, "model_version": shadow.model_version}
             _log.warning("shadow failed, %d times so far: %s", self.failures[arm], reason, extra=labels)

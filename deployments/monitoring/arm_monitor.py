@@ -1,7 +1,7 @@
-"""What is learnt about each arm from its truths: whether its loss rises, and at which level its regions hold.
+"""The monitor of one arm: the drift of its loss, and the level at which its regions hold their truths.
 
-Both belong to a bundle, so a new version begins anew. What cannot be read again from the journal, since it
-may reach back farther than is read, goes into the store as `ArmMemory`.
+Both belong to a bundle, so a new version begins anew. State that may reach back farther than the journal is
+read goes into the store as `ArmMemory`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _REGIONS, _INSIDE = COMMON.index("regions"), COMMON.index("inside")
 
 
 @dataclass(frozen=True)
-class Served:
-    """What an arm serves. An ensemble has no calibration."""
+class ServedBundle:
+    """The bundle that an arm serves. An ensemble has no calibration."""
 
     bundle: str
     calibration: Calibration | None
@@ -38,7 +38,7 @@ class Served:
 
 @dataclass(frozen=True)
 class ArmMemory:
-    """What a Monitor that starts anew goes on with; `miss` is `AdaptiveLevel.alpha`."""
+    """The state of an arm that a restarted Monitor resumes from; `miss` is `AdaptiveLevel.alpha`."""
 
     bundle: str
     baseline: dict[str, Any] | None
@@ -47,10 +47,10 @@ class ArmMemory:
 
 
 class ArmMonitor:
-    """One arm with one bundle."""
+    """The monitor of one arm with one bundle."""
 
     def __init__(
-        self, served: Served, task: Task, settings: MonitoringSettings, memory: ArmMemory | None = None
+        self, served: ServedBundle, task: Task, settings: MonitoringSettings, memory: ArmMemory | None = None
     ) -> None:
         known = memory if memory is not None and memory.bundle == served.bundle else None
         baseline = Baseline(**known.baseline) if known and known.baseline else None
@@ -65,11 +65,11 @@ class ArmMonitor:
             self._level = AdaptiveLevel(nominal, settings.level_step, known.miss if known else None)
             self._level.truths = known.truths if known else 0
 
-    def counted(self, at_s: float, answer: Row, truth: FloatArray, measured: FloatArray) -> None:
+    def count_truth(self, at_s: float, answer: Row, truth: FloatArray, measured: FloatArray) -> None:
         """Count a truth of this bundle, known or new, towards the coverage at the nominal level.
 
         Served regions hold what they should because their level moves; whether the bundle's own calibration
-        is still right is told by the regions that it would have made. An ensemble is taken as it is served.
+        is still right shows in the regions that it would have made. An ensemble counts as it is served.
 
         Args:
             at_s: time of the answer.
@@ -79,26 +79,26 @@ class ArmMonitor:
         """
         sums = measured[: len(COMMON)].copy()
         if self.served.calibration is not None and answer.level is not None:
-            held = coverage_at_level(answer.coverage, self._task, self.served.calibration, answer, truth)
-            sums[_INSIDE] = (held or 0.0) * sums[_REGIONS]
+            covered = coverage_at_level(answer.coverage, self._task, self.served.calibration, answer, truth)
+            sums[_INSIDE] = (covered or 0.0) * sums[_REGIONS]
         self._at_nominal.add(at_s, sums)
 
-    def look(self, now_s: float, window_s: float) -> Finding:
-        """Whether the calibration of the bundle holds over the window that ends now."""
+    def evaluate_calibration(self, now_s: float, window_s: float) -> Finding:
+        """Compare the bundle's coverage over the window that ends now with the nominal one."""
         sums = self._at_nominal.total(now_s, window_s)
-        return calibration.look(self._settings.calibration, sums, window_s)
+        return calibration.evaluate(self._settings.calibration, sums, window_s)
 
-    def judged(self, answer: Row, truth: FloatArray) -> None:
-        """Learn from a truth of this bundle."""
+    def learn(self, answer: Row, truth: FloatArray) -> None:
+        """Update the loss drift detector and the adaptive level by a truth of this bundle."""
         self.drift.add(self._task.error(answer, truth))
         if self._level is None or self.served.calibration is None:
             return
-        held = coverage_at_level(self._level.coverage, self._task, self.served.calibration, answer, truth)
-        if held is not None:
-            self._level.update(held)
+        covered = coverage_at_level(self._level.coverage, self._task, self.served.calibration, answer, truth)
+        if covered is not None:
+            self._level.update(covered)
 
     def memory(self) -> ArmMemory:
-        """To be kept."""
+        """Return the state to be stored."""
         baseline = asdict(self.drift.baseline) if self.drift.baseline else None
         level = self._level
         return ArmMemory(
@@ -107,7 +107,7 @@ class ArmMonitor:
 
     @property
     def level(self) -> LevelState | None:
-        """For the page; None of an ensemble."""
+        """The adaptive level for the page; None for an ensemble."""
         if self._level is None:
             return None
         return LevelState(

@@ -1,7 +1,7 @@
-"""Whether the regions of an arm hold as many truths as they say. Pure.
+"""The calibration detector: a test of the coverage of an arm's regions against the nominal one. Pure.
 
-A test of a share against a band: what deviates by less than the tolerance is let pass, however sure it is,
-since no calibration is exact on new data; on top come standard errors of the binomial distribution.
+A share is compared with a band: a deviation within the tolerance is accepted, however certain it is, since
+no calibration is exact on new data; on top come standard errors of the binomial distribution.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from deployments.monitoring.settings import CalibrationSettings
 FloatArray = NDArray[np.float64]
 
 
-def look(settings: CalibrationSettings, measured: FloatArray, window_s: float) -> Finding:
-    """The coverage of a window.
+def evaluate(settings: CalibrationSettings, measured: FloatArray, window_s: float) -> Finding:
+    """Compare the coverage of a window with the nominal one.
 
     Args:
-        settings: what is too much.
+        settings: the limits.
         measured: sums of `Measures`, of one arm over the window.
         window_s: its length.
     """
@@ -47,6 +47,6 @@ def calibration_score(
     nominal: float,
     truths: FloatArray | float,
 ) -> FloatArray:
-    """The deviation over what is let pass."""
+    """Return the deviation over the accepted one."""
     error = np.sqrt(nominal * (1 - nominal) / np.asarray(truths))
     return np.asarray(np.abs(coverage - nominal) / (settings.tolerance + settings.z * error))

@@ -1,8 +1,8 @@
-"""Whether a model errs more than it used to: ADWIN and Page-Hinkley of river over its losses.
+"""The concept drift detector: ADWIN and Page-Hinkley of river over the losses of a model.
 
 The losses go in as means of batches, less noisy and more nearly normal than single ones, and in units of the
-batch means of the bundle's first truths. So one setting fits metres and probabilities. Both detectors look
-for a change; a rise alone turns hot.
+batch means of the bundle's first truths. So one setting fits metres and probabilities. Both find changes; a
+rise alone is a drift.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from deployments.monitoring.settings import ConceptSettings
 if TYPE_CHECKING:
     from river.drift import ADWIN, PageHinkley
 
-# One wild batch alone must not do it.
+# One wild batch alone must not be a drift.
 _MOST_DEVIATIONS = 10.0
-# It is over when less than this share of the rise is left.
-_LEFT = 0.3
+# A drift is over when less than this share of the rise is left.
+_ENDED_SHARE = 0.3
 
 
 @dataclass
 class Baseline:
-    """What is normal for a bundle. Kept in the store, so that a Monitor that starts anew knows it.
+    """The normal loss of a bundle. It is stored, so that a restarted Monitor has it.
 
     Attributes:
         mean, deviation: of batch means in the loss's own unit; the deviation is that of a sum of many, which
             is larger where batches resemble the one before.
-        by: which detector has seen a rise that is not over; empty when none has.
+        by: the detector that found a rise which is not over; empty if none has.
         peak: the largest recent mean since then, in deviations.
     """
 
@@ -45,11 +45,11 @@ class Baseline:
 
 @dataclass
 class LossDriftDetector:
-    """One bundle of one arm.
+    """A detector of rises in the loss of one bundle of one arm.
 
     Args:
         settings: how sensitive.
-        baseline: of this bundle, if it is known already.
+        baseline: of this bundle, if it is known.
     """
 
     settings: ConceptSettings
@@ -62,7 +62,7 @@ class LossDriftDetector:
         self._detectors: tuple[ADWIN, PageHinkley] | None = None
 
     def add(self, loss: float) -> None:
-        """Take the loss of one truth, >= 0; one that is not finite says nothing."""
+        """Add the loss of one truth, >= 0; one that is not finite is left out."""
         if not math.isfinite(loss):
             return
         self._batch.append(loss)
@@ -71,14 +71,14 @@ class LossDriftDetector:
         mean = fmean(self._batch)
         self._batch.clear()
         if self.baseline is None:
-            self._learn(mean)
+            self._add_to_baseline(mean)
         else:
-            self._step(self.baseline, mean)
+            self._update(self.baseline, mean)
 
-    def look(self) -> Finding:
-        """1 from a detection until the loss is back."""
+    def evaluate(self) -> Finding:
+        """Return a score of 1 from the detection of a rise until the loss is back, and of 0 otherwise."""
         if self.baseline is None:
-            return Finding(None, "learning what is normal", {"batches": len(self._warmup)})
+            return Finding(None, "the baseline is not complete", {"batches": len(self._warmup)})
         baseline = self.baseline
         recent = fmean(self._recent) if self._recent else 0.0
         evidence = {
@@ -91,7 +91,7 @@ class LossDriftDetector:
         reason = f"mean loss {evidence['recent_loss']:.4g}, normal is {baseline.mean:.4g}{found}"
         return Finding(1.0 if baseline.by else 0.0, reason, evidence)
 
-    def _learn(self, mean: float) -> None:
+    def _add_to_baseline(self, mean: float) -> None:
         self._warmup.append(mean)
         if len(self._warmup) == self.settings.warmup_batches:
             centre = fmean(self._warmup)
@@ -100,17 +100,17 @@ class LossDriftDetector:
             self.baseline = Baseline(centre, max(deviation, 1e-3 * abs(centre), 1e-12))
             self._warmup.clear()
 
-    def _step(self, baseline: Baseline, mean: float) -> None:
+    def _update(self, baseline: Baseline, mean: float) -> None:
         value = (mean - baseline.mean) / baseline.deviation
         value = min(max(value, -_MOST_DEVIATIONS), _MOST_DEVIATIONS)
         self._recent.append(value)
-        adwin, page_hinkley = self._started(baseline)
+        adwin, page_hinkley = self._detectors_for(baseline)
         adwin.update(value)
         page_hinkley.update(value)
         rises = adwin.drift_detected and fmean(self._recent) > self._slack(baseline)
         if page_hinkley.drift_detected or rises:
             if not baseline.by:
-                self._recent.clear()  # what was before tells nothing of when it is over
+                self._recent.clear()  # the means before it do not count towards its end
                 self._recent.append(value)
             baseline.by = "Page-Hinkley" if page_hinkley.drift_detected else "ADWIN"
         if baseline.by:
@@ -118,14 +118,14 @@ class LossDriftDetector:
             baseline.peak = max(baseline.peak, recent)
             noise = 2 / math.sqrt(self.settings.settle_batches)
             full = len(self._recent) == self.settings.settle_batches
-            if full and recent < max(_LEFT * baseline.peak, noise):
+            if full and recent < max(_ENDED_SHARE * baseline.peak, noise):
                 baseline.by, baseline.peak = "", 0.0
-                self._detectors = None  # what they have seen is not normal
+                self._detectors = None  # their windows hold the drift
 
     def _slack(self, baseline: Baseline) -> float:
         return max(self.settings.slack, self.settings.least_rise * abs(baseline.mean) / baseline.deviation)
 
-    def _started(self, baseline: Baseline) -> tuple[ADWIN, PageHinkley]:
+    def _detectors_for(self, baseline: Baseline) -> tuple[ADWIN, PageHinkley]:
         if self._detectors is None:
             from river.drift import ADWIN, PageHinkley  # it imports pandas and scipy
 
@@ -139,7 +139,7 @@ class LossDriftDetector:
                 mode="up",
             )
             self._detectors = (ADWIN(delta=settings.delta, clock=1), page_hinkley)
-            # the normal times that the baseline tells of, which the detectors have not seen
+            # the detectors have not seen the batches of the baseline
             for detector in self._detectors:
                 for value in (1.0, -1.0) * (settings.warmup_batches // 2):
                     detector.update(value)
@@ -147,7 +147,7 @@ class LossDriftDetector:
 
 
 def _inflation(means: list[float], centre: float) -> float:
-    """How much more sums of such a series vary than of independent values, taken as autoregressive."""
+    """Return how much more sums of such a series vary than sums of independent values, by an AR(1) model."""
     square = sum((one - centre) ** 2 for one in means)
     if not square:
         return 1.0

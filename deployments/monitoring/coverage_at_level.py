@@ -1,4 +1,4 @@
-"""Whether a region would have held a truth, had it been made at another level than it was. Pure."""
+"""The coverage of a region as it would be at another level than it was made at. Pure."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _STEEPEST = 700.0  # of what `math.expm1` takes
 def coverage_at_level(
     coverage: float, task: Task, calibration: Calibration, answer: Row, truth: FloatArray
 ) -> float | None:
-    """1 if the region at that level holds the truth, 0 if not; of a path the share of the known horizons.
+    """Return 1 if the region at that level holds the truth, 0 if not; for a path the share of known horizons.
 
-    None when nothing of the truth is known.
+    Returns None when no part of the truth is known.
     """
     if np.isnan(truth).all():
         return None
-    said = task.of_row(answer)
+    predicted = task.of_row(answer)
     made_at = answer.coverage if answer.level is None else answer.level
     if isinstance(calibration, PathCalibration):
-        error_m = great_circle_m(said["position"][:, :2], truth[:, :2])
+        error_m = great_circle_m(predicted["position"][:, :2], truth[:, :2])
         widened = [
             radius * widening(one.levels, one.scores, made_at, coverage)
-            for radius, one in zip(said["radius_m"], calibration.horizons, strict=True)
+            for radius, one in zip(predicted["radius_m"], calibration.horizons, strict=True)
         ]
         known = np.isfinite(error_m)
         return float((error_m <= np.array(widened))[known].mean()) if known.any() else None
     if isinstance(calibration, ClassCalibration):
-        probability = said["probability"]
+        probability = predicted["probability"]
         # a set holds the most probable class at least
         return float(probability[int(truth)] >= min(calibration.threshold(coverage), probability.max()))
     assert isinstance(calibration, IntervalCalibration)
     assert isinstance(task, RegressionTask)
-    ends = tuple(float(said[name]) for name in ("lower", "prediction", "upper"))
+    ends = tuple(float(predicted[name]) for name in ("lower", "prediction", "upper"))
     limits = (task.target.minimum, task.target.maximum)
     lower, upper = widened_band(
         ends, widening(calibration.levels, calibration.scores, made_at, coverage), limits
@@ -54,10 +54,10 @@ def coverage_at_level(
 
 
 def widened_band(band: tuple[float, ...], factor: float, limits: tuple[float, float]) -> tuple[float, float]:
-    """Both ends of a band, had it been made so many times as wide where the model learns.
+    """Return both ends of a band that is so many times as wide in the unit in which the model learns.
 
     A model learns a number, or the logarithm of one: its band is as wide below as above there, and the ratio
-    of the two sides in the target's unit tells how much the unit bends. At the limits of the target a band
+    of the two sides in the target's unit shows how much the unit bends. At the limits of the target a band
     is cut; of one that is, the larger side stands for both.
 
     Args:
@@ -71,11 +71,11 @@ def widened_band(band: tuple[float, ...], factor: float, limits: tuple[float, fl
         reach = factor * max(below, above)
         return value - reach, value + reach
     bend = math.log(above / below)
-    return value - below * _grown(factor, -bend), value + above * _grown(factor, bend)
+    return value - below * _growth(factor, -bend), value + above * _growth(factor, bend)
 
 
-def _grown(factor: float, bend: float) -> float:
-    """By how much one side of a band grows; `factor` itself where the unit does not bend."""
+def _growth(factor: float, bend: float) -> float:
+    """Return the factor by which one side of a band grows; `factor` where the unit does not bend."""
     if abs(bend) < _STRAIGHT:
         return factor
     return math.expm1(min(factor * bend, _STEEPEST)) / math.expm1(bend)

@@ -1,11 +1,12 @@
-"""All detectors of a workload, their states, and the events that they give. Pure."""
+"""The detectors of a workload: their states, and the events of their changes. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from deployments.monitoring.hysteresis import Finding, Hysteresis, State
+from deployments.domain.drift_state import SettledState
+from deployments.monitoring.hysteresis import Finding, Hysteresis
 from deployments.monitoring.settings import HysteresisSettings
 from deployments.monitoring.view import DetectorState
 from deployments.store.monitor_feed import DriftEvent
@@ -19,7 +20,7 @@ class DetectorStates:
     Args:
         workload: its name.
         settings: of the changes.
-        last: the last event of each, where a Monitor before this one has left it.
+        last: the last event of each, if an earlier Monitor has stored one.
     """
 
     def __init__(
@@ -32,13 +33,13 @@ class DetectorStates:
         self._findings: dict[Key, Finding] = {}
 
     def is_drifting(self, kind: str, subject: str = "") -> bool:
-        """Whether it is now."""
-        return self._of((kind, subject)).state == "hot"
+        """Return whether the detector is drifting now."""
+        return self._hysteresis_for((kind, subject)).state == "drifting"
 
-    def look(self, key: Key, finding: Finding, now: datetime) -> DriftEvent | None:
-        """Take what a detector sees; an event if its state has changed."""
+    def update(self, key: Key, finding: Finding, now: datetime) -> DriftEvent | None:
+        """Add what a detector has found, and return an event if its state has changed."""
         self._findings[key] = finding
-        state = self._of(key).update(finding.score)
+        state = self._hysteresis_for(key).update(finding.score)
         if state is None:
             return None
         evidence = dict(finding.evidence) | {"score": finding.score}
@@ -46,18 +47,18 @@ class DetectorStates:
         self._last[key] = event
         return event
 
-    def shown(self) -> list[DetectorState]:
-        """All that have been looked at, for the page."""
+    def page_rows(self) -> list[DetectorState]:
+        """Return the detectors that have been evaluated, for the page."""
         found = []
         for key in sorted(self._findings):
             finding, last = self._findings[key], self._last.get(key)
-            state: State = self._of(key).state
-            warming = finding.score is None and state == "cool"
+            state = self._hysteresis_for(key).state
+            is_unknown = finding.score is None and state == "ok"
             found.append(
                 DetectorState(
                     kind=key[0],
                     subject=key[1],
-                    state="warming" if warming else state,
+                    state="insufficient_data" if is_unknown else state,
                     since=last.at if last else None,
                     score=finding.score,
                     reason=last.reason if last else "",
@@ -66,16 +67,16 @@ class DetectorStates:
             )
         return found
 
-    def _of(self, key: Key) -> Hysteresis:
+    def _hysteresis_for(self, key: Key) -> Hysteresis:
         if key not in self._hysteresis:
             last = self._last.get(key)
-            state: State = "hot" if last is not None and last.state == "hot" else "cool"
+            state: SettledState = last.state if last is not None else "ok"
             self._hysteresis[key] = Hysteresis(self._settings, state)
         return self._hysteresis[key]
 
 
 def highest(findings: Iterable[Finding]) -> Finding:
-    """Of several looks, the one with the highest score; the last if none has one."""
+    """Return the finding with the highest score, or the last if none has one."""
     found = list(findings)
     scored = [(one.score, number) for number, one in enumerate(found) if one.score is not None]
     return found[max(scored)[1]] if scored else found[-1]

@@ -1,7 +1,7 @@
-"""How far the features of live instances lie from the reference sample of a bundle. Pure numpy.
+"""The input drift detector: the distance of live features from the reference sample of a bundle. Pure numpy.
 
 The distance is Evidently's default for numbers, the Wasserstein distance over the standard deviation of the
-reference, but computed from histograms, which are summed by bucket of time: so it is known at every look
+reference, but computed from histograms, which are summed by bucket of time: so each evaluation has it
 without the rows. The edges are quantiles of the reference, and some beyond its ends. The report for readers
 is Evidently's own, see `report`.
 """
@@ -58,7 +58,7 @@ class ReferenceBins:
         return int(1 + len(self.names) * (self._edges.shape[1] + 1))
 
     def counts(self, features: FloatArray) -> FloatArray:
-        """How many rows (n, [steps,] features) are, then the counts of each feature; (width,)."""
+        """Return the number of rows (n, [steps,] features), then the counts of each feature; (width,)."""
         bins = self._edges.shape[1] + 1
         found = [
             np.bincount(np.searchsorted(edges, column[np.isfinite(column)]), minlength=bins)
@@ -67,10 +67,10 @@ class ReferenceBins:
         return np.concatenate([[float(len(features))], *found]).astype(np.float64)
 
     def distances(self, counts: FloatArray, reference: FloatArray | None = None) -> FloatArray:
-        """Of the counts (..., width) of a window: of each feature, in standard deviations (..., features).
+        """Return the distance of each feature, in standard deviations (..., features).
 
         Args:
-            counts: of the window.
+            counts: of a window, (..., width).
             reference: counts (width,) to measure from in place of those of the reference.
         """
         expected = self._shares if reference is None else _shares(self._table(reference))
@@ -81,7 +81,7 @@ class ReferenceBins:
         return np.asarray((np.abs(between) * self._steps).sum(axis=-1))
 
     def noise(self, rows: FloatArray | float, reference_rows: float | None = None) -> FloatArray:
-        """About the distance of each feature that so many independent rows have without drift.
+        """Estimate the distance of each feature that so many independent rows have without drift.
 
         E W <= integral of sqrt(F (1 - F) / n): Bobkov and Ledoux (2019), "One-dimensional empirical
         measures, order statistics, and Kantorovich transport distances", theorem 3.2.
@@ -93,21 +93,21 @@ class ReferenceBins:
         return counts[..., 1:].reshape(*counts.shape[:-1], len(self.names), -1)
 
     def _values(self, features: FloatArray) -> FloatArray:
-        """(features, n * steps) of those that are looked at."""
+        """Return the values of the compared features, (features, n * steps)."""
         flat = features.reshape(-1, features.shape[-1])
         return flat[:, self._columns].T
 
 
 class InputWindow:
-    """The features of the last while, as counts.
+    """The counts of the features over a sliding window.
 
     Attributes:
-        reference: counts that are held as those of before the window, while the detector is hot.
+        reference: counts that stand for those before the window, while the detector is drifting.
 
     Args:
         bins: of the reference.
-        settings: what is too much.
-        longest_s: the longest window that is looked at.
+        settings: the limits.
+        longest_s: the longest window that is evaluated.
     """
 
     def __init__(self, bins: ReferenceBins, settings: InputSettings, longest_s: float) -> None:
@@ -118,39 +118,39 @@ class InputWindow:
         self._sums = Buckets(bins.width, (self._tier, TIERS[-1]) if self._keeps_before else (self._tier,))
         self.reference: FloatArray | None = None
         self._entities: dict[int, set[str]] = {}
-        self._taken: dict[int, int] = {}
+        self._admitted: dict[int, int] = {}
 
     @property
     def span_s(self) -> float:
-        """How old a row may be to be looked at."""
+        """The age up to which a row is evaluated."""
         return TIERS[-1].span_s if self._keeps_before else self._tier.span_s
 
-    def hold(self, now_s: float) -> None:
-        """Let what the window is measured from stand as it is now, from when the detector turns hot."""
+    def freeze_reference(self, now_s: float) -> None:
+        """Keep what the window is measured from as it is now, while the detector is drifting."""
         self.reference = self._before(now_s)
 
-    def release(self) -> None:
-        """Let it move again."""
+    def unfreeze_reference(self) -> None:
+        """Let what the window is measured from move again."""
         self.reference = None
 
-    def takes(self, at_s: float) -> bool:
-        """Whether a row at that time is looked at still, and count it if so."""
+    def admit(self, at_s: float) -> bool:
+        """Return whether a row at that time is to be added, and count it if so."""
         at = self.bucket(at_s)
-        taken = self._taken.get(at, 0)
-        if taken >= self._settings.most_rows_per_s * self._tier.bucket_s:
+        admitted = self._admitted.get(at, 0)
+        if admitted >= self._settings.most_rows_per_s * self._tier.bucket_s:
             return False
-        self._taken[at] = taken + 1
+        self._admitted[at] = admitted + 1
         return True
 
     def add(self, at_s: float, entities: set[str], features: FloatArray) -> None:
-        """Take rows (n, [steps,] features) of one bucket."""
+        """Add rows (n, [steps,] features) of one bucket."""
         self._sums.add(at_s, self._bins.counts(features))
         if self._settings.rows_per_entity is not None:
             self._entities.setdefault(self.bucket(at_s), set()).update(entities)
 
-    def look(self, now_s: float, window_s: float) -> Finding:
-        """The distances of the window that ends now."""
-        self._forget(now_s)
+    def evaluate(self, now_s: float, window_s: float) -> Finding:
+        """Compare the features of the window that ends now with the reference."""
+        self._drop_old(now_s)
         counts = self._sums.total(now_s, window_s)
         rows = counts[0]
         if rows < self._settings.min_rows:
@@ -180,7 +180,7 @@ class InputWindow:
         return Finding(float(scores[worst]), reason, evidence)
 
     def _before(self, now_s: float) -> FloatArray | None:
-        """Counts of the day before the longest window; None where the reference is the bundle's."""
+        """Return the counts of the day before the longest window; None where the bundle has the reference."""
         if not self._keeps_before:
             return None
         day = self._sums.total(now_s, TIERS[-1].span_s)
@@ -194,13 +194,13 @@ class InputWindow:
         entities = set[str]().union(*(some for at, some in self._entities.items() if at >= first))
         return min(rows, len(entities) * each)
 
-    def _forget(self, now_s: float) -> None:
+    def _drop_old(self, now_s: float) -> None:
         oldest = self.bucket(self._sums.since_s(now_s, self._tier.span_s))
         self._entities = {at: some for at, some in self._entities.items() if at >= oldest}
-        self._taken = {at: count for at, count in self._taken.items() if at >= oldest}
+        self._admitted = {at: count for at, count in self._admitted.items() if at >= oldest}
 
     def bucket(self, at_s: float) -> int:
-        """Number of the bucket that a time is in; rows of one may be added together."""
+        """Return the number of the bucket of a time; rows of one bucket may be added together."""
         return int(at_s // self._tier.bucket_s)
 
 
@@ -210,18 +210,18 @@ def noise_limits(
     rows: FloatArray | float,
     reference_rows: float | None = None,
 ) -> FloatArray:
-    """The distance of each feature that is too much for so many independent rows."""
+    """Return the limit of each feature's distance for so many independent rows."""
     return settings.threshold + _NOISE_FACTOR * bins.noise(rows, reference_rows)
 
 
 def _edges(column: FloatArray, deviation: float) -> FloatArray:
-    """Increasing, of a fixed number; the last is repeated where values are."""
+    """Return increasing edges, a fixed number of them; the last is repeated where there are fewer."""
     inner = np.unique(np.quantile(column, np.linspace(0, 1, _INNER_EDGES), method="inverted_cdf"))
     found = np.concatenate([inner[0] - _TAILS[::-1] * deviation, inner, inner[-1] + _TAILS * deviation])
     return np.pad(found, (0, _INNER_EDGES + 2 * len(_TAILS) - len(found)), mode="edge")
 
 
 def _shares(table: FloatArray) -> FloatArray:
-    """Counts (..., edges + 1) -> the share at or below each edge, (..., edges)."""
+    """Return the share at or below each edge, (..., edges), from counts (..., edges + 1)."""
     cumulated = np.cumsum(table, axis=-1)
     return np.asarray(cumulated[..., :-1] / np.maximum(cumulated[..., -1:], 1.0))

@@ -32,52 +32,52 @@ class AdaptiveLevel:
     """The level of one arm.
 
     >>> level = AdaptiveLevel(nominal=0.9, step=0.01)
-    >>> level.update(held=0.0)
+    >>> level.update(covered=0.0)
     >>> level.coverage
     0.909
 
     Args:
         nominal: share of truths that regions shall hold.
         step: gamma of the paper; larger follows faster and wavers more.
-        alpha: alpha_1; that of `nominal` unless told.
+        alpha: alpha_1; that of `nominal` by default.
     """
 
     def __init__(self, nominal: float, step: float, alpha: float | None = None) -> None:
         self.nominal = nominal
-        self.alpha = _alpha_of(1 - nominal) if alpha is None else alpha
+        self.alpha = _alpha_for(1 - nominal) if alpha is None else alpha
         self.truths = 0
         self._step = step
 
     @property
     def coverage(self) -> float:
-        """The level at which to make regions now, in (0, 1), `rounded`."""
-        return rounded(1 - min(max(_miss_of(self.alpha), LEAST_MISS), 1 - LEAST_MISS))
+        """The level at which to make regions now, in (0, 1), by `round_level`."""
+        return round_level(1 - min(max(_miss_share(self.alpha), LEAST_MISS), 1 - LEAST_MISS))
 
-    def update(self, held: float) -> None:
-        """Take a truth: 1 if the region at `coverage` held it, 0 if not, a share for a path's circles."""
+    def update(self, covered: float) -> None:
+        """Add a truth: 1 if the region at `coverage` holds it, 0 if not, a share for a path's circles."""
         self.truths += 1
-        moved = self.alpha + self._step * ((1 - self.nominal) - (1 - held))
+        moved = self.alpha + self._step * ((1 - self.nominal) - (1 - covered))
         # farther than a step beyond the ends only errors lead that no region holds; it would not come back
-        self.alpha = min(max(moved, _alpha_of(LEAST_MISS) - self._step), 1 + self._step)
+        self.alpha = min(max(moved, _alpha_for(LEAST_MISS) - self._step), 1 + self._step)
 
 
-def rounded(coverage: float) -> float:
-    """To a thousandth, and finer where fewer miss, so that the share of misses keeps two figures.
+def round_level(coverage: float) -> float:
+    """Round to a thousandth, and finer where fewer miss: the share of misses keeps two figures.
 
-    A level that comes back is the same number again, so that answers which are kept by it are found.
+    A level that comes back is the same number again, so that answers cached by it are found.
 
-    >>> rounded(0.91234), rounded(0.9987654)
+    >>> round_level(0.91234), round_level(0.9987654)
     (0.912, 0.9988)
     """
     places = max(3, 1 - math.floor(math.log10(1 - coverage)))
     return max(round(coverage, places), _FINEST)
 
 
-def _miss_of(alpha: float) -> float:
-    """The share of misses that regions are made for."""
+def _miss_share(alpha: float) -> float:
+    """Return the share of misses for which regions are made."""
     return alpha if alpha >= _BENT_AT else float(_BENT_AT * 10 ** ((alpha - _BENT_AT) / _DECADE))
 
 
-def _alpha_of(miss: float) -> float:
-    """Inverse of `_miss_of`."""
+def _alpha_for(miss: float) -> float:
+    """Invert `_miss_share`."""
     return miss if miss >= _BENT_AT else _BENT_AT + _DECADE * math.log10(miss / _BENT_AT)

@@ -1,4 +1,4 @@
-"""What a prediction and its truth add to the sums of a window, and the metrics that the sums make. Pure.
+"""Sums of errors over pairs of prediction and truth, and the metrics made from them. Pure.
 
 The metrics are those of `training.pipeline.evaluation`, and a test compares the two. Here they are
 sums first, since a window is thousands of rows and only sums can be merged. Medians and ROC curves are no
@@ -37,8 +37,8 @@ class Measures(Protocol):
 
     names: tuple[str, ...]
 
-    def of(self, row: Row, truth: FloatArray) -> FloatArray | None:
-        """What one pair adds, (names,); None when nothing of the truth is known.
+    def sums(self, row: Row, truth: FloatArray) -> FloatArray | None:
+        """Return what one pair adds to the sums, (names,); None when no part of the truth is known.
 
         Raises:
             KeyError, ValueError, TypeError, IndexError: the answer is not one of this target.
@@ -46,12 +46,12 @@ class Measures(Protocol):
         ...
 
     def metrics(self, total: FloatArray) -> dict[str, float]:
-        """The metrics of sums, (names,); what cannot be told is left out."""
+        """Return the metrics of sums, (names,); those that are not defined are left out."""
         ...
 
 
 def make_measures(target: AnyTarget, task: Task) -> Measures:
-    """The measures of a workload's task."""
+    """Make the measures of a workload's task."""
     if isinstance(target, ClassTarget):
         return ClassMeasures(target)
     if isinstance(target, PathTarget):
@@ -60,7 +60,7 @@ def make_measures(target: AnyTarget, task: Task) -> Measures:
 
 
 class NumberMeasures:
-    """Of one number with a band."""
+    """The sums of a task that predicts one number with a band."""
 
     def __init__(self, target: TargetSpec) -> None:
         self._name = target.name
@@ -68,21 +68,21 @@ class NumberMeasures:
         own = ("absolute_error", "squared_error")
         self.names: tuple[str, ...] = (*COMMON, *own, *(("squared_log_error",) if self._logs else ()))
 
-    def of(self, row: Row, truth: FloatArray) -> FloatArray | None:
-        """See `Measures`."""
+    def sums(self, row: Row, truth: FloatArray) -> FloatArray | None:
+        """Implement `Measures.sums`."""
         value = float(truth)
         if math.isnan(value):
             return None
-        said = float(row.prediction[self._name])
+        predicted = float(row.prediction[self._name])
         lower, upper = row.region[self._name]
-        error = abs(said - value)
+        error = abs(predicted - value)
         sums = [1.0, 1.0, float(lower <= value <= upper), row.coverage, upper - lower, error, error * error]
         if self._logs:
-            sums.append((math.log1p(said) - math.log1p(value)) ** 2)
+            sums.append((math.log1p(predicted) - math.log1p(value)) ** 2)
         return np.array(sums)
 
     def metrics(self, total: FloatArray) -> dict[str, float]:
-        """MAE, RMSE, and RMSLE where that is the target's metric; coverage and mean width."""
+        """Return MAE, RMSE, and RMSLE where that is the target's metric; coverage and mean width."""
         truths = total[0]
         if not truths:
             return {}
@@ -93,22 +93,22 @@ class NumberMeasures:
 
 
 class ClassMeasures:
-    """Of one of several classes with a set of them."""
+    """The sums of a task that predicts one of several classes with a set of them."""
 
     def __init__(self, target: ClassTarget) -> None:
         self._target = target
         own = ("hits", "log_loss", "true_positives", "false_positives", "false_negatives")
         self.names: tuple[str, ...] = (*COMMON, *own)
 
-    def of(self, row: Row, truth: FloatArray) -> FloatArray | None:
-        """See `Measures`."""
+    def sums(self, row: Row, truth: FloatArray) -> FloatArray | None:
+        """Implement `Measures.sums`."""
         if np.isnan(truth):
             return None
         target = self._target
-        true, said = target.classes[int(truth)], row.prediction[target.name]
+        true, predicted = target.classes[int(truth)], row.prediction[target.name]
         probability = float(row.prediction["probabilities"][true])
         members = row.region[target.name]
-        is_true, is_said = true == target.positive, said == target.positive
+        is_true, is_positive = true == target.positive, predicted == target.positive
         return np.array(
             [
                 1.0,
@@ -116,17 +116,17 @@ class ClassMeasures:
                 true in members,
                 row.coverage,
                 len(members),
-                said == true,
+                predicted == true,
                 -math.log(min(max(probability, _LEAST_PROBABILITY), 1.0)),
-                is_true and is_said,
-                is_said and not is_true,
-                is_true and not is_said,
+                is_true and is_positive,
+                is_positive and not is_true,
+                is_true and not is_positive,
             ],
             dtype=np.float64,
         )
 
     def metrics(self, total: FloatArray) -> dict[str, float]:
-        """Accuracy, log loss, precision, recall and F1 of the positive class; coverage and mean size."""
+        """Return accuracy, log loss, precision, recall, F1 of the positive class; coverage and mean size."""
         truths = total[0]
         if not truths:
             return {}
@@ -141,7 +141,7 @@ class ClassMeasures:
 
 
 class PathMeasures:
-    """Of a path, each point with a circle around it."""
+    """The sums of a task that predicts a path, each point with a circle around it."""
 
     def __init__(self, target: PathTarget, task: Task) -> None:
         self._task = task
@@ -155,16 +155,16 @@ class PathMeasures:
             *errors,
         )
 
-    def of(self, row: Row, truth: FloatArray) -> FloatArray | None:
-        """See `Measures`. The size is that of circles whose place became known."""
-        said = self._task.of_row(row)
-        error_m = great_circle_m(said["position"][:, :2], truth[:, :2])
+    def sums(self, row: Row, truth: FloatArray) -> FloatArray | None:
+        """Implement `Measures.sums`. The size is that of circles whose place became known."""
+        predicted = self._task.of_row(row)
+        error_m = great_circle_m(predicted["position"][:, :2], truth[:, :2])
         known = np.isfinite(error_m)
         count = int(known.sum())
         if not count:
             return None
-        radius_m = said["radius_m"][known]
-        altitude_m = np.abs(said["position"][:, 2] - truth[:, 2])
+        radius_m = predicted["radius_m"][known]
+        altitude_m = np.abs(predicted["position"][:, 2] - truth[:, 2])
         altitude_m = altitude_m[np.isfinite(altitude_m)]
         common = [
             1.0,
@@ -177,7 +177,7 @@ class PathMeasures:
         return np.concatenate([common, own, known, np.where(known, error_m, 0.0)])
 
     def metrics(self, total: FloatArray) -> dict[str, float]:
-        """Mean error over all horizons and at each, of the altitude; coverage and mean radius."""
+        """Return the mean error over all horizons, at each, and of the altitude; coverage and mean radius."""
         if not total[0]:
             return {}
         own = total[len(COMMON) :]

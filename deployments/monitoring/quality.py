@@ -1,8 +1,8 @@
-"""Shares of requests with something wrong about them, against what they were before the window. Pure.
+"""The quality detector: shares of faulty requests, against those before the window. Pure.
 
-The bundle does not tell how often fields were missing in training, and senders differ from it anyway. So the
-reference is what came in the day before the window; it stands still while the detector is hot, or what is
-wrong would become what is normal.
+The bundle does not say how often fields were missing in training, and senders differ from it anyway. So the
+reference is what came in the day before the window. It stands still while the detector is drifting, or what
+is wrong would become what is normal.
 """
 
 from __future__ import annotations
@@ -19,35 +19,36 @@ from features.contract import Contract
 
 FloatArray = NDArray[np.float64]
 
-REFUSED = "refused"
+# as stored references spell it
+REJECTED = "refused"
 _MEMORY_S = TIERS[-1].span_s
 
 
 class QualityWindow:
-    """How many requests were refused, and how many rows were filled by rule or had gaps, by field.
+    """The shares of rejected requests, and of rows that were filled by rule or had gaps, by field.
 
     Attributes:
         names: of the shares.
-        reference: shares that are held as those of before the window, while the detector is hot.
+        reference: shares that stand for those before the window, while the detector is drifting.
 
     Args:
         contract: of the workload; required fields are never missing in what was answered.
-        settings: what is too much.
-        longest_s: the longest window that is looked at; the reference lies before it.
+        settings: the limits.
+        longest_s: the longest window that is evaluated; the reference lies before it.
     """
 
     def __init__(self, contract: Contract, settings: QualitySettings, longest_s: float) -> None:
         self._steps = contract.window.steps if contract.window else 1
         self._fields = tuple(spec.name for spec in contract.fields if not spec.required)
         fields = (f"{what}.{name}" for name in self._fields for what in ("filled", "missing"))
-        self.names = (REFUSED, *fields)
+        self.names = (REJECTED, *fields)
         self.reference: dict[str, float] | None = None
         self._settings = settings
         self._longest_s = longest_s
-        self._sums = Buckets(1 + len(self.names))  # rows that were answered, then what the names tell
+        self._sums = Buckets(1 + len(self.names))  # rows that were answered, then one sum a name
 
     def add(self, at_s: float, filled: Mapping[str, int]) -> None:
-        """Take an answered row, with how many values of it were filled by field."""
+        """Add an answered row, with the number of its values that were filled, by field."""
         sums = np.zeros(1 + len(self.names))
         sums[0] = 1.0
         for number, name in enumerate(self._fields):
@@ -57,23 +58,23 @@ class QualityWindow:
                 sums[2 + 2 * number + (values < self._steps)] = 1.0
         self._sums.add(at_s, sums)
 
-    def refused(self, at_s: float, requests: int) -> None:
-        """Take requests that were refused for what they held."""
+    def add_rejections(self, at_s: float, requests: int) -> None:
+        """Add requests that were rejected for their content."""
         sums = np.zeros(1 + len(self.names))
         sums[1] = requests
         self._sums.add(at_s, sums)
 
-    def hold(self, now_s: float) -> None:
-        """Let the reference stand as it is now, from when the detector turns hot."""
+    def freeze_reference(self, now_s: float) -> None:
+        """Keep the reference as it is now, while the detector is drifting."""
         shares, _ = _shares(self._before(now_s))
         self.reference = dict(zip(self.names, shares.tolist(), strict=True))
 
-    def release(self) -> None:
-        """Let it move again."""
+    def unfreeze_reference(self) -> None:
+        """Let the reference move again."""
         self.reference = None
 
-    def look(self, now_s: float, window_s: float) -> Finding:
-        """The shares of the window that ends now against those before it."""
+    def evaluate(self, now_s: float, window_s: float) -> Finding:
+        """Compare the shares of the window that ends now with those before it."""
         least = self._settings.min_rows
         now, rows = _shares(self._sums.total(now_s, window_s))
         before, before_rows = _shares(self._before(now_s))
@@ -100,7 +101,7 @@ class QualityWindow:
         return Finding(float(scores[worst]), reason, evidence)
 
     def _before(self, now_s: float) -> FloatArray:
-        """Sums of the day before the longest window."""
+        """Return the sums of the day before the longest window."""
         day = self._sums.total(now_s, _MEMORY_S)
         return np.maximum(day - self._sums.total(now_s, self._longest_s), 0.0)
 
@@ -112,7 +113,7 @@ def quality_scores(
     rows: FloatArray | float,
     before_rows: FloatArray | float,
 ) -> FloatArray:
-    """Change of shares over what is let pass: `change`, and `z` standard errors of a difference of shares."""
+    """Return the changes of shares over the accepted ones: `change` and `z` standard errors."""
     rows, before_rows = np.asarray(rows), np.asarray(before_rows)
     pooled = (now * rows + before * before_rows) / (rows + before_rows)
     error = np.sqrt(pooled * (1 - pooled) * (1 / rows + 1 / before_rows))
@@ -120,7 +121,7 @@ def quality_scores(
 
 
 def _shares(total: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Of sums: each share, and of how many it is one; refused ones were not answered."""
-    of = np.full(len(total) - 1, total[0])
-    of[0] += total[1]
-    return total[1:] / np.maximum(of, 1.0), of
+    """Return each share, and its whole; rejected requests are not among the answered ones."""
+    wholes = np.full(len(total) - 1, total[0])
+    wholes[0] += total[1]
+    return total[1:] / np.maximum(wholes, 1.0), wholes

@@ -23,10 +23,10 @@ _DRIFT_SHARE = 0.5
 
 @dataclass(frozen=True)
 class DriftReport:
-    """What Evidently says.
+    """The result of Evidently.
 
     Attributes:
-        html: a page that needs nothing from elsewhere.
+        html: a page without links to other files.
         distances: Wasserstein distance of each feature over the reference's standard deviation.
         drifted_share: of the features that are farther than the threshold.
     """
@@ -39,7 +39,7 @@ class DriftReport:
 def make_report(
     names: tuple[str, ...], reference: FloatArray, current: FloatArray, threshold: float
 ) -> DriftReport:
-    """Compare features.
+    """Compare live features with those of the reference.
 
     Args:
         names: of the features.
@@ -47,7 +47,7 @@ def make_report(
         threshold: distance at which a feature counts as drifted.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it uses what NumPy has renamed
+        warnings.simplefilter("ignore")  # it uses names that NumPy has deprecated
         from evidently import DataDefinition, Dataset, Report
         from evidently.presets import DataDriftPreset
 

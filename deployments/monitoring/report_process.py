@@ -1,4 +1,4 @@
-"""Makes a drift report in a process of its own, which takes Evidently's 200 MB with it when it ends.
+"""A drift report from a process of its own, which takes Evidently's 200 MB with it when it ends.
 
 python -m deployments.monitoring.report_process < arrays.npz > report.html
 """
@@ -21,14 +21,14 @@ TIMEOUT_S = 300.0
 
 
 class ReportFailed(RuntimeError):
-    """The process made no report; the message ends with what it said last."""
+    """The report process ended without a report; the message has the end of its output."""
 
 
 def report_html(names: tuple[str, ...], reference: FloatArray, current: FloatArray, threshold: float) -> str:
-    """`make_report` in a process of its own.
+    """Run `make_report` in a process of its own, and return the page.
 
     Raises:
-        ReportFailed: it ended without one.
+        ReportFailed: the process ended without a report.
     """
     arrays = io.BytesIO()
     np.savez(arrays, names=np.array(names), reference=reference, current=current, threshold=threshold)
@@ -37,7 +37,7 @@ def report_html(names: tuple[str, ...], reference: FloatArray, current: FloatArr
             [sys.executable, "-m", __name__],
             input=arrays.getvalue(),
             capture_output=True,
-            # Ray tells its workers where modules are by other means than the environment
+            # Ray sets the path of its workers by other means than the environment
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             timeout=TIMEOUT_S,
             check=True,
@@ -50,7 +50,7 @@ def report_html(names: tuple[str, ...], reference: FloatArray, current: FloatArr
 
 
 def main() -> None:
-    """From standard input to standard output."""
+    """Read arrays from standard input, and write the page to standard output."""
     with np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False) as arrays:
         names = tuple(arrays["names"].tolist())
         report = make_report(names, arrays["reference"], arrays["current"], float(arrays["threshold"]))

@@ -1,9 +1,9 @@
 """Rolling metrics of one workload: per arm, over several windows, by the time of the prediction. Pure.
 
-What becomes of a truth: the first of an id stands, and counts in the window of its prediction, however late
+The outcome of a truth: the first of an id stands, and counts in the window of its prediction, however late
 it is. One that takes longer than `late_after_s` is counted as late as well; one that was received before its
 prediction was answered as early, with a lag of 0. A later truth of the same id changes no metric: it is
-counted as repeated, or as conflicting where it says something else, by the time at which it was received.
+counted as repeated, or as conflicting where it differs, by the time at which it was received.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class ArmSums:
 
 
 class RollingMetrics:
-    """All arms of a workload.
+    """The rolling metrics of all arms of a workload.
 
     Args:
         target: of the contract.
-        measures: what a pair adds to the sums.
+        measures: the sums over pairs of prediction and truth.
         late_after_s: a truth that comes later than this after its prediction is late.
     """
 
@@ -64,11 +64,11 @@ class RollingMetrics:
 
     @property
     def arms(self) -> list[str]:
-        """Those that have answered, by name."""
+        """The arms that have answered, by name."""
         return sorted(self._arms)
 
-    def predicted(self, row: MonitoredPrediction) -> None:
-        """Take an answer."""
+    def add_prediction(self, row: MonitoredPrediction) -> None:
+        """Add an answer."""
         sums = np.zeros(_HISTOGRAM + _BINS.width)
         sums[_ANSWERS] = 1.0
         sums[_FALLBACKS] = row.fallback
@@ -80,15 +80,15 @@ class RollingMetrics:
             value = predicted_number(self._target, row.prediction)
             sums[_VALUES] = value
             sums[_HISTOGRAM + _BINS.index(value)] = 1.0
-        self._of(row.arm).answers.add(row.created_at.timestamp(), sums)
+        self._sums_for(row.arm).answers.add(row.created_at.timestamp(), sums)
 
-    def judged(self, row: MonitoredTruth, answer: Row, truth: FloatArray) -> FloatArray | None:
-        """Take a pair; what it adds to the measures, None when nothing of the truth is known.
+    def add_truth(self, row: MonitoredTruth, answer: Row, truth: FloatArray) -> FloatArray | None:
+        """Add a pair, and return what it adds to the measures; None when no part of the truth is known.
 
         Raises:
             KeyError, ValueError, TypeError, IndexError: the answer is not one of this target.
         """
-        measured = self._measures.of(answer, truth)
+        measured = self._measures.sums(answer, truth)
         if measured is None:
             return None
         sums = np.zeros(_MEASURES + len(measured))
@@ -99,41 +99,41 @@ class RollingMetrics:
         sums[_LAG_S] = lag_s
         sums[_LAGS + bisect_left(LAG_EDGES_S, lag_s)] = 1.0
         sums[_MEASURES:] = measured
-        self._of(row.arm).truths.add(row.created_at.timestamp(), sums)
+        self._sums_for(row.arm).truths.add(row.created_at.timestamp(), sums)
         return measured
 
-    def repeated(self, row: MonitoredRepeat) -> None:
-        """Take a truth after the first of its id."""
+    def add_repeat(self, row: MonitoredRepeat) -> None:
+        """Add a truth after the first of its id."""
         counted = np.array([not row.conflicts, row.conflicts], dtype=np.float64)
         self._repeats.add(row.received_at.timestamp(), counted)
 
     def measured(self, arm: str, now: datetime, window_s: float) -> FloatArray:
-        """The sums of the measures over the window that ends now, (measures,)."""
-        return self._of(arm).truths.total(now.timestamp(), window_s)[_MEASURES:]
+        """Return the sums of the measures over the window that ends now, (measures,)."""
+        return self._sums_for(arm).truths.total(now.timestamp(), window_s)[_MEASURES:]
 
     def window(self, arm: str, now: datetime, window_s: float) -> ArmWindow:
-        """What is shown of an arm over the window that ends now."""
+        """Return the metrics of an arm over the window that ends now."""
         now_s = now.timestamp()
-        answers = self._of(arm).answers.total(now_s, window_s)
-        truths = self._of(arm).truths.total(now_s, window_s)
+        answers = self._sums_for(arm).answers.total(now_s, window_s)
+        truths = self._sums_for(arm).truths.total(now_s, window_s)
         measured = truths[_MEASURES:]
-        counted, judged = answers[_ANSWERS], measured[COMMON.index("truths")]
+        predictions, labelled = answers[_ANSWERS], measured[COMMON.index("truths")]
         histogram = answers[_HISTOGRAM:]
         return ArmWindow(
-            predictions=int(counted),
-            truths=int(judged),
-            truth_share=_share(judged, counted),
+            predictions=int(predictions),
+            truths=int(labelled),
+            truth_share=_share(labelled, predictions),
             metrics=self._measures.metrics(measured),
             mean_prediction=_share(answers[_VALUES], histogram.sum()),
             histogram=[ValueBin.model_validate(one) for one in _BINS.table(histogram)],
-            fallback_share=_share(answers[_FALLBACKS], counted),
+            fallback_share=_share(answers[_FALLBACKS], predictions),
             outlier_share=_share(answers[_OUTLIERS], answers[_SCORED]),
-            mean_lag_s=_share(truths[_LAG_S], judged),
+            mean_lag_s=_share(truths[_LAG_S], labelled),
             lag=_lags(truths[_LAGS:_MEASURES].tolist()),
         )
 
     def truth_counts(self, now: datetime, window_s: float) -> TruthCounts:
-        """What became of the truths of the window that ends now, of all arms."""
+        """Return the outcomes of the truths of the window that ends now, for all arms."""
         now_s = now.timestamp()
         totals = [arm.truths.total(now_s, window_s) for arm in self._arms.values()]
         total = np.sum(totals, axis=0) if totals else np.zeros(_MEASURES + 1)
@@ -146,7 +146,7 @@ class RollingMetrics:
             conflicting=int(conflicting),
         )
 
-    def _of(self, arm: str) -> ArmSums:
+    def _sums_for(self, arm: str) -> ArmSums:
         sums = self._arms.get(arm)
         if sums is None:
             sums = self._arms[arm] = ArmSums(self._measures)

@@ -1,12 +1,13 @@
-"""The `monitoring` section of a workload's YAML file. Every member has a default, so none needs it."""
+"""The section `monitoring` of a workload's YAML file. Every member has a default, so it may be left out."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.monitoring.buckets import TIERS
+from features.old_spellings import respell_keys
 
 
 class _Settings(BaseModel):
@@ -14,15 +15,15 @@ class _Settings(BaseModel):
 
 
 class HysteresisSettings(_Settings):
-    """When a detector changes its state. A score of 1 is what each calls too much."""
+    """The rule by which a detector changes its state. A score of 1 is the limit of each detector."""
 
-    leave: float = Field(default=0.7, gt=0, lt=1, description="a score below it counts towards cool")
-    confirm: int = Field(default=2, ge=1, description="looks in a row at 1 or above until it is hot")
-    settle: int = Field(default=6, ge=1, description="looks in a row below `leave` until it is cool again")
+    leave: float = Field(default=0.7, gt=0, lt=1, description="a score below it counts towards ok")
+    confirm: int = Field(default=2, ge=1, description="scores in a row at 1 or above until it is drifting")
+    settle: int = Field(default=6, ge=1, description="scores in a row below `leave` until it is ok again")
 
 
 class InputSettings(_Settings):
-    """Drift of the features."""
+    """The limits of the input drift detector."""
 
     against: Literal["reference", "before"] = Field(
         default="reference",
@@ -35,7 +36,7 @@ class InputSettings(_Settings):
         description="Wasserstein distance of one feature, in standard deviations of the reference, that is "
         "too much however many rows there are; few rows need more",
     )
-    min_rows: int = Field(default=200, ge=10, description="fewer rows in the window tell nothing")
+    min_rows: int = Field(default=200, ge=10, description="rows that the window needs at least")
     ignore: tuple[str, ...] = Field(
         default=(),
         description="features that move without harm, such as the season; `a_*` are all that begin so",
@@ -47,58 +48,60 @@ class InputSettings(_Settings):
         "null where each counts for itself",
     )
     most_rows_per_s: float = Field(
-        default=50.0, gt=0, description="rows looked at; later ones are passed over"
+        default=50.0, gt=0, description="rows evaluated; later ones are passed over"
     )
 
 
 class QualitySettings(_Settings):
-    """Change of the shares of rows with missing and filled fields, against the day before the window."""
+    """The limits of the quality detector: shares of rejected requests, and of missing and filled fields."""
 
-    change: float = Field(default=0.1, gt=0, lt=1, description="a change by less is none, however sure")
+    change: float = Field(
+        default=0.1, gt=0, lt=1, description="a change that is accepted, however certain it is"
+    )
     z: float = Field(default=5.0, gt=0, description="standard errors on top of it")
     min_rows: int = Field(default=200, ge=10, description="needed in the window, and before it")
 
 
 class ConceptSettings(_Settings):
-    """Rise of the loss of an arm, by ADWIN and Page-Hinkley over means of batches of truths."""
+    """The limits of the concept drift detector: ADWIN and Page-Hinkley over mean losses of batches."""
 
     batch: int = Field(default=20, ge=1, description="truths whose mean loss is one step of the detectors")
-    warmup_batches: int = Field(default=50, ge=10, description="that tell what is normal for a bundle")
+    warmup_batches: int = Field(default=50, ge=10, description="batches of the baseline of a bundle")
     slack: float = Field(
-        default=0.5, gt=0, description="rise in standard deviations of batch means that is let pass"
+        default=0.5, gt=0, description="rise in standard deviations of batch means that is accepted"
     )
     least_rise: float = Field(
-        default=0.1, ge=0, description="rise as a share of the normal loss that is let pass"
+        default=0.1, ge=0, description="rise as a share of the normal loss that is accepted"
     )
     threshold: float = Field(
         default=25.0, gt=0, description="Page-Hinkley: sum of what is above, in the same unit as `slack`"
     )
     delta: float = Field(default=1e-9, gt=0, lt=1, description="ADWIN: confidence")
-    settle_batches: int = Field(default=15, ge=2, description="whose mean tells whether it is over")
+    settle_batches: int = Field(default=15, ge=2, description="batches whose mean decides whether it is over")
 
 
 class CalibrationSettings(_Settings):
-    """Coverage of the regions of an arm, against the nominal one."""
+    """The limits of the calibration detector: the coverage of an arm's regions, against the nominal one."""
 
-    tolerance: float = Field(default=0.05, gt=0, lt=1, description="a deviation that is let pass")
+    tolerance: float = Field(default=0.05, gt=0, lt=1, description="a deviation that is accepted")
     z: float = Field(default=4.0, gt=0, description="standard errors on top of it")
-    min_truths: int = Field(default=200, ge=10, description="fewer in the window tell nothing")
+    min_truths: int = Field(default=200, ge=10, description="truths that the window needs at least")
 
 
 class MonitoringSettings(_Settings):
-    """How a workload is watched."""
+    """The monitoring of a workload."""
 
     windows_s: tuple[float, ...] = Field(
         default=(300.0, 3600.0, 86_400.0),
         min_length=1,
         description="rolling windows that are shown",
     )
-    looks_s: tuple[float, ...] = Field(
+    detection_windows_s: tuple[float, ...] = Field(
         default=(60.0, 300.0),
         min_length=1,
-        description="windows that the detectors look at, the one with the highest score counts",
+        description="windows that the detectors evaluate; the one with the highest score counts",
     )
-    check_period_s: float = Field(default=5.0, gt=0, description="between two looks of the detectors")
+    check_period_s: float = Field(default=5.0, gt=0, description="between two evaluations of the detectors")
     late_after_s: float = Field(default=3600.0, gt=0, description="a truth that takes longer is late")
     report_period_s: float = Field(
         default=600.0, gt=0, description="between two reports while nothing happens"
@@ -120,9 +123,14 @@ class MonitoringSettings(_Settings):
         default=CalibrationSettings(), description="coverage of the regions"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _respell(cls, values: Any) -> Any:
+        return respell_keys("monitoring", values, {"looks_s": "detection_windows_s"})
+
     @model_validator(mode="after")
-    def _kept(self) -> Self:
-        for name, longest_s in (("windows_s", TIERS[-1].span_s), ("looks_s", TIERS[0].span_s)):
+    def _check_windows(self) -> Self:
+        for name, longest_s in (("windows_s", TIERS[-1].span_s), ("detection_windows_s", TIERS[0].span_s)):
             windows_s: tuple[float, ...] = getattr(self, name)
             for window_s in windows_s:
                 if not 0 < window_s <= longest_s:

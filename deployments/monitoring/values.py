@@ -23,13 +23,13 @@ _SIDE = (_HIGHEST_DECADE - _LOWEST_DECADE) * _BINS_A_DECADE
 class NumberBins:
     """Ten bins a decade, as fine for kilometres as for metres: [1, 1.26), [1.26, 1.58) and so on.
 
-    What is nearer to 0 than 0.01 is in one bin around it, what is beyond 1e7 in the outermost ones.
+    Values nearer to 0 than 0.01 are in one bin around it, values beyond 1e7 in the outermost ones.
     """
 
     width = 2 * _SIDE + 1
 
     def index(self, value: float) -> int:
-        """The bin of a finite value, in [0, width), increasing with the value."""
+        """Return the bin of a finite value, in [0, width), increasing with the value."""
         size = abs(value)
         if size < 10.0**_LOWEST_DECADE:
             return _SIDE
@@ -39,7 +39,7 @@ class NumberBins:
         return _SIDE + 1 + steps if value > 0 else _SIDE - 1 - steps
 
     def edges(self, index: int) -> tuple[float, float]:
-        """The ends of a bin."""
+        """Return the ends of a bin."""
         if index == _SIDE:
             return -(10.0**_LOWEST_DECADE), 10.0**_LOWEST_DECADE
         steps = index - _SIDE - 1 if index > _SIDE else _SIDE - 1 - index
@@ -47,7 +47,7 @@ class NumberBins:
         return (ends[0], ends[1]) if index > _SIDE else (-ends[1], -ends[0])
 
     def table(self, counts: FloatArray) -> list[dict[str, float]]:
-        """The bins that hold anything, smallest first."""
+        """Return the bins with a count above 0, smallest first."""
         found = []
         for index in np.flatnonzero(counts).tolist():
             lower, upper = self.edges(index)
@@ -56,7 +56,7 @@ class NumberBins:
 
 
 def predicted_number(target: AnyTarget, prediction: Mapping[str, Any]) -> float:
-    """The number that stands for a prediction in means and histograms.
+    """Return the number that stands for a prediction in means and histograms.
 
     A class's is the probability of the positive one, a path's the altitude in m at its end.
     """

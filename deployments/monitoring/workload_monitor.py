@@ -1,4 +1,4 @@
-"""One workload as it is watched: rows of the journal in, a page and events out. Pure but for its parser."""
+"""The monitor of one workload: rows of the journal in, a page and events out. Pure but for its parser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.monitoring.arm_monitor import ArmMemory, ArmMonitor, Served
+from deployments.monitoring.arm_monitor import ArmMemory, ArmMonitor, ServedBundle
 from deployments.monitoring.detectors import DetectorStates, Key, highest
 from deployments.monitoring.hysteresis import Finding
 from deployments.monitoring.input_drift import InputWindow, ReferenceBins
@@ -38,32 +38,32 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class WatchMemory:
-    """What a Monitor that starts anew goes on with, beside the journal and the last events."""
+class MonitorMemory:
+    """The state that a restarted Monitor resumes from, beside the journal and the last events."""
 
     arms: dict[str, ArmMemory] = field(default_factory=dict)
     quality_reference: dict[str, float] | None = None
     input_reference: list[float] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """For the store."""
+        """Return the memory as JSON for the store."""
         return asdict(self)
 
     @classmethod
-    def of_json(cls, members: Mapping[str, Any]) -> WatchMemory:
-        """Inverse of `to_json`."""
+    def from_json(cls, members: Mapping[str, Any]) -> MonitorMemory:
+        """Invert `to_json`."""
         arms = {arm: ArmMemory(**one) for arm, one in members.get("arms", {}).items()}
         return cls(arms, members.get("quality_reference"), members.get("input_reference"))
 
 
-class Watch:
-    """A workload under one contract.
+class WorkloadMonitor:
+    """The monitor of a workload under one contract.
 
     Args:
         contract: of the workload.
-        settings: its section `monitoring`.
+        settings: section `monitoring` of its file.
         last: the last event of each detector.
-        memory: of the Monitor before this one.
+        memory: the one that an earlier Monitor has stored.
     """
 
     def __init__(
@@ -71,15 +71,15 @@ class Watch:
         contract: Contract,
         settings: MonitoringSettings,
         last: Mapping[Key, DriftEvent] | None = None,
-        memory: WatchMemory | None = None,
+        memory: MonitorMemory | None = None,
     ) -> None:
-        memory = memory or WatchMemory()
+        memory = memory or MonitorMemory()
         self.contract = contract
         self.settings = settings
         self._workload = load_workload(contract)
         self._task = make_task(contract, self._workload)
         self._parser = InstanceParser(contract)
-        self._longest_s = max(settings.looks_s)
+        self._longest_s = max(settings.detection_windows_s)
         self._rolling = RollingMetrics(
             contract.target, make_measures(contract.target, self._task), settings.late_after_s
         )
@@ -90,8 +90,8 @@ class Watch:
         self._memory = memory
         self._states = DetectorStates(contract.workload, settings.hysteresis, last)
 
-    def serve(self, served: Mapping[str, Served]) -> None:
-        """What the arms serve now; what was learnt of other bundles is forgotten."""
+    def set_served(self, served: Mapping[str, ServedBundle]) -> None:
+        """Set the bundles that the arms serve now; the state of other bundles is dropped."""
         for arm, one in served.items():
             known = self._arms.get(arm)
             if known is None or known.served.bundle != one.bundle:
@@ -99,70 +99,70 @@ class Watch:
                 self._arms[arm] = ArmMonitor(one, self._task, self.settings, memory)
         self._arms = {arm: one for arm, one in self._arms.items() if arm in served}
 
-    def compare_with(self, reference: FloatArray) -> None:
-        """Look at live features against these, (n, [steps,] features), from now on."""
+    def set_reference(self, reference: FloatArray) -> None:
+        """Set the features, (n, [steps,] features), with which live ones are compared from now on."""
         names = tuple(self._workload.feature_names)
         bins = ReferenceBins(names, reference, self.settings.input.ignore)
         self._input = InputWindow(bins, self.settings.input, self._longest_s)
-        held, self._memory = self._memory.input_reference, replace(self._memory, input_reference=None)
-        if held is not None and len(held) == bins.width:
-            self._input.reference = np.array(held)
+        frozen, self._memory = self._memory.input_reference, replace(self._memory, input_reference=None)
+        if frozen is not None and len(frozen) == bins.width:
+            self._input.reference = np.array(frozen)
 
-    def predicted(self, rows: Sequence[MonitoredPrediction], now: datetime) -> None:
-        """Take answers; of the instances of the last while, the features too."""
+    def add_predictions(self, rows: Sequence[MonitoredPrediction], now: datetime) -> None:
+        """Add answers, and the features of those that are recent enough."""
         for row in rows:
-            self._rolling.predicted(row)
+            self._rolling.add_prediction(row)
             self._quality.add(row.created_at.timestamp(), row.filled)
         if self._input is not None:
             since_s = now.timestamp() - self._input.span_s
             recent = [row for row in rows if row.created_at.timestamp() >= since_s]
-            self._look_into(self._input, recent)
+            self._add_features(self._input, recent)
 
-    def judged(self, rows: Iterable[MonitoredTruth], learnt_up_to: int = 0) -> None:
-        """Take pairs; what was learnt from those up to that cursor is known already."""
+    def add_truths(self, rows: Iterable[MonitoredTruth], learnt_up_to: int = 0) -> None:
+        """Add pairs; the memory has learnt from those up to that cursor already."""
         name = self.contract.target.name
         for row in rows:
             answer = Row(row.prediction, row.interval, row.coverage, level=row.level)
             # a journal may reach back to a contract with another target
             with suppress(KeyError, ValueError, TypeError, IndexError):
                 truth = self.contract.target.of_json(row.truth[name])
-                measured = self._rolling.judged(row, answer, truth)
+                measured = self._rolling.add_truth(row, answer, truth)
                 arm = self._arms.get(row.arm)
                 if measured is None or arm is None or arm.served.bundle != row.bundle:
                     continue
-                arm.counted(row.created_at.timestamp(), answer, truth, measured)
+                arm.count_truth(row.created_at.timestamp(), answer, truth, measured)
                 if row.seq > learnt_up_to:
-                    arm.judged(answer, truth)
+                    arm.learn(answer, truth)
 
-    def repeated(self, rows: Iterable[MonitoredRepeat]) -> None:
-        """Take truths after the first of their id."""
+    def add_repeats(self, rows: Iterable[MonitoredRepeat]) -> None:
+        """Add truths after the first of their id."""
         for row in rows:
-            self._rolling.repeated(row)
+            self._rolling.add_repeat(row)
 
-    def refused(self, rows: Iterable[MonitoredRejections]) -> None:
-        """Take counts of refused requests."""
+    def add_rejections(self, rows: Iterable[MonitoredRejections]) -> None:
+        """Add counts of rejected requests."""
         for row in rows:
-            self._quality.refused(row.at.timestamp(), row.requests)
+            self._quality.add_rejections(row.at.timestamp(), row.requests)
 
-    def look(self, now: datetime) -> list[DriftEvent]:
-        """Let every detector look; the changes of state."""
+    def evaluate(self, now: datetime) -> list[DriftEvent]:
+        """Evaluate every detector, and return the changes of state."""
         events = [
             event
             for key, finding in self._findings(now).items()
-            if (event := self._states.look(key, finding, now)) is not None
+            if (event := self._states.update(key, finding, now)) is not None
         ]
         for event in events:
             window = {"quality": self._quality, "input": self._input}.get(event.kind)
             if window is None:
                 continue
-            if event.state == "hot":
-                window.hold(now.timestamp())
+            if event.state == "drifting":
+                window.freeze_reference(now.timestamp())
             else:
-                window.release()
+                window.unfreeze_reference()
         return events
 
     def page(self, now: datetime, up_to_date: bool) -> MonitorPage:
-        """What is shown."""
+        """Return the page of `GET /monitor`."""
         windows = {
             f"{window_s:g}_s": Window(
                 window_s=window_s,
@@ -177,12 +177,12 @@ class Watch:
             at=now,
             up_to_date=up_to_date,
             windows=windows,
-            drift=self._states.shown(),
+            drift=self._states.page_rows(),
             levels=levels,
         )
 
     def levels(self) -> list[ArmLevel]:
-        """At which each arm shall make its regions from now on; none where they stay at the nominal one."""
+        """Return the level for each arm's next regions; an empty list where they stay at the nominal one."""
         if not self.settings.serve_levels:
             return []
         return [
@@ -191,38 +191,40 @@ class Watch:
             if one.level is not None
         ]
 
-    def memory(self) -> WatchMemory:
-        """What is to be kept for a Monitor after this one."""
+    def memory(self) -> MonitorMemory:
+        """Return the state to be stored for a restarted Monitor."""
         arms = {arm: one.memory() for arm, one in self._arms.items()}
-        held = self._input.reference if self._input is not None else None
-        return WatchMemory(
-            self._memory.arms | arms, self._quality.reference, None if held is None else held.tolist()
+        frozen = self._input.reference if self._input is not None else None
+        return MonitorMemory(
+            self._memory.arms | arms, self._quality.reference, None if frozen is None else frozen.tolist()
         )
 
     def payload_features(self, payloads: Iterable[str]) -> FloatArray | None:
-        """Of instances as they were sent, (n, [steps,] features); None if there are none of this contract."""
-        raw = [found for one in payloads if (found := self._raw(one)) is not None]
+        """Return the features of instances, (n, [steps,] features); None if none fits the contract."""
+        raw = [found for one in payloads if (found := self._parse(one)) is not None]
         return self._workload.features(np.stack(raw)) if raw else None
 
     def _findings(self, now: datetime) -> dict[Key, Finding]:
-        looks_s, now_s = self.settings.looks_s, now.timestamp()
+        windows_s, now_s = self.settings.detection_windows_s, now.timestamp()
         found: dict[Key, Finding] = {
-            ("quality", ""): highest(self._quality.look(now_s, window_s) for window_s in looks_s)
+            ("quality", ""): highest(self._quality.evaluate(now_s, window_s) for window_s in windows_s)
         }
         if self._input is not None:
             window = self._input
-            found["input", ""] = highest(window.look(now_s, window_s) for window_s in looks_s)
-        for arm, watched in self._arms.items():
-            found["calibration", arm] = highest(watched.look(now_s, window_s) for window_s in looks_s)
-            found["concept", arm] = watched.drift.look()
+            found["input", ""] = highest(window.evaluate(now_s, window_s) for window_s in windows_s)
+        for arm, monitor in self._arms.items():
+            found["calibration", arm] = highest(
+                monitor.evaluate_calibration(now_s, window_s) for window_s in windows_s
+            )
+            found["concept", arm] = monitor.drift.evaluate()
         return found
 
-    def _look_into(self, window: InputWindow, rows: Iterable[MonitoredPrediction]) -> None:
-        """The features of rows, bucket by bucket."""
+    def _add_features(self, window: InputWindow, rows: Iterable[MonitoredPrediction]) -> None:
+        """Add the features of rows, bucket by bucket."""
         parts: dict[int, list[MonitoredPrediction]] = {}
         for row in rows:
             at_s = row.created_at.timestamp()
-            if window.takes(at_s):
+            if window.admit(at_s):
                 parts.setdefault(window.bucket(at_s), []).append(row)
         for part in parts.values():
             features = self.payload_features(row.payload for row in part)
@@ -230,7 +232,7 @@ class Watch:
                 entities = {row.entity for row in part}
                 window.add(part[0].created_at.timestamp(), entities, features)
 
-    def _raw(self, payload: str) -> FloatArray | None:
+    def _parse(self, payload: str) -> FloatArray | None:
         # a journal may reach back to another contract
         with suppress(InvalidInput, ValueError):
             return self._parser.parse_instance(payload.encode()).raw

@@ -1,4 +1,4 @@
-"""The replicas of a deployment, called over connections; over Serve's handle while there is none."""
+"""A client of the replicas of a deployment: over connections, and through Serve while there is none."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ from deployments.rpc.server import Address
 
 log = logging.getLogger(__name__)
 
-# how long a new replica may be without calls; those that go say so by closing their connections
-LOOK_PERIOD_S = 3.0
+# a new replica may be without calls for so long; one that ends closes its connections
+REFRESH_PERIOD_S = 3.0
 _CONNECT_S = 1.0
-# a replica that dies takes the calls on it along; so may the one that is asked next
+# the calls of a replica that dies fail; so may those of the next one
 _CONNECTIONS_TRIED = 2
 
 
 class RpcClient:
-    """Calls of one method of a deployment; belongs to one event loop.
+    """A client that calls one method of a deployment; it belongs to one event loop.
 
-    A call that loses its connection is made again, to another replica: what is called must allow that.
-    Serve's handle knows of all replicas at all times, so it is asked when no connection is there, or none
-    holds.
+    A call that loses its connection is made again, to another replica: the method must allow that. Serve's
+    handle always knows all replicas, so it is called when there is no connection.
 
     Args:
         handle: of the deployment, whose replicas answer `address`.
-        method: what is called, which must be what their listeners answer with.
-        is_direct: False: always by the handle.
+        method: name of the method, which their servers must answer with.
+        is_direct: whether connections are used; the handle alone otherwise.
         clock: monotonic seconds.
 
     Attributes:
-        ways: calls by the way they went, `direct` or `serve`; one that is made again counts again.
+        calls_by_path: calls by their path, `direct` or `serve`; one that is made again counts again.
     """
 
     def __init__(
@@ -51,41 +50,42 @@ class RpcClient:
     ) -> None:
         self._handle = handle
         self._method = bind_method(handle, method)
-        self.ways: Counter[str] = Counter()
+        self.calls_by_path: Counter[str] = Counter()
         self._is_direct = is_direct
         self._clock = clock
         self._connections: dict[Address, Connection] = {}
-        self._looking: asyncio.Task[None] | None = None
-        self._next_look_s = -float("inf")
-        self._unreached: set[Address] = set()
+        self._refreshing: asyncio.Task[None] | None = None
+        self._next_refresh_s = -float("inf")
+        self._unreachable: set[Address] = set()
 
     async def __call__(self, *arguments: Any) -> Any:
-        """The answer of one of the replicas.
+        """Call one of the replicas.
 
         Raises:
-            CallFailed: it has none, and says why.
-            Exception: of Serve, which could not have any replica asked.
+            CallFailed: the replica has no answer; the message says why.
+            Exception: of Serve, which reaches no replica.
         """
         for _ in range(_CONNECTIONS_TRIED):
-            self._look_sometimes()
+            self._refresh_if_due()
             connection = self._least_busy()
             if connection is None:
                 break
-            self.ways["direct"] += 1
+            self.calls_by_path["direct"] += 1
             try:
                 return await connection.call(*arguments)
             except ConnectionLost:
-                self._next_look_s = self._clock()
-        self.ways["serve"] += 1
-        return await self._by_handle(*arguments)
+                self._next_refresh_s = self._clock()
+        self.calls_by_path["serve"] += 1
+        return await self._call_through_serve(*arguments)
 
     def close(self) -> None:
-        """End the connections; calls under way fail."""
-        if self._looking is not None:
-            self._looking.cancel()
+        """Close the connections; calls in flight fail."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         for connection in self._connections.values():
             connection.close()
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     @property
     def connected(self) -> int:
         """Replicas that there is a connection to."""
@@ -94,9 +94,14 @@ class RpcClient:
     async def look(self) -> None:
         """Connect to the replicas that there are now, and to no others."""
         self._next_look_s = self._clock() + LOOK_PERIOD_S
+=======
+    async def refresh(self) -> None:
+        """Connect to the present replicas, and to no others."""
+        self._next_refresh_s = self._clock() + REFRESH_PERIOD_S
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         found = await gather_answers(self._handle, "address")
         addresses = {address for address in found if isinstance(address, Address)}
-        if not addresses:  # nobody could be asked: those that are known may well be there
+        if not addresses:  # no replica has answered: the known ones may well be there
             return
         for address, connection in list(self._connections.items()):
             if connection.is_lost:
@@ -105,41 +110,41 @@ class RpcClient:
             await self._connect(address)
         for address in self._connections.keys() - addresses:
             self._connections.pop(address).close()
-        self._unreached &= addresses
+        self._unreachable &= addresses
 
     async def _connect(self, address: Address) -> None:
         try:
             self._connections[address] = await connect(address, _CONNECT_S)
-            self._unreached.discard(address)
+            self._unreachable.discard(address)
         except OSError as error:  # TimeoutError is one
-            if address not in self._unreached:
-                log.warning("%s not reached, called through Serve: %r", address, error)
-            self._unreached.add(address)
+            if address not in self._unreachable:
+                log.warning("%s is not reachable and is called through Serve: %r", address, error)
+            self._unreachable.add(address)
 
-    def _look_sometimes(self) -> None:
-        if not self._is_direct or self._clock() < self._next_look_s:
+    def _refresh_if_due(self) -> None:
+        if not self._is_direct or self._clock() < self._next_refresh_s:
             return
-        if self._looking is None or self._looking.done():
-            # not of the request that happens to be here: Serve would end it with that
-            self._looking = asyncio.get_running_loop().create_task(self._try_look(), context=Context())
+        if self._refreshing is None or self._refreshing.done():
+            # not part of the present request, with which Serve would end it
+            self._refreshing = asyncio.get_running_loop().create_task(self._try_refresh(), context=Context())
 
-    async def _try_look(self) -> None:
+    async def _try_refresh(self) -> None:
         try:
-            await self.look()
-        except Exception as error:  # noqa: BLE001 - of Serve; the next look is soon
-            log.warning("replicas not asked for their addresses: %s", reason_text(error))
+            await self.refresh()
+        except Exception as error:  # noqa: BLE001 - of Serve; the next refresh is soon
+            log.warning("the addresses of the replicas are not available: %s", reason_text(error))
 
     def _least_busy(self) -> Connection | None:
         return min(
             (one for one in self._connections.values() if not one.is_lost),
-            # of those that are as busy, not always the first
-            key=lambda one: (one.under_way, random.random()),
+            # not always the first of those that are as busy
+            key=lambda one: (one.in_flight, random.random()),
             default=None,
         )
 
-    async def _by_handle(self, *arguments: Any) -> Any:
-        # Serve cancels what a request has called for when its client hangs up; this is called for by many
-        task = asyncio.get_running_loop().create_task(self._called(*arguments), context=Context())
+    async def _call_through_serve(self, *arguments: Any) -> Any:
+        # Serve cancels the calls of a request when its client hangs up; this one is for many requests
+        task = asyncio.get_running_loop().create_task(self._call_handle(*arguments), context=Context())
         try:
             return await task
         except asyncio.CancelledError:
@@ -148,5 +153,5 @@ class RpcClient:
                 raise
             raise CallFailed("the replica was stopped") from None
 
-    async def _called(self, *arguments: Any) -> Any:
+    async def _call_handle(self, *arguments: Any) -> Any:
         return await self._method.remote(*arguments)

@@ -1,4 +1,4 @@
-"""The end of a connection that calls."""
+"""The calling end of a connection."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from deployments.rpc.transport import Transport
 
 
 class ConnectionLost(RuntimeError):
-    """The replica is gone, or left; whether it did what was asked is not known."""
+    """The connection to the replica is gone; whether the call was carried out is not known."""
 
 
 class CallFailed(RuntimeError):
-    """What the replica says about why it has no answer."""
+    """The replica has no answer; the message is its reason."""
 
 
 class Connection(Transport):
-    """To one replica; belongs to one event loop.
+    """A connection to one replica; it belongs to one event loop.
 
     Args:
         key: the replica's.
@@ -35,20 +35,20 @@ class Connection(Transport):
         self._is_lost = False
 
     @property
-    def under_way(self) -> int:
-        """Calls that have no answer yet."""
+    def in_flight(self) -> int:
+        """The number of calls without an answer yet."""
         return len(self._futures)
 
     @property
     def is_lost(self) -> bool:
-        """Whether calls cannot be made any more."""
+        """Return whether the connection is gone, so that no call can be made."""
         return self._is_lost
 
     def call(self, *arguments: Any) -> asyncio.Future[Any]:
-        """The answer, to be awaited.
+        """Send a call, and return the future of its answer.
 
         Raises:
-            ConnectionLost: at once or when awaited; it may be made again elsewhere if that does no harm.
+            ConnectionLost: at once or when awaited; the call may be repeated elsewhere if that does no harm.
             CallFailed: when awaited.
             BadFrame: the arguments are too large.
         """
@@ -61,12 +61,12 @@ class Connection(Transport):
         return future
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Of asyncio."""
+        """Send the key."""
         super().connection_made(transport)
         self.send(Frame(Kind.KEY, 0, self._key))
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Of asyncio."""
+        """Fail the calls in flight."""
         super().connection_lost(error)
         self._is_lost = True
         futures, self._futures = self._futures, {}
@@ -75,16 +75,16 @@ class Connection(Transport):
                 future.set_exception(ConnectionLost(f"the replica is gone: {error or 'it closed'}"))
 
     def data_received(self, data: bytes) -> None:
-        """Of asyncio."""
+        """Complete the calls whose answers have arrived."""
         try:
             for frame in self.reader.feed(data):
-                self._take(frame)
+                self._handle_frame(frame)
         except BadFrame:
             self.abort()
 
-    def _take(self, frame: Frame) -> None:
+    def _handle_frame(self, frame: Frame) -> None:
         future = self._futures.pop(frame.call, None)
-        if future is None or future.done():  # who asked no longer waits
+        if future is None or future.done():  # its caller no longer waits
             return
         if frame.kind is not Kind.ANSWER:
             future.set_exception(CallFailed(frame.body.decode(errors="replace")))
@@ -96,10 +96,10 @@ class Connection(Transport):
 
 
 async def connect(address: Address, timeout_s: float) -> Connection:
-    """A connection to a replica.
+    """Connect to a replica.
 
     Raises:
-        OSError, TimeoutError: it cannot be reached.
+        OSError, TimeoutError: the replica cannot be reached.
     """
     async with asyncio.timeout(timeout_s):
         _, connection = await asyncio.get_running_loop().create_connection(

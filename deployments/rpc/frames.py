@@ -1,4 +1,4 @@
-"""What passes on a connection: frames of a length, what it is, the number of a call, and a body."""
+"""The frames of a connection: a length, a kind, the number of a call, and a body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_BODY_BYTES = 64 * 1024 * 1024
 
 
 class Kind(IntEnum):
-    """What a frame is."""
+    """The kind of a frame."""
 
     KEY = 0
     CALL = 1
@@ -25,11 +25,11 @@ _LAST_KIND = max(Kind)
 
 
 class BadFrame(ValueError):
-    """It is not one of ours, or longer than any: the connection is of no use any more."""
+    """A frame of an unknown kind, or one that is too long: the connection is of no use any more."""
 
 
 class Frame(NamedTuple):
-    """One message.
+    """A message of a connection.
 
     Attributes:
         call: its number on this connection, which the answer has too.
@@ -42,7 +42,7 @@ class Frame(NamedTuple):
 
 
 def to_bytes(frame: Frame) -> bytes:
-    """As it is sent.
+    """Encode a frame.
 
     Raises:
         BadFrame: the body is longer than the other end takes.
@@ -53,7 +53,7 @@ def to_bytes(frame: Frame) -> bytes:
 
 
 class FrameReader:
-    """Finds the frames in what comes, however it is cut.
+    """A reader that finds the frames in received data, however it is cut.
 
     Args:
         most_body_bytes: of a frame.
@@ -64,10 +64,10 @@ class FrameReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` completes.
+        """Yield the frames that `data` completes.
 
         Raises:
-            BadFrame: what comes is none.
+            BadFrame: the data is no frame.
         """
         self._buffer += data
         while len(self._buffer) >= _HEADER.size:

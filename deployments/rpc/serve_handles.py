@@ -1,31 +1,31 @@
-"""How one deployment calls another: what is used of Serve's handles, so that their callers need no Serve."""
+"""The used part of Serve's handles, by which one deployment calls another, so that callers need no Serve."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any, Protocol
 
-# less than those who ask for the health of the system wait for it
+# less than the health check of the system waits
 ANSWER_TIMEOUT_S = 1.5
 
 
 class Broadcast(Protocol):
-    """A `DeploymentBroadcastResponse`."""
+    """The used part of `DeploymentBroadcastResponse`."""
 
     async def results_async(self, *, return_exceptions: bool) -> list[Any]:
-        """What each replica answered."""
+        """Return the answer of each replica."""
         ...
 
 
 class Handle(Protocol):
-    """A `DeploymentHandle`."""
+    """The used part of `DeploymentHandle`."""
 
     def options(self, *, method_name: str, request_serialization: str, response_serialization: str) -> Handle:
-        """The same with other options."""
+        """Return the handle with other options."""
         ...
 
     def remote(self, *arguments: Any) -> Any:
-        """Call; the answer can be awaited."""
+        """Call one replica, and return the answer to be awaited."""
         ...
 
     def broadcast(self, method_name: str) -> Broadcast:
@@ -34,25 +34,25 @@ class Handle(Protocol):
 
 
 def bind_method(handle: Handle, name: str) -> Handle:
-    """A method of a deployment, to be made once: `handle.name` makes a new handle each time.
+    """Bind a method of a deployment, once: `handle.name` makes a new handle each time.
 
-    Plain pickle knows all that passes, and takes a tenth off the processor time of a call.
+    Plain pickle suffices for all arguments, and takes a tenth off the processor time of a call.
     """
     return handle.options(method_name=name, request_serialization="pickle", response_serialization="pickle")
 
 
 async def gather_answers(handle: Handle, method: str) -> list[Any]:
-    """What a method without arguments returns on each replica, or the exception that it raises there.
+    """Call a method without arguments on each replica, and return the results or the exceptions.
 
     Raises:
-        TimeoutError: they do not all answer in time.
-        Exception: of Serve, which cannot ask them.
+        TimeoutError: not all replicas answer in time.
+        Exception: of Serve, which cannot reach them.
     """
     async with asyncio.timeout(ANSWER_TIMEOUT_S):
         return await handle.broadcast(method).results_async(return_exceptions=True)
 
 
 def reason_text(error: Exception) -> str:
-    """The last line, which is what the callee said; Ray puts its traceback before it."""
+    """Return the last line, which is the message of the callee; Ray puts its traceback before it."""
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else repr(error)

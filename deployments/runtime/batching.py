@@ -1,14 +1,14 @@
-"""Many concurrent requests, few downstream calls: rows that wait for the same key go as one batch.
+"""Batching of concurrent requests: rows that wait for the same key go downstream as one call.
 
 An idle key sends at once (with whatever came in the same turn of the event loop); while `max_in_flight` calls
-of a key are under way its rows queue, and go together when one returns. So batches grow with the load and
+of a key are in flight its rows queue, and go together when one returns. So batches grow with the load and
 nothing waits when there is none.
 
-When more comes than is answered, rows grow old in the queue while others that came before them are sent. Each
-time a call was answered, those whose patience is over are refused at once: they would hardly be answered in
-time, and be computed in vain. A row that nothing was sent before has not waited for others but for a key that
-did not answer, perhaps since a replica of it had died: it goes with the next call if there is one, and waits
-until its caller takes the key for failed if there is none.
+Under overload, rows grow old in the queue while earlier ones are sent. After each answer, rows whose deadline
+in the queue is over are rejected at once: they would hardly be answered in time, and be computed in vain. A
+row that no call was sent before has not waited for others but for a key that did not answer, perhaps since a
+replica of it had died: it goes with the next call if there is one, and waits until its caller counts the key
+as failed if there is none.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Waiting(Generic[R]):
 
 
 class _Lane(Generic[R, T]):
-    """What one key has under way, and the calls sent so far; `waiting` keeps the order of arrival."""
+    """The queue of one key, in order of arrival, with its calls in flight and those sent so far."""
 
     def __init__(self) -> None:
         self.waiting: dict[asyncio.Future[T], _Waiting[R]] = {}
@@ -46,18 +46,18 @@ class _Lane(Generic[R, T]):
 
 
 class Coalescer(Generic[K, R, T]):
-    """Merges concurrent `submit`s of a key; belongs to one event loop.
+    """A merger of concurrent `submit`s of a key; it belongs to one event loop.
 
     A caller that is cancelled, for example because its deadline ran out, leaves the queue and disturbs
-    nobody; when its row is under way already, the answer is dropped. A call that fails, fails for the
+    nobody; when its row is in flight already, the answer is dropped. A call that fails, fails for the
     callers of that batch alone.
 
     Args:
         call: answers the rows of one key, one result a row in their order.
-        max_in_flight: calls of a key under way at once.
+        max_in_flight: most calls of a key in flight.
         max_batch: most rows in a call.
-        max_waiting: most rows that wait for a key, those under way not counted.
-        retry_after_s: what `Overloaded` tells a caller to wait.
+        max_waiting: most rows that wait for a key, without those in flight.
+        retry_after_s: the waiting time that `Overloaded` has for the caller.
         clock: monotonic seconds.
     """
 
@@ -81,16 +81,16 @@ class Coalescer(Generic[K, R, T]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, key: K, row: R, patience_s: float = math.inf) -> T:
-        """The result of `row`.
+        """Send a row with the next call of its key, and return its result.
 
         Args:
-            key: what it is asked of.
-            row: what is asked.
-            patience_s: how long it may wait to be sent while rows that came before it are.
+            key: of the call.
+            row: the input.
+            patience_s: how long it may wait to be sent while earlier rows are.
 
         Raises:
             Overloaded: `max_waiting` rows wait for the key already, or this one has for too long.
-            Exception: what the downstream call of this row's batch raised.
+            Exception: the one of the downstream call of this row's batch.
         """
         lane = self._lanes.setdefault(key, _Lane())
         if len(lane.waiting) >= self._max_waiting:
@@ -105,37 +105,37 @@ class Coalescer(Generic[K, R, T]):
             lane.waiting.pop(future, None)
 
     def waiting(self, key: K) -> int:
-        """Rows that wait for the key, those under way not counted."""
+        """Count the rows that wait for the key, without those in flight."""
         lane = self._lanes.get(key)
         return len(lane.waiting) if lane else 0
 
     def all_waiting(self) -> dict[K, int]:
-        """`waiting` of each key that has anything to do."""
+        """Return the number of waiting rows of each key that has rows or calls."""
         return {key: len(lane.waiting) for key, lane in self._lanes.items()}
 
     def _send_soon(self, key: K, lane: _Lane[R, T]) -> None:
-        """Not now: rows that other tasks bring in this turn of the loop shall go along."""
+        """Send at the end of this turn of the loop, so that rows of other tasks go along."""
         if not lane.is_due:
             lane.is_due = True
             asyncio.get_running_loop().call_soon(self._send, key, lane)
 
     def _send(self, key: K, lane: _Lane[R, T]) -> None:
         lane.is_due = False
-        while lane.in_flight < self._max_in_flight and (batch := self._take(lane)):
+        while lane.in_flight < self._max_in_flight and (batch := self._next_batch(lane)):
             lane.calls += 1
             lane.in_flight += 1
             task = asyncio.create_task(self._run(key, lane, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if not lane.in_flight:  # who waited has gone
+        if not lane.in_flight:  # the callers have left
             self._lanes.pop(key, None)
 
-    def _take(self, lane: _Lane[R, T]) -> dict[asyncio.Future[T], R]:
+    def _next_batch(self, lane: _Lane[R, T]) -> dict[asyncio.Future[T], R]:
         return {
             future: lane.waiting.pop(future).row for future in list(islice(lane.waiting, self._max_batch))
         }
 
-    def _refuse_the_old(self, lane: _Lane[R, T]) -> None:
+    def _reject_expired(self, lane: _Lane[R, T]) -> None:
         now_s = self._clock()
         while lane.waiting:
             future, oldest = next(iter(lane.waiting.items()))
@@ -155,7 +155,7 @@ class Coalescer(Generic[K, R, T]):
             for future, result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
-            self._refuse_the_old(lane)
+            self._reject_expired(lane)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' to handle
             for future in batch:
                 if not future.done():

@@ -1,4 +1,4 @@
-"""Log lines that are gathered for a moment and logged as one record."""
+"""Log lines that are buffered for a moment and logged as one record."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _MOST_WAITING = 250
 
 
 class BufferedLines(Generic[T]):
-    """Gathers what is to be logged, for a record that becomes many lines (`logs.JsonFormatter`).
+    """A buffer of items to be logged, as one record of many lines (`logs.JsonFormatter`).
 
-    A record of its own for each line takes seven times as long (23 us, not 3). Belongs to one event loop; a
+    A record for each line takes seven times as long (23 us, not 3). The buffer belongs to one event loop; a
     process that is killed loses the lines of the last `interval_s`.
 
     Args:
-        logger: takes the records, at level info.
+        logger: gets the records, at level info.
         message: of all lines.
-        lines: of one thing that is to be logged; made when it is, not when it comes.
-        interval_s: how long one waits for others.
+        lines: makes the lines of one item, when it is logged.
+        interval_s: how long an item waits for others.
     """
 
     def __init__(
@@ -40,18 +40,18 @@ class BufferedLines(Generic[T]):
         self._waiting: list[T] = []
         self._lines_waiting = 0
 
-    def add(self, thing: T, lines: int = 1) -> None:
-        """Take something that makes so many lines."""
+    def add(self, item: T, lines: int = 1) -> None:
+        """Add an item that makes so many lines."""
         if not self._waiting:
             asyncio.get_running_loop().call_later(self._interval_s, self.flush)
-        self._waiting.append(thing)
+        self._waiting.append(item)
         self._lines_waiting += lines
         if self._lines_waiting >= _MOST_WAITING:
             self.flush()
 
     def flush(self) -> None:
-        """Log what has gathered."""
+        """Log the items in the buffer."""
         waiting, self._waiting, self._lines_waiting = self._waiting, [], 0
         if waiting and self._logger.isEnabledFor(logging.INFO):
-            each = [line for thing in waiting for line in self._lines(thing)]
+            each = [line for item in waiting for line in self._lines(item)]
             self._logger.info(self._message, extra={"each": each})

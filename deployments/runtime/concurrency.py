@@ -1,4 +1,4 @@
-"""How many calls are under way on average, for the autoscaling."""
+"""The mean number of calls in flight, for the autoscaling."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import TracebackType
 
 
 class ConcurrencyMeter:
-    """Entered by each call; an exact mean over time, where samples now and then would be a matter of luck.
+    """A meter of calls in flight, which each call enters: an exact mean over time, in place of samples.
 
     Args:
         clock: monotonic seconds.
@@ -30,7 +30,7 @@ class ConcurrencyMeter:
         self._calls -= 1
 
     def mean(self) -> float:
-        """Calls under way, averaged over the time since this was last asked."""
+        """Return the mean number of calls in flight since the previous call of this method."""
         now_s = self._pass_time()
         lasted_s = now_s - self._began_s
         mean = self._call_s / lasted_s if lasted_s > 0 else float(self._calls)

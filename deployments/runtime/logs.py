@@ -1,4 +1,4 @@
-"""Log lines as JSON, one object a line, for whoever collects them."""
+"""Log lines as JSON, one object a line, for log collectors."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class JsonFormatter(logging.Formatter):
-    """`time` (UTC), `level`, `logger`, `message`, then what was given by `extra=`, then `exception`.
+    """A formatter: `time` (UTC), `level`, `logger`, `message`, the values of `extra=`, then `exception`.
 
-    A record with `extra={"each": [...]}` becomes a line for each of these dicts, which it begins alike.
+    A record with `extra={"each": [...]}` becomes a line for each of these dicts, with the same beginning.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Lines of JSON, mostly one; a value that JSON does not know appears as its text."""
-        # with an underscore begins what a library, such as Ray, keeps on a record for itself
+        """Return lines of JSON, mostly one; a value that JSON does not know appears as its text."""
+        # attributes with an underscore belong to libraries such as Ray
         extras = {
             k: v for k, v in vars(record).items() if k not in _STANDARD and k[0] != "_" and v is not None
         }
@@ -50,14 +50,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class _BoundedFile(RotatingFileHandler):
-    """Turns to a new file after the record that fills one: Python's own formats each twice to know before."""
+    """A rotating file that changes after the record that fills it: Python's own formats each record twice."""
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - Python's name
         return self.stream is not None and self.stream.tell() >= self.maxBytes
 
 
 def configure_json_logs(stream: TextIO, logger: str = "", level: int = logging.INFO) -> None:
-    """Write the lines of `logger` (the root by default) to `stream`. Called at the edge, once a process."""
+    """Write the lines of `logger` (the root by default) to `stream`. To be called once a process."""
     _configure(logging.StreamHandler(stream), logger, level)
 
 
@@ -70,7 +70,7 @@ def configure_log_file(folder: Path, name: str, logger: str = "deployments") -> 
 
 
 def bounded_file(folder: Path, name: str) -> logging.Handler:
-    """What writes to `folder/name.<process id>.jsonl`, see `configure_log_file`."""
+    """Return a handler that writes to `folder/name.<process id>.jsonl`, see `configure_log_file`."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{name}.*.jsonl*"):
         if time.time() - old.stat().st_mtime > _KEPT_S:
@@ -79,16 +79,16 @@ def bounded_file(folder: Path, name: str) -> logging.Handler:
     return _BoundedFile(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS)
 
 
-def leave_out_calls_of_serve() -> None:
-    """Serve's replica makes a record of each call, only to drop it (`enable_access_log: false`): 10 us of it.
+def silence_serve_access_log() -> None:
+    """Keep Serve from making a record of each call only to drop it (`enable_access_log: false`), 10 us each.
 
     Its warnings and errors stay.
     """
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
 
 
-def is_worth_a_line(times: int) -> bool:
-    """Whether to log what has happened so many times: at 1, 2, 4, 8 ..., so that it does not fill the log."""
+def should_log_count(times: int) -> bool:
+    """Return whether to log an event at this count: at 1, 2, 4, 8 ..., so that it does not fill the log."""
     return times & (times - 1) == 0
 
 

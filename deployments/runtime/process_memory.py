@@ -1,4 +1,4 @@
-"""Memory of a replica: what is free goes back to the system, what stays is not searched for garbage."""
+"""Memory of a replica: free memory goes back to the system, lasting objects are not searched for garbage."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ T = TypeVar("T")
 _NEW_OBJECTS = 50_000
 _YOUNG_SEARCHES = 20
 _OLDER_SEARCHES = 100
-TIDY_PERIOD_S = 5.0
+TRIM_PERIOD_S = 5.0
 
 
 def drain(items: list[T]) -> Iterator[T]:
-    """They in their order, each gone from the list once it is drain, so that its memory can go too."""
+    """Yield the items in their order, and remove each from the list, so that its memory can be freed."""
     items.reverse()
     while items:
         yield items.pop()
 
 
 def trim_heap() -> None:
-    """Have the C library return what is free of its heap; nothing happens where it cannot.
+    """Let the C library return the free part of its heap; nothing happens where it cannot.
 
     A random forest takes twice its size while ONNX Runtime reads it, and glibc would keep the other half.
     """
@@ -35,21 +35,21 @@ def trim_heap() -> None:
 
 
 def collect_and_trim() -> None:
-    """Find garbage, which empties the interpreter's lists of spare objects, and give back what is free then.
+    """Collect garbage, which empties the interpreter's lists of spare objects, and return the free memory.
 
-    Memory goes back by the page, or by the megabyte, when nothing on it is in use: what a large batch leaves
-    here and there would hold many times its size. Of a router whose lasting objects are frozen it stops the
-    event loop for 1 to 8 ms, and for up to 40 while four batches of 10,000 rows are under way.
+    Memory goes back by the page, or by the megabyte, when nothing on it is in use: the rests of a large
+    batch would keep many times their size. Of a router whose lasting objects are frozen it stops the
+    event loop for 1 to 8 ms, and for up to 40 while four batches of 10,000 rows are in flight.
     """
     gc.collect()
     trim_heap()
 
 
 def relax_gc() -> None:
-    """Freeze what there is; to be called once, when the replica has what it keeps.
+    """Freeze the present objects; to be called once, when the replica has its lasting ones.
 
-    Otherwise a search of everything stops a router for 50 to 80 ms while batches come in, and finds hardly
-    anything: what a request leaves behind goes by its reference counts.
+    Otherwise a full collection stops a router for 50 to 80 ms while batches come in, and finds hardly
+    anything: the objects of a request are freed by their reference counts.
     """
     gc.collect()
     gc.freeze()
@@ -57,14 +57,14 @@ def relax_gc() -> None:
 
 
 async def collect_and_trim_regularly(
-    period_s: float = TIDY_PERIOD_S, tidy: Callable[[], None] = collect_and_trim
+    period_s: float = TRIM_PERIOD_S, trim: Callable[[], None] = collect_and_trim
 ) -> None:
-    """For ever.
+    """Collect and trim for ever.
 
     Args:
-        period_s: from the end of one time to the next.
-        tidy: what is done then, in a thread.
+        period_s: from the end of one run to the next.
+        trim: called for each run, in a thread.
     """
     while True:
         await asyncio.sleep(period_s)
-        await asyncio.to_thread(tidy)
+        await asyncio.to_thread(trim)

@@ -1,9 +1,9 @@
-"""The durable record of predictions, truths, routing and acts, and the writer behind the answers."""
+"""The durable record of predictions, truths, routing and audit events, and the writer behind the answers."""
 
 from deployments.store.journal import JournalWriter
 from deployments.store.migrations.upgrade import StoreTooNew
 from deployments.store.records import (
-    Act,
+    AuditEvent,
     FeedbackCounts,
     JoinedRow,
     LabelledRow,
@@ -17,7 +17,7 @@ from deployments.store.sql.engine import StoreEncoding, StoreIncompatible, Store
 from deployments.store.store import Store
 
 __all__ = [
-    "Act",
+    "AuditEvent",
     "FeedbackCounts",
     "JoinedRow",
     "JournalWriter",

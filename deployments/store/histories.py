@@ -1,4 +1,4 @@
-"""Samples kept of each entity, within a transaction. Writers take turns, so reading first loses no update."""
+"""The last samples of each entity, within a transaction. Writers take turns: no update is lost."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def exchange(
     most_entities: int,
     now: datetime,
 ) -> list[Samples]:
-    """Add the samples of each item; for each, what was kept of its entity before it.
+    """Add the samples of each item, and return for each the samples of its entity before it.
 
-    Kept are `most_samples` of an entity, see `merged`, and the `most_entities` heard of last.
+    Kept are `most_samples` of an entity, see `merged`, and the `most_entities` updated last.
     """
     names = list({entity for entity, _ in items})
     there = _read(connection, workload, names)
@@ -37,7 +37,7 @@ def exchange(
         kept[entity] = merged(old, sent, time_column, most_samples)
     _write(connection, workload, kept, set(there), now)
     if len(there) < len(kept):
-        _forget_oldest(connection, workload, most_entities)
+        _delete_oldest(connection, workload, most_entities)
     return before
 
 
@@ -68,7 +68,7 @@ def _write(
         connection.execute(update(histories).where(where), changed)
 
 
-def _forget_oldest(connection: Connection, workload: str, most_entities: int) -> None:
+def _delete_oldest(connection: Connection, workload: str, most_entities: int) -> None:
     mine = histories.c.workload == workload
     count = connection.scalar(select(func.count()).select_from(histories).where(mine)) or 0
     if count <= most_entities:

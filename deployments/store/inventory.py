@@ -1,4 +1,4 @@
-"""What a database holds, for whoever looks after it."""
+"""The contents of a database, for its operators."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Inventory:
 
     Attributes:
         revision: of its tables; None of a store without tables, or with older ones than the first.
-        rows: by table, of those that there are.
+        rows: their number, by table.
         size_bytes: of the whole database, which PostgreSQL may share with others.
     """
 
@@ -33,7 +33,7 @@ class Inventory:
 
 
 def take_inventory(engine: Engine) -> Inventory:
-    """Count everything: seconds where there are millions of rows. Nothing is changed.
+    """Count the rows of all tables, which takes seconds for millions of rows. Nothing is changed.
 
     Raises:
         StoreUnavailable: the database cannot be reached.

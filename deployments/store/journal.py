@@ -1,11 +1,11 @@
-"""Rows on their way to the store, behind the answer: predictions, and what shadows said beside them.
+"""The writer of the journal, behind the answers: rows of predictions, and of the answers of shadows.
 
-`add` costs an append a row. A background task writes what has gathered every `flush_interval_s`. A batch that
+`add` costs an append a row. A background task writes the waiting rows every `flush_interval_s`. A batch that
 cannot be written stays and is tried again, for as long as it takes; rows are idempotent by id, so a batch
 that was written after all does no harm.
 
-What can be lost: the rows of the last `flush_interval_s` when the process is killed; new rows while the
-store is away and `max_buffer` rows wait (the oldest are kept); a row that the store cannot take at all.
+Rows can be lost: those of the last `flush_interval_s` when the process is killed; new ones while the store
+is away and `max_buffer` rows wait (the oldest are kept); a row that the store cannot take at all.
 The last two are counted in `dropped` and logged.
 """
 
@@ -19,7 +19,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from deployments.runtime.logs import is_worth_a_line
+from deployments.runtime.logs import should_log_count
 from deployments.store.sql.engine import StoreUnavailable
 
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Identified(Protocol):
 
     @property
     def id(self) -> str:
-        """Of the prediction that it is about."""
+        """The id of the prediction."""
         ...
 
 
@@ -38,23 +38,23 @@ R = TypeVar("R", bound=Identified)
 
 
 class JournalWriter(Generic[R]):
-    """The journal of one router replica; belongs to one event loop.
+    """A writer of the journal of one router replica; it belongs to one event loop.
 
     Args:
         write: writes rows, idempotent by id; called in a thread. It raises StoreUnavailable when they may be
             written later.
-        kind: what a row is, for the log.
+        kind: the word for a row in the log.
         flush_interval_s: how long a row waits for others.
         max_batch: most rows in one transaction.
         max_buffer: most rows that wait.
-        full_enough: rows that wait above which `make_room` holds back whoever adds many.
+        full_enough: number of waiting rows above which `make_room` waits.
         backoff_s: first pause after a failure; it doubles up to `max_backoff_s`.
         max_backoff_s: longest pause.
         sleep: pauses for so many seconds; tests give their own.
 
     Attributes:
-        written: rows that the store has taken.
-        dropped: rows that it never will.
+        written: number of rows that are in the store.
+        dropped: number of rows that are lost.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class JournalWriter(Generic[R]):
 
     @property
     def waiting(self) -> int:
-        """Rows that are not in the store yet."""
+        """The number of rows that are not in the store yet."""
         return len(self._buffer)
 
     def add(self, rows: Sequence[R]) -> None:
-        """Take rows. Never blocks and never fails; a full buffer drops what is too much and says so."""
+        """Add rows. Never blocks or fails; a full buffer drops the rows beyond its size and logs it."""
         room = max(self._max_buffer - len(self._buffer), 0)
         for _ in rows[room:]:
             self._drop(f"{self._max_buffer} rows wait for the store")
@@ -103,23 +103,23 @@ class JournalWriter(Generic[R]):
             self._task = asyncio.create_task(self._write_behind())
 
     async def make_room(self) -> None:
-        """Hold back whoever adds many rows until the store has taken what waits; not if it is away."""
+        """Wait until the store has taken the waiting rows, or return at once if it is away."""
         while len(self._buffer) > self._full_enough and self._pause_s == self._backoff_s:
             await self._write_batch()
 
     async def flush(self) -> None:
-        """Return when every row that was added so far is in the store, or was dropped as unwritable."""
+        """Wait until every row that was added so far is in the store, or is dropped as unwritable."""
         target = self._left_buffer + len(self._buffer)
         while self._left_buffer < target:
             await self._write_batch()
 
     async def flush_those(self, ids: Collection[str]) -> None:
-        """`flush` if one of these waits; most truths come long after their prediction, and cost none."""
+        """Flush if a row with one of these ids waits; most truths come long after their prediction."""
         if any(row.id in ids for row in self._buffer):
             await self.flush()
 
     async def close(self, timeout_s: float = 10.0) -> None:
-        """Flush, for `timeout_s` at most; what is left then is lost, counted and logged."""
+        """Flush, for `timeout_s` at most; rows that are left then are lost, counted and logged."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.flush(), timeout_s)
         if self._task is not None:
@@ -127,10 +127,10 @@ class JournalWriter(Generic[R]):
         if lost := len(self._buffer):
             self._buffer.clear()
             self.dropped += lost
-            _log.error("the journal is closed while the store is away: %d %ss are lost", lost, self._kind)
+            _log.error("the journal closes while the store is unavailable: %d %ss are lost", lost, self._kind)
 
     async def _write_behind(self) -> None:
-        """Every interval write what there is, until there is nothing."""
+        """Write the waiting rows every interval, until there are none."""
         while self._buffer:
             await self._sleep(self._flush_interval_s)
             await self.flush()
@@ -138,7 +138,7 @@ class JournalWriter(Generic[R]):
     async def _write_batch(self) -> None:
         """Write the oldest rows, or pause when the store is away. Rows leave the buffer once written.
 
-        When the store refuses a batch, its rows go one by one, so that a bad row takes no other with it.
+        When the store rejects a batch, its rows go one by one, so that a bad row takes no other with it.
         """
         async with self._one_at_a_time:
             batch = list(islice(self._buffer, 1 if self._suspects else self._max_batch))
@@ -149,7 +149,7 @@ class JournalWriter(Generic[R]):
                 self.written += len(batch)
             except StoreUnavailable as error:
                 waiting, pause_s = len(self._buffer), self._pause_s
-                _log.warning("%d %ss wait: %s; again in %.1f s", waiting, self._kind, error, pause_s)
+                _log.warning("%d %ss wait: %s; next attempt in %.1f s", waiting, self._kind, error, pause_s)
                 await self._sleep(self._pause_s)
                 self._pause_s = min(2 * self._pause_s, self._max_backoff_s)
                 return
@@ -166,5 +166,5 @@ class JournalWriter(Generic[R]):
 
     def _drop(self, why: str) -> None:
         self.dropped += 1
-        if is_worth_a_line(self.dropped):
+        if should_log_count(self.dropped):
             _log.error("a %s is not journalled, %d so far: %s", self._kind, self.dropped, why)

@@ -1,4 +1,4 @@
-"""What the store holds of a workload as a whole, in a few numbers: for metrics."""
+"""A snapshot of a workload in the store, in a few numbers: for metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, select
 
+from deployments.domain.drift_state import new_spelling, page_in_new_spelling
 from deployments.domain.routing import RoutingTable
 from deployments.store import routes
 from deployments.store.promotions import promotions
@@ -19,22 +20,22 @@ from deployments.store.sql.schema import drift_events, monitor_pages
 
 @dataclass(frozen=True)
 class WorkloadSnapshot:
-    """All of one moment.
+    """The state of a workload at one moment.
 
     Attributes:
         workload: its name.
         table: the routing table; None until there is one.
-        seen_at: when the Monitor looked last; None before it did.
-        page: what it saw, as `GET /monitor` shows it.
-        drift_events: changes of state, by kind of the detector and state.
+        evaluated_at: time of the Monitor's last evaluation; None before the first.
+        page: its page, as of `GET /monitor`.
+        drift_events: changes of state, by kind of the detector and new state.
         retrainings: how many there are, by state.
         retrained_at: end of the last one that was done.
-        promotions: promotions, by arm and state.
+        promotions: how many there are, by arm and state.
     """
 
     workload: str
     table: RoutingTable | None
-    seen_at: datetime | None
+    evaluated_at: datetime | None
     page: Mapping[str, Any] | None
     drift_events: Mapping[tuple[str, str], int]
     retrainings: Mapping[str, int]
@@ -43,7 +44,7 @@ class WorkloadSnapshot:
 
 
 class MetricsSnapshots:
-    """A part of `Store`.
+    """The snapshots of workloads, as a part of `Store`.
 
     Args:
         engine: of the store.
@@ -52,26 +53,30 @@ class MetricsSnapshots:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def of(self, workload: str) -> WorkloadSnapshot:
-        """Of one workload.
+    def read(self, workload: str) -> WorkloadSnapshot:
+        """Read what the store holds of one workload.
 
         Raises:
             StoreUnavailable: the database cannot be reached or stays locked.
         """
-        seen = select(monitor_pages.c.at, monitor_pages.c.page).where(monitor_pages.c.workload == workload)
+        last_page = select(monitor_pages.c.at, monitor_pages.c.page).where(
+            monitor_pages.c.workload == workload
+        )
         events = (
             select(drift_events.c.kind, drift_events.c.state, func.count())
             .where(drift_events.c.workload == workload)
             .group_by(drift_events.c.kind, drift_events.c.state)
         )
         with reading(self._engine) as connection:
-            page = connection.execute(seen).first()
+            page = connection.execute(last_page).first()
             return WorkloadSnapshot(
                 workload=workload,
                 table=routes.read(connection, workload),
-                seen_at=page.at if page else None,
-                page=page.page if page else None,
-                drift_events={(kind, state): n for kind, state, n in connection.execute(events)},
+                evaluated_at=page.at if page else None,
+                page=page_in_new_spelling(page.page) if page else None,
+                drift_events={
+                    (kind, new_spelling(state)): n for kind, state, n in connection.execute(events)
+                },
                 retrainings=dict(_by_state(connection, retrainings, workload)),
                 retrained_at=_retrained_at(connection, workload),
                 promotions={
@@ -81,7 +86,7 @@ class MetricsSnapshots:
 
 
 def _by_state(connection: Connection, table: Table, workload: str, *columns: str) -> list[tuple[Any, ...]]:
-    """How many rows there are of each state, and of each value of these columns before it."""
+    """Count the rows of each state, and of each value of these columns before it."""
     # by a subquery: PostgreSQL does not see that two expressions with parameters are the same
     rows = (
         select(*(table.c[name] for name in columns), table.c.content["state"].as_string().label("state"))

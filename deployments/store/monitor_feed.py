@@ -1,4 +1,4 @@
-"""The Monitor's side of the store: the journal to read, and what it found to write and to show."""
+"""The Monitor's part of the store: the journal to read, and its results to write and to show."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, Row, delete, insert, select
 
-from deployments.store import monitored as watched
+from deployments.domain.drift_state import (
+    SettledState,
+    new_spelling,
+    old_spelling,
+    page_in_new_spelling,
+    page_in_old_spelling,
+)
+from deployments.store import monitored
 from deployments.store.monitored import (
     Cursors,
     MonitoredPrediction,
@@ -25,15 +32,15 @@ from deployments.store.sql.schema import drift_events, drift_reports, levels, mo
 
 @dataclass(frozen=True)
 class DriftEvent:
-    """A detector changed its state.
+    """A change of state of a detector.
 
     Attributes:
-        at: time of the records that it was seen in.
+        at: time of the evaluation.
         workload, kind, subject: which detector: `input`, `quality`, `concept` or `calibration`, and the arm
             that it is about; empty where it is about all.
-        state: `hot` or `cool`, from now on.
+        state: `drifting` or `ok`, from now on; its row has the old spelling.
         reason: in words.
-        evidence: the numbers that it was decided by.
+        evidence: the numbers behind it.
         seq: the cursor to read on from; 0 of one that is not written yet.
     """
 
@@ -41,7 +48,7 @@ class DriftEvent:
     workload: str
     kind: str
     subject: str
-    state: str
+    state: SettledState
     reason: str
     evidence: dict[str, Any]
     seq: int = 0
@@ -49,7 +56,7 @@ class DriftEvent:
 
 @dataclass(frozen=True)
 class ArmLevel:
-    """At which level an arm with this bundle shall make its regions."""
+    """The level at which an arm with this bundle is to make its regions."""
 
     arm: str
     bundle: str
@@ -58,13 +65,13 @@ class ArmLevel:
 
 @dataclass(frozen=True)
 class MonitoredPage:
-    """What the Monitor last saw.
+    """The results of one evaluation of the Monitor.
 
     Attributes:
         at: when.
-        page: what `GET /monitor` shows.
+        page: the one of `GET /monitor`.
         cursors: how far the journal was read for it.
-        state: what the Monitor goes on with after a restart, beside what it reads again.
+        state: the one that a restarted Monitor resumes from, beside the rows that it reads again.
         levels: of the arms that have one; read apart from the rest, by `MonitorFeed.levels`.
     """
 
@@ -76,13 +83,13 @@ class MonitoredPage:
 
 
 class MonitorFeed:
-    """A part of `Store`.
+    """The journal and the results of the Monitor, as a part of `Store`.
 
     Every method raises StoreUnavailable when the database cannot be reached or stays locked.
 
     Args:
         engine: of the store.
-        clock: UTC time of what is written, where the caller does not tell it.
+        clock: UTC time of rows that bring none.
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
@@ -90,49 +97,49 @@ class MonitorFeed:
         self._clock = clock
 
     def predictions(self, workload: str, after: int, limit: int = 1000) -> list[MonitoredPrediction]:
-        """Answers written after the cursor, oldest first."""
+        """Return the answers written after the cursor, oldest first."""
         with db.reading(self._engine) as connection:
-            return watched.read_predictions(connection, workload, after, limit)
+            return monitored.read_predictions(connection, workload, after, limit)
 
     def truths(self, workload: str, after: int, limit: int = 1000) -> list[MonitoredTruth]:
-        """Answers with their truths, completed after the cursor, in that order."""
+        """Return the answers with their truths, completed after the cursor, in that order."""
         with db.reading(self._engine) as connection:
-            return watched.read_truths(connection, workload, after, limit)
+            return monitored.read_truths(connection, workload, after, limit)
 
     def repeats(self, workload: str, after: int, limit: int = 1000) -> list[MonitoredRepeat]:
-        """Truths after the first of their id, received after the cursor."""
+        """Return the truths after the first of their id, received after the cursor."""
         with db.reading(self._engine) as connection:
-            return watched.read_repeats(connection, workload, after, limit)
+            return monitored.read_repeats(connection, workload, after, limit)
 
-    def refusals(self, workload: str, after: int, limit: int = 1000) -> list[MonitoredRejections]:
-        """Counts of refused requests, written after the cursor."""
+    def rejections(self, workload: str, after: int, limit: int = 1000) -> list[MonitoredRejections]:
+        """Return the counts of rejected requests, written after the cursor."""
         with db.reading(self._engine) as connection:
-            return watched.read_rejections(connection, workload, after, limit)
+            return monitored.read_rejections(connection, workload, after, limit)
 
     def add_rejections(self, workload: str, requests: int) -> None:
-        """So many requests were refused since the caller said so last."""
+        """Add the number of requests that were rejected since the caller's last row."""
         row = {"workload": workload, "at": self._clock(), "requests": requests}
         with db.writing(self._engine) as connection:
             connection.execute(insert(refusals), row)
 
     def latest_payloads(self, workload: str, since: datetime, limit: int) -> list[str]:
-        """The instances of the last answers that were given since then, newest first."""
+        """Return the instances of the last answers since then, newest first."""
         with db.reading(self._engine) as connection:
-            return watched.latest_payloads(connection, workload, since, limit)
+            return monitored.latest_payloads(connection, workload, since, limit)
 
     def cursors_at(self, workload: str, since: datetime) -> Cursors:
-        """Where to read on from to see all that was written since then."""
+        """Return the cursors from which all rows since then are read."""
         with db.reading(self._engine) as connection:
-            return watched.cursors_at(connection, workload, since)
+            return monitored.cursors_at(connection, workload, since)
 
     def events(self, workload: str, after: int = 0, limit: int = 1000) -> list[DriftEvent]:
-        """Changes of state after the cursor, oldest first."""
+        """Return the changes of state after the cursor, oldest first."""
         query = after_cursor(select(drift_events), drift_events, workload, after, limit)
         with db.reading(self._engine) as connection:
-            return [DriftEvent(**row._mapping) for row in connection.execute(query)]
+            return [_event(row) for row in connection.execute(query)]
 
     def last_events(self, workload: str) -> dict[tuple[str, str], DriftEvent]:
-        """The last change of each detector, by kind and subject."""
+        """Return the last change of each detector, by kind and subject."""
         found: dict[tuple[str, str], DriftEvent] = {}
         after = 0
         while events := self.events(workload, after):
@@ -141,34 +148,36 @@ class MonitorFeed:
         return found
 
     def page(self, workload: str) -> MonitoredPage | None:
-        """What was last seen; None before anything was."""
+        """Return the results of the last evaluation; None before the first."""
         query = select(monitor_pages).where(monitor_pages.c.workload == workload)
         with db.reading(self._engine) as connection:
             row = connection.execute(query).first()
-        return None if row is None else MonitoredPage(row.at, row.page, Cursors(**row.cursors), row.state)
+        if row is None:
+            return None
+        return MonitoredPage(row.at, page_in_new_spelling(row.page), Cursors(**row.cursors), row.state)
 
     def levels(self, workload: str) -> list[ArmLevel]:
-        """The levels that are in force; none before the Monitor has looked."""
+        """Return the levels that are in force; an empty list before the first evaluation."""
         query = select(levels.c.arm, levels.c.bundle, levels.c.level).where(levels.c.workload == workload)
         with db.reading(self._engine) as connection:
             return [ArmLevel(*row) for row in connection.execute(query)]
 
     def report(self, workload: str) -> tuple[datetime, str] | None:
-        """The last HTML report, with its time; None before there was one."""
+        """Return the last HTML report, with its time; None before there is one."""
         query = select(drift_reports).where(drift_reports.c.workload == workload)
         with db.reading(self._engine) as connection:
             row = connection.execute(query).first()
         return None if row is None else (row.at, zlib.decompress(row.html_zlib).decode())
 
-    def write(self, workload: str, seen: MonitoredPage, events: Sequence[DriftEvent] = ()) -> None:
-        """Write what was seen, with its levels, and the events of it, together or not at all.
+    def write(self, workload: str, results: MonitoredPage, events: Sequence[DriftEvent] = ()) -> None:
+        """Write the results of an evaluation, with its levels and events, together or not at all.
 
-        So a Monitor that is killed tells no event twice, and leaves none out.
+        So a Monitor that is killed writes no event twice, and leaves none out.
         """
-        row = {"workload": workload} | asdict(seen)
-        stamp = {"workload": workload, "updated_at": seen.at}
+        row = {"workload": workload} | asdict(results) | {"page": page_in_old_spelling(results.page)}
+        stamp = {"workload": workload, "updated_at": results.at}
         new_levels = [stamp | level for level in row.pop("levels")]
-        new = [{name: value for name, value in asdict(event).items() if name != "seq"} for event in events]
+        new = [_event_row(event) for event in events]
         with db.writing(self._engine) as connection:
             if new:
                 connection.execute(insert(drift_events), new)
@@ -184,3 +193,14 @@ class MonitorFeed:
         with db.writing(self._engine) as connection:
             connection.execute(delete(drift_reports).where(drift_reports.c.workload == workload))
             connection.execute(insert(drift_reports), row)
+
+
+def _event(row: Row[Any]) -> DriftEvent:
+    values = dict(row._mapping)
+    return DriftEvent(**values | {"state": new_spelling(values["state"])})
+
+
+def _event_row(event: DriftEvent) -> dict[str, Any]:
+    row = asdict(event) | {"state": old_spelling(event.state)}
+    del row["seq"]
+    return row

@@ -1,4 +1,4 @@
-"""Reading the journal for the Monitor: by cursors, each row with the little that watching takes."""
+"""Rows of the journal for the Monitor: by cursors, each with the few columns that monitoring needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Select, select
 
-from deployments.store.sql.cursor import TRUTH_OF_PAIR, after_cursor, of_pairs
+from deployments.store.sql.cursor import TRUTH_OF_PAIR, after_cursor, join_pairs
 from deployments.store.sql.schema import joins, predictions, refusals, repeated_truths, truths
 
 
@@ -62,7 +62,7 @@ class MonitoredRepeat:
 
 @dataclass(frozen=True)
 class MonitoredRejections:
-    """Requests that were refused until then. `seq` is the cursor to read on from."""
+    """A count of requests that were rejected until then. `seq` is the cursor to read on from."""
 
     seq: int
     at: datetime
@@ -71,7 +71,7 @@ class MonitoredRejections:
 
 @dataclass(frozen=True)
 class Cursors:
-    """How far each table was read: everything up to these numbers, and nothing beyond."""
+    """The last row of each table that was read: all up to these numbers, and none beyond."""
 
     predictions: int = 0
     joins: int = 0
@@ -82,14 +82,14 @@ class Cursors:
 def read_predictions(
     connection: Connection, workload: str, after: int, limit: int
 ) -> list[MonitoredPrediction]:
-    """Answers written after the cursor, oldest first."""
+    """Return the answers written after the cursor, oldest first."""
     columns = [predictions.c[name] for name in MonitoredPrediction.__dataclass_fields__]
     query = after_cursor(select(*columns), predictions, workload, after, limit)
     return [MonitoredPrediction(*row) for row in connection.execute(query)]
 
 
 def read_truths(connection: Connection, workload: str, after: int, limit: int) -> list[MonitoredTruth]:
-    """Pairs completed after the cursor, in that order."""
+    """Return the pairs completed after the cursor, in that order."""
     named = predictions.c
     columns: list[Column[Any]] = [
         joins.c.seq,
@@ -103,12 +103,12 @@ def read_truths(connection: Connection, workload: str, after: int, limit: int) -
         truths.c.value,
         named.level,
     ]
-    query = after_cursor(of_pairs(select(*columns)), joins, workload, after, limit)
+    query = after_cursor(join_pairs(select(*columns)), joins, workload, after, limit)
     return [MonitoredTruth(*row) for row in connection.execute(query)]
 
 
 def read_repeats(connection: Connection, workload: str, after: int, limit: int) -> list[MonitoredRepeat]:
-    """Repeated truths received after the cursor, in that order."""
+    """Return the repeated truths received after the cursor, in that order."""
     named = repeated_truths.c
     query = select(named.seq, named.received_at, named.conflicts)
     query = after_cursor(query, repeated_truths, workload, after, limit)
@@ -118,7 +118,7 @@ def read_repeats(connection: Connection, workload: str, after: int, limit: int) 
 def read_rejections(
     connection: Connection, workload: str, after: int, limit: int
 ) -> list[MonitoredRejections]:
-    """Refusals counted after the cursor, in that order."""
+    """Return the counts of rejected requests written after the cursor, in that order."""
     named = refusals.c
     query = select(named.seq, named.at, named.requests)
     query = after_cursor(query, refusals, workload, after, limit)
@@ -126,7 +126,7 @@ def read_rejections(
 
 
 def latest_payloads(connection: Connection, workload: str, since: datetime, limit: int) -> list[str]:
-    """Payloads of the last answers, newest first, those before `since` left out."""
+    """Return the payloads of the last answers, newest first; those before `since` are left out."""
     query = (
         select(predictions.c.payload, predictions.c.created_at)
         .where(predictions.c.workload == workload)
@@ -137,7 +137,7 @@ def latest_payloads(connection: Connection, workload: str, since: datetime, limi
 
 
 def cursors_at(connection: Connection, workload: str, since: datetime) -> Cursors:
-    """Where to read on from to see all that was written since then, and a little before.
+    """Return the cursors from which all rows since then are read, and a few before.
 
     Rows are written within seconds of their time, or in one piece after the store was away, so their order is
     nearly that of their times. It is found by halving: times have no index.
@@ -151,17 +151,17 @@ def cursors_at(connection: Connection, workload: str, since: datetime) -> Cursor
     repeats = select(repeated_truths.c.seq, repeated_truths.c.received_at).where(
         repeated_truths.c.workload == workload
     )
-    refused = select(refusals.c.seq, refusals.c.at).where(refusals.c.workload == workload)
+    rejected = select(refusals.c.seq, refusals.c.at).where(refusals.c.workload == workload)
     return Cursors(
         _last_before(connection, answers, predictions.c.seq, since),
         _last_before(connection, pairs, joins.c.seq, since),
         _last_before(connection, repeats, repeated_truths.c.seq, since),
-        _last_before(connection, refused, refusals.c.seq, since),
+        _last_before(connection, rejected, refusals.c.seq, since),
     )
 
 
 def _last_before(connection: Connection, rows: Select[Any], seq: Column[int], since: datetime) -> int:
-    """The last `seq` of rows (seq, time), ordered by both, that is before the time; 0 when none is."""
+    """Return the last `seq` of rows (seq, time), ordered by both, before the time; 0 when there is none."""
     newest = connection.execute(rows.order_by(seq.desc()).limit(1)).first()
     low, high = 0, 0 if newest is None else newest[0]
     while low < high:

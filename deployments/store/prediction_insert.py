@@ -1,4 +1,4 @@
-"""Rows of the journal into their table: an INSERT that is made once, not bound anew row by row.
+"""The INSERT of rows of the journal: made once, not bound anew row by row.
 
 The values that the driver gets are those that SQLAlchemy would give it: the types of the columns make them.
 """
@@ -25,7 +25,7 @@ _BLOCK_ROWS = 250
 
 @dataclass(frozen=True)
 class _Insert:
-    """For one kind of database.
+    """The INSERT of one kind of database.
 
     Attributes:
         statement: its INSERT of a row.
@@ -41,7 +41,7 @@ class _Insert:
     converters: Mapping[int, Callable[[Any], Any]]
 
     def parameters(self, rows: Sequence[PredictionRow]) -> Any:
-        """Of the statement, a tuple or a dict a row."""
+        """Return the parameters of the statement, a tuple or a dict a row."""
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for position, convert in self.converters.items():
             columns[position] = [convert(value) for value in columns[position]]
@@ -51,7 +51,7 @@ class _Insert:
 
 
 def insert_predictions(connection: Connection, rows: Sequence[PredictionRow]) -> None:
-    """Add rows, at least one; those whose id is there are left as they are."""
+    """Insert rows, at least one; those whose id is there are left as they are."""
     insert = _insert(connection.dialect)
     parameters = insert.parameters(rows)
     while insert.block is not None and len(parameters) >= _BLOCK_ROWS:
@@ -63,7 +63,7 @@ def insert_predictions(connection: Connection, rows: Sequence[PredictionRow]) ->
 
 @lru_cache(maxsize=4)
 def _insert(dialect: Dialect) -> _Insert:
-    # for many: PostgreSQL would be asked for the `seq` of each row else
+    # for many: otherwise PostgreSQL would return the `seq` of each row
     insert = insert_new(dialect, predictions)
     compiled = insert.compile(dialect=dialect, column_keys=_NAMES, for_executemany=True)
     processors = (predictions.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in _NAMES)

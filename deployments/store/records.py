@@ -1,4 +1,4 @@
-"""What goes into the store and comes out of it, as values."""
+"""The rows of the store, as values."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from training.runtime.tasks.base import Row
 
 # a tuple, as what becomes one: a frozen dataclass takes two to three times as long to make, for each row
 class PredictionRow(NamedTuple):
-    """One answered prediction.
+    """A row of the journal: one answered prediction.
 
     Attributes:
         workload, id: the key; the id is the client's or a ULID.
         entity: value of the contract's entity field.
         arm: the arm that answered.
-        model_version, bundle, schema_version: what it served.
+        model_version, bundle, schema_version: those that it served.
         named: whether the request named the arm; left out of experiments.
         fallback: whether another arm answered than the one that was chosen.
         attempts: arms tried, in order; the last one answered.
@@ -28,9 +28,9 @@ class PredictionRow(NamedTuple):
         coverage: nominal share of truths inside such a region.
         filled: values filled by rule, by field.
         payload: the instance as JSON text.
-        members: what the members of an ensemble said, by arm; None where one model answered.
+        members: predictions of the members of an ensemble, by arm; None where one model answered.
         outlier_score: how far out the instance lies, in [0, 1], see `training.runtime.outliers`.
-        cached: whether the answer was found in the cache; None where none was looked for.
+        cached: whether the answer came from the cache; None where there was no lookup.
         level: at which the region was made, so that it holds `coverage`; None where that is the same, or
             where the members of an ensemble have one each.
     """
@@ -60,7 +60,7 @@ class PredictionRow(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelledRow:
-    """The little of a prediction and its truth that an error takes. `seq` is the cursor to read on from."""
+    """A prediction with its truth, as far as an error needs them. `seq` is the cursor to read on from."""
 
     seq: int
     bundle: str
@@ -73,7 +73,7 @@ class LabelledRow:
 
 @dataclass(frozen=True)
 class Truth:
-    """What turned out to be true of one prediction: target name -> value, and when it was observed."""
+    """The ground truth of one prediction: target name -> value, and when it was observed."""
 
     id: str
     value: dict[str, Any]
@@ -82,13 +82,13 @@ class Truth:
 
 @dataclass(frozen=True)
 class FeedbackCounts:
-    """What became of the truths of one request; the first three sum to the number of truths.
+    """The outcomes of the truths of one request; the first three sum to the number of truths.
 
     Attributes:
         accepted: first truth of a prediction that is in the store.
         duplicate: the id has a truth already; kept apart and counted, the first one stands.
         unmatched: first truth of an id without a prediction yet; kept, and joined when one arrives.
-        conflicting: those of the duplicates that say something else than the first.
+        conflicting: those of the duplicates that differ from the first.
     """
 
     accepted: int
@@ -110,7 +110,7 @@ class JoinedRow:
 
 @dataclass(frozen=True)
 class StoreCounts:
-    """What the store holds of one workload.
+    """The numbers of rows of one workload.
 
     Attributes:
         predictions: rows.
@@ -118,7 +118,7 @@ class StoreCounts:
         joined: predictions that have their truth.
         waiting: truths whose prediction has not come.
         repeated: truths after the first of their id.
-        conflicting: those of them that say something else than the first.
+        conflicting: those of them that differ from the first.
     """
 
     predictions: int
@@ -130,8 +130,8 @@ class StoreCounts:
 
 
 @dataclass(frozen=True)
-class Act:
-    """An administrative act or a decision. `seq` is the cursor to read on from."""
+class AuditEvent:
+    """A row of the audit log: an administrative action or a decision. `seq` is the cursor to read on from."""
 
     seq: int
     at: datetime
@@ -143,10 +143,10 @@ class Act:
 
 @dataclass(frozen=True)
 class ShadowRow:
-    """What the shadow of an arm said of an instance that the arm has answered.
+    """A row of the shadow journal: the shadow's prediction for an instance that its arm has answered.
 
     Attributes:
-        workload, id: of the prediction that it is set beside.
+        workload, id: of the prediction that was served.
         arm: the arm that answered.
         model_version, bundle: of the shadow.
         created_at: UTC time of that prediction, exactly as it is journalled: it tells the answer that was
@@ -169,12 +169,12 @@ class ShadowRow:
 
 @dataclass(frozen=True)
 class ShadowPair:
-    """What two versions of an arm said of the same instance, and its truth.
+    """The predictions of two versions of an arm for the same instance, and its truth.
 
     Attributes:
         created_at: of the prediction that was served.
-        served: what the caller was answered; without an outlier score, as `shadow`.
-        shadow: what the shadow said.
+        served: the answer that the caller got; without an outlier score, as `shadow`.
+        shadow: the prediction of the shadow.
         truth: target name -> value, as in `Truth`.
     """
 

@@ -1,4 +1,4 @@
-"""What shadows said of instances that their arm has answered, and how it compares to what was served."""
+"""The predictions of shadows, and their pairs with what their arm has served."""
 
 from __future__ import annotations
 
@@ -56,25 +56,24 @@ _TRUTH = and_(truths.c.workload == shadow_answers.c.workload, truths.c.id == sha
 
 
 class ShadowStore:
-    """A part of `Store`. Every method raises StoreUnavailable.
+    """The predictions of shadows, as a part of `Store`. Every method raises StoreUnavailable.
 
     A query walks along the answers of one shadow in the order of their time, and looks the prediction and the
-    truth of each up by their keys, until it has as many pairs as it was asked for. So what else is in the
-    journal costs nothing.
+    truth of each up by their keys, until it has enough pairs. So the rest of the journal costs nothing.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def write(self, rows: Sequence[ShadowRow]) -> None:
-        """Add what shadows said; what the same bundle said of the same id before is left as it is."""
+        """Add predictions of shadows; one that the same bundle made for the same id before stays as it is."""
         if not rows:
             return
         with writing(self._engine) as connection:
             connection.execute(insert_new(connection.dialect, shadow_answers), [vars(row) for row in rows])
 
     def count(self, workload: str, arm: str, shadow: str, served: str, since: datetime, limit: int) -> int:
-        """How many pairs there are for `pairs`; `limit` stands for any larger number."""
+        """Count the pairs of `pairs`; `limit` stands for any larger number."""
         query = _pairs(select(shadow_answers.c.seq), workload, arm, shadow, served, since)
         some = query.limit(limit).subquery()
         with reading(self._engine) as connection:
@@ -83,7 +82,7 @@ class ShadowStore:
     def pairs(
         self, workload: str, arm: str, shadow: str, served: str, since: datetime, limit: int = 1000
     ) -> list[ShadowPair]:
-        """Predictions of an arm with what its shadow said of them, of those that have their truth.
+        """Return predictions of an arm with those of its shadow, as far as their truth is known.
 
         Requests that named the arm are left out.
 
@@ -95,15 +94,15 @@ class ShadowStore:
             since: predictions from then on.
             limit: most pairs; the oldest come first.
         """
-        answer, said = predictions.c, shadow_answers.c
+        answer, shadowed = predictions.c, shadow_answers.c
         columns = select(
             answer.created_at,
             answer.prediction,
             answer.interval,
             answer.coverage,
-            said.prediction,
-            said.interval,
-            said.coverage,
+            shadowed.prediction,
+            shadowed.interval,
+            shadowed.coverage,
             truths.c.value,
         )
         query = _pairs(columns, workload, arm, shadow, served, since).limit(limit)
@@ -115,12 +114,13 @@ class ShadowStore:
 def _pairs(
     query: Select[Any], workload: str, arm: str, shadow: str, served: str, since: datetime
 ) -> Select[Any]:
-    """Joined and narrowed, oldest first."""
-    said, answer = shadow_answers.c, predictions.c
+    """Join the pairs, and keep those of the arguments, oldest first."""
+    shadowed, answer = shadow_answers.c, predictions.c
     return (
         query.join_from(shadow_answers, predictions, _PREDICTION)
         .join(truths, _TRUTH)
-        .where(said.workload == workload, said.arm == arm, said.bundle == shadow, said.created_at >= since)
+        .where(shadowed.workload == workload, shadowed.arm == arm)
+        .where(shadowed.bundle == shadow, shadowed.created_at >= since)
         .where(answer.arm == arm, answer.bundle == served, answer.named.is_(False))
-        .order_by(said.created_at, said.seq)
+        .order_by(shadowed.created_at, shadowed.seq)
     )

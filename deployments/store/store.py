@@ -1,7 +1,7 @@
-"""The store: predictions, truths and their joins, routing tables, acts. Synchronous; call it from threads.
+"""The store: predictions, truths and their joins, routing tables, audit events. Synchronous; for threads.
 
-What a truth means. The first truth of an id stands, whatever comes later. A later one for the same id is
-kept apart, with whether it says something else, and counted as a duplicate. A truth may come before its
+The rule for truths: the first truth of an id stands, whatever comes later. A later one for the same id is
+kept apart, with whether it differs, and counted as a duplicate. A truth may come before its
 prediction (which the router writes a moment after the answer): it is kept and counted as unmatched, and
 joins when the prediction arrives. A truth is on disk before `write_truths` returns.
 """
@@ -16,8 +16,7 @@ from sqlalchemy import Engine, Row, func, select
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.domain.samples import Samples
-from deployments.store import ensemble_pairs as judging
-from deployments.store import histories, routes
+from deployments.store import ensemble_pairs, histories, routes
 from deployments.store import truths as truth_rows
 from deployments.store.examples import StoreJournal
 from deployments.store.inventory import Inventory, take_inventory
@@ -27,7 +26,7 @@ from deployments.store.monitor_feed import MonitorFeed
 from deployments.store.prediction_insert import insert_predictions
 from deployments.store.promotions import Promotions
 from deployments.store.records import (
-    Act,
+    AuditEvent,
     FeedbackCounts,
     JoinedRow,
     LabelledRow,
@@ -38,33 +37,33 @@ from deployments.store.records import (
 from deployments.store.retrainings import Retrainings
 from deployments.store.shadow_store import ShadowStore
 from deployments.store.sql import engine as db
-from deployments.store.sql.cursor import after_cursor, of_pairs
+from deployments.store.sql.cursor import after_cursor, join_pairs
 from deployments.store.sql.schema import acts, joins, predictions, repeated_truths, truths
 
 
 def utc_now() -> datetime:
-    """The clock of a store that is not under test."""
+    """Return the time, as the clock of a store that is not under test."""
     return datetime.now(UTC)
 
 
 class Store:
-    """One database, used by any number of processes at once.
+    """The store in one database, which any number of processes use at once.
 
     Every method raises StoreUnavailable when the database cannot be reached or stays locked.
 
     Args:
         url: SQLAlchemy URL, sqlite:///PATH or postgresql://USER@HOST/DATABASE.
-        clock: UTC time of what is written.
+        clock: UTC time of the rows.
     """
 
     def __init__(self, url: str, clock: Callable[[], datetime] = utc_now) -> None:
         self._engine = db.open_engine(url)
         self._clock = clock
         self.retrainings = Retrainings(self._engine, clock)
-        self.watching = MonitorFeed(self._engine, clock)
+        self.monitor_feed = MonitorFeed(self._engine, clock)
         self.shadows = ShadowStore(self._engine)
         self.promotions = Promotions(self._engine, clock)
-        self.facts = MetricsSnapshots(self._engine)
+        self.snapshots = MetricsSnapshots(self._engine)
 
     @property
     def engine(self) -> Engine:
@@ -72,7 +71,7 @@ class Store:
         return self._engine
 
     def create_tables(self) -> bool:
-        """Make what is not there, and upgrade what is older, without loss; whether there was anything to do.
+        """Make missing tables, and upgrade older ones without loss; return whether there was anything to do.
 
         Raises:
             StoreTooNew: a later version of raysonde has upgraded the store.
@@ -81,7 +80,7 @@ class Store:
         return create_tables(self._engine)
 
     def inventory(self) -> Inventory:
-        """What there is, table by table; see `take_inventory`."""
+        """Count the rows of each table; see `take_inventory`."""
         return take_inventory(self._engine)
 
     def close(self) -> None:
@@ -98,11 +97,11 @@ class Store:
                 truth_rows.join(connection, workload, [row.id for row in rows if row.workload == workload])
 
     def write_truths(self, workload: str, items: Sequence[Truth]) -> FeedbackCounts:
-        """Add truths in one transaction; see the module's text for what they mean."""
+        """Add truths in one transaction, by the rule above."""
         return self.write_truth_calls(workload, [items])[0]
 
     def write_truth_calls(self, workload: str, calls: Sequence[Sequence[Truth]]) -> list[FeedbackCounts]:
-        """`write_truths` of each call in turn, all in one transaction: all are written, or none is."""
+        """Add the truths of each call in turn, in one transaction: all are written, or none is."""
         with db.writing(self._engine) as connection:
             return truth_rows.write(connection, workload, calls, self._clock())
 
@@ -115,7 +114,7 @@ class Store:
         most_samples: int,
         most_entities: int,
     ) -> list[Samples]:
-        """Keep samples of entities, and tell what was kept of each before; see `histories.exchange`."""
+        """Add samples of entities, and return those that each had before; see `histories.exchange`."""
         with db.writing(self._engine) as connection:
             return histories.exchange(
                 connection,
@@ -130,13 +129,13 @@ class Store:
     def predictions(
         self, workload: str, after: int = 0, limit: int = 1000
     ) -> list[tuple[int, PredictionRow]]:
-        """Predictions written after the cursor, oldest first, each with its cursor."""
+        """Return the predictions written after the cursor, oldest first, each with its cursor."""
         query = after_cursor(select(predictions), predictions, workload, after, limit)
         with db.reading(self._engine) as connection:
             return [(row.seq, _prediction(row)) for row in connection.execute(query)]
 
     def joined(self, workload: str, after: int = 0, limit: int = 1000) -> list[JoinedRow]:
-        """Pairs completed after the cursor, in the order in which they were completed."""
+        """Return the pairs completed after the cursor, in the order of their completion."""
         columns = (
             joins.c.seq.label("join_seq"),
             predictions,
@@ -144,29 +143,29 @@ class Store:
             truths.c.observed_at,
             truths.c.received_at,
         )
-        query = after_cursor(of_pairs(select(*columns)), joins, workload, after, limit)
+        query = after_cursor(join_pairs(select(*columns)), joins, workload, after, limit)
         with db.reading(self._engine) as connection:
             return [
                 JoinedRow(row.join_seq, _prediction(row), row.value, row.observed_at, row.received_at)
                 for row in connection.execute(query)
             ]
 
-    def judged(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
-        """Pairs completed after the cursor, as `joined` has them but without what weighs: the payload."""
+    def labelled(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
+        """Return the pairs completed after the cursor, as `joined` does, but without their payloads."""
         with db.reading(self._engine) as connection:
-            return judging.read(connection, workload, after, limit)
+            return ensemble_pairs.read(connection, workload, after, limit)
 
     def labelled_tail(self, workload: str, rows: int) -> int:
-        """The cursor after which the last `rows` pairs lie; 0 when there are no more than that."""
+        """Return the cursor after which the last `rows` pairs lie; 0 when there are no more than that."""
         with db.reading(self._engine) as connection:
-            return judging.tail(connection, workload, rows)
+            return ensemble_pairs.tail(connection, workload, rows)
 
     def journal(self, target: str) -> StoreJournal:
-        """The pairs that are learnt from, of workloads whose target has this name."""
+        """Return the training examples of workloads whose target has this name."""
         return StoreJournal(self._engine, target)
 
     def counts(self, workload: str) -> StoreCounts:
-        """How much there is, all numbers of one moment."""
+        """Count the rows of a workload, all numbers of one moment."""
         with db.reading(self._engine) as connection:
             n_predictions, n_truths, n_joined, n_repeated = (
                 connection.scalar(select(func.count()).select_from(t).where(t.c.workload == workload)) or 0
@@ -179,7 +178,7 @@ class Store:
         return StoreCounts(n_predictions, n_truths, n_joined, n_truths - n_joined, n_repeated, n_conflicting)
 
     def routing(self, workload: str) -> RoutingTable | None:
-        """The routing table; None until a policy was put."""
+        """Return the routing table; None until a policy was put."""
         with db.reading(self._engine) as connection:
             return routes.read(connection, workload)
 
@@ -191,7 +190,7 @@ class Store:
         actor: str = "system",
         expected_revision: int | None = None,
     ) -> int:
-        """Replace the policy and record the act; the new revision.
+        """Replace the policy, add an audit event, and return the new revision.
 
         Raises:
             Conflict: `expected_revision` is given and is not the present one.
@@ -200,7 +199,7 @@ class Store:
             return routes.put_policy(connection, workload, policy, actor, self._clock(), expected_revision)
 
     def seed_policy(self, workload: str, policy: RoutingPolicy) -> int:
-        """Put the policy of the workload's file, as a start-up does; the revision that holds after.
+        """Put the policy of the workload's file, as a start-up does, and return the revision after it.
 
         A policy that was put at run time stands until the file itself changes.
         """
@@ -208,38 +207,38 @@ class Store:
             return routes.seed_policy(connection, workload, policy, self._clock())
 
     def put_arms(self, workload: str, arms: Mapping[str, ArmVersion | None], *, actor: str = "system") -> int:
-        """Set the versions of these arms and leave the others; None takes an arm out. The revision after.
+        """Set the versions of these arms, None removes one, and return the revision; other arms stay.
 
-        What they served until then is `RoutingTable.previous` after that. Nothing is written, and the
-        revision stays, when all arms are as they shall be.
+        The versions until then become `RoutingTable.previous`. Nothing is written, and the revision stays,
+        when all arms have these versions already.
         """
         with db.writing(self._engine) as connection:
             return routes.put_arms(connection, workload, arms, actor, self._clock())
 
     def put_arm(self, workload: str, arm: str, version: ArmVersion, *, actor: str = "system") -> int:
-        """`put_arms` for one arm."""
+        """Set the version of one arm, as `put_arms` does."""
         return self.put_arms(workload, {arm: version}, actor=actor)
 
     def put_shadows(
         self, workload: str, shadows: Mapping[str, ArmVersion | None], *, actor: str = "system"
     ) -> int:
-        """Set the shadows of these arms and leave the others; None takes one out. The revision after.
+        """Set the shadows of these arms, None removes one, and return the revision; other arms stay.
 
-        Nothing is written, and the revision stays, when all shadows are as they shall be.
+        Nothing is written, and the revision stays, when all arms have these shadows already.
         """
         with db.writing(self._engine) as connection:
             return routes.put_shadows(connection, workload, shadows, actor, self._clock())
 
-    def record_act(self, workload: str, kind: str, actor: str, detail: Mapping[str, Any]) -> int:
-        """Record an administrative act or a decision; its cursor."""
+    def record_audit_event(self, workload: str, kind: str, actor: str, detail: Mapping[str, Any]) -> int:
+        """Add an administrative action or a decision to the audit log, and return its cursor."""
         with db.writing(self._engine) as connection:
             return routes.record_act(connection, workload, kind, actor, detail, self._clock())
 
-    def acts(self, workload: str, after: int = 0, limit: int = 1000) -> list[Act]:
-        """Acts recorded after the cursor, oldest first."""
+    def audit_events(self, workload: str, after: int = 0, limit: int = 1000) -> list[AuditEvent]:
+        """Return the audit events after the cursor, oldest first."""
         query = after_cursor(select(acts), acts, workload, after, limit)
         with db.reading(self._engine) as connection:
-            return [Act(**row._mapping) for row in connection.execute(query)]
+            return [AuditEvent(**row._mapping) for row in connection.execute(query)]
 
 
 def _prediction(row: Row[Any]) -> PredictionRow:

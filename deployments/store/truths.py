@@ -1,4 +1,4 @@
-"""Truths and their joins, within a transaction. Writers take turns, so reading first loses no update."""
+"""Truths and their joins, within a transaction. Writers take turns: reading first loses no update."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == t
 def write(
     connection: Connection, workload: str, calls: Sequence[Sequence[Truth]], now: datetime
 ) -> list[FeedbackCounts]:
-    """Add the truths of several calls; the counts of each are those of the calls made one after another."""
+    """Add the truths of several calls, and return the counts of each, as of calls one after another."""
     standing = _values(connection, workload, list({item.id for call in calls for item in call}))
     new: list[dict[str, Any]] = []
     repeated: list[dict[str, Any]] = []
@@ -49,7 +49,7 @@ def write(
 
 
 def join(connection: Connection, workload: str, ids: Sequence[str]) -> set[str]:
-    """Complete the pairs among `ids` that have both halves now; those that are new."""
+    """Complete the pairs among `ids` that have both halves now, and return the ids of the new ones."""
     joined: set[str] = set()
     for part in padded_in_lists(ids):
         pairs = (
@@ -69,7 +69,7 @@ def _counts(items: int, firsts: Sequence[str], joined: int, conflicting: int) ->
 
 
 def _as_read(value: Any) -> Any:
-    """The value as it will be read back, to be compared with those that were."""
+    """Return the value as it will be read back, for comparison with stored ones."""
     return orjson.loads(orjson.dumps(value))
 
 

@@ -1,1 +1,1 @@
-"""`raysonde demo`: what the system does by itself, shown on a system of its own."""
+"""The demonstrations of `raysonde demo`, each on a system of its own."""

@@ -1,4 +1,4 @@
-"""The story as lines in a terminal: elapsed time, what, and the numbers that matter."""
+"""The events as lines in a terminal: elapsed time, title, and the numbers that matter."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
+from deployments.domain.drift_state import SETTLED_STATES
 from scripts.demo.observations import Event
 from scripts.demo.timeline import STEPS, Timeline
 
 _TITLES = {
     "wave": "[bold yellow]heat wave[/]",
     "high": "[bold yellow]error up[/]",
-    "hot": "[bold red]drift[/]",
-    "cool": "[green]no drift[/]",
+    "drifting": "[bold red]drift[/]",
+    "ok": "[green]no drift[/]",
     "asked": "[bold]retraining[/]",
     "job": "[bold]job[/]",
     "passed": "[green]gate: passed[/]",
@@ -34,7 +35,7 @@ _TITLES = {
 
 
 class DemoConsole:
-    """To be used as a context; in a terminal the last line tells how things are now."""
+    """A console that is used as a context; in a terminal its last line has the present state."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -50,12 +51,12 @@ class DemoConsole:
             self._status.stop()
 
     def event(self, event: Event) -> None:
-        """One line."""
-        subject = f"{event.subject}: " if event.kind in ("hot", "cool") else ""
+        """Print an event."""
+        subject = f"{event.subject}: " if event.kind in SETTLED_STATES else ""
         self.line(event.at_s, _TITLES.get(event.kind, event.kind), f"{subject}{event.text}")
 
     def line(self, at_s: float, title: str, text: str) -> None:
-        """One line; the title is markup."""
+        """Print a line; the title is markup."""
         grid = Table.grid(padding=(0, 1))
         grid.add_column(justify="right", style="dim", width=8)
         grid.add_column(width=15, no_wrap=True)
@@ -64,21 +65,21 @@ class DemoConsole:
         self._console.print(grid, highlight=False)
 
     def state(self, at_s: float, answers: int, error: float | None, unit: str) -> None:
-        """How things are."""
+        """Show the present state."""
         if self._status:
-            told = "" if error is None else f", error of the newest {error:.2f} {unit}"
-            self._status.update(f"{at_s:6.0f} s  {answers:,} answers{told}")
+            newest = "" if error is None else f", error of the newest {error:.2f} {unit}"
+            self._status.update(f"{at_s:6.0f} s  {answers:,} answers{newest}")
 
 
-def steps_table(story: Timeline) -> Table:
-    """When each step of the proof was taken."""
+def steps_table(timeline: Timeline) -> Table:
+    """Make a table of the times at which each step was taken."""
     table = Table(title="The loop", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("step")
     table.add_column("at, s", justify="right")
     table.add_column("after the wave began, s", justify="right")
-    wave_s = story.first("wave") or 0.0
+    wave_s = timeline.first("wave") or 0.0
     for kind, words in STEPS.items():
-        at_s = story.first(kind)
+        at_s = timeline.first(kind)
         cells = ("-", "-") if at_s is None else (f"{at_s:.0f}", f"{at_s - wave_s:.0f}")
         table.add_row(words, *cells)
     return table

@@ -1,4 +1,4 @@
-"""How wrong the system was over time: the root mean square error of its newest answers. Pure."""
+"""The error of the system over time: the root mean square error of its newest answers. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class EvaluatedPrediction:
 
     Attributes:
         at_s: when the truth was known, seconds since the first request.
-        arm, version: what answered.
+        arm, version: those that answered.
         error: answer less truth.
     """
 
@@ -24,24 +24,24 @@ class EvaluatedPrediction:
 
 
 class ErrorCourse:
-    """Takes answers in the order in which their truths were known.
+    """The course of the error, from answers in the order in which their truths were known.
 
     Args:
-        truths: the newest so many are looked at.
+        truths: the number of newest answers for each error.
 
     Attributes:
-        judged: all of them.
-        points: after each, its time and the error of the newest; none before there are so many.
+        evaluated: all answers.
+        points: the time of each, and the error of the newest then; none before there are enough.
     """
 
     def __init__(self, truths: int) -> None:
-        self.judged: list[EvaluatedPrediction] = []
+        self.evaluated: list[EvaluatedPrediction] = []
         self.points: list[tuple[float, float]] = []
         self._newest: deque[float] = deque(maxlen=truths)
 
     def add(self, one: EvaluatedPrediction) -> None:
-        """Take the next."""
-        self.judged.append(one)
+        """Add the next answer."""
+        self.evaluated.append(one)
         self._newest.append(one.error**2)
         if len(self._newest) == self._newest.maxlen:
             self.points.append((one.at_s, math.sqrt(math.fsum(self._newest) / len(self._newest))))
@@ -52,6 +52,6 @@ class ErrorCourse:
         return self.points[-1][1] if self.points else None
 
     def before(self, at_s: float) -> float | None:
-        """The error of all that was known before that time; None if nothing was."""
-        squares = [one.error**2 for one in self.judged if one.at_s < at_s]
+        """Return the error of all answers known before that time; None if there is none."""
+        squares = [one.error**2 for one in self.evaluated if one.at_s < at_s]
         return math.sqrt(math.fsum(squares) / len(squares)) if squares else None

@@ -1,4 +1,4 @@
-"""`raysonde demo heal`: weather turns, and the system finds out, trains, proves and promotes by itself."""
+"""The command `raysonde demo heal`: the weather changes, and the system detects, retrains and promotes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scripts.demo.console import DemoConsole, steps_table
 from scripts.demo.plan import SHORT, USUAL, HealPlan
 from scripts.demo.play import Played, play
 from scripts.demo.staging import demo_stage, plan_system, ready
-from scripts.demo.workspace import Home
+from scripts.demo.workspace import Workspace
 from scripts.host.interruption import Interruption
 from scripts.launcher.profile import Profile
 from scripts.launcher.start_plan import Plan
@@ -30,6 +30,7 @@ EVENTS = "demo-heal.json"
 def play_heal(
     folder: Path | None, seed: int, at_most_min: float, *, short: bool, fresh: bool, profile: Profile
 ) -> None:
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     """Play the demonstration from the start of its system to its picture.
 
     Args:
@@ -39,22 +40,34 @@ def play_heal(
         short: twice the traffic in half the time.
         fresh: train the first models again.
         profile: how Serve is run.
+=======
+    """Play a heat wave that makes the models of `weather` wrong; the system heals itself in five minutes.
+
+    It starts a system of its own, beside any that runs, with models that have seen only calm weather; the
+    first time it trains them. Then stations request predictions, an hour of weather a time, and send the
+    truths. Each step is printed as it happens; a picture and a list of all events are written. Examples:
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
     Raises:
         typer.Exit: it was cut off, has not healed, or could not be started.
     """
     console = Console()
     begun_s = time.monotonic()
-    home = Home((folder or Settings.from_environment().var / "demo").resolve())
+    workspace = Workspace((folder or Settings.from_environment().var / "demo").resolve())
     plan = SHORT if short else USUAL
-    settings = home.move_in(plan)
+    settings = workspace.prepare(plan)
     with Interruption() as interruption:
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
         run = _Run(console, plan, seed, 60 * at_most_min, plan_system(settings, profile), interruption)
         with ready(console, home, run.system, interruption, begun_s, fresh=fresh) as supervisor:
+=======
+        run = _Run(console, plan, seed, 60 * at_most, plan_system(settings, profile), interruption)
+        with ready(console, workspace, run.system, interruption, begun_s, fresh=fresh) as supervisor:
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
             played = run.play(supervisor) if supervisor is not None else None
-            is_whole = played is not None and (played.story.healed_s is not None or not interruption.asked)
+            is_whole = played is not None and (played.timeline.healed_s is not None or not interruption.asked)
             if played is not None and is_whole:
-                run.tell_end(home.folder, played)
+                run.report(workspace.folder, played)
     if not is_whole:
         console.print("Cut off.")
         raise typer.Exit(130)
@@ -62,11 +75,11 @@ def play_heal(
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of the command.
+    """A run of the command.
 
     Attributes:
-        at_most_s: how long traffic may go on.
-        system: the one of the run.
+        at_most_s: the longest traffic.
+        system: the one that is started.
     """
 
     console: Console
@@ -77,10 +90,10 @@ class _Run:
     interruption: Interruption
 
     def play(self, supervisor: Supervisor) -> Played:
-        """Against the system, which is ready.
+        """Play against the system, which is ready.
 
         Raises:
-            ChildDied: it ends by itself.
+            ChildDied: the system ends by itself.
         """
 
         def goes_on() -> bool:
@@ -90,37 +103,37 @@ class _Run:
         plan, system = self.plan, self.system
         with self.console.status("Making the weather"):
             stage = demo_stage(system.settings, plan, self.seed, self.at_most_s, goes_on)
-        with DemoConsole(self.console) as telling:
+        with DemoConsole(self.console) as console:
             pace = f"{plan.rate_per_s:g} requests and {plan.hours_per_s:.1f} hours of weather a second"
-            telling.line(0.0, "calm", f"{plan.stations} stations, {pace}; {system.api_url}")
-            return asyncio.run(play(Connection.find(system.settings, system.api_url), stage, telling))
+            console.line(0.0, "calm", f"{plan.stations} stations, {pace}; {system.api_url}")
+            return asyncio.run(play(Connection.find(system.settings, system.api_url), stage, console))
 
-    def tell_end(self, folder: Path, played: Played) -> None:
-        """Write the picture and the events.
+    def report(self, folder: Path, played: Played) -> None:
+        """Write the picture and the events, and print a summary.
 
         Raises:
-            typer.Exit: it has not healed.
+            typer.Exit: the system has not healed.
         """
         from scripts.demo.picture import draw  # matplotlib takes a second
 
-        story, sent = played.story, played.streamed.sent
-        picture = draw(folder, story, played.course, self.plan.rule)
+        timeline, sent = played.timeline, played.streamed.sent
+        picture = draw(folder, timeline, played.course, self.plan.rule)
         failed = sum(not isinstance(one.outcome, Prediction) for one in sent)
-        told = {
+        summary = {
             "seed": self.seed,
-            "healed": story.healed_s is not None,
-            "calm_error": story.calm,
+            "healed": timeline.healed_s is not None,
+            "calm_error": timeline.calm,
             "requests": len(sent),
             "failed_requests": failed,
-            "steps_s": story.steps,
-            "events": [asdict(event) for event in story.events],
+            "steps_s": timeline.steps,
+            "events": [asdict(event) for event in timeline.events],
         }
         path = folder / EVENTS
-        path.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
-        self.console.print(steps_table(story))
+        path.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+        self.console.print(steps_table(timeline))
         self.console.print(f"{len(sent):,} requests, {failed} of them failed.", highlight=False)
         self.console.print(f"Written: {picture}, {path}", highlight=False, soft_wrap=True)
-        if story.healed_s is None:
-            why = f"not within {self.at_most_s / 60:g} minutes: {story.missing}. {played.waits_for}"
+        if timeline.healed_s is None:
+            why = f"not within {self.at_most_s / 60:g} minutes: {timeline.missing}. {played.waits_for}"
             self.console.print(f"[bold red]not healed:[/] {escape(why)}", highlight=False, soft_wrap=True)
             raise typer.Exit(1)

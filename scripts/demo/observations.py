@@ -1,6 +1,6 @@
-"""What a running system tells over HTTP about drift, retrainings and promotions, as events. Pure.
+"""Drift, retrainings and promotions of a running system, read over HTTP, as events. Pure.
 
-Everything that has happened is told each time, under a key; who has told of a key before passes it over.
+Each poll yields all events so far, each under a key; a reader passes over the keys that it knows.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Elapsed = Callable[[datetime], float]
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened.
+    """An event of the demonstration.
 
     Attributes:
         at_s: seconds since the first request.
         kind: one word, the same for all events of a kind.
         text: in words, with the numbers that matter.
         subject: the detector or the arm that it is about; empty where it is about all.
-        numbers: as they were told.
+        numbers: those of its source.
     """
 
     at_s: float
@@ -37,8 +37,8 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The answers of one look; `monitor` is None before the Monitor has looked."""
+class Snapshot:
+    """The answers of one poll; `monitor` is None before the Monitor's first evaluation."""
 
     at_s: float
     monitor: MonitorPage | None = None
@@ -49,7 +49,7 @@ class Seen:
 Observation = tuple[Hashable, Event]
 
 _WORDS = {
-    "shadowing": "gets copies of what {arm} is asked",
+    "shadowing": "gets copies of the requests of {arm}",
     "promoting": "is about to take over",
     "probation": "serves {arm} now; the version before gets the copies",
     "kept": "stays: {reason}",
@@ -60,21 +60,21 @@ _WORDS = {
 }
 
 
-def observe(seen: Seen, elapsed: Elapsed) -> list[Observation]:
-    """All of them, in the order of time."""
-    found = [*_drift(seen, elapsed)]
-    for retraining in seen.retrainings:
-        found += _retraining(retraining, seen.at_s, elapsed)
-    for promotion in seen.promotions:
+def observe(snapshot: Snapshot, elapsed: Elapsed) -> list[Observation]:
+    """Return all events so far, in the order of time."""
+    found = [*_drift(snapshot, elapsed)]
+    for retraining in snapshot.retrainings:
+        found += _retraining(retraining, snapshot.at_s, elapsed)
+    for promotion in snapshot.promotions:
         found += _promotion(promotion, elapsed)
     return sorted(found, key=lambda fact: fact[1].at_s)
 
 
-def _drift(seen: Seen, elapsed: Elapsed) -> Iterator[Observation]:
-    for one in seen.monitor.drift if seen.monitor else ():
+def _drift(snapshot: Snapshot, elapsed: Elapsed) -> Iterator[Observation]:
+    for one in snapshot.monitor.drift if snapshot.monitor else ():
         if one.since is None:
             continue
-        kind = "cool" if one.state == "cool" else "hot"
+        kind = "ok" if one.state == "ok" else "drifting"
         subject = f"{one.kind} {one.subject}".strip()
         yield (one.kind, one.subject, one.since), Event(elapsed(one.since), kind, one.reason, subject)
 
@@ -83,7 +83,7 @@ def _retraining(one: Retraining, now_s: float, elapsed: Elapsed) -> Iterator[Obs
     first = one.requests[0]
     yield (one.id, "asked"), Event(elapsed(one.created_at), "asked", first.note or first.reason)
     for attempt in one.attempts:
-        since = f", on what was asked since {elapsed(one.since):.0f} s" if one.since else ""
+        since = f", on requests since {elapsed(one.since):.0f} s" if one.since else ""
         text = f"attempt {len(one.attempts)}{since}" if len(one.attempts) > 1 else f"a Ray Job{since}"
         yield (attempt.job, "job"), Event(elapsed(attempt.at), "job", text)
     ended_s = now_s if one.ended_at is None else elapsed(one.ended_at)
@@ -104,11 +104,11 @@ def _lasted_s(one: Retraining) -> float:
 
 def _promotion(one: Promotion, elapsed: Elapsed) -> Iterator[Observation]:
     name = f"{one.arm} {one.model_version}"
-    for number, look in enumerate(one.looks):
-        where = "in the shadow" if look.phase == "shadowing" else "on probation"
-        text = f"{name} {where}, on {look.truths} truths: {' '.join(look.reasons)}"
-        kind = "better" if look.phase == "shadowing" and look.passed else "compared"
-        yield (one.id, "look", number), Event(elapsed(look.at), kind, text, one.arm, look.numbers)
+    for number, interim in enumerate(one.looks):
+        where = "in the shadow" if interim.phase == "shadowing" else "on probation"
+        text = f"{name} {where}, on {interim.truths} truths: {' '.join(interim.reasons)}"
+        kind = "better" if interim.phase == "shadowing" and interim.passed else "compared"
+        yield (one.id, "look", number), Event(elapsed(interim.at), kind, text, one.arm, interim.numbers)
     words = _WORDS.get(one.state)
     if words is not None:
         text = f"{name} {words.format(arm=one.arm, reason=one.reason or '')}"

@@ -18,7 +18,7 @@ NAME = "demo heal"
 
 _MARKS = {
     "wave": "heat wave",
-    "hot": "drift",
+    "drifting": "drift",
     "job": "job",
     "done": "gate",
     "better": "shadow",
@@ -33,20 +33,20 @@ _VERSIONS = (MEASURED, BEST, *OTHERS)
 Span = tuple[float, float]
 
 
-def draw(directory: Path, story: Timeline, course: ErrorCourse, rule: HealRule) -> Path:
-    """Draw as PNG."""
-    end_s = course.judged[-1].at_s if course.judged else 1.0
-    bands = drift_spans(story.events, end_s)
-    arms = sorted({one.arm for one in course.judged})
+def draw(directory: Path, timeline: Timeline, course: ErrorCourse, rule: HealRule) -> Path:
+    """Draw the picture as PNG, and return its path."""
+    end_s = course.evaluated[-1].at_s if course.evaluated else 1.0
+    bands = drift_spans(timeline.events, end_s)
+    arms = sorted({one.arm for one in course.evaluated})
     figure = new_figure(10, 7)
     heights = [6, max(len(bands), 1), max(len(arms), 1)]
     error, drift, versions = figure.subplots(3, sharex=True, height_ratios=heights)
-    _draw_error(error, story, course, rule)
+    _draw_error(error, timeline, course, rule)
     _draw_bands(drift, bands)
-    _draw_versions(versions, {arm: version_spans(course.judged, arm) for arm in arms})
+    _draw_versions(versions, {arm: version_spans(course.evaluated, arm) for arm in arms})
     for axes in (error, drift, versions):
         for kind in _MARKS:
-            if (at_s := story.first(kind)) is not None:
+            if (at_s := timeline.first(kind)) is not None:
                 axes.axvline(at_s, color=INK, lw=0.8, ls=":", zorder=1)
     versions.set_xlabel("time (s)")
     versions.set_xlim(0, end_s)
@@ -54,42 +54,42 @@ def draw(directory: Path, story: Timeline, course: ErrorCourse, rule: HealRule) 
 
 
 def drift_spans(events: Sequence[Event], end_s: float) -> dict[str, list[Span]]:
-    """By detector, when it was hot, in the order in which they were first."""
+    """Return the spans of drift by detector, in the order of their first."""
     found: dict[str, list[Span]] = {}
     for event in sorted(events, key=lambda event: event.at_s):
-        spans = found.setdefault(event.subject, []) if event.kind == "hot" else found.get(event.subject)
+        spans = found.setdefault(event.subject, []) if event.kind == "drifting" else found.get(event.subject)
         if spans is None:
             continue
-        if event.kind == "hot":
+        if event.kind == "drifting":
             spans.append((event.at_s, end_s))
-        elif event.kind == "cool" and spans:
+        elif event.kind == "ok" and spans:
             spans[-1] = (spans[-1][0], event.at_s)
     return found
 
 
-def version_spans(judged: Sequence[EvaluatedPrediction], arm: str) -> list[tuple[str, Span]]:
-    """Which version of the arm answered when."""
+def version_spans(evaluated: Sequence[EvaluatedPrediction], arm: str) -> list[tuple[str, Span]]:
+    """Return the versions of an arm with the spans in which they answered."""
     changes: list[tuple[str, float]] = []
-    for one in judged:
+    for one in evaluated:
         if one.arm == arm and (not changes or changes[-1][0] != one.version):
             changes.append((one.version, one.at_s))
-    last = ("", judged[-1].at_s) if judged else ("", 0.0)
+    last = ("", evaluated[-1].at_s) if evaluated else ("", 0.0)
     return [(version, (begin_s, end[1])) for (version, begin_s), end in pairwise([*changes, last])]
 
 
-def _draw_error(axes: Axes, story: Timeline, course: ErrorCourse, rule: HealRule) -> None:
-    plain(axes, f"root mean square error of the newest {rule.truths} answers ({story.unit})")
+def _draw_error(axes: Axes, timeline: Timeline, course: ErrorCourse, rule: HealRule) -> None:
+    plain(axes, f"root mean square error of the newest {rule.truths} answers ({timeline.unit})")
     times_s, errors = [at_s for at_s, _ in course.points], [error for _, error in course.points]
     axes.plot(times_s, errors, color=TRUTH, lw=1.5)
     highest = max((value for _, value in course.points), default=1.0)
     axes.set_ylim(0, _ROOM * highest)
-    if story.calm is not None:
-        axes.axhline(story.calm, color=BEST, lw=1, label="calm level")
-        limit = rule.factor * story.calm
+    if timeline.calm is not None:
+        axes.axhline(timeline.calm, color=BEST, lw=1, label="calm level")
+        limit = rule.factor * timeline.calm
         axes.axhline(limit, color=BEST, lw=1, ls="--", label=f"{rule.factor:g} times the calm level")
         axes.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none", fontsize=9)
     for kind, words in _MARKS.items():
-        if (at_s := story.first(kind)) is not None:
+        if (at_s := timeline.first(kind)) is not None:
             axes.annotate(
                 words,
                 (at_s, 1),

@@ -1,4 +1,4 @@
-"""Plays the heat wave against a running system, and watches what it does about it, over HTTP alone."""
+"""The player of the heat wave against a running system, which it observes over HTTP alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from features.contract import Contract
 from scripts.demo.console import DemoConsole
 from scripts.demo.error_course import ErrorCourse, EvaluatedPrediction
-from scripts.demo.observations import Seen
+from scripts.demo.observations import Snapshot
 from scripts.demo.plan import HealPlan
 from scripts.demo.timeline import Timeline
 from scripts.replay.aiohttp_transport import StreamTransport
@@ -26,7 +26,7 @@ _MOST_OPEN = 64
 
 @dataclass(frozen=True)
 class Stage:
-    """What is played.
+    """The scenario to be played.
 
     Attributes:
         plan: how fast.
@@ -34,8 +34,8 @@ class Stage:
         wave_s: when the wave begins, seconds since the first request.
         wave: the wave, in words.
         at_most_s: how long it may take.
-        goes_on: called before each look; False ends it, and so does what it raises.
-        waits: whether it is to go on, `at_most_s` at most, although all is well again.
+        goes_on: called before each poll; False ends the run, and so does an error.
+        waits: returns whether to go on, `at_most_s` at most, although the system has healed.
     """
 
     contract: Contract
@@ -50,37 +50,37 @@ class Stage:
 
 @dataclass(frozen=True)
 class Played:
-    """What came of it; `waits_for` is what a retraining waits for at the end, if one does."""
+    """The result of a run; `waits_for` names the condition of a retraining that waits at its end."""
 
-    story: Timeline
+    timeline: Timeline
     course: ErrorCourse
     streamed: Streamed
     waits_for: str
 
 
-async def play(connection: Connection, stage: Stage, telling: DemoConsole) -> Played:
-    """Until all is well again, or it has taken too long. Raises what `goes_on` raises."""
+async def play(connection: Connection, stage: Stage, console: DemoConsole) -> Played:
+    """Play until the system has healed, or time is over. Raises the errors of `goes_on`."""
     plan = stage.plan
     schedule = Schedule(Steady(plan.rate_per_s), plan.truth_delay_s, len(stage.cases))
     async with connection.open(transport=StreamTransport(_MOST_OPEN)) as http:
         client = WorkloadClient(http, stage.contract.workload, stage.contract.target)
         player = StreamPlayer(stage.contract, client, schedule, most_open=_MOST_OPEN)
-        watcher = _Watcher(client, stage, player.streamed)
+        observer = _Observer(client, stage, player.streamed)
         playing = asyncio.create_task(player.play(stage.cases))
         try:
-            while stage.goes_on() and await watcher.look(telling):
+            while stage.goes_on() and await observer.poll(console):
                 await asyncio.sleep(_PERIOD_S)
         finally:
             schedule.stop()
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
-    return Played(watcher.story, watcher.course, player.streamed, watcher.waits_for)
+    return Played(observer.timeline, observer.course, player.streamed, observer.waits_for)
 
 
-class _Watcher:
-    """Looks at the system; what it cannot see at one look it sees at a later one.
+class _Observer:
+    """An observer of the system; what is not available at one poll is read at a later one.
 
-    The first request is sent when it is made.
+    It is made when the first request is sent.
     """
 
     def __init__(self, client: WorkloadClient, stage: Stage, streamed: Streamed) -> None:
@@ -88,10 +88,10 @@ class _Watcher:
         self._stage = stage
         self._streamed = streamed
         self._begun_at, self._begun_s = datetime.now(UTC), time.monotonic()
-        self._taken = 0
-        self._seen = Seen(0.0)
+        self._evaluated = 0
+        self._snapshot = Snapshot(0.0)
         self.course = ErrorCourse(stage.plan.rule.truths)
-        self.story = Timeline(
+        self.timeline = Timeline(
             stage.plan.rule,
             stage.wave_s,
             stage.wave,
@@ -101,41 +101,41 @@ class _Watcher:
 
     @property
     def waits_for(self) -> str:
-        newest = next(iter(self._seen.retrainings), None)
+        newest = next(iter(self._snapshot.retrainings), None)
         return f"A retraining waits for {newest.waits_for}." if newest and newest.waits_for else ""
 
-    async def look(self, telling: DemoConsole) -> bool:
-        """Tell of what is new; whether it is to go on."""
+    async def poll(self, console: DemoConsole) -> bool:
+        """Print the new events, and return whether to go on."""
         now_s = time.monotonic() - self._begun_s
-        self._take_truths(now_s)
-        await self._ask(now_s)
-        for event in self.story.look(self._seen, self.course):
-            telling.event(event)
-        telling.state(now_s, len(self._streamed.sent), self.course.now, self.story.unit)
-        healed_s = self.story.healed_s
+        self._evaluate(now_s)
+        await self._read(now_s)
+        for event in self.timeline.update(self._snapshot, self.course):
+            console.event(event)
+        console.state(now_s, len(self._streamed.sent), self.course.now, self.timeline.unit)
+        healed_s = self.timeline.healed_s
         if healed_s is not None and not self._stage.waits():
-            return bool(self.story.drifting) and now_s < healed_s + self._stage.plan.linger_s
+            return bool(self.timeline.drifting) and now_s < healed_s + self._stage.plan.linger_s
         return now_s < self._stage.at_most_s
 
-    async def _ask(self, now_s: float) -> None:
-        self._seen = replace(self._seen, at_s=now_s)
+    async def _read(self, now_s: float) -> None:
+        self._snapshot = replace(self._snapshot, at_s=now_s)
         try:
-            self._seen = replace(self._seen, retrainings=await self._client.retrainings())
-            self._seen = replace(self._seen, promotions=await self._client.promotions())
-            self._seen = replace(self._seen, monitor=await self._client.monitor())
+            self._snapshot = replace(self._snapshot, retrainings=await self._client.retrainings())
+            self._snapshot = replace(self._snapshot, promotions=await self._client.promotions())
+            self._snapshot = replace(self._snapshot, monitor=await self._client.monitor())
         except ApiError:
-            pass  # busy, or the Monitor has not looked yet
+            pass  # busy, or there is no page of the Monitor yet
 
-    def _take_truths(self, now_s: float) -> None:
+    def _evaluate(self, now_s: float) -> None:
         sent = self._streamed.sent
-        while self._taken < len(sent):
-            one = sent[self._taken]
+        while self._evaluated < len(sent):
+            one = sent[self._evaluated]
             known_s = max(one.ended_s, one.due_s + self._stage.plan.truth_delay_s)
             if known_s > now_s:
                 return
-            self._taken += 1
+            self._evaluated += 1
             if isinstance(one.outcome, Prediction):
-                said = one.outcome
-                (value,) = said.row.prediction.values()
+                answer = one.outcome
+                (value,) = answer.row.prediction.values()
                 error = float(value) - float(one.case.target)
-                self.course.add(EvaluatedPrediction(known_s, said.arm, said.model_version, error))
+                self.course.add(EvaluatedPrediction(known_s, answer.arm, answer.model_version, error))

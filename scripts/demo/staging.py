@@ -1,4 +1,4 @@
-"""What a demonstration is played on: a system of its own that has its first models, and the weather."""
+"""The stage of a demonstration: a system of its own with its first models, and the weather."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from features.locations import serve_config as own_serve_config
 from scripts.demo.plan import HealPlan, calm_cases, cases_of_wave
 from scripts.demo.play import Stage
 from scripts.demo.synthetic_weather import WORKLOAD
-from scripts.demo.workspace import Home
+from scripts.demo.workspace import Workspace
 from scripts.host.interruption import Interruption
 from scripts.launcher import preflight, serve_settings
 from scripts.launcher.first_models import NotTrained, lacks_models, train_first
@@ -29,11 +29,16 @@ from training.runtime.settings import Settings
 
 
 def plan_system(settings: Settings, profile: Profile, serve_config: str | None = None) -> Plan:
-    """What will be started, on free ports.
+    """Plan the system to be started, on free ports.
 
     Args:
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
         settings: of `Home.move_in`.
         serve_config: text of the Serve config to start from; None: raysonde's own.
+=======
+        settings: of `Workspace.prepare`.
+        serve_config: text of the Serve config to start from; None: the repository's.
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     """
     # any: two that start at once would both find the same one free, and Serve's proxies share a port silently
     port, dashboard_port = preflight.free_port(), preflight.free_port()
@@ -45,30 +50,30 @@ def plan_system(settings: Settings, profile: Profile, serve_config: str | None =
 @contextmanager
 def ready(
     console: Console,
-    home: Home,
+    workspace: Workspace,
     system: Plan,
     interruption: Interruption,
     begun_s: float,
     *,
     fresh: bool = False,
 ) -> Iterator[Supervisor | None]:
-    """The system as it is before anything has happened; None when somebody asked to stop before it was ready.
+    """Start the system as it is before the first event; None after an interruption before it was ready.
 
     Args:
-        console: told what is made, and what is wrong.
-        home: where it lives.
+        console: shows the progress, and problems.
+        workspace: its folder.
         system: of `plan_system`.
-        interruption: looked at all the time.
-        begun_s: when the user's command began, monotonic clock.
+        interruption: ends the start.
+        begun_s: begin of the user's command, monotonic clock.
         fresh: whether first models that are there are trained again.
 
     Raises:
-        typer.Exit: it cannot be made, or ends by itself, or something is left of it.
+        typer.Exit: the system cannot be started, or ends by itself, or leaves processes behind.
     """
-    _refuse(console, [*preflight.problems((), system.settings.var, 1), *_runs_already(system.settings)])
+    _exit_on(console, [*preflight.problems((), system.settings.var, 1), *_runs_already(system.settings)])
     RunState.of_this_process(system.run_id, system.ports).write(system.settings.var)
     try:
-        _bring_first_models(console, home, system, interruption, fresh=fresh)
+        _bring_first_models(console, workspace, system, interruption, fresh=fresh)
         if interruption.asked:
             yield None
             return
@@ -86,7 +91,7 @@ def demo_stage(
     goes_on: Callable[[], bool],
     waits: Callable[[], bool] = lambda: False,
 ) -> Stage:
-    """The heat wave of this seed, to be played; `goes_on` and `waits` as of `Stage`."""
+    """Make the heat wave of this seed; `goes_on` and `waits` as of `Stage`."""
     contract = load_contract(settings.workloads, WORKLOAD)
     wave = plan.wave(seed, at_most_s)
     cases = cases_of_wave(contract, wave)
@@ -108,7 +113,7 @@ def _runs_already(settings: Settings) -> list[str]:
     return [] if there is None else [f"it runs already (process {there.pid}): stop it there with Ctrl-C"]
 
 
-def _refuse(console: Console, problems: list[str]) -> None:
+def _exit_on(console: Console, problems: list[str]) -> None:
     for problem in problems:
         console.print(f"[bold red]no demonstration:[/] {escape(problem)}", highlight=False, soft_wrap=True)
     if problems:
@@ -116,21 +121,21 @@ def _refuse(console: Console, problems: list[str]) -> None:
 
 
 def _bring_first_models(
-    console: Console, home: Home, system: Plan, interruption: Interruption, *, fresh: bool
+    console: Console, workspace: Workspace, system: Plan, interruption: Interruption, *, fresh: bool
 ) -> None:
-    """The registry has the first models and no others.
+    """Leave the first models and no others in the registry.
 
     Raises:
         typer.Exit: they cannot be trained.
     """
     if fresh:
-        home.forget_first_models()
-    home.begin_anew()
+        workspace.forget_first_models()
+    workspace.reset()
     try:
         if lacks_models(system.settings, WORKLOAD):
             console.print("Training the first models, on a year of calm weather; they are kept.")
             train_first(system, [WORKLOAD], interruption)
     except (NotTrained, RegistryUnreadable) as error:
-        _refuse(console, [str(error)])
+        _exit_on(console, [str(error)])
     if not interruption.asked:
-        home.keep_first_models()
+        workspace.keep_first_models()

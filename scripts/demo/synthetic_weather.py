@@ -1,6 +1,6 @@
 """The workload file of the demonstration: `weather`, as it comes, with settings for minutes in place of days.
 
-It lies in a folder of its own that is given as `--workloads-dir`, so the user's workload is as it was.
+It is in a folder of its own, given as `--workloads-dir`, so the user's workload stays as it is.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ _PROMOTION: dict[str, Any] = {
 
 
 def sections(plan: HealPlan) -> dict[str, Any]:
-    """Of the file."""
+    """Return the sections of the file."""
     usual = load_sections(BUILT_IN, WORKLOAD)
     changed = {
         "training": _TRAINING,
         # by request: the few stations could all belong to one arm
         "routing": {"sticky": False},
         "monitoring": {
-            "looks_s": list(plan.looks_s),
+            "detection_windows_s": list(plan.detection_windows_s),
             "check_period_s": 2.0,
             # hours of a station resemble those before them
             "input": usual["monitoring"]["input"] | {"rows_per_entity": 12},

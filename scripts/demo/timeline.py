@@ -1,23 +1,24 @@
-"""What happens in the demonstration, told once each; and whether it has healed. Pure.
+"""The timeline of the demonstration: each event once, and whether the system has healed. Pure.
 
-The error is high when that of the newest truths is above the calm level by `HealRule.factor`. It is healed
-when it is not, after it was high and a version has been promoted: what the first models reach again by
-themselves does not count.
+The error is high when that of the newest truths is above the calm level by `HealRule.factor`. The system has
+healed when it is not, after it was high and a version has been promoted: a recovery of the first models does
+not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 
+from deployments.domain.drift_state import SETTLED_STATES
 from scripts.demo.error_course import ErrorCourse
-from scripts.demo.observations import Elapsed, Event, Seen, observe
+from scripts.demo.observations import Elapsed, Event, Snapshot, observe
 from scripts.demo.plan import HealRule
 
 # the steps of the proof, by the kind of the first event that takes each
 STEPS = {
     "wave": "the heat wave begins",
     "high": "the error is visibly higher",
-    "hot": "drift detected",
+    "drifting": "drift detected",
     "job": "retraining job started",
     "done": "retraining job done",
     "probation": "new version serves",
@@ -26,16 +27,16 @@ STEPS = {
 
 
 class Timeline:
-    """One run.
+    """The timeline of one run.
 
     Args:
         rule: of the error.
-        wave_s: when the wave begins.
-        wave: what it is, in words.
-        elapsed: the seconds of a moment.
+        wave_s: begin of the wave.
+        wave: its description.
+        elapsed: returns the seconds of a moment.
 
     Attributes:
-        events: all so far, in the order in which they were told.
+        events: all so far, in the order in which they were added.
         calm: the calm level; None before the wave.
         unit: of the error.
     """
@@ -48,37 +49,37 @@ class Timeline:
         self._wave = wave
         self._elapsed = elapsed
         self.unit = unit
-        self._told: set[Hashable] = set()
+        self._known: set[Hashable] = set()
 
-    def look(self, seen: Seen, course: ErrorCourse) -> list[Event]:
-        """What is new."""
-        found = self._of_error(seen.at_s, course)
-        for key, event in observe(seen, self._elapsed):
-            if key not in self._told:
-                self._told.add(key)
+    def update(self, snapshot: Snapshot, course: ErrorCourse) -> list[Event]:
+        """Add the new events, and return them."""
+        found = self._error_events(snapshot.at_s, course)
+        for key, event in observe(snapshot, self._elapsed):
+            if key not in self._known:
+                self._known.add(key)
                 found.append(event)
         self.events += found
         return found
 
     def first(self, kind: str) -> float | None:
-        """When the first event of this kind was, s."""
+        """Return the time of the first event of this kind, s."""
         return min((event.at_s for event in self.events if event.kind == kind), default=None)
 
     @property
     def healed_s(self) -> float | None:
-        """When it was."""
+        """The time at which the system had healed, s; None until then."""
         return self.first("healed")
 
     @property
     def drifting(self) -> list[str]:
-        """The detectors that are hot now."""
-        changes = [event for event in self.events if event.kind in ("hot", "cool")]
+        """The detectors that are drifting now."""
+        changes = [event for event in self.events if event.kind in SETTLED_STATES]
         last = {event.subject: event.kind for event in sorted(changes, key=lambda event: event.at_s)}
-        return sorted(subject for subject, kind in last.items() if kind == "hot")
+        return sorted(subject for subject, kind in last.items() if kind == "drifting")
 
     @property
     def steps(self) -> dict[str, float | None]:
-        """When each step was first taken, s."""
+        """The time at which each step was first taken, s."""
         return {kind: self.first(kind) for kind in STEPS}
 
     @property
@@ -86,7 +87,7 @@ class Timeline:
         """The first step that was not taken, in words; empty when all were."""
         return next((words for kind, words in STEPS.items() if self.first(kind) is None), "")
 
-    def _of_error(self, at_s: float, course: ErrorCourse) -> list[Event]:
+    def _error_events(self, at_s: float, course: ErrorCourse) -> list[Event]:
         if self.calm is None:
             self.calm = course.before(self._wave_s) if at_s >= self._wave_s else None
             return [] if self.calm is None else [self._begun(self.calm)]

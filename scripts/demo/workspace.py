@@ -16,14 +16,14 @@ _ADDRESSES = ("RAYSONDE_REGISTRY_URI", "RAYSONDE_STORE_URL")
 
 
 @dataclass(frozen=True)
-class Home:
-    """Where everything of the demonstration is; nothing is written anywhere else."""
+class Workspace:
+    """The folder of the demonstration; nothing is written anywhere else."""
 
     folder: Path
 
     @property
     def var(self) -> Path:
-        """State of its system."""
+        """The state of its system."""
         return self.folder / "var"
 
     @property
@@ -35,8 +35,8 @@ class Home:
         """The registry as it was when it had the first models only."""
         return self.folder / "first-models"
 
-    def move_in(self, plan: HealPlan) -> Settings:
-        """Write the workload, and have this process and all that it starts live here."""
+    def prepare(self, plan: HealPlan) -> Settings:
+        """Write the workload, and let this process and its children keep their state here."""
         synthetic_weather.write(self.folder / "workloads", plan)
         self.var.mkdir(parents=True, exist_ok=True)
         os.environ["RAYSONDE_VAR"] = str(self.var.resolve())
@@ -45,12 +45,12 @@ class Home:
         return settings_with(self.folder / "workloads")
 
     def forget_first_models(self) -> None:
-        """Others will be trained."""
+        """Delete the first models, so that others are trained."""
         for folder in (self._kept, self._registry):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def begin_anew(self) -> None:
-        """Forget the run before: its journal, and all models but the first ones."""
+    def reset(self) -> None:
+        """Delete the previous run: its journal, and all models but the first ones."""
         if self._kept.is_dir():
             shutil.rmtree(self._registry, ignore_errors=True)
             shutil.copytree(self._kept, self._registry)
@@ -59,7 +59,7 @@ class Home:
             file.unlink()
 
     def keep_first_models(self) -> None:
-        """To be called when the registry has them; those that are kept already stay."""
+        """Keep a copy of the registry when it has the first models; an earlier copy stays."""
         if self._kept.is_dir():
             return
         part = self._kept.with_suffix(".part")

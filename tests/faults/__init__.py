@@ -1,1 +1,1 @@
-"""`make faults`: parts of the loop are killed at each of its stages, and it ends as it would have without."""
+"""The suite of `make faults`: parts of the loop are killed at each stage, and it ends as without."""

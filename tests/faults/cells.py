@@ -1,4 +1,4 @@
-"""The table: at which stages of the loop which parts are killed."""
+"""The table of stages of the loop, with the parts that are killed at each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from deployments.domain.promotion import Promotion
 from deployments.domain.retraining import Retraining
+from features.old_spellings import respell
 
-# so that some truths are there, and those that come until the wave still tell what is normal
+# so that some truths are there, and those until the wave still complete the baseline
 _CALM_BEGINS_S = 6.0
 
 _LIFECYCLE_CONTROLLER, _MONITOR, _ROUTER, JOB = "LifecycleController", "Monitor", "Router", "job"
@@ -17,12 +18,12 @@ VICTIMS = (_LIFECYCLE_CONTROLLER, _MONITOR, _ROUTER, JOB)
 
 @dataclass(frozen=True)
 class Situation:
-    """Where the loop is.
+    """The state of the loop.
 
     Attributes:
         at_s: seconds since the first request.
         retraining: the newest.
-        promotions: those under way.
+        promotions: the open ones.
     """
 
     at_s: float
@@ -30,7 +31,7 @@ class Situation:
     promotions: Sequence[Promotion]
 
     def has(self, state: str) -> bool:
-        """Whether some promotion is there."""
+        """Return whether a promotion has this state."""
         return any(one.state == state for one in self.promotions)
 
 
@@ -39,10 +40,10 @@ class LoopStage:
     """A stage of the loop.
 
     Attributes:
-        is_on: whether the loop is in it.
-        victims: who is killed, in this order. The lifecycle controller comes first, since without it most
-            stages last; the job before it, so that the one who sees that it is gone is another one than had
-            started it.
+        is_on: returns whether the loop is in it.
+        victims: the parts that are killed, in this order. The lifecycle controller comes first, since
+            without it most stages last; the job before it, so that another controller than the one that
+            started it finds it gone.
     """
 
     name: str
@@ -59,14 +60,14 @@ def _is_drifting(now: Situation) -> bool:
 
 
 def _is_training(now: Situation) -> bool:
-    """The job has read what it learns from; the next one may be about to follow it."""
+    """Return whether the job has read its data; the next one may be about to follow it."""
     one = now.retraining
     return one is not None and one.state in ("running", "submitting") and one.data_hash is not None
 
 
 STAGES = (
     LoopStage("calm", _is_calm),
-    LoopStage("hot", _is_drifting),
+    LoopStage("drifting", _is_drifting),
     LoopStage("job", _is_training, (JOB, _LIFECYCLE_CONTROLLER, _MONITOR, _ROUTER)),
     LoopStage("shadowing", lambda now: now.has("shadowing")),
     LoopStage("promoting", lambda now: now.has("promoting")),
@@ -74,6 +75,15 @@ STAGES = (
 )
 
 
+# Today's spelling of a stage's old one.
+NEW_BY_OLD = {"hot": "drifting"}
+
+
+def stage_name(text: str) -> str:
+    """Return the name of a stage that `--stage` gives, in today's spelling."""
+    return respell("--stage", text, NEW_BY_OLD)
+
+
 def expected_attempts(stage: LoopStage, victims: Sequence[str]) -> int:
-    """Jobs that the retraining takes."""
+    """Return the number of jobs that the retraining takes."""
     return 2 if JOB in stage.victims and JOB in victims else 1

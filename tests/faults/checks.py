@@ -1,4 +1,4 @@
-"""What must hold after a run, whatever was killed in it: read from the store, the registry and the load."""
+"""The checks of a run, whatever was killed in it: by the store, the registry and the load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, select
 
-from deployments.store import Act, Store
+from deployments.store import AuditEvent, Store
 from deployments.store.monitor_feed import DriftEvent
 from deployments.store.sql.schema import truths
 from features.config import load_contract
@@ -23,11 +23,16 @@ from tests.faults.run import Run
 from training.registry.models import Registry
 from training.runtime.settings import Settings
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 # what a killed router has not written: the answers of the last 0.2 s (docs/explanation/serving.md), and those
 # of the transaction that was under way, which may have waited for others
+=======
+# a killed router has not written the answers of the last 0.2 s (docs/architecture.md), and those of the
+# transaction in progress, which may have waited for others
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 FLUSH_S = 0.2
 TRANSACTION_S = 0.3
-# between the kill, and the moment that is noted; an answer is read a little after it was given
+# between the kill and its recorded time; an answer is read a little after it was given
 NOTED_S = 0.1
 
 _SERVES = ("probation", "kept")
@@ -36,12 +41,12 @@ _ENDS = ("kept", "rejected", "rolled_back", "superseded")
 
 @dataclass(frozen=True)
 class Losses:
-    """What a run cost its callers.
+    """The losses of the callers in a run.
 
     Attributes:
-        answers: that are not in the journal.
-        requests: that failed.
-        truth_calls: that failed, in words.
+        answers: those that are not in the journal.
+        requests: those that failed.
+        truth_calls: those that failed, in words.
     """
 
     answers: Sequence[SentRequest]
@@ -50,14 +55,14 @@ class Losses:
 
 
 def assert_healed(run: Run) -> None:
-    story = run.played.story
-    assert story.healed_s is not None, f"it never came to: {story.missing}"
+    timeline = run.played.timeline
+    assert timeline.healed_s is not None, f"this step is missing: {timeline.missing}"
     assert all(strike.in_stage for strike in run.strikes), "killed too late"
     assert all(strike.back_after_s is not None for strike in run.strikes)
 
 
 def assert_one_retraining(run: Run, attempts: int) -> None:
-    """And a second try at most, if the first did not show every new model to be better."""
+    """Check that there is one retraining, or a second one if not all models of the first passed."""
     *again, first = run.store.retrainings.latest(WORKLOAD)
     assert (first.state, first.requests[0].reason) == ("done", "drift")
     assert first.requests[0].event is not None
@@ -68,7 +73,7 @@ def assert_one_retraining(run: Run, attempts: int) -> None:
 
 
 def assert_promoted(run: Run) -> None:
-    """Every arm by one promotion at a time, and the registry says what the routers do."""
+    """Check that each arm had one promotion at a time, and that the registry agrees with the routers."""
     trained = {
         arm: result.model_version
         for retraining in reversed(run.store.retrainings.latest(WORKLOAD))
@@ -78,7 +83,7 @@ def assert_promoted(run: Run) -> None:
     newest = {one.arm: one for one in reversed(run.store.promotions.latest(WORKLOAD))}
     states = {arm: (one.model_version, one.state in _SERVES) for arm, one in newest.items()}
     assert states == {arm: (version, True) for arm, version in trained.items()}
-    assert most_open_at_once(run.store.acts(WORKLOAD, limit=10_000)) == 1
+    assert most_open_at_once(run.store.audit_events(WORKLOAD, limit=10_000)) == 1
     champions = _champions(run.settings)
     table = run.store.routing(WORKLOAD)
     assert table is not None
@@ -88,7 +93,7 @@ def assert_promoted(run: Run) -> None:
 
 
 def _champions(settings: Settings) -> dict[str, tuple[str, str]]:
-    """Version and bundle by arm. In a process of its own: MLflow keeps open what a run before had."""
+    """Return version and bundle by arm, from a process of its own: MLflow keeps an earlier registry open."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_read_champions, settings).result()
 
@@ -98,16 +103,16 @@ def _read_champions(settings: Settings) -> dict[str, tuple[str, str]]:
     return {arm: (one.version, one.bundle) for arm, one in champions.items()}
 
 
-def assert_told_once(run: Run) -> None:
-    assert told_again(run.store.watching.events(WORKLOAD)) == []
+def assert_drift_is_recorded_once(run: Run) -> None:
+    assert repeated_events(run.store.monitor_feed.events(WORKLOAD)) == []
 
 
 def assert_nothing_left(run: Run) -> None:
     assert of_run(run.run_id) == []
 
 
-def losses_of(run: Run) -> Losses:
-    """What a run cost its callers."""
+def find_losses(run: Run) -> Losses:
+    """Find the losses of the callers in a run."""
     journalled = {row.id for row in all_predictions(run.store)}
     sent, streamed = run.played.streamed.sent, run.played.streamed
     return Losses(
@@ -120,16 +125,16 @@ def losses_of(run: Run) -> Losses:
 
 
 def assert_lost_no_more_than_a_router(run: Run, losses: Losses) -> None:
-    """What a router replica that is killed may take along: its journal's buffer, and what it was asked."""
+    """Check that only the journal's buffer and the requests of a killed router replica are lost."""
     kills_s = [strike.at_s for strike in run.strikes if strike.victim == "Router"]
-    assert [_told(one, kills_s) for one in losses.answers if not was_just_answered(one, kills_s)] == []
-    assert [_told(one, kills_s) for one in losses.requests if not was_under_way(one, kills_s)] == []
-    # one call is under way at a time
+    assert [_describe(one, kills_s) for one in losses.answers if not was_just_answered(one, kills_s)] == []
+    assert [_describe(one, kills_s) for one in losses.requests if not was_in_flight(one, kills_s)] == []
+    # one call is in flight at a time
     assert len(losses.truth_calls) <= len(kills_s), losses.truth_calls
 
 
 def assert_truths_are_kept(run: Run) -> None:
-    """Each that was acknowledged is there once, as it was sent."""
+    """Check that each acknowledged truth is stored once, as it was sent."""
     target = load_contract(run.settings.workloads, WORKLOAD).target
     streamed = run.played.streamed
     known = {
@@ -154,56 +159,70 @@ def _truths(run: Run) -> dict[str, Any]:
 
 
 def all_predictions(store: Store) -> Iterable[Any]:
-    """The journal, from its begin."""
+    """Yield the rows of the journal from its begin."""
     after = 0
     while rows := store.predictions(WORKLOAD, after):
         yield from (row for _, row in rows)
         after = rows[-1][0]
 
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def _told(one: SentRequest, kills_s: Sequence[float]) -> str:
+=======
+def _describe(one: Sent, kills_s: Sequence[float]) -> str:
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     came = (
         "an answer" if isinstance(one.outcome, Prediction) else f"{one.outcome.status} {one.outcome.reason}"
     )
     return f"sent {one.sent_s:.3f} s, ended {one.ended_s:.3f} s: {came}; kills at {kills_s} s"
 
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def was_just_answered(one: SentRequest, kills_s: Sequence[float]) -> bool:
     """Whether a killed router may have had the answer in its buffer."""
+=======
+def was_just_answered(one: Sent, kills_s: Sequence[float]) -> bool:
+    """Return whether a killed router may have had the answer in its buffer."""
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     return any(
         kill_s - FLUSH_S - TRANSACTION_S - NOTED_S <= one.ended_s <= kill_s + NOTED_S for kill_s in kills_s
     )
 
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def was_under_way(one: SentRequest, kills_s: Sequence[float]) -> bool:
     """Whether a killed router may have been asked."""
+=======
+def was_in_flight(one: Sent, kills_s: Sequence[float]) -> bool:
+    """Return whether a killed router may have had the request."""
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     return any(one.sent_s <= kill_s + NOTED_S and one.ended_s >= kill_s - NOTED_S for kill_s in kills_s)
 
 
-def told_again(events: Iterable[DriftEvent]) -> list[DriftEvent]:
-    """Those that tell of a state in which the detector was said to be already; it begins cool."""
+def repeated_events(events: Iterable[DriftEvent]) -> list[DriftEvent]:
+    """Return the events whose detector was in that state already; it begins as ok."""
     states: dict[tuple[str, str], str] = {}
-    again = []
+    repeated = []
     for event in events:
-        if states.get((event.kind, event.subject), "cool") == event.state:
-            again.append(event)
+        if states.get((event.kind, event.subject), "ok") == event.state:
+            repeated.append(event)
         states[event.kind, event.subject] = event.state
-    return again
+    return repeated
 
 
-def most_open_at_once(acts: Iterable[Act]) -> int:
-    """Candidacies of one arm."""
-    open_ones: dict[str, set[str]] = {}
+def most_open_at_once(events: Iterable[AuditEvent]) -> int:
+    """Return the largest number of promotions of one arm that were open at once."""
+    open_by_arm: dict[str, set[str]] = {}
     most = 0
-    for detail in (act.detail for act in acts if act.kind == "promotion"):
-        of_arm = open_ones.setdefault(detail["arm"], set())
-        _move(of_arm, detail)
-        most = max(most, len(of_arm))
+    for detail in (event.detail for event in events if event.kind == "promotion"):
+        open_promotions = open_by_arm.setdefault(detail["arm"], set())
+        _move(open_promotions, detail)
+        most = max(most, len(open_promotions))
     return most
 
 
-def _move(of_arm: set[str], detail: Mapping[str, Any]) -> None:
+def _move(open_promotions: set[str], detail: Mapping[str, Any]) -> None:
     if detail["state"] in _ENDS:
-        of_arm.discard(detail["id"])
+        open_promotions.discard(detail["id"])
     else:
-        of_arm.add(detail["id"])
+        open_promotions.add(detail["id"])

@@ -1,11 +1,11 @@
-"""Which cells of the table are run, and what came of them."""
+"""The selection of stages and victims, and the table of results."""
 
 from __future__ import annotations
 
 import pytest
 
 from scripts.replay.text_tables import TextTable
-from tests.faults.cells import STAGES, VICTIMS
+from tests.faults.cells import STAGES, VICTIMS, stage_name
 
 HEADER = (
     *("stage", "killed", "at s", "back after s", "healed at s"),
@@ -15,7 +15,8 @@ ROWS: pytest.StashKey[list[tuple[str, ...]]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--stage", choices=[stage.name for stage in STAGES], help="only this one")
+    names = [stage.name for stage in STAGES]
+    parser.addoption("--stage", type=stage_name, choices=names, help="only this one")
     parser.addoption("--victim", choices=VICTIMS, help="only this one, at the stages that have it")
 
 
@@ -34,14 +35,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def victims(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """Of those that a stage has."""
+    """The parts to kill, of those that a stage has."""
     only = request.config.getoption("--victim")
     return (only,) if only else VICTIMS
 
 
 @pytest.fixture
 def rows(request: pytest.FixtureRequest) -> list[tuple[str, ...]]:
-    """Of the table at the end, to be added to."""
+    """The rows of the table at the end."""
     return request.config.stash[ROWS]
 
 

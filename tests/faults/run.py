@@ -18,13 +18,13 @@ from scripts.demo.plan import SHORT
 from scripts.demo.play import Played, play
 from scripts.demo.staging import demo_stage, plan_system, ready
 from scripts.demo.synthetic_weather import WORKLOAD
-from scripts.demo.workspace import Home
+from scripts.demo.workspace import Workspace
 from scripts.host.interruption import Interruption
 from scripts.launcher.profile import Profile
 from scripts.launcher.serve_settings import ray_token_file
 from scripts.replay.client import Connection
 from tests.faults.cells import LoopStage
-from tests.faults.striker import ROUTERS, Strike, Striker, victims_of
+from tests.faults.striker import ROUTERS, Strike, Striker, find_victims
 from tests.support.killing import Replicas
 from tests.support.system import with_routers
 from training.runtime.settings import REPOSITORY, Settings
@@ -35,12 +35,12 @@ _AT_MOST_S = 600.0
 
 @dataclass(frozen=True)
 class Run:
-    """What came of it; the system is gone.
+    """The result of a run, whose system is gone.
 
     Attributes:
-        run_id: the mark of its processes.
-        played: what was asked and told.
-        strikes: what was killed.
+        run_id: the one of its processes.
+        played: requests and events.
+        strikes: the kills.
     """
 
     settings: Settings
@@ -50,28 +50,28 @@ class Run:
 
     @property
     def store(self) -> Store:
-        """What is left of it."""
+        """The store that it left."""
         return Store(self.settings.store_url)
 
 
 def heal_under_faults(folder: Path, stage: LoopStage, victims: Sequence[str]) -> Run:
-    """One heat wave, on a system of its own with two router replicas.
+    """Play one heat wave, on a system of its own with two router replicas.
 
     Args:
         folder: of all such runs, which share the first models.
         stage: when to kill.
         victims: what to kill, of those of the stage.
     """
-    console, home = Console(width=160), Home(folder)
+    console, workspace = Console(width=160), Workspace(folder)
     with own_environment(), Interruption() as interruption:
-        settings = home.move_in(SHORT)
+        settings = workspace.prepare(SHORT)
         text = with_routers((REPOSITORY / "serve_config.yaml").read_text(), ROUTERS)
         system = plan_system(settings, Profile.PLAIN, text)
-        with ready(console, home, system, interruption, time.monotonic()) as supervisor:
+        with ready(console, workspace, system, interruption, time.monotonic()) as supervisor:
             assert supervisor is not None, "somebody asked to stop"
             store = Store(settings.store_url)
             dashboard = Replicas(system.dashboard_url, ray_token_file(settings.var))
-            striker = Striker(store, stage, victims, victims_of(store, dashboard))
+            striker = Striker(store, stage, victims, find_victims(store, dashboard))
 
             def goes_on() -> bool:
                 supervisor.check()
@@ -83,8 +83,8 @@ def heal_under_faults(folder: Path, stage: LoopStage, victims: Sequence[str]) ->
 
             wave = demo_stage(settings, SHORT, SEED, _AT_MOST_S, goes_on, waits)
             try:
-                with DemoConsole(console) as telling:
-                    played = asyncio.run(play(Connection.find(settings, system.api_url), wave, telling))
+                with DemoConsole(console) as demo_console:
+                    played = asyncio.run(play(Connection.find(settings, system.api_url), wave, demo_console))
             finally:
                 striker.end()
             assert not interruption.asked, "somebody asked to stop"
@@ -92,17 +92,17 @@ def heal_under_faults(folder: Path, stage: LoopStage, victims: Sequence[str]) ->
 
 
 def _has_ended(store: Store) -> bool:
-    """Whether no retraining is under way, and every new version is in service."""
+    """Return whether no retraining is open, and every new version is in service."""
     (newest, *_) = store.retrainings.latest(WORKLOAD, 1)
-    under_way = {one.state for one in store.promotions.open(WORKLOAD)}
-    judged = {one.arm for one in store.promotions.latest(WORKLOAD)}
+    open_states = {one.state for one in store.promotions.open(WORKLOAD)}
+    promoted = {one.arm for one in store.promotions.latest(WORKLOAD)}
     passed = {arm for arm, result in newest.arms.items() if result.passed}
-    return not newest.is_open and under_way <= {"probation"} and passed <= judged
+    return not newest.is_open and open_states <= {"probation"} and passed <= promoted
 
 
 @contextmanager
 def own_environment() -> Iterator[None]:
-    """What the demonstration sets for all that it starts ends with it."""
+    """Restore the environment, which the demonstration sets for its processes."""
     before = dict(os.environ)
     try:
         yield

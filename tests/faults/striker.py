@@ -1,4 +1,4 @@
-"""Kills what a stage of the loop has for it, by process id, and sees that it comes back."""
+"""The striker: it kills the victims of a stage by process id, and waits until they are back."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from scripts.demo.synthetic_weather import WORKLOAD
 from tests.faults.cells import JOB, LoopStage, Situation
 from tests.support.killing import Replicas, driver_of
 
-_LOOK_S = 0.1
-_BACK_LOOK_S = 0.5
+_STAGE_POLL_S = 0.1
+_BACK_POLL_S = 0.5
 ROUTERS = 2
 
 
 class Victim(Protocol):
-    """A part of the system."""
+    """A part of the system that is killed."""
 
     def pids(self) -> list[int]:
-        """Its processes that do their work."""
+        """Return its running processes."""
 
     def is_back(self, killed: int) -> bool:
-        """Whether there are as many as there should be, without the one that was killed."""
+        """Return whether there are enough processes without the killed one."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class JobVictim:
         return self.store.retrainings.latest(WORKLOAD, 1)[0]
 
 
-def victims_of(store: Store, replicas: Replicas) -> dict[str, Victim]:
-    """By the names of the table."""
+def find_victims(store: Store, replicas: Replicas) -> dict[str, Victim]:
+    """Return the victims by their names in the table."""
     return {
         "LifecycleController": ReplicaVictim(replicas, "root", "LifecycleController", 1),
         "Monitor": ReplicaVictim(replicas, "root", "Monitor", 1),
@@ -79,7 +79,7 @@ def victims_of(store: Store, replicas: Replicas) -> dict[str, Victim]:
 
 @dataclass
 class Strike:
-    """One kill.
+    """A kill.
 
     Attributes:
         at_s: when, seconds since the first request.
@@ -95,16 +95,16 @@ class Strike:
 
 
 class Striker:
-    """Waits for the stage, and strikes, in a thread of its own: kills and the load must not wait for another.
+    """A striker that waits for a stage and kills, in a thread: neither kills nor load wait for the other.
 
     Args:
-        store: tells where the loop is.
-        stage: when to strike.
-        named: what to strike, of the stage's victims.
-        victims: how to find them.
+        store: has the state of the loop.
+        stage: the one to wait for.
+        named: names of the stage's victims that are killed.
+        victims: all, by name.
 
     Attributes:
-        strikes: so far.
+        strikes: the kills so far.
     """
 
     def __init__(
@@ -121,20 +121,20 @@ class Striker:
         self._thread = threading.Thread(target=self._run)
 
     def begin(self) -> None:
-        """The first request is sent now; has no effect on later calls."""
+        """Start at the first request; later calls have no effect."""
         if not self._begun_s:
             self._begun_s = time.monotonic()
             self._thread.start()
 
     def end(self) -> None:
-        """Strike no more."""
+        """Stop killing."""
         self._ended.set()
         if self._begun_s:
             self._thread.join()
 
     @property
     def has_all_back(self) -> bool:
-        """Whether everything was killed and is back. Raises what went wrong with the kills."""
+        """Return whether all victims were killed and are back. Raises the error of a kill."""
         if self._failure is not None:
             raise self._failure
         struck = len(self.strikes) == len(self._named)
@@ -146,13 +146,13 @@ class Striker:
 
     def _run(self) -> None:
         try:
-            while not self._is_on() and not self._ended.wait(_LOOK_S):
+            while not self._is_on() and not self._ended.wait(_STAGE_POLL_S):
                 pass
             for name in self._named:
                 if not self._ended.is_set():
                     self._strike(name)
-            while not self.has_all_back and not self._ended.wait(_BACK_LOOK_S):
-                self._look_for_the_killed()
+            while not self.has_all_back and not self._ended.wait(_BACK_POLL_S):
+                self._record_returns()
         except BaseException as error:  # noqa: BLE001 - raised in the thread that asks
             self._failure = error
 
@@ -166,7 +166,7 @@ class Striker:
         os.kill(pid, signal.SIGKILL)
         self.strikes.append(Strike(name, pid, self._now_s, in_stage))
 
-    def _look_for_the_killed(self) -> None:
+    def _record_returns(self) -> None:
         for strike in self.strikes:
             if strike.back_after_s is None and self._is_back(strike):
                 strike.back_after_s = self._now_s - strike.at_s
@@ -175,4 +175,4 @@ class Striker:
         try:
             return self._victims[strike.victim].is_back(strike.pid)
         except (httpx.HTTPError, KeyError):
-            return False  # the dashboard is busy, or tells of nothing yet
+            return False  # the dashboard is busy, or has no data yet

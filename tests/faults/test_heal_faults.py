@@ -23,25 +23,25 @@ def test_the_loop_ends_as_it_would_have(
 ) -> None:
     folder = (Settings.from_environment().var / "faults").resolve()
     run = heal_under_faults(folder, stage, victims)
-    losses = checks.losses_of(run)
+    losses = checks.find_losses(run)
     rows += _rows(stage, run, losses)
     checks.assert_nothing_left(run)
     checks.assert_healed(run)
     checks.assert_one_retraining(run, expected_attempts(stage, victims))
     checks.assert_promoted(run)
-    checks.assert_told_once(run)
+    checks.assert_drift_is_recorded_once(run)
     checks.assert_truths_are_kept(run)
     checks.assert_lost_no_more_than_a_router(run, losses)
 
 
 def _rows(stage: LoopStage, run: Run, losses: checks.Losses) -> list[tuple[str, ...]]:
-    """One a kill, and one of the whole run."""
+    """Make a row for each kill, and one for the whole run."""
     kills = [
         (stage.name, one.victim, f"{one.at_s:.1f}", _seconds(one.back_after_s), "", "", "", "")
         for one in run.strikes
     ]
     cost = (str(len(one)) for one in (losses.answers, losses.requests, losses.truth_calls))
-    return [*kills, (stage.name, "in all", "", "", _seconds(run.played.story.healed_s), *cost)]
+    return [*kills, (stage.name, "in all", "", "", _seconds(run.played.timeline.healed_s), *cost)]
 
 
 def _seconds(value: float | None) -> str:

@@ -26,7 +26,7 @@ from features.config import load_contract, load_sections
 from scripts.demo.heal import EVENTS
 from scripts.demo.plan import SHORT
 from scripts.demo.synthetic_weather import WORKLOAD, write
-from scripts.demo.workspace import Home
+from scripts.demo.workspace import Workspace
 from scripts.host.processes import of_run
 from scripts.launcher.preflight import is_free
 from scripts.launcher.run_state import RunState
@@ -87,14 +87,14 @@ class Run:
 
     def states(self, arm: str) -> list[str]:
         """Of the arm's promotions, in the order in which they were."""
-        acts = [act.detail for act in self.store.acts(WORKLOAD) if act.kind == "promotion"]
+        acts = [act.detail for act in self.store.audit_events(WORKLOAD) if act.kind == "promotion"]
         return [detail["state"] for detail in acts if detail["arm"] == arm]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The command, from its start to its end."""
-    home = Home(tmp_path_factory.mktemp("demo"))
+    home = Workspace(tmp_path_factory.mktemp("demo"))
     write(home.folder / "workloads", SHORT)
     settings = Settings(
         home.var,
@@ -150,17 +150,17 @@ def _watched(process: subprocess.Popen[bytes], run: Run) -> bool:
 
 
 def test_the_drift_was_found_with_a_reason(run: Run) -> None:
-    hot = [event for event in run.store.watching.events(WORKLOAD) if event.state == "hot"]
-    assert {event.kind for event in hot} >= {"input", "concept"}
-    assert all(event.reason and event.evidence for event in hot)
-    temperature = next(event for event in hot if event.kind == "input")
+    drifts = [event for event in run.store.monitor_feed.events(WORKLOAD) if event.state == "drifting"]
+    assert {event.kind for event in drifts} >= {"input", "concept"}
+    assert all(event.reason and event.evidence for event in drifts)
+    temperature = next(event for event in drifts if event.kind == "input")
     assert "temperature_c" in temperature.reason
 
 
 def test_a_job_learnt_from_what_was_asked_since_and_its_models_passed_the_gate(run: Run) -> None:
     (*_, first) = run.store.retrainings.latest(WORKLOAD)
     assert (first.state, first.requests[0].reason, len(first.attempts)) == ("done", "drift", 1)
-    events = {event.seq: event for event in run.store.watching.events(WORKLOAD)}
+    events = {event.seq: event for event in run.store.monitor_feed.events(WORKLOAD)}
     assert first.query is not None
     assert first.started_at is not None
     asked = [one for one in first.requests if one.at < first.started_at and one.event]
@@ -212,7 +212,11 @@ def test_nobody_who_asked_was_let_down_and_it_was_told(run: Run) -> None:
     assert run.told["healed"]
     assert run.told["failed_requests"] == 0
     steps = run.told["steps_s"]
-    for order in (("wave", "high", "healed"), ("wave", "hot", "job", "done"), ("job", "probation", "healed")):
+    for order in (
+        ("wave", "high", "healed"),
+        ("wave", "drifting", "job", "done"),
+        ("job", "probation", "healed"),
+    ):
         times_s = [steps[kind] for kind in order]
         assert times_s == sorted(times_s)
     for word in ("heat wave", "drift", "job done", "gate: passed", "promoted", "healed"):

@@ -82,7 +82,7 @@ class LocalSystem:
         self.store = Store(store_url or f"sqlite:///{folder}/store.db")
         self.store.create_tables()
         self.cache = BundleCache(folder / "cache", self.contract)
-        levels = CoverageLevels(partial(self.store.watching.levels, self.contract.workload))
+        levels = CoverageLevels(partial(self.store.monitor_feed.levels, self.contract.workload))
         self.downstream = LocalDownstream(self.cache, levels)
         self.versions = {arm: self._version(folder, arm) for arm in ARMS}
         self.store.seed_policy(self.contract.workload, POLICY)

@@ -1,4 +1,4 @@
-"""What alembic runs for a command: the connection is given by `migrate`, and its transaction is not ours."""
+"""The script that alembic runs for a command; `migrate` gives the connection and its transaction."""
 
 from __future__ import annotations
 

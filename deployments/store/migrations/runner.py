@@ -1,4 +1,4 @@
-"""Alembic, told where the migrations are. Imported where a store is to be upgraded, and nowhere else."""
+"""Alembic with the folder of the migrations. Imported where a store is to be upgraded, and nowhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent
 
 
 def configuration() -> Config:
-    """Of alembic's commands."""
+    """Return the configuration of alembic's commands."""
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -20,7 +20,7 @@ def configuration() -> Config:
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:
-    """Upgrade, within the transaction of the connection, which other writers wait for."""
+    """Upgrade within the transaction of the connection, for which other writers wait."""
     config = configuration()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)

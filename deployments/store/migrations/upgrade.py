@@ -1,6 +1,6 @@
-"""Bringing a database to the tables of this version: made anew or upgraded, by alembic's migrations.
+"""The upgrade of a database to the tables of this version, by alembic's migrations.
 
-A start that finds nothing to do has asked one question of the database, and imports no alembic.
+A start that finds nothing to do makes one query, and does not import alembic.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, String, column, inspect, select, table
 
-from deployments.store.sql.engine import StoreIncompatible, reading, translated, writing
+from deployments.store.sql.engine import StoreIncompatible, reading, translate_errors, writing
 
 # of `migrations/versions`, oldest first; tables without one are older than the first
 REVISIONS = ("0001", "0002")
@@ -24,7 +24,10 @@ class StoreTooNew(StoreIncompatible):
 def create_tables(engine: Engine) -> bool:
     """Make the database of a SQLite URL and all tables, or upgrade those that are there, without loss.
 
-    Safe in several processes at once: one does it, the others wait. Whether there was anything to do.
+    Safe in several processes at once: one does it, the others wait.
+
+    Returns:
+        Whether there was anything to do.
 
     Raises:
         StoreIncompatible: nothing was changed.
@@ -44,14 +47,14 @@ def create_tables(engine: Engine) -> bool:
 
 
 def read_revision(connection: Connection) -> str | None:
-    """The revision of the tables; None if there are none, or older ones than the first."""
+    """Return the revision of the tables; None if there are none, or older ones than the first."""
     if not inspect(connection).has_table(REVISION_TABLE):
         return None
     return connection.scalar(select(column("version_num", String)).select_from(table(REVISION_TABLE)))
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the tables are those of this version.
+    """Return whether the tables are those of this version.
 
     Raises:
         StoreTooNew: they are of a later one.
@@ -68,6 +71,6 @@ def is_current(connection: Connection) -> bool:
 def _make_file(engine: Engine) -> None:
     assert engine.url.database, "a store in memory would be one database a connection"
     Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-    with translated(), engine.connect() as connection:
+    with translate_errors(), engine.connect() as connection:
         # WAL is a property of the file, and cannot be set within a transaction
         connection.connection.cursor().execute("PRAGMA journal_mode=WAL")

@@ -1,4 +1,4 @@
-"""Reading the journal: what follows a cursor, and the two halves of a pair."""
+"""Queries of the journal: rows after a cursor, and the two halves of a pair."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREDICTION_OF_PAIR = and_(predictions.c.workload == joins.c.workload, prediction
 
 
 def after_cursor(query: Q, table: Table, workload: str, after: int, limit: int) -> Q:
-    """The rows of a workload that were written after the cursor, oldest first.
+    """Narrow a query to the rows of a workload after the cursor, oldest first.
 
     Args:
         query: over `table`.
@@ -28,6 +28,6 @@ def after_cursor(query: Q, table: Table, workload: str, after: int, limit: int) 
     return mine.order_by(columns.seq).limit(limit)
 
 
-def of_pairs(query: Q) -> Q:
-    """With the truth and the prediction of each row of `joins`."""
+def join_pairs(query: Q) -> Q:
+    """Join the truth and the prediction of each row of `joins`."""
     return query.join_from(joins, truths, TRUTH_OF_PAIR).join(predictions, PREDICTION_OF_PAIR)

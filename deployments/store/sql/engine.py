@@ -1,4 +1,4 @@
-"""Opening the database and its transactions, the same way for SQLite and PostgreSQL.
+"""The engine of the database and its transactions, the same way for SQLite and PostgreSQL.
 
 Writers take turns: BEGIN IMMEDIATE on SQLite, one advisory lock on PostgreSQL. So nothing that a writer has
 read changes before it commits, and rows become visible in the order of their `seq`: a reader by cursor
@@ -59,11 +59,11 @@ _READ_ONLY = "25006"  # SQLSTATE of what cannot be written to, such as a standby
 
 
 class StoreUnavailable(Unavailable):
-    """The database cannot be reached, or stayed locked; what was to be written is not there."""
+    """The database cannot be reached, or stayed locked; nothing was written."""
 
 
 class StoreIncompatible(RuntimeError):
-    """The database is there, but is none for this version's store; the message says what to do."""
+    """The database does not fit this version's store; the message says what to do."""
 
 
 class StoreEncoding(StoreIncompatible):
@@ -71,8 +71,9 @@ class StoreEncoding(StoreIncompatible):
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for the URL, sqlite:///PATH or postgresql://... Connects to nothing yet; what connects may
-    raise StoreEncoding.
+    """Make an engine for the URL, sqlite:///PATH or postgresql://...; it connects at the first use.
+
+    A connection raises StoreEncoding where the database is not in UTF-8.
 
     Raises:
         ValueError: it is neither; the message shows no password.
@@ -105,10 +106,10 @@ def open_engine(url: str) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that no other writer runs beside; committed at the end."""
+    """Open a transaction that no other writer runs beside; it is committed at the end."""
     options, _ = _OPTIONS[engine.dialect.name]
     with (
-        translated(),
+        translate_errors(),
         engine.connect().execution_options(**options) as connection,
         connection.begin(),
     ):
@@ -120,15 +121,15 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads, all of one moment; it never waits for a writer."""
+    """Open a transaction that only reads, all of one moment; it never waits for a writer."""
     _, options = _OPTIONS[engine.dialect.name]
-    with translated(), engine.connect().execution_options(**options) as connection:
+    with translate_errors(), engine.connect().execution_options(**options) as connection:
         yield connection
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Tell a database that is not there from a statement that is wrong."""
+def translate_errors() -> Iterator[None]:
+    """Raise StoreUnavailable where the database is away, and leave the errors of statements as they are."""
     try:
         yield
     except (DBAPIError, PoolTimeoutError) as error:
@@ -145,12 +146,17 @@ def _is_away(error: DBAPIError | PoolTimeoutError) -> bool:
 
 
 def _with_driver(url: URL) -> URL:
-    """PostgreSQL's driver is psycopg 3, unless the URL names another."""
+    """Set psycopg 3 as the driver of PostgreSQL, unless the URL names another."""
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def connect_args(url: URL) -> dict[str, Any]:
     """What the driver is told beside the URL, which has the last word."""
+=======
+def _connect_args(url: URL) -> dict[str, Any]:
+    """Return the driver's options beside the URL, which has the last word."""
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     if url.get_backend_name() == "sqlite":
         return {"timeout": BUSY_TIMEOUT_S}
     return {name: value for name, value in _POSTGRESQL_CONNECTION.items() if name not in url.query}

@@ -12,7 +12,7 @@ _LONGEST = 1024
 
 
 def padded_in_lists(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The keys in lists whose lengths are powers of two, filled up with their last key; none of no keys."""
+    """Yield the keys in lists whose lengths are powers of two, filled up with their last key."""
     for begin in range(0, len(keys), _LONGEST):
         part = keys[begin : begin + _LONGEST]
         room = (1 << (len(part) - 1).bit_length()) - len(part)

@@ -1,4 +1,4 @@
-"""Tables of the store. Portable: SQLite and PostgreSQL.
+"""The tables of the store, for SQLite and PostgreSQL.
 
 Every key is (workload, id), since ids may be a client's own and two clients may count from 1. `seq` columns
 are cursors: they never repeat, and rows become visible in their order (see `Store`).
@@ -38,7 +38,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a time without a zone: nobody could tell which one it was."""
+        """Convert to UTC, and reject a time without a zone: it would be ambiguous."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -46,7 +46,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Back to aware UTC."""
+        """Return the time as aware UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -56,7 +56,7 @@ metadata = MetaData()
 
 
 def seq_column() -> Column[Any]:
-    """The cursor of a table."""
+    """Make the column with the cursor of a table."""
     # SQLite counts by itself only for its own INTEGER
     return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
 
@@ -180,8 +180,8 @@ drift_events = Table(
     sqlite_autoincrement=True,
 )
 
-# What the Monitor last saw of each workload, for the router replicas to show; how far it had read, and what
-# it could not learn again from the journal.
+# The last page of the Monitor for each workload, for the router replicas to show; how far it had read, and
+# the state that it could not learn again from the journal.
 monitor_pages = Table(
     "monitor_pages",
     metadata,
@@ -192,7 +192,7 @@ monitor_pages = Table(
     Column("state", JSON, nullable=False),
 )
 
-# At which level each arm shall make its regions now, as the Monitor learnt it of that bundle.
+# The level at which each arm is to make its regions now, as the Monitor has learnt it for that bundle.
 levels = Table(
     "levels",
     metadata,
@@ -211,7 +211,7 @@ drift_reports = Table(
     Column("html_zlib", LargeBinary, nullable=False),
 )
 
-# Requests that were refused for what they held, counted by a router replica since its row before.
+# Requests that were rejected for their content, counted by a router replica since its row before.
 refusals = Table(
     "refusals",
     metadata,

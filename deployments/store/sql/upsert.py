@@ -1,4 +1,4 @@
-"""INSERT that leaves rows alone whose key is there: what each database spells its own way."""
+"""An INSERT that leaves rows alone whose key is there, in the spelling of each database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert_new(dialect: Dialect, table: Table) -> Insert:
-    """INSERT INTO table ... ON CONFLICT DO NOTHING, for the dialect's database."""
+    """Make INSERT INTO table ... ON CONFLICT DO NOTHING, for the dialect's database."""
     if dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()

@@ -1,1 +1,1 @@
-"""What `GET /metrics` of the root application answers: one declaration, from which the rest follows."""
+"""The metrics of `GET /metrics` of the root application: one catalogue, from which the rest follows."""

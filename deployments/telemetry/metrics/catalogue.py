@@ -1,4 +1,4 @@
-"""Every metric, declared once. The text of `/metrics`, what Ray exports and the table in the docs follow."""
+"""The catalogue of all metrics, from which `/metrics`, Ray's exporter and the table in the docs follow."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Origin = Literal["router", "store", "system"]
 COMMON_LABELS: Mapping[Origin, tuple[str, ...]] = MappingProxyType(
     {"router": ("workload", "replica"), "store": ("workload",), "system": ()}
 )
-# The calls of a workload that are told apart.
+# The calls of a workload that are counted apart.
 CALLS = ("predict", "batch_predict", "feedback", "other")
-# What became of a request that has no answer as asked for; `kinds.py` says which problem is which.
+# The kinds of errors of requests; `error_kinds.py` maps problem documents to them.
 ERROR_KINDS = (
     "malformed",
     "schema_version",
@@ -32,8 +32,8 @@ ERROR_KINDS = (
     "other",
 )
 TRUTH_OUTCOMES = ("accepted", "unmatched", "duplicate", "conflicting")
-# How a router calls the scaler: `deployments/direct/`.
-WAYS = ("direct", "serve")
+# The paths of a router's calls of the scaler, see `deployments.rpc.client`.
+CALL_PATHS = ("direct", "serve")
 DETECTORS = ("input", "quality", "concept", "calibration")
 RETRAINING_OUTCOMES = ("done", "failed")
 PROMOTION_OUTCOMES = ("kept", "rejected", "rolled_back", "superseded")
@@ -46,15 +46,15 @@ DURATION_BOUNDS_S = (
 
 @dataclass(frozen=True)
 class Metric:
-    """A family of samples.
+    """A family of samples with one name.
 
     Attributes:
         name: as in the text; of histograms without what their samples add (`_bucket`, `_count`, `_sum`).
         kind: as Prometheus has it. A `gaugehistogram` has buckets alone, of a window: they go down, too.
         labels: beside those that all metrics of the origin have, and `le` of histograms.
-        help: what it says, with its unit.
-        origin: `router`: each router replica holds it, and starts at 0. `store`: read off the store, so true
-            whoever was started anew. `system`: of the root application.
+        help: its meaning, with the unit.
+        origin: `router`: each router replica holds it, and starts at 0. `store`: read from the store, so no
+            restart resets it. `system`: of the root application.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Metric:
 
     @property
     def all_labels(self) -> tuple[str, ...]:
-        """Those of the origin, and its own."""
+        """The labels of the origin, and its own."""
         return (*COMMON_LABELS[self.origin], *self.labels)
 
 
@@ -77,7 +77,7 @@ def _gauge(name: str, labels: str, text: str, origin: Origin = "store") -> Metri
     return Metric(f"raysonde_{name}", "gauge", tuple(labels.split()), text, origin)
 
 
-_OF_ROUTERS = (
+_ROUTER_METRICS = (
     _counter("requests", "call code", "Requests, by HTTP status; 499: the caller left before the answer"),
     Metric(
         "raysonde_request_duration_seconds",
@@ -86,32 +86,34 @@ _OF_ROUTERS = (
         "From a request's arrival at the router to the end of its answer, whatever that is",
         "router",
     ),
-    _counter("errors", "call kind", "Requests that were not answered as asked for"),
+    _counter("errors", "call kind", "Requests that failed, by kind of error"),
     _counter("predictions", "arm", "Instances answered, those of batches and ensembles included"),
     _counter("predicted_classes", "arm class", "Of them, by predicted class; classification only"),
     _counter("fallbacks", "arm", "Answers of the arm in place of another"),
     _counter("outliers", "arm", "Answers about instances farther out than all of the reference"),
-    _counter("cache_hits", "arm", "Answers that the cache had"),
-    _counter("cache_misses", "arm", "Answers that the cache was asked for and did not have"),
-    _counter("shadow_answers", "arm", "Answers that the shadow of the arm was asked for too"),
-    _counter("shadow_dropped", "arm", "Answers that it was not asked for, or failed at"),
+    _counter("cache_hits", "arm", "Answers found in the cache"),
+    _counter("cache_misses", "arm", "Lookups of the cache that found no answer"),
+    _counter("shadow_answers", "arm", "Answers of the arm that were copied to its shadow"),
+    _counter("shadow_dropped", "arm", "Answers that were not copied, or for which the shadow failed"),
     _counter("shadow_failures", "arm", "Calls of a shadow that failed"),
     _counter(
         "arm_failures", "arm", "Attempts at the arm that failed or came too late; one a part of a batch"
     ),
-    _counter("truths", "outcome", "Truths taken, by what became of them"),
+    _counter("truths", "outcome", "Truths received, by outcome"),
     _gauge("queue_rows", "arm", "Rows that wait to be sent to the arm", "router"),
     _gauge("arm_calls_in_flight", "arm", "Calls of the arm that have no answer yet", "router"),
     _gauge("breaker_open", "arm", "1: the breaker is open, 0.5: half open, 0: closed", "router"),
     _gauge("journal_backlog_rows", "", "Predictions that are not in the store yet", "router"),
-    _counter("journal_dropped_rows", "", "Predictions that never will be"),
+    _counter("journal_dropped_rows", "", "Predictions that are lost for the journal"),
     _counter(
-        "scaler_calls", "way", "Calls of the scaler: direct, over a connection, or by way of Serve's handle"
+        "scaler_calls",
+        "way",
+        "Calls of the scaler: direct, over a connection, or serve, through Serve's handle",
     ),
     _gauge("arm_ready", "arm", "1 when the arm of the policy has answered this replica", "router"),
 )
 
-_OF_THE_STORE = (
+_STORE_METRICS = (
     _gauge("window_predictions", "arm window", "Answers in the window"),
     _gauge(
         "window_error",
@@ -119,9 +121,9 @@ _OF_THE_STORE = (
         "Rolling metrics of the task over the answers whose truth has come, in its units: mae, rmse, rmsle, "
         "accuracy, log_loss, f1, mean_error_m, mean_width ...",
     ),
-    _gauge("window_region_coverage_ratio", "arm window", "Share of the truths that the regions held"),
-    _gauge("region_nominal_ratio", "arm", "Share that the regions of the arm shall hold"),
-    _gauge("region_level_ratio", "arm", "Level at which they have to be made now, so that they do"),
+    _gauge("window_region_coverage_ratio", "arm window", "Share of the truths inside the regions"),
+    _gauge("region_nominal_ratio", "arm", "Nominal share of truths inside the regions of the arm"),
+    _gauge("region_level_ratio", "arm", "Level at which they have to be made now to hold the nominal share"),
     _gauge("window_truth_ratio", "arm window", "Truths over predictions"),
     _gauge(
         "window_prediction_mean",
@@ -145,20 +147,20 @@ _OF_THE_STORE = (
         "store",
     ),
     _gauge("drift_hot", "detector subject", "1: it drifts, 0: it does not, or too little is known"),
-    _gauge("drift_score", "detector subject", "At 1 and above the detector would turn hot"),
-    _counter("drift_events", "detector state", "Changes of state, hot and cool", "store"),
+    _gauge("drift_score", "detector subject", "At 1 and above the detector would be drifting"),
+    _counter("drift_events", "detector state", "Changes of state: hot to drifting, cool to ok", "store"),
     _counter("retrainings", "outcome", "Retrainings that have ended", "store"),
     _gauge("retraining_running", "", "1 while a retraining has a job; one that waits has none"),
     _gauge("retraining_last_timestamp_seconds", "", "Unix time at which the last one was done"),
-    _counter("promotions", "arm outcome", "Candidacies that have ended", "store"),
+    _counter("promotions", "arm outcome", "Promotions that have ended", "store"),
     _gauge("model_info", "arm model_version bundle", "1 for the version that the arm serves"),
-    _gauge("monitor_page_age_seconds", "", "Since the Monitor looked last"),
+    _gauge("monitor_page_age_seconds", "", "Since the Monitor's last evaluation"),
     _gauge("monitor_up_to_date", "", "1 when it had read all of the journal by then"),
     _gauge("workload_ready", "", "1 when router replicas answer, and each arm of the policy answers them"),
 )
 
-_OF_THE_SYSTEM = (_gauge("build_info", "version", "1 for the version that runs", "system"),)
+_SYSTEM_METRICS = (_gauge("build_info", "version", "1 for the version that runs", "system"),)
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
-    {metric.name: metric for metric in (*_OF_ROUTERS, *_OF_THE_STORE, *_OF_THE_SYSTEM)}
+    {metric.name: metric for metric in (*_ROUTER_METRICS, *_STORE_METRICS, *_SYSTEM_METRICS)}
 )

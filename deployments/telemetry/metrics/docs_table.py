@@ -1,4 +1,4 @@
-"""The declaration as a table for people."""
+"""The catalogue of metrics as tables for the docs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from deployments.telemetry.metrics.catalogue import COMMON_LABELS, METRICS, Metr
 
 _TITLES: dict[Origin, str] = {
     "router": "Of each router replica, with the labels `workload` and `replica`",
-    "store": "Read off the store, with the label `workload`",
+    "store": "Read from the store, with the label `workload`",
     "system": "Of the system",
 }
 _KINDS = {"gaugehistogram": "histogram of a window"}
 
 
 def markdown() -> str:
-    """A table for each origin, in the order of the declaration."""
+    """Return a table for each origin, in the order of the catalogue."""
     return "\n\n".join(_table(origin) for origin in COMMON_LABELS)
 
 

@@ -1,4 +1,4 @@
-"""From problem documents to the few kinds of errors that are counted."""
+"""The mapping from problem documents to the kinds of errors that are counted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from deployments.telemetry.metrics.catalogue import ERROR_KINDS
 
-_COUNTED_AS: Mapping[str, str] = MappingProxyType(
+_KIND_BY_PROBLEM: Mapping[str, str] = MappingProxyType(
     {
         "malformed-json": "malformed",
         "schema-version": "schema_version",
@@ -19,11 +19,11 @@ _COUNTED_AS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def counted_as(problem: str) -> str:
-    """What a problem is counted as, one of `ERROR_KINDS`.
+def error_kind(problem: str) -> str:
+    """Return the kind of error of a problem, one of `ERROR_KINDS`.
 
     Args:
         problem: the end of its `type`, for example `malformed-json`.
     """
-    kind = _COUNTED_AS.get(problem) or problem.replace("-", "_")
+    kind = _KIND_BY_PROBLEM.get(problem) or problem.replace("-", "_")
     return kind if kind in ERROR_KINDS else "other"

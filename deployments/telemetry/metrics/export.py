@@ -1,4 +1,4 @@
-"""What was counted, on its way to another metrics library."""
+"""The export of counters to another metrics library."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ class MetricCounter(Protocol):
     """A counter of a metrics library, for example `ray.util.metrics.Counter`."""
 
     def inc(self, value: float, tags: dict[str, str]) -> None:
-        """Count so many more under these tags."""
+        """Add a value under these tags."""
         ...
 
 
 class CountsExport:
-    """Hands what was counted since the last time to counters: once in a while, not with each request.
+    """An export of counter increments: once in a while, not with each request.
 
     Args:
         workload: a tag of all, beside the labels of the metric.
-        counters: those that are told, by the name of the metric.
+        counters: those of the library, by the name of the metric.
     """
 
     def __init__(self, workload: str, counters: Mapping[str, MetricCounter]) -> None:
         self._workload = workload
         self._counters = {name: (counter, Counter[tuple[str, ...]]()) for name, counter in counters.items()}
 
-    def export(self, readings: Samples) -> None:
+    def export(self, samples: Samples) -> None:
         """Bring the counters up to date."""
-        for name, (counter, told) in self._counters.items():
-            for labels, count in readings.of(name).items():
+        for name, (counter, exported) in self._counters.items():
+            for labels, count in samples.values(name).items():
                 assert not isinstance(count, Buckets), "a counter counts"
-                if count > told[labels]:
+                if count > exported[labels]:
                     own = dict(zip(METRICS[name].labels, labels, strict=True))
-                    counter.inc(count - told[labels], {"workload": self._workload, **own})
-                    told[labels] = int(count)
+                    counter.inc(count - exported[labels], {"workload": self._workload, **own})
+                    exported[labels] = int(count)

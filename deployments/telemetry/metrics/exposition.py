@@ -1,4 +1,4 @@
-"""Samples as Prometheus' text."""
+"""The rendering of samples in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Part:
 
     Attributes:
         labels: values of the labels of the metrics' origin, in their order.
-        readings: of metrics of one origin.
+        samples: of metrics of one origin.
     """
 
     labels: tuple[str, ...]
-    readings: Samples
+    samples: Samples
 
 
 def render(parts: Sequence[Part]) -> bytes:
-    """The families of all parts in the order of the declaration; those without a value are left out.
+    """Render the families of all parts in the order of the catalogue; those without a value are left out.
 
     Raises:
         ValueError: the labels of a part are not those of its metrics' origin.
@@ -44,15 +44,15 @@ class _Parts(Collector):
         self._parts = parts
 
     def describe(self) -> Iterable[Family]:
-        """Nothing: without it the registry would collect once more to know the names."""
+        """Return nothing: without this the registry would collect once more to know the names."""
         return ()
 
     def collect(self) -> Iterable[Family]:
-        """The families."""
+        """Yield the families."""
         for metric in METRICS.values():
             family = _family(metric)
             for part in self._parts:
-                for own, value in part.readings.of(metric.name).items():
+                for own, value in part.samples.values(metric.name).items():
                     labels = dict(zip(metric.all_labels, (*part.labels, *own), strict=True))
                     _add(family, labels, value)
             if family.samples:

@@ -1,4 +1,4 @@
-"""What metrics read at a moment, on its way from where they are held to the text."""
+"""The values of metrics at one moment, on their way to the exposition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deployments.telemetry.metrics.catalogue import METRICS
 
 @dataclass(frozen=True)
 class Buckets:
-    """A histogram.
+    """The cumulative buckets of a histogram.
 
     Attributes:
         bounds: upper ones of the buckets, increasing; one more bucket has none.
@@ -24,8 +24,10 @@ class Buckets:
     sum: float | None = None
 
     @classmethod
-    def of_each(cls, bounds: Iterable[float], counts: Iterable[float], total: float | None = None) -> Buckets:
-        """From the numbers of values in each bucket alone, (bounds + 1,)."""
+    def from_counts(
+        cls, bounds: Iterable[float], counts: Iterable[float], total: float | None = None
+    ) -> Buckets:
+        """Make buckets from the number of values in each of them, (bounds + 1,)."""
         return cls(tuple(bounds), tuple(accumulate(counts)), total)
 
 
@@ -33,44 +35,44 @@ Value = float | Buckets
 
 
 class Samples:
-    """Values of declared metrics by their own labels. Can be pickled."""
+    """Values of metrics of the catalogue, by their own labels. Can be pickled."""
 
     def __init__(self) -> None:
         self._values: dict[str, dict[tuple[str, ...], Value]] = {}
 
     def put(self, name: str, value: Value, *labels: str) -> None:
-        """Take a value.
+        """Set a value.
 
         Args:
-            name: of a metric that is declared.
+            name: of a metric of the catalogue.
             value: of a histogram `Buckets`.
             labels: values of its own labels, in their order.
 
         Raises:
-            ValueError: it is not declared so.
+            ValueError: the catalogue has no such metric, labels or kind.
         """
         metric = METRICS.get(name)
         if metric is None:
-            raise ValueError(f"metric: got {name!r}, expected one that is declared")
+            raise ValueError(f"metric: got {name!r}, expected one of the catalogue")
         if len(labels) != len(metric.labels):
             raise ValueError(f"{name}: got the labels {labels}, expected values of {metric.labels}")
         if isinstance(value, Buckets) != metric.kind.endswith("histogram"):
             raise ValueError(f"{name}: got {value!r}, expected the value of a {metric.kind}")
         self._values.setdefault(name, {})[labels] = value
 
-    def of(self, name: str) -> Mapping[tuple[str, ...], Value]:
-        """The values of a metric by its own labels."""
+    def values(self, name: str) -> Mapping[tuple[str, ...], Value]:
+        """Return the values of a metric by its own labels."""
         return self._values.get(name, {})
 
 
 @dataclass(frozen=True)
 class ReplicaSamples:
-    """Of one router replica.
+    """The samples of one router replica.
 
     Attributes:
         replica: its id, which no other replica ever has.
-        readings: of the metrics that it holds.
+        samples: of the metrics of the origin `router`.
     """
 
     replica: str
-    readings: Samples
+    samples: Samples

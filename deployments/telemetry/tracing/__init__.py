@@ -1,1 +1,1 @@
-"""Traces by OpenTelemetry; imported only where they are wanted (`deployments.telemetry.tracing.api`)."""
+"""Tracing by OpenTelemetry, imported only where it is enabled (`deployments.telemetry.tracing.api`)."""

@@ -1,7 +1,7 @@
-"""Traces of requests through router, scaler and arm: what the code that serves knows of them.
+"""The interface of tracing for the code that serves: requests through router, scaler and arm.
 
-OpenTelemetry is imported (`deployments.actors.tracing_sdk`) where traces are wanted and nowhere else.
-Elsewhere there is `NO_TRACING`, which leaves everything as it is.
+OpenTelemetry is imported (`deployments.actors.tracing_sdk`) where tracing is enabled and nowhere else.
+Elsewhere there is `NO_TRACING`, which does nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
 
 
 class Tracing:
-    """No traces. Its heir in `deployments.actors.tracing_sdk` makes them.
+    """Tracing that does nothing; its subclass in `deployments.actors.tracing_sdk` makes spans.
 
     Attributes:
         coalescer: of the requests of a router replica.
@@ -32,26 +32,26 @@ class Tracing:
     coalescer: Callable[..., Coalescer[Any, Any, Any]] = Coalescer
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """The routes of a workload, each request that predicts or tells truths in a span."""
+        """Wrap the routes of a workload: each request with instances or truths gets a span."""
         return app
 
     def around_downstream(self, downstream: Downstream) -> Downstream:
-        """The scaler and the arms, each call for a traced request in a span."""
+        """Wrap scaler and arms: each call for a traced request gets a span."""
         return downstream
 
     def answered(self, answers: Sequence[Answered]) -> str | None:
-        """Note what the present request was answered; the id of its trace, None without one."""
+        """Add the answers to the span of the present request, and return its trace id; None without one."""
         del answers
         return None
 
     def trace_id(self) -> str | None:
-        """Of the present request; None where it is not traced."""
+        """Return the trace id of the present request; None where it is not traced."""
         return None
 
     def called(
         self, name: str, trace: str | None, **attributes: str | int
     ) -> AbstractContextManager[str | None]:
-        """A span for a call of another process.
+        """Open a span for a call of another process.
 
         Args:
             name: of the span.
@@ -65,18 +65,25 @@ class Tracing:
         return _NO_SPAN
 
     def step(self, name: str, trace: str | None) -> AbstractContextManager[str | None]:
-        """A span for a part of what `called` has begun."""
+        """Open a span for a part of the call that `called` has begun."""
         del name, trace
         return _NO_SPAN
 
     def close(self) -> None:
-        """Send what waits, for two seconds at most."""
+        """Send the waiting spans, for two seconds at most."""
 
 
 NO_TRACING = Tracing()
 
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def to_collector(environment: Environment) -> bool:
     """Whether spans go to a collector."""
     is_other = environment.otel_traces_exporter.strip() not in ("", "otlp")
     return not is_other and bool(environment.otel_traces_endpoint or environment.otel_endpoint)
+=======
+def exports_to_collector(environment: Mapping[str, str]) -> bool:
+    """Return whether spans go to a collector."""
+    is_other = environment.get("OTEL_TRACES_EXPORTER", "").strip() not in ("", "otlp")
+    return not is_other and any(environment.get(name) for name in _ENDPOINT_VARIABLES)
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b

@@ -10,12 +10,12 @@ _W3C = TraceContextTextMapPropagator()
 
 
 def format_traceparent(span: Span) -> str:
-    """The header that names the span as the parent of what it calls."""
+    """Return the header that names the span as the parent of its calls."""
     carrier: dict[str, str] = {}
     _W3C.inject(carrier, set_span_in_context(span, Context()))
     return carrier["traceparent"]
 
 
 def parse_traceparent(traceparent: str, tracestate: str = "") -> Context:
-    """The context that the headers name; an empty one where they are not valid."""
+    """Return the context that the headers name; an empty one where they are not valid."""
     return _W3C.extract({"traceparent": traceparent, "tracestate": tracestate}, Context())

@@ -1,4 +1,4 @@
-"""Where spans go: to a collector by OTLP over HTTP, into files of JSON lines, or both; behind the calls."""
+"""The export of spans: to a collector by OTLP over HTTP, into files of JSON lines, or both."""
 
 from __future__ import annotations
 
@@ -16,15 +16,25 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Link, format_span_id, format_trace_id
 
 from deployments.runtime.logs import bounded_file
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 from deployments.telemetry.tracing.api import to_collector
 from training.runtime.environment import Environment
 
 
 def make_provider(environment: Environment, workload: str, part: str, folder: Path | None) -> TracerProvider:
     """What makes and sends the spans of this process; sampler, bounds and names by OpenTelemetry's variables.
+=======
+from deployments.telemetry.tracing.api import exports_to_collector
+
+
+def make_provider(
+    environment: Mapping[str, str], workload: str, part: str, folder: Path | None
+) -> TracerProvider:
+    """Make the provider of this process; OpenTelemetry's variables give sampler, bounds and names.
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
     Args:
-        environment: says whether there is a collector.
+        environment: names the collector, if there is one.
         workload: named by every span, as `part` is.
         part: router, scaler or the name of an arm.
         folder: for spans as JSON lines, a file a process; none without it.
@@ -36,9 +46,9 @@ def make_provider(environment: Environment, workload: str, part: str, folder: Pa
         "raysonde.part": part,
     }
     resource = Resource.create(own | dict(OTELResourceDetector().detect().attributes))
-    # `close` does at the end of a replica what would be done at the end of the process, which is killed
+    # the process of a replica is killed, so `close` ends the provider before
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    if to_collector(environment):
+    if exports_to_collector(environment):
         # with requests and protobuf, which a process without a collector does not need
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
@@ -49,7 +59,7 @@ def make_provider(environment: Environment, workload: str, part: str, folder: Pa
 
 
 class SpanFile(SpanExporter):
-    """Appends each span as a line of JSON, to files of bounded size (`logs.bounded_file`)."""
+    """An exporter that appends each span as a line of JSON to files of bounded size (`logs.bounded_file`)."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._handler = bounded_file(folder, name)
@@ -68,7 +78,7 @@ class SpanFile(SpanExporter):
 
 
 def span_line(span: ReadableSpan) -> dict[str, Any]:
-    """A span as a flat object; `links` names the spans of other requests by trace and span id."""
+    """Return a span as a flat object; `links` names the spans of other requests by trace and span id."""
     context, began_ns, ended_ns = span.get_span_context(), span.start_time or 0, span.end_time or 0
     return {
         "time": datetime.fromtimestamp(began_ns / 1e9, UTC).isoformat(timespec="microseconds"),
@@ -82,11 +92,11 @@ def span_line(span: ReadableSpan) -> dict[str, Any]:
         "duration_ms": (ended_ns - began_ns) / 1e6,
         "is_error": not span.status.is_ok,
         "attributes": dict(span.attributes or {}),
-        "links": [_name_of(link) for link in span.links],
+        "links": [_link_ids(link) for link in span.links],
     }
 
 
-def _name_of(link: Link) -> dict[str, str]:
+def _link_ids(link: Link) -> dict[str, str]:
     return {
         "trace_id": format_trace_id(link.context.trace_id),
         "span_id": format_span_id(link.context.span_id),

@@ -1,7 +1,8 @@
-"""`drift`: whether the world still is what the models have learnt, and whether anybody looks."""
+"""The dashboard `drift`: whether the data still are like those of the training, and the Monitor works."""
 
 from __future__ import annotations
 
+from deployments.domain.drift_state import SETTLED_STATES, old_spelling
 from scripts.rendering.dashboards.selectors import (
     ARM,
     LOSSES,
@@ -17,13 +18,13 @@ from scripts.rendering.dashboards.selectors import (
 )
 from scripts.rendering.dashboards.values import Dashboard, Panel, Query, Row, Word
 
-_HOT = {0.0: Word("cool", "green"), 1.0: Word("hot", "red")}
+_STATES = {0.0: Word("ok", "green"), 1.0: Word("drifting", "red")}
 _DETECTOR = "{{workload}} {{detector}} {{subject}}"
 _BAD_INPUT = 'kind=~"malformed|schema_version|too_large|invalid"'
 
 _DETECTORS = (
     Panel(
-        "Hot detectors",
+        "Drifting detectors",
         "Of the inputs, of the quality of requests, of the loss of an arm, of the coverage of its regions.",
         one(last("raysonde_drift_hot", "workload", how="sum"), "{{workload}}"),
         kind="stat",
@@ -31,8 +32,8 @@ _DETECTORS = (
         limits=((1.0, "red"),),
     ),
     Panel(
-        "The Monitor looked",
-        "Seconds ago; it does every 5. What is shown here is from then.",
+        "The Monitor's last evaluation",
+        "Seconds ago; there is one every 5. What is shown here is from then.",
         one(last("raysonde_monitor_page_age_seconds", "workload"), "{{workload}}"),
         unit="s",
         kind="stat",
@@ -41,7 +42,7 @@ _DETECTORS = (
     ),
     Panel(
         "The Monitor has read all",
-        "While it has not, as after a restart, it judges nothing.",
+        "While it has not, as after a restart, it evaluates no detector.",
         one(last("raysonde_monitor_up_to_date", "workload"), "{{workload}}"),
         kind="stat",
         height=6,
@@ -49,25 +50,33 @@ _DETECTORS = (
     ),
     Panel(
         "Detectors",
-        "Hot or cool. `GET /{workload}/drift/report` shows the inputs beside those of the training.",
+        "Drifting or ok. `GET /{workload}/drift/report` shows the inputs beside those of the training.",
         one(last("raysonde_drift_hot", "workload, detector, subject"), _DETECTOR),
         kind="state-timeline",
         width=12,
-        words=_HOT,
+        words=_STATES,
     ),
     Panel(
         "Scores",
-        "At 1 and above in two looks a detector turns hot, below 0.7 in six it turns cool.",
+        "At 1 and above in two evaluations a detector is drifting, below 0.7 in six it is ok again.",
         one(last("raysonde_drift_score", "workload, detector, subject"), _DETECTOR),
         width=12,
         limits=((0.7, "orange"), (1.0, "red")),
     ),
     Panel(
         "Changes of state in a day",
-        "How often detectors turned hot and cool.",
-        one(
-            grown("raysonde_drift_events_total", "workload, detector, state", "1d"),
-            "{{workload}} {{detector}} {{state}}",
+        "How often detectors began to drift, and were ok again.",
+        tuple(
+            Query(
+                grown(
+                    "raysonde_drift_events_total",
+                    "workload, detector",
+                    "1d",
+                    f'{OF_WORKLOAD}, state="{old_spelling(state)}"',
+                ),
+                f"{{{{workload}}}} {{{{detector}}}} {state}",
+            )
+            for state in SETTLED_STATES
         ),
         width=24,
         height=6,
@@ -76,7 +85,7 @@ _DETECTORS = (
 
 _INPUTS = (
     Panel(
-        "Requests that the contract refuses",
+        "Requests rejected by the contract",
         "Share of the requests; a rise is a sender that has changed.",
         one(
             f"{rate('raysonde_errors_total', 'workload', f'{OF_WORKLOAD}, {_BAD_INPUT}')}"
@@ -148,7 +157,7 @@ _EFFECTS = (
 DRIFT = Dashboard(
     "raysonde-drift",
     "raysonde: drift",
-    "Whether the world still is what the models have learnt, and whether anybody looks.",
+    "Whether the data still are like those of the training, and whether the Monitor works.",
     (WORKLOAD, ARM),
     (Row("Detectors", _DETECTORS), Row("Inputs", _INPUTS), Row("What it does to the answers", _EFFECTS)),
 )

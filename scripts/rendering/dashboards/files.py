@@ -16,7 +16,7 @@ DASHBOARDS: tuple[Dashboard, ...] = (SERVICE, MODELS, DRIFT)
 
 
 def grafana_files(repository: Path) -> dict[Path, str]:
-    """Path and text of each."""
+    """Return path and text of each dashboard."""
     folder = repository / "configs" / "grafana" / "dashboards"
     return {
         folder / f"{dashboard.uid.removeprefix('raysonde-')}.json": json.dumps(

@@ -9,7 +9,7 @@ from scripts.rendering.dashboards.values import Dashboard, Kind, Panel, Query, R
 
 Json = dict[str, Any]
 
-# Whoever looks at a dashboard chooses it; the one that is provisioned is the first.
+# A viewer chooses it; the one that is provisioned is the first.
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
 _LINKED = {"keepTime": True, "includeVars": True}
@@ -18,7 +18,7 @@ _ROW_HEIGHT = 1
 
 
 def dashboard_json(dashboard: Dashboard) -> Json:
-    """All of it."""
+    """Return the whole JSON of a dashboard."""
     return {
         "uid": dashboard.uid,
         "title": dashboard.title,

@@ -1,4 +1,4 @@
-"""`models`: how right the answers are, how sure, and what becomes of versions."""
+"""The dashboard `models`: errors, regions, answers and versions."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _ERRORS = (
         maximum=1.0,
     ),
     Panel(
-        "Truths by what became of them",
+        "Truths by outcome",
         "unmatched: early, kept until its prediction is written. conflicting: the first stands.",
         one(rate("raysonde_truths_total", "workload, outcome"), "{{workload}} {{outcome}}"),
         unit="cps",
@@ -77,7 +77,7 @@ _ERRORS = (
 _REGIONS = (
     Panel(
         "Coverage",
-        "Share of the truths that the regions held, and what they shall hold. Too much is too wide a region.",
+        "Share of the truths inside the regions, and the nominal one. Too much is too wide a region.",
         (
             Query(last("raysonde_window_region_coverage_ratio", "workload, arm", _IN_WINDOW), _ARM_LEGEND),
             Query(last("raysonde_region_nominal_ratio", "workload, arm", OF_ARM), f"{_ARM_LEGEND} nominal"),
@@ -88,8 +88,8 @@ _REGIONS = (
     ),
     Panel(
         "Level of the regions",
-        "At which they are made now, so that they hold what they shall. Far above the nominal one the model "
-        "errs more than when it was new.",
+        "At which they are made now, so that they hold the nominal share. Far above it the model errs more "
+        "than when it was new.",
         one(last("raysonde_region_level_ratio", "workload, arm", OF_ARM), _ARM_LEGEND),
         unit="percentunit",
         minimum=None,
@@ -193,7 +193,7 @@ _VERSIONS = (
     ),
     Panel(
         "Retrainings and promotions of a day",
-        "Those that have ended, by what became of them.",
+        "Those that have ended, by outcome.",
         (
             Query(
                 grown("raysonde_retrainings_total", "workload, outcome", "1d"),
@@ -207,7 +207,7 @@ _VERSIONS = (
     ),
     Panel(
         "Shadows",
-        "Answers that shadows were asked for too, copies that were dropped, and calls that failed.",
+        "Answers that were copied to shadows, copies that were dropped, and calls that failed.",
         (
             Query(rate("raysonde_shadow_answers_total", "workload, arm", OF_ARM), f"{_ARM_LEGEND} answers"),
             Query(rate("raysonde_shadow_dropped_total", "workload, arm", OF_ARM), f"{_ARM_LEGEND} dropped"),
@@ -221,7 +221,7 @@ _VERSIONS = (
 MODELS = Dashboard(
     "raysonde-models",
     "raysonde: models",
-    "How right the answers are, how sure, and what becomes of versions.",
+    "Errors, regions and answers of the models, and their versions.",
     (WORKLOAD, ARM, WINDOW),
     (Row("Errors", _ERRORS), Row("Regions", _REGIONS), Row("Answers", _ANSWERS), Row("Versions", _VERSIONS)),
 )

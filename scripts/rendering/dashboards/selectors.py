@@ -1,4 +1,4 @@
-"""What the dashboards have in common: their variables, and PromQL that chooses by them."""
+"""The common part of the dashboards: their variables, and PromQL that selects by them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOSSES = 'metric=~"mae|log_loss|mean_error_m"'
 
 
 def rate(metric: str, by: str, chosen: str = OF_WORKLOAD) -> str:
-    """What a counter gains a second, over all replicas.
+    """Return the growth of a counter a second, over all replicas.
 
     Args:
         metric: its name.
@@ -26,22 +26,22 @@ def rate(metric: str, by: str, chosen: str = OF_WORKLOAD) -> str:
 
 
 def quantile(share: float, buckets: str, by: str, chosen: str = OF_WORKLOAD) -> str:
-    """A quantile of a histogram that grows; arguments as of `rate`."""
+    """Return a quantile of a cumulative histogram; arguments as of `rate`."""
     return f"histogram_quantile({share:g}, {rate(buckets, f'{by}, le', chosen)})"
 
 
 def last(metric: str, by: str, chosen: str = OF_WORKLOAD, how: str = "max") -> str:
-    """A gauge now; `how` is what is made of those of several replicas. Other arguments as of `rate`."""
+    """Return a gauge now; `how` aggregates those of several replicas. Other arguments as of `rate`."""
     return f"{how} by ({by}) ({metric}{{{chosen}}})"
 
 
 def grown(metric: str, by: str, over: str, chosen: str = OF_WORKLOAD) -> str:
-    """What a counter has gained `over` a time, for example `1h`; other arguments as of `rate`."""
+    """Return the growth of a counter `over` a time, for example `1h`; other arguments as of `rate`."""
     return f"sum by ({by}) (increase({metric}{{{chosen}}}[{over}]))"
 
 
 def over_day(metric: str, window: str, by: str = "workload, arm", matcher: str = "") -> str:
-    """A rolling metric of the arms over `window`, over that of the last day.
+    """Return a rolling metric of the arms over `window`, divided by that of the last day.
 
     Args:
         metric: its name.
@@ -57,11 +57,11 @@ def over_day(metric: str, window: str, by: str = "workload, arm", matcher: str =
 
 
 def outlier_share() -> str:
-    """Of the instances that an arm answered."""
+    """Return the share of outliers among the instances that an arm answered."""
     outliers = rate("raysonde_outliers_total", "workload, arm", OF_ARM)
     return f"{outliers} / {rate('raysonde_predictions_total', 'workload, arm', OF_ARM)}"
 
 
 def one(expr: str, legend: str) -> tuple[Query, ...]:
-    """The queries of a panel that has one."""
+    """Return the queries of a panel that has one."""
     return (Query(expr, legend),)

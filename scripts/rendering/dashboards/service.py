@@ -1,4 +1,4 @@
-"""`service`: whether requests are answered, how fast, by which arm, and what they wait for."""
+"""The dashboard `service`: requests, latencies, arms, journal and replicas."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NOW = (
         limits=((_TARGET_S, "orange"), (_SLOW_S, "red")),
     ),
     Panel(
-        "Not answered",
+        "Failed",
         "Share of 5 minutes' requests that failed by a fault inside or for want of an arm; none is normal.",
         one(
             "sum by (workload) (workload_kind:raysonde_errors:rate5m"
@@ -58,20 +58,20 @@ _NOW = (
 _REQUESTS = (
     Panel(
         "Requests",
-        "By call. `other` are pages and what operators ask.",
+        "By call. `other` are pages and requests of operators.",
         one(rate("raysonde_requests_total", "workload, call"), "{{workload}} {{call}}"),
         unit="reqps",
         stacked=True,
     ),
     Panel(
         "Answers by status",
-        "499: the caller left before the answer. 503: nothing could be had in time.",
+        "499: the caller left before the answer. 503: there was no answer in time.",
         one(rate("raysonde_requests_total", "workload, code"), "{{workload}} {{code}}"),
         unit="reqps",
     ),
     Panel(
         "Errors by kind",
-        "`fault` and `unavailable` are ours, `overload` is too much of a load, all else the callers sent.",
+        "`fault` and `unavailable` are the system's, `overload` is too much load, all else the callers'.",
         one(rate("raysonde_errors_total", "workload, kind") + " > 0 or vector(0)", "{{workload}} {{kind}}"),
         unit="reqps",
     ),
@@ -107,19 +107,19 @@ _REQUESTS = (
 _ARMS = (
     Panel(
         "Predictions by arm",
-        "Instances answered, those of batches included. The routing policy says how they are shared out.",
+        "Instances answered, those of batches included. The routing policy has their shares.",
         one(rate("raysonde_predictions_total", "workload, arm", OF_ARM), "{{workload}} {{arm}}"),
         unit="cps",
         stacked=True,
     ),
     Panel(
-        "Failures and answers in place of another",
-        "Calls of an arm that failed or ran out of time, and answers of those that stood in. None is normal.",
+        "Failures and fallbacks",
+        "Calls of an arm that failed or timed out, and answers of others in its place. None is normal.",
         (
             Query(
                 rate("raysonde_arm_failures_total", "workload, arm", OF_ARM), "{{workload}} {{arm}} failed"
             ),
-            Query(rate("raysonde_fallbacks_total", "workload, arm", OF_ARM), "{{workload}} {{arm}} stood in"),
+            Query(rate("raysonde_fallbacks_total", "workload, arm", OF_ARM), "{{workload}} {{arm}} fallback"),
         ),
         unit="cps",
     ),
@@ -138,8 +138,8 @@ _ARMS = (
         words=YES_NO,
     ),
     Panel(
-        "Rows that wait, and calls under way",
-        "In all router replicas. Rows wait while two calls of their arm are under way.",
+        "Waiting rows, and calls in flight",
+        "In all router replicas. Rows wait while two calls of their arm are in flight.",
         (
             Query(
                 last("raysonde_queue_rows", "workload, arm", OF_ARM, how="sum"), "{{workload}} {{arm}} rows"
@@ -151,8 +151,8 @@ _ARMS = (
         ),
     ),
     Panel(
-        "Answers out of the cache",
-        "Share of those that were looked for. Empty while no policy has a cache.",
+        "Cache hits",
+        "Share of the lookups. Empty while no policy has a cache.",
         one(
             f"{rate('raysonde_cache_hits_total', 'workload, arm', OF_ARM)}"
             f" / ({rate('raysonde_cache_hits_total', 'workload, arm', OF_ARM)}"
@@ -172,18 +172,18 @@ _BELOW = (
         limits=((10_000.0, "orange"), (50_000.0, "red")),
     ),
     Panel(
-        "Predictions that the journal has lost",
+        "Predictions lost for the journal",
         "Answered, and never to be written. None is normal.",
         one(grown("raysonde_journal_dropped_rows_total", "workload", "1h"), "{{workload}}"),
         limits=((1.0, "red"),),
     ),
     Panel(
         "Router replicas that answer",
-        "A replica that is gone takes its counters along.",
+        "The counters of a replica end with it.",
         one(last("raysonde_journal_backlog_rows", "workload", how="count"), "{{workload}}"),
     ),
     Panel(
-        "Calls under way by deployment",
+        "Calls in flight by deployment",
         "As Serve counts them; by them it starts and ends replicas.",
         one(
             "sum by (application, deployment)"
@@ -204,7 +204,7 @@ _BELOW = (
     ),
     Panel(
         "Requests that wait in HAProxy",
-        "For a router replica that has 128 under way; two seconds at most. The plain profile has no HAProxy.",
+        "For a router replica that has 128 in flight; two seconds at most. The plain profile has no HAProxy.",
         one('sum by (proxy) (haproxy_backend_current_queue{proxy=~".*($workload).*"})', "{{proxy}}"),
     ),
 )
@@ -212,7 +212,7 @@ _BELOW = (
 SERVICE = Dashboard(
     "raysonde-service",
     "raysonde: service",
-    "Whether requests are answered, how fast, by which arm, and what they wait for.",
+    "Requests, latencies and arms, and the journal, replicas and nodes behind them.",
     (WORKLOAD, ARM),
     (
         Row("Now", _NOW),

@@ -1,4 +1,4 @@
-"""Dashboards as values: what a panel shows, in a few lines."""
+"""Dashboards as values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["timeseries", "stat", "heatmap", "state-timeline", "table"]
 
 @dataclass(frozen=True)
 class Query:
-    """One query of a panel.
+    """A query of a panel.
 
     Attributes:
         expr: PromQL, with Grafana's variables.
@@ -24,7 +24,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Word:
-    """What is shown in place of a number."""
+    """A word that is shown in place of a number."""
 
     text: str
     color: str
@@ -35,7 +35,7 @@ YES_NO: Mapping[float, Word] = {0.0: Word("no", "red"), 1.0: Word("yes", "green"
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel.
+    """A panel of a dashboard.
 
     Attributes:
         title: short.
@@ -46,7 +46,7 @@ class Panel:
         width: columns of 24.
         height: in Grafana's units.
         limits: values from which on a colour holds, below which it is green.
-        words: what numbers mean.
+        words: meanings of numbers.
         minimum: lower end of the axis; None: as it comes.
         maximum: upper end.
         stacked: whether series are put on each other.
@@ -76,7 +76,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """What can be chosen above a dashboard.
+    """A variable that is chosen above a dashboard.
 
     Attributes:
         name: `$name` in queries.
@@ -91,7 +91,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """One dashboard.
+    """A dashboard with its rows of panels.
 
     Attributes:
         uid: in its address; never to be changed.
@@ -109,5 +109,5 @@ class Dashboard:
 
     @property
     def panels(self) -> Iterator[Panel]:
-        """All of them."""
+        """The panels of all rows."""
         return (panel for row in self.rows for panel in row.panels)

@@ -100,8 +100,8 @@ def test_what_is_provisioned_is_found() -> None:
 
 def test_the_json_of_a_small_dashboard() -> None:
     page = json.loads((REPOSITORY / "configs" / "grafana" / "dashboards" / "drift.json").read_text())
-    (hot,) = [panel for panel in page["panels"] if panel["title"] == "Detectors" and panel["type"] != "row"]
-    assert hot["targets"] == [
+    (panel,) = [panel for panel in page["panels"] if panel["title"] == "Detectors" and panel["type"] != "row"]
+    assert panel["targets"] == [
         {
             "refId": "A",
             "datasource": {"type": "prometheus", "uid": "${datasource}"},
@@ -112,9 +112,9 @@ def test_the_json_of_a_small_dashboard() -> None:
             "range": True,
         }
     ]
-    assert hot["fieldConfig"]["defaults"]["mappings"] == [
+    assert panel["fieldConfig"]["defaults"]["mappings"] == [
         {
             "type": "value",
-            "options": {"0": {"text": "cool", "color": "green"}, "1": {"text": "hot", "color": "red"}},
+            "options": {"0": {"text": "ok", "color": "green"}, "1": {"text": "drifting", "color": "red"}},
         }
     ]

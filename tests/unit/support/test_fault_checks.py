@@ -9,48 +9,69 @@ import numpy as np
 import pytest
 from toy.parts import toy_contract, toy_raw
 
-from deployments.store import Act
+from deployments.domain.drift_state import SettledState
+from deployments.store import AuditEvent
 from deployments.store.monitor_feed import DriftEvent
 from scripts.replay.player import Failure
 from scripts.replay.recordings import Recording, make_cases
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 from scripts.replay.stream_player import SentRequest
 from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts
 from tests.faults.checks import most_open_at_once, told_again, was_just_answered, was_under_way
+=======
+from scripts.replay.stream_player import Sent
+from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts, stage_name
+from tests.faults.checks import most_open_at_once, repeated_events, was_in_flight, was_just_answered
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def event(seq: int, state: str, subject: str = "a") -> DriftEvent:
+def event(seq: int, state: SettledState, subject: str = "a") -> DriftEvent:
     return DriftEvent(NOW, "w", "concept", subject, state, "why", {}, seq)
 
 
 @pytest.mark.parametrize(
     ("states", "again"),
     [
-        ([("hot", "a"), ("hot", "b"), ("cool", "a"), ("hot", "a")], []),
-        ([("hot", "a"), ("hot", "b"), ("hot", "a")], [3]),
-        ([("cool", "a")], [1]),
+        ([("drifting", "a"), ("drifting", "b"), ("ok", "a"), ("drifting", "a")], []),
+        ([("drifting", "a"), ("drifting", "b"), ("drifting", "a")], [3]),
+        ([("ok", "a")], [1]),
     ],
 )
-def test_a_state_that_is_told_twice_is_seen(states: list[tuple[str, str]], again: list[int]) -> None:
-    events = [event(number + 1, *told) for number, told in enumerate(states)]
-    assert [one.seq for one in told_again(events)] == again
+def test_a_state_that_is_recorded_twice_is_seen(
+    states: list[tuple[SettledState, str]], again: list[int]
+) -> None:
+    events = [event(number + 1, *change) for number, change in enumerate(states)]
+    assert [one.seq for one in repeated_events(events)] == again
 
 
-def act(promotion: str, state: str, arm: str = "a") -> Act:
+def test_the_old_name_of_a_stage_still_works(caplog: pytest.LogCaptureFixture) -> None:
+    assert stage_name("hot") == "drifting"
+    assert "'hot' is the old spelling; write 'drifting'" in caplog.text
+    caplog.clear()
+    assert [stage_name(stage.name) for stage in STAGES] == [stage.name for stage in STAGES]
+    assert caplog.records == []
+
+
+def audit_event(promotion: str, state: str, arm: str = "a") -> AuditEvent:
     detail: dict[str, Any] = {"id": promotion, "arm": arm, "state": state}
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     return Act(0, NOW, "w", "promotion", "lifecycle_controller", detail)
+=======
+    return AuditEvent(0, NOW, "w", "promotion", "steward", detail)
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 
 def test_two_candidacies_of_an_arm_are_seen_and_two_arms_are_none() -> None:
     one_by_one = [
-        act("1", "shadowing"),
-        act("1", "superseded"),
-        act("2", "shadowing"),
-        act("3", "asked", "b"),
+        audit_event("1", "shadowing"),
+        audit_event("1", "superseded"),
+        audit_event("2", "shadowing"),
+        audit_event("3", "asked", "b"),
     ]
     assert most_open_at_once(one_by_one) == 1
-    assert most_open_at_once([*one_by_one, act("2", "promoting"), act("4", "shadowing")]) == 2
+    assert most_open_at_once([*one_by_one, audit_event("2", "promoting"), audit_event("4", "shadowing")]) == 2
 
 
 def request(sent_s: float, ended_s: float) -> SentRequest:
@@ -60,7 +81,7 @@ def request(sent_s: float, ended_s: float) -> SentRequest:
 
 
 @pytest.mark.parametrize(
-    ("sent_s", "ended_s", "buffered", "under_way"),
+    ("sent_s", "ended_s", "buffered", "in_flight"),
     [
         (9.0, 9.35, False, False),
         (9.0, 9.45, True, False),
@@ -69,12 +90,12 @@ def request(sent_s: float, ended_s: float) -> SentRequest:
         (10.2, 10.3, False, False),
     ],
 )
-def test_a_kill_excuses_what_was_just_answered_and_what_was_under_way(
-    sent_s: float, ended_s: float, buffered: bool, under_way: bool
+def test_a_kill_excuses_what_was_just_answered_and_what_was_in_flight(
+    sent_s: float, ended_s: float, buffered: bool, in_flight: bool
 ) -> None:
     one = request(sent_s, ended_s)
     assert was_just_answered(one, [3.0, 10.0]) == buffered
-    assert was_under_way(one, [3.0, 10.0]) == under_way
+    assert was_in_flight(one, [3.0, 10.0]) == in_flight
     assert not was_just_answered(one, [])
 
 

@@ -64,7 +64,7 @@ def _complete(connection: Connection, inspector: Inspector, table: Table) -> Non
 
 
 def _is_shorter(there: Any, wanted: Any) -> bool:
-    """Of two types of text; SQLite looks at no length."""
+    """Return whether a type of text is shorter than another; SQLite ignores lengths."""
     length, wanted_length = getattr(there, "length", None), getattr(wanted, "length", None)
     return length is not None and wanted_length is not None and length < wanted_length
 

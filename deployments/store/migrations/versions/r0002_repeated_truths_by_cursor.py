@@ -1,6 +1,6 @@
 """Repeated truths have an index that goes by their cursor; versions of ensembles may be of any length.
 
-Both are for PostgreSQL. In SQLite every index ends with the cursor, and lengths are not looked at.
+Both are for PostgreSQL. In SQLite every index ends with the cursor, and lengths are ignored.
 """
 
 from __future__ import annotations

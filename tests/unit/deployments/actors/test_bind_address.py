@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 from ray.util import get_node_ip_address
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 from deployments.actors.bind_address import BadHost, bind_address
 from training.runtime.environment import Environment
+=======
+from deployments.actors.bind_address import InvalidBindAddress, bind_address
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 
 def test_a_replica_listens_where_the_variable_says() -> None:
@@ -24,6 +28,6 @@ def test_calls_go_through_serve_where_it_is_off_or_ray_encrypts(environment: dic
 
 def test_another_word_is_refused() -> None:
     with pytest.raises(
-        BadHost, match="RAYSONDE_DIRECT_CALLS: got 'on', expected one of: node, loopback, off"
+        InvalidBindAddress, match="RAYSONDE_DIRECT_CALLS: got 'on', expected one of: node, loopback, off"
     ):
         bind_address(Environment.of({"RAYSONDE_DIRECT_CALLS": "on"}))

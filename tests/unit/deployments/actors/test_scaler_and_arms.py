@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deployments.actors.arm import Arm, MixedVersions
-from deployments.actors.autoscaling import CALLS_UNDER_WAY, IDLE_PROCESSORS
+from deployments.actors.autoscaling import CALLS_IN_FLIGHT, IDLE_PROCESSORS
 from deployments.actors.base import ReplicaOptions
 from deployments.actors.feature_scaler import FeatureScaler
 from deployments.domain.downstream import DownstreamError
@@ -127,10 +127,10 @@ async def test_predictions_are_calls_under_way_and_nothing_else_is(graph: Graph)
     replicas = (graph.scaler, arm)
     await graph.scaler.load(graph.versions["mlp"])
     await arm.load(graph.versions["mlp"])
-    assert [replica.record_autoscaling_stats()[CALLS_UNDER_WAY] for replica in replicas] == [0, 0]
+    assert [replica.record_autoscaling_stats()[CALLS_IN_FLIGHT] for replica in replicas] == [0, 0]
     await graph.scaler.predict(graph.batch("mlp"))
     scaler, arm_ = (replica.record_autoscaling_stats() for replica in replicas)
-    assert 1 > scaler[CALLS_UNDER_WAY] > arm_[CALLS_UNDER_WAY] > 0
+    assert 1 > scaler[CALLS_IN_FLIGHT] > arm_[CALLS_IN_FLIGHT] > 0
     assert 0 <= scaler[IDLE_PROCESSORS] <= (os.cpu_count() or 1)
 
 

@@ -14,7 +14,7 @@ from deployments.http.app import build_api
 from deployments.monitoring.input_drift import ReferenceBins
 from deployments.monitoring.report import make_report
 from deployments.monitoring.report_process import ReportFailed, report_html
-from tests.support.watched import ARM, MonitoredScene
+from tests.support.monitored import ARM, MonitoredScene
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def scene(tmp_path: Path) -> Iterator[MonitoredScene]:
 
 
 async def get(scene: MonitoredScene, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(build_api(scene.system.service, scene.watched))
+    transport = httpx.ASGITransport(build_api(scene.system.service, scene.feed))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.get(path)
 
@@ -35,7 +35,7 @@ async def test_what_the_monitor_has_seen_is_shown(scene: MonitoredScene) -> None
         answer = await get(scene, path)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     scene.traffic(15)
-    scene.monitor().round()
+    scene.monitor().poll()
     found = (await get(scene, "/monitor")).json()
     assert found["at"] == scene.clock.now.isoformat().replace("+00:00", "Z")
     arm = found["windows"]["300_s"]["arms"][ARM]
@@ -47,10 +47,33 @@ async def test_what_the_monitor_has_seen_is_shown(scene: MonitoredScene) -> None
     assert "weight_kg" in report.text
 
 
+async def test_old_states_are_answered_on_request_and_logged_once(
+    scene: MonitoredScene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.traffic(15)
+    scene.monitor().poll()
+    transport = httpx.ASGITransport(build_api(scene.system.service, scene.feed))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        new = await client.get("/monitor")
+        assert caplog.records == []
+        old = [await client.get("/monitor", params={"spelling": "old"}) for _ in range(2)]
+        wrong = await client.get("/monitor", params={"spelling": "older"})
+    assert {one["state"] for one in new.json()["drift"]} == {"insufficient_data", "ok"}
+    for answer in old:
+        assert {one["state"] for one in answer.json()["drift"]} == {"warming", "cool"}
+        assert {**answer.json(), "drift": []} == {**new.json(), "drift": []}
+    assert [record.name for record in caplog.records] == ["deployments.http.monitoring"]
+    assert "ok and insufficient_data in place of hot, cool and warming" in caplog.text
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "spelling")
+
+
 async def test_the_routes_are_documented(scene: MonitoredScene) -> None:
     paths = (await get(scene, "/openapi.json")).json()["paths"]
     schema = paths["/monitor"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/MonitorPage"}
+    (spelling,) = paths["/monitor"]["get"]["parameters"]
+    assert spelling["schema"]["enum"] == ["new", "old"]
+    assert "hot, cool, warming" in spelling["description"]
     assert "text/html" in paths["/drift/report"]["get"]["responses"]["200"]["content"]
 
 

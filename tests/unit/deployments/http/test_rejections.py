@@ -11,7 +11,7 @@ import pytest
 from deployments.http.rejections import RejectionRecorder
 from deployments.http.request_metrics import RequestCounts, RequestMetricsMiddleware
 from deployments.store import StoreUnavailable
-from tests.support.watched import MonitoredScene
+from tests.support.monitored import MonitoredScene
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def scene(tmp_path: Path) -> Iterator[MonitoredScene]:
 
 async def test_refused_predictions_are_counted_and_nothing_else_is(scene: MonitoredScene) -> None:
     counts = RequestCounts()
-    refusals = RejectionRecorder(counts, scene.workload, scene.watched)
+    refusals = RejectionRecorder(counts, scene.workload, scene.feed)
     await refusals.flush()
-    assert scene.watched.refusals(scene.workload, 0) == []
+    assert scene.feed.rejections(scene.workload, 0) == []
     await scene.system.service.poll()
     example = scene.system.contract.example
     transport = httpx.ASGITransport(RequestMetricsMiddleware(scene.system.app, counts))
@@ -41,9 +41,9 @@ async def test_refused_predictions_are_counted_and_nothing_else_is(scene: Monito
     assert statuses == [200, 422, 400, 422, 422, 405]
     await refusals.flush()
     await refusals.flush()
-    (row,) = scene.watched.refusals(scene.workload, 0)
+    (row,) = scene.feed.rejections(scene.workload, 0)
     assert row.requests == 3
-    assert scene.watched.refusals(scene.workload, row.seq) == []
+    assert scene.feed.rejections(scene.workload, row.seq) == []
     await scene.system.service.close()
 
 

@@ -33,7 +33,7 @@ from deployments.http.auth import KeyGuard
 from deployments.http.problems import FORESEEN, problem_kind, problem_response
 from deployments.http.request_metrics import RequestCounts, RequestMetricsMiddleware
 from deployments.telemetry.metrics.catalogue import DURATION_BOUNDS_S, ERROR_KINDS
-from deployments.telemetry.metrics.error_kinds import counted_as
+from deployments.telemetry.metrics.error_kinds import error_kind
 from deployments.telemetry.metrics.export import EXPORTED, CountsExport
 from deployments.telemetry.metrics.samples import Buckets, Samples
 from features.errors import FieldError, InvalidInput, SchemaVersionError
@@ -158,9 +158,9 @@ def test_every_foreseen_problem_has_a_kind() -> None:
         *(InvalidFields((FieldError("a", 1, "2"), FieldError("b", 1, "2"))), Unavailable("away")),
     ]
     assert {type(error) for error in errors} == set(FORESEEN)
-    kinds = {counted_as(problem_kind(error)) for error in errors}
+    kinds = {error_kind(problem_kind(error)) for error in errors}
     assert kinds == set(ERROR_KINDS) - {"fault", "client_left", "other"}
-    assert counted_as("im-a-teapot") == counted_as("") == "other"
+    assert error_kind("im-a-teapot") == error_kind("") == "other"
 
 
 async def test_durations_fall_into_their_buckets(counts: RequestCounts) -> None:
@@ -191,7 +191,7 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
         answers += [await client.post("/predict", json=BODY, headers={"Raysonde-Arm": "linear"})]
         await client.post("/feedback", json={"id": answers[0].json()["id"], "truth": {"apogee_m": 1.0}})
         found: Samples = pickle.loads(pickle.dumps(router_samples(service, counts, {"direct": 3})))
-        ready = found.of("raysonde_arm_ready")
+        ready = found.values("raysonde_arm_ready")
     told = [answer.json() for answer in answers]
     by_arm = {arm: sum(one["arm"] == arm for one in told) for arm in system.versions}
     fallbacks = {arm: sum(one["fallback"] for one in told if one["arm"] == arm) for arm in system.versions}
@@ -199,7 +199,7 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
     assert by_arm["mlp"] == 0
 
     def of(name: str) -> dict[str, object]:
-        return {arm: value for (arm,), value in found.of(name).items()}
+        return {arm: value for (arm,), value in found.values(name).items()}
 
     assert of("raysonde_predictions_total") == by_arm
     assert of("raysonde_fallbacks_total") == fallbacks
@@ -214,8 +214,8 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
     assert of("raysonde_scaler_calls_total") == {"direct": 3, "serve": 0}
     assert of("raysonde_arm_calls_in_flight") == dict.fromkeys(("linear", "mlp", "random_forest"), 0)
     assert dict(ready) == {("linear",): 1.0, ("mlp",): 0.0, ("random_forest",): 1.0}
-    assert found.of("raysonde_truths_total")["accepted",] == 1
-    assert found.of("raysonde_predicted_classes_total") == {}
+    assert found.values("raysonde_truths_total")["accepted",] == 1
+    assert found.values("raysonde_predicted_classes_total") == {}
 
 
 async def test_rows_that_wait_and_calls_under_way_are_told(
@@ -246,11 +246,11 @@ async def test_rows_that_wait_and_calls_under_way_are_told(
     gate.set()
     await asyncio.gather(*tasks)
     after = router_samples(service, counts, {"direct": 3})
-    assert [one.of("raysonde_arm_calls_in_flight")["linear",] for one in (found, after)] == [2, 0]
-    assert [one.of("raysonde_queue_rows")["linear",] for one in (found, after)] == [2, 0]
-    assert after.of("raysonde_journal_backlog_rows") == {(): 4}
+    assert [one.values("raysonde_arm_calls_in_flight")["linear",] for one in (found, after)] == [2, 0]
+    assert [one.values("raysonde_queue_rows")["linear",] for one in (found, after)] == [2, 0]
+    assert after.values("raysonde_journal_backlog_rows") == {(): 4}
     await service.close()
-    assert router_samples(service, counts, {"direct": 3}).of("raysonde_journal_backlog_rows") == {(): 0}
+    assert router_samples(service, counts, {"direct": 3}).values("raysonde_journal_backlog_rows") == {(): 0}
 
 
 async def test_a_call_that_fails_is_under_way_no_more(system: LocalSystem) -> None:
@@ -275,26 +275,26 @@ def test_another_library_is_told_what_is_new() -> None:
     export = CountsExport("toy", counters)
 
     def read(errors: int, rows: int) -> Samples:
-        readings = Samples()
-        readings.put("raysonde_errors_total", errors, "predict", "fault")
-        readings.put("raysonde_errors_total", 0, "predict", "invalid")
-        readings.put("raysonde_journal_dropped_rows_total", rows)
-        return readings
+        samples = Samples()
+        samples.put("raysonde_errors_total", errors, "predict", "fault")
+        samples.put("raysonde_errors_total", 0, "predict", "invalid")
+        samples.put("raysonde_journal_dropped_rows_total", rows)
+        return samples
 
-    for readings in (read(0, 0), read(3, 0), read(3, 0), read(4, 7)):
-        export.export(readings)
+    for samples in (read(0, 0), read(3, 0), read(3, 0), read(4, 7)):
+        export.export(samples)
     tags = {"workload": "toy", "call": "predict", "kind": "fault"}
     assert counters["raysonde_errors_total"].told == [(3, tags), (1, tags)]
     assert counters["raysonde_journal_dropped_rows_total"].told == [(7, {"workload": "toy"})]
 
 
-def test_what_is_not_declared_is_not_taken() -> None:
-    readings = Samples()
-    with pytest.raises(ValueError, match="got 'raysonde_nothing', expected one that is declared"):
-        readings.put("raysonde_nothing", 1)
+def test_a_metric_outside_the_catalogue_is_rejected() -> None:
+    samples = Samples()
+    with pytest.raises(ValueError, match="got 'raysonde_nothing', expected one of the catalogue"):
+        samples.put("raysonde_nothing", 1)
     with pytest.raises(ValueError, match=r"expected values of \('arm',\)"):
-        readings.put("raysonde_queue_rows", 1)
+        samples.put("raysonde_queue_rows", 1)
     with pytest.raises(ValueError, match="expected the value of a histogram"):
-        readings.put("raysonde_request_duration_seconds", 1, "predict")
+        samples.put("raysonde_request_duration_seconds", 1, "predict")
     with pytest.raises(ValueError, match="expected the value of a gauge"):
-        readings.put("raysonde_queue_rows", Buckets((1.0,), (1, 2)), "mlp")
+        samples.put("raysonde_queue_rows", Buckets((1.0,), (1, 2)), "mlp")

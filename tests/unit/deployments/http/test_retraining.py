@@ -50,7 +50,7 @@ async def test_a_request_is_taken_and_told_about(client: httpx.AsyncClient, syst
     assert (await client.post("/retrain")).json()["id"] == asked.id
     (listed,) = (await client.get("/retrainings")).json()
     assert len(listed["requests"]) == 2
-    assert [act.kind for act in system.store.acts("apogee")][-2:] == ["retraining_asked"] * 2
+    assert [act.kind for act in system.store.audit_events("apogee")][-2:] == ["retraining_asked"] * 2
 
 
 @pytest.mark.parametrize(

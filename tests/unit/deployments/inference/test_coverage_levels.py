@@ -43,7 +43,7 @@ def page(levels: Sequence[ArmLevel], at: datetime = NOW) -> MonitoredPage:
 def learnt(system: LocalSystem, arm: str, level: float) -> ArmLevel:
     """As a Monitor writes it."""
     found = ArmLevel(arm, system.versions[arm].bundle, level)
-    system.store.watching.write("apogee", page([found]))
+    system.store.monitor_feed.write("apogee", page([found]))
     return found
 
 
@@ -65,26 +65,26 @@ def store(store_url: str) -> Iterator[Store]:
 
 
 def test_levels_are_those_of_the_last_page_of_the_workload(store: Store) -> None:
-    assert store.watching.levels("apogee") == []
+    assert store.monitor_feed.levels("apogee") == []
     first = [ArmLevel("mlp", "sha256:1", 0.95), ArmLevel("linear", "sha256:2", 0.999984)]
-    store.watching.write("apogee", page(first))
-    store.watching.write("weather", page([ArmLevel("mlp", "sha256:3", 0.8)]))
-    assert sorted(store.watching.levels("apogee"), key=lambda one: one.bundle) == first
+    store.monitor_feed.write("apogee", page(first))
+    store.monitor_feed.write("weather", page([ArmLevel("mlp", "sha256:3", 0.8)]))
+    assert sorted(store.monitor_feed.levels("apogee"), key=lambda one: one.bundle) == first
     second = [ArmLevel("mlp", "sha256:4", 0.9)]
-    store.watching.write("apogee", page(second, NOW + timedelta(seconds=5)))
-    assert store.watching.levels("apogee") == second
-    store.watching.write("apogee", page([], NOW + timedelta(seconds=10)))
-    assert store.watching.levels("apogee") == []
-    assert len(store.watching.levels("weather")) == 1
+    store.monitor_feed.write("apogee", page(second, NOW + timedelta(seconds=5)))
+    assert store.monitor_feed.levels("apogee") == second
+    store.monitor_feed.write("apogee", page([], NOW + timedelta(seconds=10)))
+    assert store.monitor_feed.levels("apogee") == []
+    assert len(store.monitor_feed.levels("weather")) == 1
 
 
 def test_a_page_that_cannot_be_written_leaves_the_levels_as_they_are(store: Store) -> None:
-    store.watching.write("apogee", page([ArmLevel("mlp", "sha256:1", 0.95)]))
+    store.monitor_feed.write("apogee", page([ArmLevel("mlp", "sha256:1", 0.95)]))
     twice = [ArmLevel("mlp", "sha256:1", level) for level in (0.96, 0.97)]
     with pytest.raises(Exception, match=r"(?i)unique constraint"):
-        store.watching.write("apogee", page(twice, NOW + timedelta(seconds=5)))
-    assert store.watching.levels("apogee") == [ArmLevel("mlp", "sha256:1", 0.95)]
-    seen = store.watching.page("apogee")
+        store.monitor_feed.write("apogee", page(twice, NOW + timedelta(seconds=5)))
+    assert store.monitor_feed.levels("apogee") == [ArmLevel("mlp", "sha256:1", 0.95)]
+    seen = store.monitor_feed.page("apogee")
     assert seen is not None
     assert seen.at == NOW
 
@@ -130,7 +130,7 @@ async def test_answers_get_regions_of_the_level_that_was_learnt(system: LocalSys
 async def test_a_new_bundle_begins_at_the_nominal_level(system: LocalSystem) -> None:
     async with system.http() as client:
         expected = await ask(client)
-        system.store.watching.write("apogee", page([ArmLevel("mlp", "sha256:other", WIDE)]))
+        system.store.monitor_feed.write("apogee", page([ArmLevel("mlp", "sha256:other", WIDE)]))
         await system.service.poll()
         assert width(await ask(client)) == width(expected)
 

@@ -163,7 +163,7 @@ def scene(store_url: str) -> Iterator[Scene]:
 
 
 def states(scene: Scene) -> list[str]:
-    return [act.detail["state"] for act in scene.store.acts("toy") if act.kind == "promotion"]
+    return [act.detail["state"] for act in scene.store.audit_events("toy") if act.kind == "promotion"]
 
 
 def test_a_better_challenger_serves_and_stays(scene: Scene) -> None:

@@ -248,7 +248,7 @@ def test_from_a_request_to_the_verdicts(scene: Scene) -> None:
     scene.finish(arms={"linear": PASSED})
     scene.controller.reconcile()
     assert scene.last.state == "done"
-    kinds = [(act.kind, act.detail.get("state")) for act in scene.store.acts("toy")]
+    kinds = [(act.kind, act.detail.get("state")) for act in scene.store.audit_events("toy")]
     assert kinds == [
         ("retraining_asked", None),
         *(("retraining", state) for state in ("submitting", "running", "done")),
@@ -366,15 +366,21 @@ def test_drift_that_the_monitor_tells_of_asks_once(scene: Scene) -> None:
     def tell(kind: str, state: str) -> None:
         event = DriftEvent(scene.now, "toy", kind, "", state, "it is warmer", {})
         page = MonitoredPage(scene.now, {}, Cursors(), {})
-        scene.store.watching.write("toy", page, [event])
+        scene.store.monitor_feed.write("toy", page, [event])
 
     scene.truths(50)
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     tell("quality", "hot")
     tell("input", "cool")
     scene.controller.reconcile()
+=======
+    tell("quality", "drifting")
+    tell("input", "ok")
+    scene.keeper.reconcile()
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     assert scene.store.retrainings.latest("toy") == []
     scene.now += timedelta(minutes=1)
-    tell("concept", "hot")
+    tell("concept", "drifting")
     for _ in range(2):
         scene.controller.reconcile()
         scene.new_controller().reconcile()
@@ -387,8 +393,8 @@ def test_drift_that_the_monitor_tells_of_asks_once(scene: Scene) -> None:
 
 def test_a_model_that_was_made_too_early_is_made_again_once(scene: Scene) -> None:
     """On all truths since the drift, when there are enough new ones and the cooldown is over."""
-    event = DriftEvent(scene.now, "toy", "concept", "linear", "hot", "it is warmer", {})
-    scene.store.watching.write("toy", MonitoredPage(scene.now, {}, Cursors(), {}), [event])
+    event = DriftEvent(scene.now, "toy", "concept", "linear", "drifting", "it is warmer", {})
+    scene.store.monitor_feed.write("toy", MonitoredPage(scene.now, {}, Cursors(), {}), [event])
     scene.truths(10)
     for _ in range(3):
         scene.controller.reconcile()

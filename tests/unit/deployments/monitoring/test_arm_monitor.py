@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.monitoring.arm_monitor import ArmMonitor, Served
+from deployments.monitoring.arm_monitor import ArmMonitor, ServedBundle
 from deployments.monitoring.measures import COMMON, make_measures
 from deployments.monitoring.settings import MonitoringSettings
 from tests.support.regions import Answered, classes, logarithms, numbers, paths
@@ -31,11 +31,11 @@ class Outcome:
 
     Attributes:
         held: (n,) share of the regions of each that held, NaN where nothing became known.
-        watch: of the arm, after all truths.
+        monitor: of the arm, after all truths.
     """
 
     held: FloatArray
-    watch: ArmMonitor
+    monitor: ArmMonitor
 
     def coverage(self, begin: int, end: int) -> float:
         return float(np.nanmean(self.held[begin:end]))
@@ -52,26 +52,26 @@ def serve(
     parts = (make(rng, CALM), make(rng, rows - CALM, spread))
     said, truth = (np.concatenate([getattr(one, name) for one in parts]) for name in ("said", "truth"))
     settings = MonitoringSettings(serve_levels=serves)
-    watch = ArmMonitor(Served("sha256:0", calibration), task, settings)
+    monitor = ArmMonitor(ServedBundle("sha256:0", calibration), task, settings)
     measures, held = make_measures(known.target, task), np.full(rows, np.nan)
     waiting: deque[tuple[int, Row]] = deque()
     numbered = count()
     for begin in range(0, rows, PAGE):
         page = slice(begin, begin + PAGE)
-        level = watch.level.level if serves and watch.level else None
+        level = monitor.level.level if serves and monitor.level else None
         predicted = task.predict(said[page], np.zeros((PAGE, 1)), calibration, level)
         for answer in task.rows(predicted, 0.9):
             waiting.append((next(numbered), answer._replace(level=level)))
             if len(waiting) <= delay:
                 continue
-            at, judged = waiting.popleft()
-            measured = measures.of(judged, truth[at])
+            at, labelled = waiting.popleft()
+            measured = measures.sums(labelled, truth[at])
             if measured is None:
                 continue
             held[at] = measured[COMMON.index("inside")] / measured[COMMON.index("regions")]
-            watch.counted(at / RATE_HZ, judged, truth[at], measured)
-            watch.judged(judged, truth[at])
-    return Outcome(held, watch)
+            monitor.count_truth(at / RATE_HZ, labelled, truth[at], measured)
+            monitor.learn(labelled, truth[at])
+    return Outcome(held, monitor)
 
 
 @pytest.mark.parametrize("make", MAKES)
@@ -101,12 +101,12 @@ def test_truths_that_come_late_put_off_what_they_teach_and_no_more(spread: float
 def test_the_calibration_of_the_bundle_is_judged_as_if_nothing_were_adapted(make: Make) -> None:
     """Otherwise regions that are right by now would hide that the model is not."""
     served, nominal = (serve(make, 0, 3.0, serves=serves) for serves in (True, False))
-    (found, expected) = (one.watch.look(2000 / RATE_HZ, 40.0) for one in (served, nominal))
+    (found, expected) = (one.monitor.evaluate_calibration(2000 / RATE_HZ, 40.0) for one in (served, nominal))
     assert served.coverage(1500, 2000) > nominal.coverage(1500, 2000) + 0.06
     assert found == expected
     assert found.evidence["coverage"] < 0.82
-    assert served.watch.level is not None
-    assert nominal.watch.level is not None
-    assert (served.watch.level.served, nominal.watch.level.served) == (True, False)
+    assert served.monitor.level is not None
+    assert nominal.monitor.level is not None
+    assert (served.monitor.level.served, nominal.monitor.level.served) == (True, False)
     # what a truth teaches does not depend on the level of the region that it was held against
-    assert served.watch.level.level == nominal.watch.level.level
+    assert served.monitor.level.level == nominal.monitor.level.level

@@ -46,16 +46,16 @@ def window(rows_per_entity: float | None = None, most_rows_per_s: float = 50) ->
 def test_a_state_changes_once_however_long_it_lasts(scores: list[float | None]) -> None:
     hysteresis = Hysteresis(HysteresisSettings())
     changes = [change for score in scores if (change := hysteresis.update(score))]
-    assert changes == ["hot", "cool"] * (len(changes) // 2) + ["hot"] * (len(changes) % 2)
-    assert hysteresis.state == ("hot" if len(changes) % 2 else "cool")
+    assert changes == ["drifting", "ok"] * (len(changes) // 2) + ["drifting"] * (len(changes) % 2)
+    assert hysteresis.state == ("drifting" if len(changes) % 2 else "ok")
 
 
 def test_a_state_needs_looks_in_a_row() -> None:
     hysteresis = Hysteresis(HysteresisSettings(confirm=3, settle=2))
     scores = [1.0, 1.0, 0.9, 1.0, None, 1.0, 1.0, 9.0, 0.6, 0.75, 0.6, 0.6]
     found = [hysteresis.update(score) for score in scores]
-    assert found == [None] * 6 + ["hot"] + [None] * 4 + ["cool"]
-    assert Hysteresis(HysteresisSettings(), "hot").state == "hot"
+    assert found == [None] * 6 + ["drifting"] + [None] * 4 + ["ok"]
+    assert Hysteresis(HysteresisSettings(), "drifting").state == "drifting"
 
 
 def test_distances_of_histograms_are_those_of_rows() -> None:
@@ -97,39 +97,39 @@ def test_noise_bounds_the_distance_of_so_many_rows() -> None:
         assert (mean > 0.3 * bins.noise(rows)).all()
 
 
-def test_input_is_looked_at_when_there_is_enough_and_moves_are_named() -> None:
+def test_input_is_evaluated_when_there_are_rows_enough_and_moves_are_named() -> None:
     live = window()
     live.add(100.0, {"a"}, sample(1, 199))
-    assert live.look(105.0, 300.0).score is None
+    assert live.evaluate(105.0, 300.0).score is None
     live.add(101.0, {"a"}, sample(2, 400))
-    calm = live.look(105.0, 300.0)
+    calm = live.evaluate(105.0, 300.0)
     assert calm.score == pytest.approx(0.25, abs=0.02)
     live.add(111.0, {"a"}, sample(3, 600, shift=1.0))
-    assert live.look(115.0, 300.0).score == pytest.approx(1.45, abs=0.05)
-    found = live.look(115.0, 10.0)
+    assert live.evaluate(115.0, 300.0).score == pytest.approx(1.45, abs=0.05)
+    found = live.evaluate(115.0, 10.0)
     assert found.score == pytest.approx(2.56, abs=0.1)
     assert found.reason.startswith("1 of 3 features have moved, most height: by ")
     assert (found.evidence["rows"], found.evidence["drifted_share"]) == (600, pytest.approx(1 / 3))
-    assert live.look(500.0, 300.0).score is None
+    assert live.evaluate(500.0, 300.0).score is None
 
 
 def test_rows_of_few_entities_weigh_less() -> None:
     live = window(rows_per_entity=5)
     for number in range(20):
         live.add(10.0 * number, {f"flight{number}"}, sample(number, 30, shift=0.5))
-    found = live.look(195.0, 300.0)
+    found = live.evaluate(195.0, 300.0)
     assert found.evidence["independent_rows"] == 100
     assert (found.score or 2) < 1
     alone = window()
     for number in range(20):
         alone.add(10.0 * number, set(), sample(number, 30, shift=0.5))
-    assert (alone.look(195.0, 300.0).score or 0) > 1
-    assert live.look(195.0, 100.0).evidence["independent_rows"] == 50
+    assert (alone.evaluate(195.0, 300.0).score or 0) > 1
+    assert live.evaluate(195.0, 100.0).evidence["independent_rows"] == 50
 
 
-def test_no_more_rows_are_looked_at_than_are_allowed() -> None:
+def test_no_more_rows_are_evaluated_than_are_allowed() -> None:
     live = window(most_rows_per_s=2)
-    assert [live.takes(at_s) for at_s in [0.0] * 21 + [10.0]] == [True] * 20 + [False, True]
+    assert [live.admit(at_s) for at_s in [0.0] * 21 + [10.0]] == [True] * 20 + [False, True]
 
 
 def test_live_data_can_be_measured_from_those_before_them() -> None:
@@ -138,17 +138,17 @@ def test_live_data_can_be_measured_from_those_before_them() -> None:
     assert live.span_s == 86_400
     for number in range(30):  # far from the reference, and steady
         live.add(10.0 * number, set(), sample(number, 100, shift=2.0))
-        assert (live.look(10.0 * number, 60.0).score or 0) < 1
-    assert live.look(295.0, 60.0).score is not None
+        assert (live.evaluate(10.0 * number, 60.0).score or 0) < 1
+    assert live.evaluate(295.0, 60.0).score is not None
     for number in range(30, 34):
         live.add(10.0 * number, set(), sample(number, 100, shift=3.0))
-    assert (live.look(335.0, 60.0).score or 0) > 1
-    live.hold(335.0)
+    assert (live.evaluate(335.0, 60.0).score or 0) > 1
+    live.freeze_reference(335.0)
     for number in range(34, 300):
         live.add(10.0 * number, set(), sample(number, 100, shift=3.0))
-    assert (live.look(2995.0, 60.0).score or 0) > 1
-    live.release()
-    assert (live.look(2995.0, 60.0).score or 2) < 1
+    assert (live.evaluate(2995.0, 60.0).score or 0) > 1
+    live.unfreeze_reference()
+    assert (live.evaluate(2995.0, 60.0).score or 2) < 1
 
 
 def measured(truths: float, inside: float, nominal: float = 0.9) -> NDArray[np.float64]:
@@ -162,12 +162,12 @@ def measured(truths: float, inside: float, nominal: float = 0.9) -> NDArray[np.f
 def test_coverage_counts_beyond_the_tolerance_and_the_noise(
     truths: int, inside: int, score: float | None
 ) -> None:
-    found = calibration.look(CalibrationSettings(), measured(truths, inside), 300.0)
+    found = calibration.evaluate(CalibrationSettings(), measured(truths, inside), 300.0)
     assert found.score == (None if score is None else pytest.approx(score, abs=0.01))
 
 
 def test_coverage_says_what_it_found() -> None:
-    found = calibration.look(CalibrationSettings(), measured(500, 350), 300.0)
+    found = calibration.evaluate(CalibrationSettings(), measured(500, 350), 300.0)
     assert found.reason == "regions hold 70.0% of 500 truths, nominal are 90.0%"
     assert found.evidence == {"window_s": 300.0, "truths": 500, "coverage": 0.7, "nominal": 0.9}
 
@@ -182,8 +182,8 @@ def test_a_field_that_is_sent_no_more_is_found(apogee: Contract) -> None:
         for is_filled in rng.random(4) < share:
             live.add(float(second), {names["pressure_pa"]: 50} if is_filled else {names["pitch_deg"]: 3})
         if second == 1199:
-            assert (live.look(1199.0, 60.0).score or 0) < 0.5
-    found = live.look(1499.0, 60.0)
+            assert (live.evaluate(1199.0, 60.0).score or 0) < 0.5
+    found = live.evaluate(1499.0, 60.0)
     assert found.score == pytest.approx(1.7, abs=0.2)
     worst = f"filled.{names['pressure_pa']}"
     assert worst in found.reason or f"missing.{names['pitch_deg']}" in found.reason
@@ -197,11 +197,11 @@ def test_the_reference_stands_still_while_it_is_held(apogee: Contract) -> None:
     for second in range(0, 20_000):
         live.add(float(second), {name: 50} if second > 1000 else {})
         if second == 1200:
-            live.hold(1200.0)
+            live.freeze_reference(1200.0)
     assert live.reference == dict.fromkeys(live.names, 0.0)
-    assert (live.look(19_999.0, 300.0).score or 0) > 1
-    live.release()
-    assert (live.look(19_999.0, 300.0).score or 0) < 1
+    assert (live.evaluate(19_999.0, 300.0).score or 0) > 1
+    live.unfreeze_reference()
+    assert (live.evaluate(19_999.0, 300.0).score or 0) < 1
 
 
 def test_refused_requests_are_a_share_of_all(apogee: Contract) -> None:
@@ -209,22 +209,22 @@ def test_refused_requests_are_a_share_of_all(apogee: Contract) -> None:
     for second in range(400):
         live.add(float(second), {})
         if second >= 320:
-            live.refused(float(second), 5)
-    found = live.look(399.0, 60.0)
+            live.add_rejections(float(second), 5)
+    found = live.evaluate(399.0, 60.0)
     assert found.reason == "refused: 83.3% of 360 requests, 22.7% before"
     live = QualityWindow(apogee, QualitySettings(), 60.0)
     for second in range(400):
-        live.refused(float(second), 5)
-    assert live.look(399.0, 60.0).score == pytest.approx(0.0)  # it was no better before
+        live.add_rejections(float(second), 5)
+    assert live.evaluate(399.0, 60.0).score == pytest.approx(0.0)  # it was no better before
 
 
 def test_too_few_rows_or_fields_tell_nothing(apogee: Contract) -> None:
     live = QualityWindow(apogee, QualitySettings(), 300.0)
     for second in range(250):
         live.add(float(second), {})
-    assert live.look(250.0, 300.0).score is None  # nothing before the window
+    assert live.evaluate(250.0, 300.0).score is None  # nothing before the window
     required = apogee.model_copy(update={"fields": tuple(f for f in apogee.fields if f.required)})
-    assert QualityWindow(required, QualitySettings(), 300.0).look(0.0, 300.0).score is None
+    assert QualityWindow(required, QualitySettings(), 300.0).evaluate(0.0, 300.0).score is None
 
 
 @pytest.mark.parametrize("name", known_workloads(BUILT_IN))
@@ -240,9 +240,17 @@ def test_settings_have_defaults_and_refuse_what_is_not_kept() -> None:
     assert MonitoringSettings().windows_s == (300.0, 3600.0, 86_400.0)
     with pytest.raises(ValidationError, match="windows_s: got 90000, expected seconds in"):
         MonitoringSettings(windows_s=(90_000.0,))
-    with pytest.raises(ValidationError, match="looks_s: got 3601"):
-        MonitoringSettings(looks_s=(3601.0,))
+    with pytest.raises(ValidationError, match="detection_windows_s: got 3601"):
+        MonitoringSettings(detection_windows_s=(3601.0,))
     with pytest.raises(ValidationError, match="expected each once"):
         MonitoringSettings(windows_s=(60.0, 60.0))
     with pytest.raises(ValidationError, match="extra"):
         MonitoringSettings.model_validate({"windows": [1]})
+
+
+def test_the_old_key_of_the_detection_windows_still_works(caplog: pytest.LogCaptureFixture) -> None:
+    settings = MonitoringSettings.model_validate({"looks_s": [20, 40]})
+    assert settings.detection_windows_s == (20.0, 40.0)
+    assert "monitoring: 'looks_s' is the old spelling; write 'detection_windows_s'" in caplog.text
+    with pytest.raises(ValidationError, match="expected 'detection_windows_s' alone"):
+        MonitoringSettings.model_validate({"looks_s": [20], "detection_windows_s": [20]})

@@ -73,24 +73,24 @@ def test_a_level_begins_at_the_nominal_one(nominal: float) -> None:
 def test_where_few_miss_a_truth_moves_the_level_by_a_part_of_them() -> None:
     level, found = AdaptiveLevel(0.9, 0.01), []
     for _ in range(11):
-        level.update(held=0.0)
+        level.update(covered=0.0)
         found.append(level.coverage)
     assert found == [
         *(0.909, 0.918, 0.927, 0.936, 0.945),
         *(0.968, 0.989, 0.996, 0.9986, 0.9995, 0.99982),
     ]
     for _ in range(9):
-        level.update(held=1.0)
+        level.update(covered=1.0)
     assert level.coverage == 0.9995
 
 
 def test_a_level_comes_back_from_errors_that_no_region_holds() -> None:
     level = AdaptiveLevel(0.9, 0.01)
     for _ in range(10_000):
-        level.update(held=0.0)
+        level.update(covered=0.0)
     assert level.coverage == WIDEST
     for _ in range(150):
-        level.update(held=1.0)
+        level.update(covered=1.0)
     assert level.coverage == 0.904
 
 

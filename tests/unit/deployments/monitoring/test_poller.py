@@ -14,8 +14,8 @@ from deployments.domain.routing import ArmVersion
 from deployments.monitoring.view import MonitorPage
 from deployments.store import StoreUnavailable
 from features.config import load_sections
+from tests.support.monitored import ARM, MonitoredScene
 from tests.support.tables import calories_parts
-from tests.support.watched import ARM, MonitoredScene
 from training.runtime.bundle import write_bundle
 from training.runtime.errors import BundleError
 from training.runtime.settings import REPOSITORY
@@ -39,34 +39,41 @@ def file_scene(tmp_path: Path) -> Iterator[MonitoredScene]:
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take seconds, and have a test of their own."""
-    monkeypatch.setattr("deployments.monitoring.poller.MonitorLoop._report", lambda *_: None)
+    monkeypatch.setattr("deployments.monitoring.poller.MonitorLoop._write_report", lambda *_: None)
 
 
 def page(scene: MonitoredScene) -> MonitorPage:
-    seen = scene.watched.page(scene.workload)
+    seen = scene.feed.page(scene.workload)
     assert seen is not None
     return MonitorPage.model_validate(seen.page)
 
 
 def stored_levels(scene: MonitoredScene) -> dict[str, tuple[str, float]]:
     """Bundle and level by arm, as router replicas read them."""
-    return {one.arm: (one.bundle, one.level) for one in scene.watched.levels(scene.workload)}
+    return {one.arm: (one.bundle, one.level) for one in scene.feed.levels(scene.workload)}
 
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def test_calm_traffic_is_told_and_gives_no_event(file_scene: MonitoredScene) -> None:
     assert file_scene.watch(file_scene.monitor(), 180) == []
     found = page(file_scene)
+=======
+def test_calm_traffic_is_shown_and_gives_no_event(scene: MonitoredScene) -> None:
+    assert scene.observe(scene.monitor(), 180) == []
+    found = page(scene)
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     arm = found.windows["300_s"].arms[ARM]
     assert (arm.predictions, arm.truths, found.up_to_date) == (3600, 3600, True)
     assert arm.metrics["coverage"] == pytest.approx(0.9, abs=0.02)
     assert set(arm.metrics) == {"mae", "rmse", "rmsle", "coverage", "nominal_coverage", "mean_width"}
     states = {(one.kind, one.subject): one.state for one in found.drift}
-    assert states["input", ""] == states["concept", ARM] == states["calibration", ARM] == "cool"
-    assert states["quality", ""] == "warming"  # no field of this table may be missing
+    assert states["input", ""] == states["concept", ARM] == states["calibration", ARM] == "ok"
+    assert states["quality", ""] == "insufficient_data"  # no field of this table may be missing
     assert found.levels[ARM].level == pytest.approx(0.9, abs=0.05)
     assert found.levels[ARM].truths == 3600
 
 
+<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def test_heavier_people_are_an_event_that_ends_with_them(file_scene: MonitoredScene) -> None:
     monitor = file_scene.monitor()
     assert file_scene.watch(monitor, 90) == []
@@ -83,9 +90,27 @@ def test_larger_errors_are_drift_of_concept_and_calibration(file_scene: Monitore
     monitor = file_scene.monitor()
     assert file_scene.watch(monitor, 120) == []
     events = file_scene.watch(monitor, 60, error=2.5)
+=======
+def test_heavier_people_are_an_event_that_ends_with_them(scene: MonitoredScene) -> None:
+    monitor = scene.monitor()
+    assert scene.observe(monitor, 90) == []
+    (began,) = scene.observe(monitor, 60, heavier_kg=20.0)
+    assert (began.kind, began.subject, began.state) == ("input", "", "drifting")
+    assert "weight_kg" in began.evidence["distances"]
+    assert began.at <= scene.clock.now - timedelta(seconds=30)
+    (ended,) = scene.observe(monitor, 360)
+    assert (ended.kind, ended.state) == ("input", "ok")
+    assert [event.state for event in scene.feed.events(scene.workload)] == ["drifting", "ok"]
+
+
+def test_larger_errors_are_drift_of_concept_and_calibration(scene: MonitoredScene) -> None:
+    monitor = scene.monitor()
+    assert scene.observe(monitor, 120) == []
+    events = scene.observe(monitor, 60, error=2.5)
+>>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     assert {(event.kind, event.subject, event.state) for event in events} == {
-        ("concept", ARM, "hot"),
-        ("calibration", ARM, "hot"),
+        ("concept", ARM, "drifting"),
+        ("calibration", ARM, "drifting"),
     }
     assert max(event.at for event in events) <= file_scene.clock.now - timedelta(seconds=30)
     level = page(file_scene).levels[ARM].level
@@ -97,20 +122,20 @@ def test_larger_errors_are_drift_of_concept_and_calibration(file_scene: Monitore
 def test_a_monitor_that_is_killed_goes_on_as_if_it_had_not_been(
     scene: MonitoredScene, tmp_path: Path, killed_after_s: int
 ) -> None:
-    """Killed while it learns, while all is calm, and in the middle of a drift, whose event it has told."""
+    """Killed while it learns, while all is calm, and in the middle of a drift, whose event it has written."""
     monitor, events = scene.monitor(), []
     for second in range(0, 200, 5):
         if second == killed_after_s:
             scene.traffic(10, error=3.0 if second > 100 else 1.0)  # nobody looks
             monitor = scene.monitor()
-        events += scene.watch(monitor, 5, error=3.0 if second >= 110 else 1.0)
-    stored = scene.watched.events(scene.workload)
+        events += scene.observe(monitor, 5, error=3.0 if second >= 110 else 1.0)
+    stored = scene.feed.events(scene.workload)
     assert sorted((event.kind, event.state) for event in stored) == [
-        ("calibration", "hot"),
-        ("concept", "hot"),
+        ("calibration", "drifting"),
+        ("concept", "drifting"),
     ]
     before, levels = page(scene), stored_levels(scene)
-    scene.monitor().round()
+    scene.monitor().poll()
     after = page(scene)
     assert stored_levels(scene) == levels
     assert after.windows == before.windows
@@ -141,11 +166,11 @@ def test_one_that_is_killed_while_it_reads_back_learns_no_truth_twice(
 
 def test_a_new_version_of_an_arm_begins_anew(scene: MonitoredScene, tmp_path: Path) -> None:
     monitor = scene.monitor()
-    scene.watch(monitor, 60)
+    scene.observe(monitor, 60)
     bundle = write_bundle(calories_parts(ARM, 5), tmp_path / "new")
     version = ArmVersion(model_version="2", bundle=bundle, source=str(tmp_path / "new"))
     scene.store.put_arm(scene.workload, ARM, version)
-    scene.watch(monitor, 10)  # the truths are of the old bundle
+    scene.observe(monitor, 10)  # the truths are of the old bundle
     assert page(scene).levels[ARM].truths == 0
     assert stored_levels(scene)[ARM] == (bundle, 0.9)
 
@@ -153,13 +178,13 @@ def test_a_new_version_of_an_arm_begins_anew(scene: MonitoredScene, tmp_path: Pa
 def test_a_workload_may_have_its_regions_left_at_the_nominal_level(
     scene: MonitoredScene, tmp_path: Path
 ) -> None:
-    scene.watch(scene.monitor(), 5)
+    scene.observe(scene.monitor(), 5)
     assert stored_levels(scene)
     sections = load_sections(REPOSITORY / "configs" / "workloads", scene.workload)
     sections["monitoring"] = {"serve_levels": False}
     (tmp_path / "workloads").mkdir()
     (tmp_path / "workloads" / f"{scene.workload}.yaml").write_text(yaml.safe_dump(sections))
-    scene.watch(scene.monitor(tmp_path / "workloads"), 5, error=3.0)
+    scene.observe(scene.monitor(tmp_path / "workloads"), 5, error=3.0)
     assert stored_levels(scene) == {}
     found = page(scene).levels[ARM]
     assert found.level > 0.9
@@ -173,21 +198,21 @@ def test_it_waits_for_a_routing_table_and_refuses_a_bundle_that_is_not_there(
     scene.traffic(5)
     gone = ArmVersion(model_version="2", bundle="sha256:00", source=str(tmp_path / "nowhere"))
     scene.store.put_arms(scene.workload, dict.fromkeys(scene.system.versions))
-    assert monitor.round() == []
-    assert scene.watched.page(scene.workload) is None
+    assert monitor.poll() == []
+    assert scene.feed.page(scene.workload) is None
     scene.store.put_arm(scene.workload, ARM, gone)
     with pytest.raises((OSError, BundleError)):
-        monitor.round()
+        monitor.poll()
     scene.store.put_arms(scene.workload, scene.system.versions)
-    monitor.round()
+    monitor.poll()
     assert page(scene).windows["300_s"].arms[ARM].predictions == 100
 
 
-def test_an_event_that_could_not_be_written_is_told_later(
+def test_an_event_that_could_not_be_written_is_written_later(
     scene: MonitoredScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monitor = scene.monitor()
-    scene.watch(monitor, 60)
+    scene.observe(monitor, 60)
 
     def away(*_: Any) -> None:
         raise StoreUnavailable("away")
@@ -197,27 +222,27 @@ def test_an_event_that_could_not_be_written_is_told_later(
         for _ in range(10):
             scene.traffic(5, heavier_kg=20.0)
             with pytest.raises(StoreUnavailable):
-                monitor.round()
-    (told,) = scene.watch(monitor, 5, heavier_kg=20.0)
-    assert (told.kind, told.state) == ("input", "hot")
-    assert told.at < scene.clock.now - timedelta(seconds=10)
-    assert [event.kind for event in scene.watched.events(scene.workload)] == ["input"]
+                monitor.poll()
+    (event,) = scene.observe(monitor, 5, heavier_kg=20.0)
+    assert (event.kind, event.state) == ("input", "drifting")
+    assert event.at < scene.clock.now - timedelta(seconds=10)
+    assert [event.kind for event in scene.feed.events(scene.workload)] == ["input"]
 
 
 def test_rows_that_were_taken_in_part_are_not_counted_twice(
     scene: MonitoredScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monitor = scene.monitor()
-    scene.watch(monitor, 10)
+    scene.observe(monitor, 10)
     scene.traffic(5)
 
     def fail(*_: Any) -> None:
         raise RuntimeError("a fault")
 
     with monkeypatch.context() as patch:
-        patch.setattr("deployments.monitoring.workload_monitor.Watch.judged", fail)
+        patch.setattr("deployments.monitoring.workload_monitor.WorkloadMonitor.add_truths", fail)
         with pytest.raises(RuntimeError, match="a fault"):
-            monitor.round()
-    scene.watch(monitor, 5)
+            monitor.poll()
+    scene.observe(monitor, 5)
     arm = page(scene).windows["300_s"].arms[ARM]
     assert (arm.predictions, arm.truths) == (400, 400)

@@ -67,7 +67,7 @@ def test_sums_give_the_metrics_of_evaluation(workload: str) -> None:
     contract, task = contract_of(workload)
     measures: Measures = make_measures(contract.target, task)
     predicted, truth = predicted_of(workload, np.random.default_rng(3))
-    parts = [measures.of(one, value) for one, value in zip(task.rows(predicted, 0.9), truth, strict=True)]
+    parts = [measures.sums(one, value) for one, value in zip(task.rows(predicted, 0.9), truth, strict=True)]
     total = np.sum([part for part in parts if part is not None], axis=0)
     expected = compute_metrics(contract.target, truth, predicted)
     got = measures.metrics(total)
@@ -84,7 +84,7 @@ def test_a_truth_of_which_nothing_is_known_adds_nothing() -> None:
         contract, task = contract_of(workload)
         predicted, _ = predicted_of(workload, np.random.default_rng(0))
         measures = make_measures(contract.target, task)
-        assert measures.of(task.rows(predicted, 0.9)[0], np.full(shape, np.nan)) is None
+        assert measures.sums(task.rows(predicted, 0.9)[0], np.full(shape, np.nan)) is None
 
 
 def prediction(seq: int, at: datetime, arm: str = "mlp", value: float = 10.0) -> MonitoredPrediction:
@@ -103,14 +103,14 @@ def rolling() -> RollingMetrics:
 
 def judge(metrics: RollingMetrics, one: MonitoredTruth) -> None:
     answer = Row(one.prediction, one.interval, one.coverage)
-    metrics.judged(one, answer, TARGET.of_json(one.truth["apogee_m"]))
+    metrics.add_truth(one, answer, TARGET.of_json(one.truth["apogee_m"]))
 
 
 def test_an_arm_over_a_window() -> None:
     metrics = rolling()
     for number, value in enumerate((10.0, 30.0, 32.0)):
-        metrics.predicted(prediction(number, NOW - timedelta(seconds=number), value=value))
-    metrics.predicted(replace(prediction(9, NOW, "linear"), fallback=True, outlier_score=1.0))
+        metrics.add_prediction(prediction(number, NOW - timedelta(seconds=number), value=value))
+    metrics.add_prediction(replace(prediction(9, NOW, "linear"), fallback=True, outlier_score=1.0))
     judge(metrics, pair(NOW, 5.0, error=1.0))
     judge(metrics, pair(NOW, 120.0, error=-3.0))
     found = metrics.window("mlp", NOW, 300.0)
@@ -137,7 +137,7 @@ def test_each_truth_has_one_outcome_and_late_and_early_ones_are_counted() -> Non
     for lag_s in (5.0, 601.0, 90_000.0, -2.0):
         judge(metrics, pair(NOW, lag_s))
     for conflicts in (True, False, False):
-        metrics.repeated(MonitoredRepeat(1, NOW, conflicts))
+        metrics.add_repeat(MonitoredRepeat(1, NOW, conflicts))
     counts = metrics.truth_counts(NOW, 300.0)
     assert counts.model_dump() == {"joined": 4, "late": 2, "early": 1, "repeated": 2, "conflicting": 1}
     lags = metrics.window("mlp", NOW, 300.0).lag
@@ -160,7 +160,7 @@ def read_all(store: MonitorFeed, metrics: RollingMetrics, at: list[int], limit: 
     """Read on from the cursors `at`, page by page; the cursors after."""
     while rows := store.predictions("apogee", at[0], limit):
         for row in rows:
-            metrics.predicted(row)
+            metrics.add_prediction(row)
         at[0] = rows[-1].seq
     while pairs := store.truths("apogee", at[1], limit):
         for one in pairs:
@@ -168,7 +168,7 @@ def read_all(store: MonitorFeed, metrics: RollingMetrics, at: list[int], limit: 
         at[1] = pairs[-1].seq
     while repeats := store.repeats("apogee", at[2], limit):
         for repeat in repeats:
-            metrics.repeated(repeat)
+            metrics.add_repeat(repeat)
         at[2] = repeats[-1].seq
     return at
 
@@ -201,7 +201,7 @@ def test_a_monitor_that_starts_anew_has_the_same_metrics(
     """Predictions and truths come in any order while one Monitor reads on; another reads after it all."""
     clock, store = clock_and_store
     clear(store)
-    reader = store.watching
+    reader = store.monitor_feed
     lasting, cursors, number = rolling(), [0, 0, 0], 0
     for count, pause_s, error, truth_first in steps:
         clock.now += timedelta(seconds=pause_s)
@@ -234,7 +234,7 @@ def test_cursors_lie_before_all_that_was_written_since(store_url: str) -> None:
         [stored_row(i)._replace(created_at=at) for i, at in enumerate(times)]
         + [stored_row(i)._replace(workload="other", created_at=at) for i, at in enumerate(times)]
     )
-    reader = store.watching
+    reader = store.monitor_feed
     for hour in (0, 1, 24, 47, 48):
         after = reader.cursors_at("apogee", NOW + timedelta(hours=hour)).predictions
         rows = reader.predictions("apogee", after)

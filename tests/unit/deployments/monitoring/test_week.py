@@ -44,11 +44,11 @@ def sliding(counts: FloatArray, buckets: int) -> FloatArray:
 
 
 def alarms(scores: Sequence[FloatArray]) -> int:
-    """How often it turns hot, over the highest of the scores of the windows that end together."""
+    """How often it begins to drift, over the highest of the scores of the windows that end together."""
     shortest = min(map(len, scores))
     hysteresis = Hysteresis(HysteresisSettings())
     highest = np.max([one[-shortest:] for one in scores], axis=0)
-    return sum(hysteresis.update(score) == "hot" for score in highest.tolist())
+    return sum(hysteresis.update(score) == "drifting" for score in highest.tolist())
 
 
 FEATURES: dict[str, Callable[[np.random.Generator, int], FloatArray]] = {
@@ -79,7 +79,7 @@ def test_a_week_of_losses_without_drift_is_quiet() -> None:
     drift, fired = LossDriftDetector(ConceptSettings(batch=1)), 0
     # means of 20 exponential losses each
     for mean in np.random.default_rng(5).gamma(20, 1 / 20, 7 * 86_400 * RATE_HZ // 20).tolist():
-        was_drifting = drift.look().score == 1 if drift.baseline and drift.baseline.by else False
+        was_drifting = drift.evaluate().score == 1 if drift.baseline and drift.baseline.by else False
         drift.add(mean)
         fired += bool(drift.baseline and drift.baseline.by) and not was_drifting
     assert fired == 0
@@ -145,7 +145,7 @@ def shown_s(shape: str) -> float:
 
 
 def detected_s(shape: str, seed: int, bins: ReferenceBins) -> tuple[float, int]:
-    """How long after its onset the drift is hot, and how often it turned hot in all."""
+    """How long after its onset the drift is detected, and how many drifts were in all."""
     rng = np.random.default_rng(seed)
     live, hysteresis = InputWindow(bins, InputSettings(), 300.0), Hysteresis(HysteresisSettings())
     changes: list[float] = []
@@ -153,9 +153,9 @@ def detected_s(shape: str, seed: int, bins: ReferenceBins) -> tuple[float, int]:
         at = look * CHECK_S - 300 + np.arange(RATE_HZ * CHECK_S) / RATE_HZ
         features = np.stack([drifted(shape, rng, at), rng.normal(size=len(at))], axis=1)
         live.add(float(at[0]) + 300, set(), features)
-        found = [live.look(float(at[-1]) + 300, window_s).score for window_s in (60.0, 300.0)]
+        found = [live.evaluate(float(at[-1]) + 300, window_s).score for window_s in (60.0, 300.0)]
         scores = [score for score in found if score is not None]
-        if hysteresis.update(max(scores, default=None)) == "hot":
+        if hysteresis.update(max(scores, default=None)) == "drifting":
             changes.append(float(at[-1]))
     return (changes or [np.inf])[0], len(changes)
 
@@ -183,13 +183,13 @@ def test_drifts_of_the_loss_are_all_found_within_half_a_minute(shape: str) -> No
         # when the mean loss of the last minute is a third above normal, anybody sees it
         minute = np.convolve(losses, np.ones(60 * RATE_HZ) / (60 * RATE_HZ), mode="full")[: len(losses)]
         shown = at[np.flatnonzero((minute > 4 / 3 * np.sqrt(2 / np.pi)) & (at > 0))[0]]
-        hot = None
+        detected = None
         for second, loss in zip(at.tolist(), losses.tolist(), strict=True):
             drift.add(loss)
             if drift.baseline is not None and drift.baseline.by:
-                hot = second
+                detected = second
                 break
-        assert hot is not None
-        assert hot > 0
-        delays.append(hot - shown)
+        assert detected is not None
+        assert detected > 0
+        delays.append(detected - shown)
     assert max(delays) <= 30.0 - 2 * CHECK_S  # the hysteresis confirms with one more look

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from deployments.rpc import client as direct_calls
-from deployments.rpc.client import LOOK_PERIOD_S, RpcClient
+from deployments.rpc.client import REFRESH_PERIOD_S, RpcClient
 from deployments.rpc.connection import CallFailed, ConnectionLost, connect
 from deployments.rpc.frames import Frame, Kind, to_bytes
 from deployments.rpc.server import Address, RpcServer
@@ -64,7 +64,7 @@ class Deployment:
 async def deployment(*names: str) -> AsyncIterator[Deployment]:
     made = Deployment(*names)
     await made.tell(*names)
-    await made.calls.look()
+    await made.calls.refresh()
     try:
         yield made
     finally:
@@ -86,7 +86,7 @@ async def test_before_a_replica_is_known_serve_is_asked_and_then_no_more() -> No
     async with deployment() as system:
         system.replicas["a"] = Replica("a")
         await system.tell("a")
-        system.now_s += LOOK_PERIOD_S
+        system.now_s += REFRESH_PERIOD_S
         assert (await system.calls(1))[0] == "serve"
         await wait_for(lambda: system.calls.connected == 1)
         assert await system.who_answers() == {"a"}
@@ -97,12 +97,12 @@ async def test_a_new_replica_is_found_and_one_that_serve_no_longer_names_is_left
         system.replicas["b"] = Replica("b")
         await system.tell("a", "b")
         assert await system.who_answers() == {"a"}
-        system.now_s += LOOK_PERIOD_S
+        system.now_s += REFRESH_PERIOD_S
         await system.calls(0)
         await wait_for(lambda: system.calls.connected == 2)
         assert await system.who_answers() == {"a", "b"}
         await system.tell("b")
-        await system.calls.look()
+        await system.calls.refresh()
         assert await system.who_answers() == {"b"}
 
 
@@ -118,14 +118,14 @@ async def test_a_call_whose_replica_goes_is_made_again_of_another() -> None:
         answers = await asyncio.gather(*(system.calls(number) for number in range(6)))
         assert answers == [("b", number) for number in range(6)]
         assert len(gone.asked) == 3
-        assert system.calls.ways == {"direct": 9}
+        assert system.calls.calls_by_path == {"direct": 9}
 
 
 async def test_serve_is_asked_when_the_last_replica_goes() -> None:
     async with deployment("a") as system:
         system.replicas["a"].listener.close()
         assert await system.who_answers() == {"serve"}
-        assert system.calls.ways["serve"] == 20
+        assert system.calls.calls_by_path["serve"] == 20
 
 
 async def test_why_there_is_no_answer_is_told_and_ends_no_connection() -> None:
@@ -181,7 +181,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_call_alone() -> None:
         replica.listener._answer = predict
         system.calls.close()
         system.calls = RpcClient(system.handle, "predict")
-        await system.calls.look()
+        await system.calls.refresh()
         with pytest.raises(CallFailed, match="cannot be read"):
             await system.calls(1)
         assert await system.calls(2) == 2
@@ -215,8 +215,8 @@ async def test_an_address_that_nobody_reaches_is_told_once_and_called_through_se
     async with deployment() as system:
         system.handle.told = [closed, ValueError("no address"), None]
         with caplog.at_level(logging.WARNING):
-            await system.calls.look()
-            await system.calls.look()
+            await system.calls.refresh()
+            await system.calls.refresh()
         assert [record.getMessage().split(",")[0] for record in caplog.records] == [f"Address(host='{HOST}'"]
         assert await system.who_answers() == {"serve"}
 

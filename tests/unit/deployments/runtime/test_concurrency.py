@@ -5,19 +5,19 @@ import pytest
 from deployments.runtime.concurrency import ConcurrencyMeter
 
 
-def test_the_mean_of_calls_under_way_is_over_the_time_since_it_was_asked() -> None:
+def test_the_mean_of_calls_in_flight_is_over_the_time_since_it_was_asked() -> None:
     now_s = 0.0
-    under_way = ConcurrencyMeter(lambda: now_s)
-    assert under_way.mean() == 0
-    with under_way:
+    in_flight = ConcurrencyMeter(lambda: now_s)
+    assert in_flight.mean() == 0
+    with in_flight:
         now_s = 1.0
-        with under_way:
+        with in_flight:
             now_s = 2.0
         now_s = 4.0
     now_s = 10.0
-    assert under_way.mean() == pytest.approx((1 * 1 + 1 * 2 + 2 * 1) / 10)
+    assert in_flight.mean() == pytest.approx((1 * 1 + 1 * 2 + 2 * 1) / 10)
     now_s = 11.0
-    assert under_way.mean() == 0
-    with under_way:
+    assert in_flight.mean() == 0
+    with in_flight:
         now_s = 12.0
-        assert under_way.mean() == 1
+        assert in_flight.mean() == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deployments.runtime.cpu import IdleCpuMeter, Used, used_processors
+from deployments.runtime.cpu import CpuUsage, IdleCpuMeter, read_cpu_usage
 
 
 class Machine:
@@ -15,8 +15,8 @@ class Machine:
     now_s = 100.0
     used_s = 7.0
 
-    def read(self) -> Used:
-        return Used(2, self.used_s)
+    def read(self) -> CpuUsage:
+        return CpuUsage(2, self.used_s)
 
 
 def test_the_mean_is_over_the_time_since_it_was_asked() -> None:
@@ -34,17 +34,17 @@ def test_the_mean_is_over_the_time_since_it_was_asked() -> None:
 def test_a_container_counts_what_it_may_use(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("150000 100000\n")
     (tmp_path / "cpu.stat").write_text("usage_usec 2500000\nuser_usec 2000000\n")
-    assert used_processors(tmp_path) == Used(1.5, 2.5)
+    assert read_cpu_usage(tmp_path) == CpuUsage(1.5, 2.5)
 
 
 @pytest.mark.parametrize("limit", [None, "max 100000\n"], ids=["no cgroup", "no limit"])
 def test_without_a_limit_the_machine_counts(tmp_path: Path, limit: str | None) -> None:
     if limit is not None:
         (tmp_path / "cpu.max").write_text(limit)
-    before = used_processors(tmp_path)
+    before = read_cpu_usage(tmp_path)
     began_s = time.process_time()
     while time.process_time() < began_s + 0.05:
         pass
-    after = used_processors(tmp_path)
+    after = read_cpu_usage(tmp_path)
     assert before.processors == after.processors == psutil.cpu_count()
     assert after.used_s > before.used_s

@@ -18,12 +18,12 @@ from deployments.monitoring.view import DetectorState, MonitorPage
 from features.config import load_contract, load_sections
 from scripts.cli.main import app
 from scripts.demo.error_course import ErrorCourse, EvaluatedPrediction
-from scripts.demo.observations import Event, Seen, observe
+from scripts.demo.observations import Event, Snapshot, observe
 from scripts.demo.picture import draw, drift_spans, version_spans
 from scripts.demo.plan import SHORT, USUAL, HealPlan, HealRule, calm_cases, cases_of_wave
 from scripts.demo.synthetic_weather import WORKLOAD, sections, write
 from scripts.demo.timeline import STEPS, Timeline
-from scripts.demo.workspace import Home
+from scripts.demo.workspace import Workspace
 from training.config import TrainingConfig
 from training.runtime.promotion_config import PromotionConfig
 from training.runtime.retraining_config import RetrainingConfig
@@ -88,7 +88,7 @@ def course_of(*errors: float, arm: str = "a", version: str = "1") -> ErrorCourse
     return course
 
 
-def story(wave_s: float = 8.0) -> Timeline:
+def new_timeline(wave_s: float = 8.0) -> Timeline:
     return Timeline(RULE, wave_s, "12 K", elapsed, "K")
 
 
@@ -101,103 +101,111 @@ def test_the_error_is_that_of_the_newest() -> None:
 
 
 def test_the_error_goes_up_and_is_back_only_after_a_promotion() -> None:
-    told, course = story(), course_of(*[1.0] * 8)
-    assert told.look(Seen(7.5), course) == []
-    assert [event.kind for event in told.look(Seen(8.0), course)] == ["wave"]
-    assert told.calm == 1.0
+    timeline, course = new_timeline(), course_of(*[1.0] * 8)
+    assert timeline.update(Snapshot(7.5), course) == []
+    assert [event.kind for event in timeline.update(Snapshot(8.0), course)] == ["wave"]
+    assert timeline.calm == 1.0
     for number in range(8, 12):
         course.add(EvaluatedPrediction(float(number), "a", "1", 2.0))
-    assert [event.kind for event in told.look(Seen(12.0), course)] == ["high"]
+    assert [event.kind for event in timeline.update(Snapshot(12.0), course)] == ["high"]
     for number in range(12, 16):
         course.add(EvaluatedPrediction(float(number), "a", "1", 1.2))
-    assert told.look(Seen(16.0), course) == []
-    assert told.missing == STEPS["hot"]
-    seen = Seen(17.0, promotions=(promotion("probation", 16.5),))
-    assert [event.kind for event in told.look(seen, course)] == ["probation"]
-    healed = told.look(Seen(18.0, promotions=seen.promotions), course)
+    assert timeline.update(Snapshot(16.0), course) == []
+    assert timeline.missing == STEPS["drifting"]
+    snapshot = Snapshot(17.0, promotions=(promotion("probation", 16.5),))
+    assert [event.kind for event in timeline.update(snapshot, course)] == ["probation"]
+    healed = timeline.update(Snapshot(18.0, promotions=snapshot.promotions), course)
     assert [(event.kind, event.at_s) for event in healed] == [("healed", 18.0)]
     assert healed[0].numbers == {"error": pytest.approx(1.2), "times_calm": pytest.approx(1.2)}
-    assert told.look(Seen(19.0, promotions=seen.promotions), course) == []
-    assert told.healed_s == 18.0
+    assert timeline.update(Snapshot(19.0, promotions=snapshot.promotions), course) == []
+    assert timeline.healed_s == 18.0
 
 
 def test_an_error_that_stays_high_is_not_healed() -> None:
-    told, course = story(), course_of(*[1.0] * 8, *[2.0] * 8)
+    timeline, course = new_timeline(), course_of(*[1.0] * 8, *[2.0] * 8)
     promoted = (promotion("probation", 10),)
     for second in (8.0, 9.0, 10.0, 11.0):
-        told.look(Seen(second, promotions=promoted), course)
-    assert told.healed_s is None
-    assert told.steps["high"] == 9.0
-    assert told.steps["probation"] == 10.0
+        timeline.update(Snapshot(second, promotions=promoted), course)
+    assert timeline.healed_s is None
+    assert timeline.steps["high"] == 9.0
+    assert timeline.steps["probation"] == 10.0
 
 
 def test_each_thing_is_told_once_with_the_time_at_which_it_was() -> None:
-    told, course = story(), ErrorCourse(RULE.truths)
-    first = told.look(Seen(13.0, page(detector("hot", 11)), (retraining(),)), course)
+    timeline, course = new_timeline(), ErrorCourse(RULE.truths)
+    first = timeline.update(Snapshot(13.0, page(detector("drifting", 11)), (retraining(),)), course)
     assert [(event.kind, event.at_s, event.subject) for event in first] == [
-        ("hot", 11.0, "concept a"),
+        ("drifting", 11.0, "concept a"),
         ("asked", 12.0, ""),
     ]
-    assert told.look(Seen(14.0, page(detector("hot", 11)), (retraining(),)), course) == []
+    assert timeline.update(Snapshot(14.0, page(detector("drifting", 11)), (retraining(),)), course) == []
     running = retraining(state="running", attempts=(Attempt(job="j", at=at(20)),), started_at=at(20))
-    assert [event.kind for event in told.look(Seen(21.0, retrainings=(running,)), course)] == ["job"]
-    assert "since 11 s" in told.events[-1].text
+    assert [event.kind for event in timeline.update(Snapshot(21.0, retrainings=(running,)), course)] == [
+        "job"
+    ]
+    assert "since 11 s" in timeline.events[-1].text
     result = ArmResult(model_version="2", bundle="b", passed=True, reasons=("Good.",), numbers={"gain": 1.0})
     done = running.model_copy(update={"state": "done", "ended_at": at(30), "arms": {"a": result}})
-    ended = told.look(Seen(31.0, page(detector("cool", 25)), (done,)), course)
-    assert [(event.kind, event.at_s) for event in ended] == [("cool", 25.0), ("passed", 30.0), ("done", 30.0)]
+    ended = timeline.update(Snapshot(31.0, page(detector("ok", 25)), (done,)), course)
+    assert [(event.kind, event.at_s) for event in ended] == [("ok", 25.0), ("passed", 30.0), ("done", 30.0)]
     assert ended[1].numbers == {"gain": 1.0}
     assert ended[2].text == "1 models in 10 s"
 
 
-def test_which_detectors_are_hot() -> None:
-    told, course = story(), ErrorCourse(RULE.truths)
-    told.look(Seen(12.0, page(detector("hot", 11), detector("hot", 10, "input", ""))), course)
-    assert told.drifting == ["concept a", "input"]
-    told.look(Seen(14.0, page(detector("hot", 11), detector("cool", 13, "input", ""))), course)
-    assert told.drifting == ["concept a"]
+def test_which_detectors_are_drifting() -> None:
+    timeline, course = new_timeline(), ErrorCourse(RULE.truths)
+    timeline.update(
+        Snapshot(12.0, page(detector("drifting", 11), detector("drifting", 10, "input", ""))), course
+    )
+    assert timeline.drifting == ["concept a", "input"]
+    timeline.update(Snapshot(14.0, page(detector("drifting", 11), detector("ok", 13, "input", ""))), course)
+    assert timeline.drifting == ["concept a"]
 
 
 def test_a_detector_that_never_changed_tells_nothing() -> None:
-    assert observe(Seen(5.0, page(detector("warming", None), detector("cool", None))), elapsed) == []
+    assert (
+        observe(Snapshot(5.0, page(detector("insufficient_data", None), detector("ok", None))), elapsed) == []
+    )
 
 
 def test_looks_and_states_of_a_candidacy() -> None:
     look = InterimLook(phase="shadowing", at=at(40), truths=90, passed=True, reasons=("Better.",), numbers={})
-    facts = observe(Seen(60.0, promotions=(promotion("promoting", 41, looks=(look,)),)), elapsed)
+    facts = observe(Snapshot(60.0, promotions=(promotion("promoting", 41, looks=(look,)),)), elapsed)
     assert [(event.kind, event.at_s) for _, event in facts] == [
         ("better", 40.0),
         ("promoting", 41.0),
     ]
     assert facts[-1][1].text == "a 2 is about to take over"
     failed = retraining(state="failed", ended_at=at(50), failure="no pair")
-    assert [event.text for _, event in observe(Seen(60.0, retrainings=(failed,)), elapsed)][-1] == "no pair"
+    assert [event.text for _, event in observe(Snapshot(60.0, retrainings=(failed,)), elapsed)][
+        -1
+    ] == "no pair"
 
 
 def test_spans_of_the_picture() -> None:
     events = [
-        Event(5, "hot", "", "input"),
-        Event(4, "hot", "", "concept a"),
-        Event(9, "cool", "", "concept a"),
+        Event(5, "drifting", "", "input"),
+        Event(4, "drifting", "", "concept a"),
+        Event(9, "ok", "", "concept a"),
         Event(7, "job", ""),
-        Event(12, "hot", "", "concept a"),
-        Event(1, "cool", "", "quality"),
+        Event(12, "drifting", "", "concept a"),
+        Event(1, "ok", "", "quality"),
     ]
     assert drift_spans(events, 20.0) == {"concept a": [(4, 9), (12, 20)], "input": [(5, 20)]}
-    judged = [
+    evaluated = [
         EvaluatedPrediction(t, arm, v, 0.0)
         for t, arm, v in ((1, "a", "1"), (2, "b", "1"), (3, "a", "2"), (9, "b", "1"))
     ]
-    assert version_spans(judged, "a") == [("1", (1, 3)), ("2", (3, 9))]
-    assert version_spans(judged, "b") == [("1", (2, 9))]
+    assert version_spans(evaluated, "a") == [("1", (1, 3)), ("2", (3, 9))]
+    assert version_spans(evaluated, "b") == [("1", (2, 9))]
 
 
 def test_the_picture_of_a_run_and_of_one_that_was_cut_off(tmp_path: Path) -> None:
-    told, course = story(), course_of(*[1.0] * 8, *[2.0] * 8)
-    told.look(Seen(16.0, page(detector("hot", 11))), course)
-    told.look(Seen(17.0), course)
-    assert draw(tmp_path, told, course, RULE).stat().st_size > 10_000
-    assert draw(tmp_path, story(), ErrorCourse(4), RULE).exists()
+    timeline, course = new_timeline(), course_of(*[1.0] * 8, *[2.0] * 8)
+    timeline.update(Snapshot(16.0, page(detector("drifting", 11))), course)
+    timeline.update(Snapshot(17.0), course)
+    assert draw(tmp_path, timeline, course, RULE).stat().st_size > 10_000
+    assert draw(tmp_path, new_timeline(), ErrorCourse(4), RULE).exists()
 
 
 def test_the_workload_of_the_demonstration_is_weather_with_other_settings(tmp_path: Path) -> None:
@@ -209,7 +217,7 @@ def test_the_workload_of_the_demonstration_is_weather_with_other_settings(tmp_pa
     check_fixed(training.search)
     assert training.families == ("gru", "ridge")
     assert RoutingPolicy.model_validate(own["routing"]).weights == {"gru": 0.7, "ridge": 0.3}
-    assert MonitoringSettings.model_validate(own["monitoring"]).looks_s == (20, 40)
+    assert MonitoringSettings.model_validate(own["monitoring"]).detection_windows_s == (20, 40)
     assert RetrainingConfig.model_validate(own["retraining"]).every_h is None
     assert PromotionConfig.model_validate(own["promotion"]).automatic
 
@@ -233,24 +241,24 @@ def test_each_run_begins_with_the_first_models_and_an_empty_journal(
     for name in ("RAYSONDE_VAR", "RAYSONDE_WORKLOADS", "PYTHONPATH", "RAYSONDE_STORE_URL"):
         monkeypatch.setenv(name, "before")
     monkeypatch.syspath_prepend("nowhere")
-    home = Home(tmp_path / "demo")
-    settings = home.move_in(USUAL)
-    assert settings.var == home.var
-    assert settings.store_url == f"sqlite:///{home.var}/store.db"
+    workspace = Workspace(tmp_path / "demo")
+    settings = workspace.prepare(USUAL)
+    assert settings.var == workspace.var
+    assert settings.store_url == f"sqlite:///{workspace.var}/store.db"
     assert load_sections(settings.workloads, WORKLOAD)["promotion"] == sections(USUAL)["promotion"]
-    (home.var / "mlflow").mkdir()
-    model = home.var / "mlflow" / "mlflow.db"
+    (workspace.var / "mlflow").mkdir()
+    model = workspace.var / "mlflow" / "mlflow.db"
     model.write_text("first")
-    home.keep_first_models()
+    workspace.keep_first_models()
     model.write_text("first and second")
     for name in ("store.db", "store.db-wal"):
-        (home.var / name).write_text("rows")
-    home.keep_first_models()
-    home.begin_anew()
+        (workspace.var / name).write_text("rows")
+    workspace.keep_first_models()
+    workspace.reset()
     assert model.read_text() == "first"
-    assert not list(home.var.glob("store.db*"))
-    home.forget_first_models()
-    home.begin_anew()
+    assert not list(workspace.var.glob("store.db*"))
+    workspace.forget_first_models()
+    workspace.reset()
     assert not model.exists()
 
 

@@ -93,14 +93,14 @@ def test_what_judging_takes_is_read_without_payloads_and_from_near_the_end(store
     store.write_truths("apogee", [Truth(str(n), {"apogee_m": float(n)}) for n in range(10)])
     assert [store.labelled_tail("apogee", n) for n in (0, 3, 10, 11)] == [10, 7, 0, 0]
     assert store.labelled_tail("weather", 3) == 0
-    found = store.judged("apogee", 7, limit=2)
+    found = store.labelled("apogee", 7, limit=2)
     assert [(one.seq, one.truth, one.members) for one in found] == [
         (8, {"apogee_m": 7.0}, None),
         (9, {"apogee_m": 8.0}, None),
     ]
     assert (found[0].bundle, found[0].prediction) == ("sha256:00", {"apogee_m": 1.0})
-    assert store.judged("apogee", 9)[0].members == said
-    assert store.judged("apogee", 10) == []
+    assert store.labelled("apogee", 9)[0].members == said
+    assert store.labelled("apogee", 10) == []
 
 
 def test_a_setting_that_a_later_version_knows_besides_is_no_change_of_the_file(store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,8 +69,8 @@ PAGE: dict[str, Any] = {
         for window_s in (300.0, 3600.0, 86_400.0)
     },
     "drift": [
-        {"kind": "input", "subject": "", "state": "hot", "score": 1.7, **DRIFT},
-        {"kind": "concept", "subject": "mlp", "state": "warming", "score": None, **DRIFT},
+        {"kind": "input", "subject": "", "state": "drifting", "score": 1.7, **DRIFT},
+        {"kind": "concept", "subject": "mlp", "state": "insufficient_data", "score": None, **DRIFT},
     ],
     "levels": {"mlp": {"nominal": 0.9, "level": 0.93, "served": True, "truths": 30}},
 }
@@ -83,24 +83,28 @@ class FakeSystem:
         self.local = LocalSystem(folder, reentry_parts)
         self.time_s = 0.0
         self.replicas: list[ReplicaSamples] = []
-        self.scrape = MetricsCollector(
-            ["reentry"], self.ask, self.local.store.facts.of, "1.2.3", lambda: NOW, lambda: self.time_s
+        self.collect_from(self.local.store.snapshots.read)
+
+    def collect_from(self, read_store: Callable[[str], WorkloadSnapshot]) -> None:
+        """Start anew, with another way to read the store."""
+        self.collector = MetricsCollector(
+            ["reentry"], self.read_replicas, read_store, "1.2.3", lambda: NOW, lambda: self.time_s
         )
 
-    async def ask(self, workload: str) -> Sequence[ReplicaSamples]:
+    async def read_replicas(self, workload: str) -> Sequence[ReplicaSamples]:
         assert workload == "reentry"
         return self.replicas
 
     def replica(self, name: str, predictions: int = 0) -> ReplicaSamples:
-        readings = Samples()
-        readings.put("raysonde_predictions_total", predictions, "mlp")
-        readings.put("raysonde_arm_ready", 1.0, "mlp")
-        return ReplicaSamples(name, readings)
+        samples = Samples()
+        samples.put("raysonde_predictions_total", predictions, "mlp")
+        samples.put("raysonde_arm_ready", 1.0, "mlp")
+        return ReplicaSamples(name, samples)
 
     async def samples(self) -> list[Sample]:
         """Of a page that is not kept from before."""
         self.time_s += 1
-        families = text_string_to_metric_families((await self.scrape.text()).decode())
+        families = text_string_to_metric_families((await self.collector.exposition()).decode())
         return [sample for family in families for sample in family.samples]
 
     async def value(self, name: str, **labels: str) -> float:
@@ -113,9 +117,9 @@ class FakeSystem:
 
     def fill_the_store(self) -> None:
         store = self.local.store
-        event = DriftEvent(NOW, "reentry", "input", "", "hot", "moved", {})
+        event = DriftEvent(NOW, "reentry", "input", "", "drifting", "moved", {})
         page = MonitoredPage(NOW - timedelta(seconds=4), PAGE, Cursors(), {})
-        store.watching.write("reentry", page, [event])
+        store.monitor_feed.write("reentry", page, [event])
         done = store.retrainings.ask("reentry", Request(reason="by hand", at=NOW, by="test"))
         store.retrainings.change(done, lambda row: row.model_copy(update={"state": "done", "ended_at": NOW}))
         waiting = store.retrainings.ask("reentry", Request(reason="by hand", at=NOW, by="test"))
@@ -129,7 +133,7 @@ class FakeSystem:
         store.promotions.change(promotion, keep)
         store.promotions.begin("reentry", "linear", version, version)
         # what is another workload's
-        store.watching.write("other", page, [replace(event, workload="other")])
+        store.monitor_feed.write("other", page, [replace(event, workload="other")])
         store.retrainings.ask("other", Request(reason="by hand", at=NOW, by="test"))
         theirs = store.promotions.begin("other", "mlp", version, version)
         store.promotions.change(theirs, keep)
@@ -147,7 +151,7 @@ async def test_the_page_has_exactly_the_declared_families(fake: FakeSystem) -> N
         answer = await client.post("/predict", json=points_of("capsule", 10))
         counts.add("predict", answer.status_code, 0.004, None)
         fake.replicas = [ReplicaSamples("r1", router_samples(service, counts, {"direct": 3}))]
-        text = (await fake.scrape.text()).decode()
+        text = (await fake.collector.exposition()).decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert set(families) == {name.removesuffix("_total") for name in METRICS}
     for metric in METRICS.values():
@@ -212,11 +216,11 @@ async def test_a_replaced_replica_is_counted_no_more(fake: FakeSystem) -> None:
 
 async def test_a_page_is_kept_for_a_second_and_made_once_for_all_who_ask(fake: FakeSystem) -> None:
     fake.replicas = [fake.replica("r", 1)]
-    first = await fake.scrape.text()
+    first = await fake.collector.exposition()
     fake.replicas = [fake.replica("r", 2)]
-    assert await fake.scrape.text() is first
+    assert await fake.collector.exposition() is first
     fake.time_s += 1
-    second, same = await asyncio.gather(fake.scrape.text(), fake.scrape.text())
+    second, same = await asyncio.gather(fake.collector.exposition(), fake.collector.exposition())
     assert second is same
     assert second != first
 
@@ -226,7 +230,7 @@ async def test_a_workload_is_ready_when_each_replica_has_each_arm(fake: FakeSyst
     fake.replicas = [fake.replica("one")]
     assert await fake.value("raysonde_workload_ready") == 1
     other = fake.replica("two")
-    other.readings.put("raysonde_arm_ready", 0.0, "linear")
+    other.samples.put("raysonde_arm_ready", 0.0, "linear")
     fake.replicas.append(other)
     assert await fake.value("raysonde_workload_ready") == 0
 
@@ -234,7 +238,7 @@ async def test_a_workload_is_ready_when_each_replica_has_each_arm(fake: FakeSyst
 @pytest.mark.parametrize("text", ['quoted "arm"', "back\\slash", "two\nlines", "ä€"])
 async def test_labels_are_escaped(fake: FakeSystem, text: str) -> None:
     one = fake.replica("r")
-    one.readings.put("raysonde_predictions_total", 3, text)
+    one.samples.put("raysonde_predictions_total", 3, text)
     fake.replicas = [one]
     assert await fake.value("raysonde_predictions_total", arm=text) == 3
 
@@ -244,7 +248,7 @@ async def test_a_store_that_is_away_takes_nothing_else_along(fake: FakeSystem) -
         raise StoreUnavailable("away")
 
     fake.replicas = [fake.replica("r", 5)]
-    fake.scrape = MetricsCollector(["reentry"], fake.ask, away, "1", lambda: NOW, lambda: fake.time_s)
+    fake.collect_from(away)
     assert await fake.value("raysonde_predictions_total") == 5
     names = {sample.name for sample in await fake.samples()}
     assert {METRICS[n].origin for n in names if n in METRICS} == {"router", "store", "system"}
@@ -259,11 +263,11 @@ async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
     def slow(workload: str) -> WorkloadSnapshot:
         asked.append(workload)
         assert gate.wait(10)
-        return fake.local.store.facts.of(workload)
+        return fake.local.store.snapshots.read(workload)
 
     fake.fill_the_store()
     fake.replicas = [fake.replica("r", 5)]
-    fake.scrape = MetricsCollector(["reentry"], fake.ask, slow, "1", lambda: NOW, lambda: fake.time_s)
+    fake.collect_from(slow)
     monkeypatch.setattr("deployments.telemetry.metrics.collector.READ_TIMEOUT_S", 0.01)
     seen = [{sample.name for sample in await fake.samples()} for _ in range(2)]
     threads = list(asked)
@@ -276,7 +280,7 @@ async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
 
 
 async def test_a_page_of_another_version_is_left_out(fake: FakeSystem) -> None:
-    fake.local.store.watching.write("reentry", MonitoredPage(NOW, {"windows": 1}, Cursors(), {}))
+    fake.local.store.monitor_feed.write("reentry", MonitoredPage(NOW, {"windows": 1}, Cursors(), {}))
     names = {sample.name for sample in await fake.samples()}
     assert "raysonde_build_info" in names
     assert "raysonde_monitor_up_to_date" not in names

@@ -45,7 +45,7 @@ class MonitoredScene:
         self.system = LocalSystem(folder, calories_parts, self._store_url)
         self.workload = self.system.contract.workload
         self.store = Store(self._store_url, self.clock)
-        self.watched = self.store.watching
+        self.feed = self.store.monitor_feed
         version = self.system.versions[ARM]
         self._model = load_model(self.system.cache.fetch(version.bundle, version.source))
         self._reference = self.system.parts[ARM].reference.raw
@@ -75,14 +75,14 @@ class MonitoredScene:
         truths = [Truth(row.id, {"Calories": value}) for row, value in zip(rows, values, strict=True)]
         self.store.write_truths(self.workload, truths)
 
-    def watch(
+    def observe(
         self, monitor: MonitorLoop, seconds: float, *, heavier_kg: float = 0.0, error: float = 1.0
     ) -> list[DriftEvent]:
-        """Traffic for so long, with a look of the Monitor every 5 s; the events."""
+        """Send traffic for so long, with a poll of the Monitor every 5 s, and return the events."""
         events = []
         for _ in range(round(seconds / 5)):
             self.traffic(5, heavier_kg=heavier_kg, error=error)
-            events += monitor.round()
+            events += monitor.poll()
         return events
 
     def close(self) -> None:
