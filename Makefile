@@ -50,15 +50,9 @@ help:
 	@echo "make mutants  mutate a sample of the pure packages: what no unit test notices (a quarter of an hour)"
 	@echo "              variables: SEED=1 COUNT=60 PACKAGE=features,deployments/domain/routing.py"
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-	@echo "make faults   kill parts of the loop that heals itself at each of its stages, and crews that train (half an hour)"
-	@echo "              variables: STAGE=calm|hot|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"
-	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks/benchmarks.md"
-=======
 	@echo "make faults   kill parts of the self-healing loop at each of its stages, and worker groups that train (half an hour)"
 	@echo "              variables: STAGE=calm|drifting|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"
-	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks.md"
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10 STARTS=3"
 	@echo "make bench-growth  the same with more arms and a long journal (12 minutes), into docs/benchmarks/growth.md"
 	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (needs wrk)"

@@ -78,11 +78,7 @@ def build(arguments: AppArguments) -> Application:
         settings.logs,
         settings.store_url,
         settings.registry_uri,
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-        host=bind_address(Environment.read()),
-=======
-        bind_address=bind_address(os.environ),
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+        bind_address=bind_address(Environment.read()),
     )
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)

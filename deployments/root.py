@@ -116,15 +116,9 @@ class Root:
 def build(arguments: RootArguments) -> Application:
     """Build the root application."""
     settings = Settings.from_environment()
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     key = read_or_create_key(settings.api_key_file, Environment.read())
     is_open = arguments.open_on_loopback and not behind_proxy(Environment.read())
-    steward = (
-=======
-    key = read_or_create_key(settings.api_key_file, os.environ)
-    is_open = arguments.open_on_loopback and not behind_proxy(os.environ)
     lifecycle_controller = (
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         serve.deployment(LifecycleController)
         .options(name="LifecycleController")
         .bind(settings, arguments.workloads)

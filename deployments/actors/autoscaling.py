@@ -48,15 +48,14 @@ class TimedValue(Protocol):
 class ScalingContext(Protocol):
     """The used part of Serve's `AutoscalingContext`: metrics of the look-back, by replica."""
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     @property
     def current_num_replicas(self) -> int:
-        """Those that run."""
+        """Number of replicas that run."""
         ...
 
     @property
     def target_num_replicas(self) -> int:
-        """As decided last."""
+        """Number of replicas as decided last."""
         ...
 
     @property
@@ -65,21 +64,14 @@ class ScalingContext(Protocol):
         ...
 
     @property
-    def raw_metrics(self) -> Mapping[str, Mapping[Any, Sequence[Point]]] | None:
-        """All that was told in the look-back, by metric and replica."""
+    def raw_metrics(self) -> Mapping[str, Mapping[Any, Sequence[TimedValue]]] | None:
+        """All values of the look-back, by metric and replica."""
         ...
 
     @property
-    def config(self) -> Targets:
+    def config(self) -> ScalingConfig:
         """The deployment's `autoscaling_config`."""
         ...
-=======
-    current_num_replicas: int
-    target_num_replicas: int
-    aggregated_metrics: Mapping[str, Mapping[Any, float]] | None
-    raw_metrics: Mapping[str, Mapping[Any, Sequence[TimedValue]]] | None
-    config: ScalingConfig
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 
 def desired_replicas(context: ScalingContext, nodes: Callable[[], int]) -> float:

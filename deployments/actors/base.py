@@ -84,23 +84,13 @@ class VersionedReplica(Generic[Runtime]):
     ) -> None:
         part = arm or "scaler"
         configure_log_file(options.logs, f"{options.contract.workload}-{part}")
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-        leave_out_calls_of_serve()
-        self.tracing = open_tracing_if_wanted(Environment.read(), options.contract.workload, part)
-        self._told = {"workload": options.contract.workload, "arm": arm}
-        self.under_way = ConcurrencyMeter(time.monotonic)
-        self._idle = IdleCpuMeter(time.monotonic, used_processors)
-        self._host = options.host
-        self._listener = RpcServer(answer)
-=======
         silence_serve_access_log()
-        self.tracing = open_tracing_if_wanted(os.environ, options.contract.workload, part)
+        self.tracing = open_tracing_if_wanted(Environment.read(), options.contract.workload, part)
         self._log_labels = {"workload": options.contract.workload, "arm": arm}
         self.in_flight = ConcurrencyMeter(time.monotonic)
         self._idle = IdleCpuMeter(time.monotonic, read_cpu_usage)
         self._bind_address = options.bind_address
         self._server = RpcServer(answer)
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         cache = BundleCache(options.cache, options.contract, options.registry_uri)
         self._versions = WarmVersions(cache, start, WARM_VERSIONS if arm is None else WARM_VERSIONS_OF_AN_ARM)
         with closing(Store(options.store_url)) as store:

@@ -50,18 +50,13 @@ class Router:
         open_on_loopback: bool,
         scaler: DeploymentHandle,
         arms: tuple[str, ...],
-        steward: DeploymentHandle | None,
+        lifecycle_controller: DeploymentHandle | None,
     ) -> None:
-        del steward  # bound here, if there is one, so that it is part of the application
+        del lifecycle_controller  # bound here, if there is one, so that it is part of the application
         contract = options.contract
         configure_log_file(options.logs, f"{contract.workload}-router")
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-        leave_out_calls_of_serve()
-        self._tracing = open_tracing_if_wanted(Environment.read(), contract.workload, "router")
-=======
         silence_serve_access_log()
-        self._tracing = open_tracing_if_wanted(os.environ, contract.workload, "router")
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+        self._tracing = open_tracing_if_wanted(Environment.read(), contract.workload, "router")
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)

@@ -31,17 +31,10 @@ _CLOSE_TIMEOUT_S = 2.0
 _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def open_tracing(environment: Environment, workload: str, part: str) -> SpanTracing:
-    """What `deployments.actors.tracing.open_tracing_if_wanted` says, where spans are wanted."""
+    """Open the tracing of this process; arguments as of `open_tracing_if_wanted`."""
     folder = environment.traces
     provider = make_provider(environment, workload, part, folder.resolve() if folder else None)
-=======
-def open_tracing(environment: Mapping[str, str], workload: str, part: str) -> SpanTracing:
-    """Open the tracing of this process; arguments as of `open_tracing_if_wanted`."""
-    folder = environment.get(FOLDER_VARIABLE)
-    provider = make_provider(environment, workload, part, Path(folder).resolve() if folder else None)
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     ours, sdk = logging.getLogger("deployments"), logging.getLogger("opentelemetry")
     _name_traces(ours)
     # an unreachable collector is logged where all else is, and not on the terminal

@@ -26,13 +26,8 @@ KEY_COOKIE = "raysonde_key"
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def read_or_create_key(path: Path, environment: Environment) -> str:
-    """The key: RAYSONDE_API_KEY if set, else the content of `path`, which is made when it is not there.
-=======
-def read_or_create_key(path: Path, environment: Mapping[str, str]) -> str:
     """Return the key: RAYSONDE_API_KEY if set, else the content of `path`, which is made when it is missing.
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
     The file has mode 0600 from its first byte, but for one that may not be written, such as a container's
     secret. Processes that start together agree on one key.
@@ -89,15 +84,9 @@ def check_key(authorization: str | None, key: str, *, without_key: bool = False)
         raise Unauthorized("The key is not the one of this service; send it as Authorization: Bearer KEY")
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def behind_proxy(environment: Environment) -> bool:
-    """Whether Serve stands behind HAProxy, whose address is then the client of every request."""
-    return environment.ray_serve_enable_ha_proxy == "1"
-=======
-def behind_proxy(environment: Mapping[str, str]) -> bool:
     """Return whether Serve is behind HAProxy, whose address is then the client of every request."""
-    return environment.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+    return environment.ray_serve_enable_ha_proxy == "1"
 
 
 class KeyGuard:

@@ -1,8 +1,4 @@
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-"""The route that takes truths. Starlette dispatches it (`app.route_requests`), FastAPI documents it."""
-=======
-"""The handler of the route that receives truths."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+"""The route that receives truths. Starlette dispatches it (`app.route_requests`), FastAPI documents it."""
 
 from __future__ import annotations
 
@@ -26,11 +22,7 @@ class FeedbackAnswer(BaseModel):
 
 
 class Truths:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-    """The endpoint of one workload that takes truths."""
-=======
-    """The handler of one workload."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+    """The endpoint of one workload that receives truths."""
 
     def __init__(self, service: PredictionService) -> None:
         self._service = service

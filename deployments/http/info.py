@@ -1,8 +1,4 @@
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 """The routes that describe a workload: its health, its arms and ensembles with their models, its contract."""
-=======
-"""The answer of `GET /info`: arms with their models, and ensembles with the shares of their members."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 from __future__ import annotations
 

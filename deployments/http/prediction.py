@@ -1,8 +1,4 @@
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 """The routes that predict. Starlette dispatches them (`app.route_requests`), FastAPI documents them."""
-=======
-"""The handlers of the two routes that predict."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 from __future__ import annotations
 
@@ -31,11 +27,7 @@ ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer b
 
 
 class Predictions:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     """The endpoints of one workload that predict, by the arm that the request names or by any.
-=======
-    """The handlers of one workload.
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
     Both raise the errors of `PredictionService`, and TooLarge.
     """
@@ -43,24 +35,14 @@ class Predictions:
     def __init__(self, service: PredictionService) -> None:
         self._service = service
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     async def predict(self, request: Request) -> Response:
-        """POST /predict."""
-=======
-    async def predict(self, request: Request, arm: str | None) -> Response:
         """Answer POST /predict."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         body = await read_body(request, MAX_INSTANCE_BYTES)
         prediction = await self._service.predict(body, request.headers.get(ARM_HEADER))
         return json_response(render(self._service.contract, prediction))
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     async def batch_predict(self, request: Request) -> Response:
-        """POST /batch_predict. The answer begins with its first part; if a later one fails, it ends there."""
-=======
-    async def batch_predict(self, request: Request, arm: str | None) -> Response:
         """Answer POST /batch_predict. It begins with the first part; if a later one fails, it ends there."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         body = await read_body(request, MAX_BATCH_BYTES)
         parts = self._rendered(self._service.predict_batch(body, request.headers.get(ARM_HEADER)))
         return await json_list_response("predictions", parts)

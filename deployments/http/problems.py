@@ -1,12 +1,7 @@
 """RFC 9457 problem documents: every error that a client sees, from one table.
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 `install(app)` puts the handlers on a FastAPI or Starlette application, `answering` on one endpoint. A fault
-of ours becomes a 500 that says nothing of its inside; the log has the traceback.
-=======
-`install(app)` puts the handlers on a FastAPI or Starlette application. An internal fault becomes a 500
-without details; the log has the traceback.
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+of ours becomes a 500 without details; the log has the traceback.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 """Routes of promotions: list them, promote a version, and go back to the one before."""
-=======
-"""HTTP of promotions: read their states, promote a version, and roll back to the one before."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 from __future__ import annotations
 
@@ -38,11 +34,7 @@ class PromotionBody(RollbackBody):
 
 
 def add_promotions(app: FastAPI, service: PredictionService) -> None:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-    """Add the routes of one workload."""
-=======
     """Add the promotion routes of one workload."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     rows, workload = service.store.promotions, service.contract.workload
 
     @app.get(
@@ -72,11 +64,7 @@ def add_promotions(app: FastAPI, service: PredictionService) -> None:
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def promote(arm: str, request: Request) -> Promotion:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-        body = await _read(request, PromotionBody)
-=======
         body = await _read_optional(request, PromotionBody)
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         _check(service, arm)
         return await asyncio.to_thread(rows.promote, workload, arm, body.model_version, _ACTOR, body.note)
 
@@ -88,11 +76,7 @@ def add_promotions(app: FastAPI, service: PredictionService) -> None:
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def rollback(arm: str, request: Request) -> Promotion:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-        body = await _read(request, RollbackBody)
-=======
         body = await _read_optional(request, RollbackBody)
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         _check(service, arm)
         table = await asyncio.to_thread(service.store.routing, workload)
         if table is None:
@@ -105,9 +89,5 @@ def _check(service: PredictionService, arm: str) -> None:
         raise NotFound(f"no arm {arm!r} of {service.contract.workload}: they are {sorted(service.arms)}")
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-async def _read(request: Request, kind: type[_Body]) -> _Body:
-=======
 async def _read_optional(request: Request, kind: type[_Body]) -> _Body:
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     return read_model(kind, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")

@@ -1,8 +1,4 @@
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 """Routes of retrainings: ask for one, and list them with their results."""
-=======
-"""HTTP of retrainings: request one, and read its state."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 from __future__ import annotations
 
@@ -32,11 +28,7 @@ class RetrainingBody(BaseModel):
 
 
 def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-    """Add the routes of one workload."""
-=======
     """Add the retraining routes of one workload."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     rows = store.retrainings
 
     @app.post(

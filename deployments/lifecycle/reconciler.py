@@ -139,11 +139,7 @@ class Reconciler:
         log.warning("version refused: %s", reason, extra=self._labels(swap))
         detail = {"arm": swap.arm, "reason": reason, **swap.new.model_dump()}
         await asyncio.to_thread(
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-            self._store.record_act, self.workload, "version_refused", LIFECYCLE_CONTROLLER, detail
-=======
-            self._store.record_audit_event, self.workload, "version_refused", "steward", detail
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+            self._store.record_audit_event, self.workload, "version_refused", LIFECYCLE_CONTROLLER, detail
         )
 
     def _labels(self, swap: Swap) -> dict[str, str]:

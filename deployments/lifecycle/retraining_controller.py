@@ -108,7 +108,6 @@ class RetrainingController:
         """Ask once for every drift event since the last one that asked."""
         if self._cursor is None:
             past = self._rows.latest(self._workload, _PAST_EVENTS_IN)
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
             self._cursor = max((one.event or 0 for row in past for one in row.requests), default=0)
         events = self._events.events(self._workload, self._cursor)
         for action in decide_requests(events, self._clock()):
@@ -116,17 +115,6 @@ class RetrainingController:
             self._cursor = action.request.event
         if events:
             self._cursor = events[-1].seq
-=======
-            self._heard = max((one.event or 0 for row in past for one in row.requests), default=0)
-        for event in self._events.events(self._workload, self._heard):
-            if event.state == "drifting" and event.kind in _TEACHING:
-                note = f"{event.kind}: {event.reason}"
-                asked = Request(
-                    reason="drift", at=self._clock(), by="monitor", note=note, since=event.at, event=event.seq
-                )
-                self._rows.ask(self._workload, asked)
-            self._heard = event.seq
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
     def _observe(self) -> RetrainingObservation:
         """Read the newest retrainings, and what the state of the newest one calls for."""
@@ -144,7 +132,6 @@ class RetrainingController:
             return replace(seen, job=self._jobs.state(newest.attempts[-1].job))
         return seen
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     def _act(self, action: RetrainingAction) -> None:
         rows = self._rows
         if isinstance(action, AskForRetraining):
@@ -157,23 +144,6 @@ class RetrainingController:
             self._submit(action.seen)
         else:
             self._end_attempt(action)
-=======
-    def _second_try(self, last: Retraining) -> Request | None:
-        if last.id == self._looked_back_at:
-            return None
-        self._looked_back_at = last.id
-        events = self._events.last_events(self._workload).values()
-        erring = {one.subject for one in events if one.state == "drifting" and one.kind in _OF_ARMS}
-        return states.second_try(last, erring, self._clock())
-
-    def _start_if_due(self, asked: Retraining, past: list[Retraining]) -> None:
-        query = self._query(asked)
-        why = states.waits_for(self._config, asked, self._facts(query, past), self._clock())
-        if why is None:
-            self._submit(self._rows.change(asked, lambda row: states.start(row, self._clock(), query)))
-        elif why != asked.waits_for:
-            self._rows.change(asked, lambda row: row.model_copy(update={"waits_for": why}))
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
     def _submit(self, retraining: Retraining) -> None:
         self._jobs.submit(retraining.attempts[-1].job, retraining.id)

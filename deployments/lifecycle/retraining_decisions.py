@@ -108,7 +108,7 @@ def drifting_arms(last_events: Iterable[DriftEvent]) -> frozenset[str]:
 
 def is_drifting(event: DriftEvent) -> bool:
     """Return whether the detector has begun to see drift."""
-    return event.state == "hot"
+    return event.state == "drifting"
 
 
 def decide_retraining(config: RetrainingConfig, seen: RetrainingObservation) -> tuple[RetrainingAction, ...]:

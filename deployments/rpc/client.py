@@ -85,20 +85,14 @@ class RpcClient:
         for connection in self._connections.values():
             connection.close()
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     @property
     def connected(self) -> int:
-        """Replicas that there is a connection to."""
+        """Number of replicas that there is a connection to."""
         return len(self._connections)
 
-    async def look(self) -> None:
-        """Connect to the replicas that there are now, and to no others."""
-        self._next_look_s = self._clock() + LOOK_PERIOD_S
-=======
     async def refresh(self) -> None:
         """Connect to the present replicas, and to no others."""
         self._next_refresh_s = self._clock() + REFRESH_PERIOD_S
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         found = await gather_answers(self._handle, "address")
         addresses = {address for address in found if isinstance(address, Address)}
         if not addresses:  # no replica has answered: the known ones may well be there

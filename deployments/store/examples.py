@@ -34,15 +34,10 @@ class StoreJournal:
         ]
 
     def count(self, query: JournalQuery, most: int) -> int:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-        """How many pairs the query has; `most` stands for any larger number."""
-        # in the order of an index: without one PostgreSQL may go through all pairs of the workload for `most`
-        ordered = _chosen(select(joins.c.seq), query, query.after).order_by(joins.c.seq)
-        some = ordered.limit(most).subquery()
-=======
         """Count the pairs of the query; `most` stands for any larger number."""
-        some = _matching(select(joins.c.seq), query, query.after).limit(most).subquery()
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+        # in the order of an index: without one PostgreSQL may go through all pairs of the workload for `most`
+        ordered = _matching(select(joins.c.seq), query, query.after).order_by(joins.c.seq)
+        some = ordered.limit(most).subquery()
         with reading(self._engine) as connection:
             return connection.scalar(select(func.count()).select_from(some)) or 0
 

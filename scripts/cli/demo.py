@@ -10,17 +10,8 @@ import typer
 from scripts.cli.groups import command_group
 from scripts.launcher.profile import Profile
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 app = command_group(
-    """Watch the system do something by itself, on one of its own beside any that runs. Example:
-=======
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="""Demonstrate the system, on one of its own beside any that runs. Example:
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+    """Demonstrate the system, on one of its own beside any that runs. Example:
 
     raysonde demo heal
     """,

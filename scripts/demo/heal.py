@@ -30,7 +30,6 @@ EVENTS = "demo-heal.json"
 def play_heal(
     folder: Path | None, seed: int, at_most_min: float, *, short: bool, fresh: bool, profile: Profile
 ) -> None:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     """Play the demonstration from the start of its system to its picture.
 
     Args:
@@ -40,13 +39,6 @@ def play_heal(
         short: twice the traffic in half the time.
         fresh: train the first models again.
         profile: how Serve is run.
-=======
-    """Play a heat wave that makes the models of `weather` wrong; the system heals itself in five minutes.
-
-    It starts a system of its own, beside any that runs, with models that have seen only calm weather; the
-    first time it trains them. Then stations request predictions, an hour of weather a time, and send the
-    truths. Each step is printed as it happens; a picture and a list of all events are written. Examples:
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
     Raises:
         typer.Exit: it was cut off, has not healed, or could not be started.
@@ -57,13 +49,8 @@ def play_heal(
     plan = SHORT if short else USUAL
     settings = workspace.prepare(plan)
     with Interruption() as interruption:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
         run = _Run(console, plan, seed, 60 * at_most_min, plan_system(settings, profile), interruption)
-        with ready(console, home, run.system, interruption, begun_s, fresh=fresh) as supervisor:
-=======
-        run = _Run(console, plan, seed, 60 * at_most, plan_system(settings, profile), interruption)
         with ready(console, workspace, run.system, interruption, begun_s, fresh=fresh) as supervisor:
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
             played = run.play(supervisor) if supervisor is not None else None
             is_whole = played is not None and (played.timeline.healed_s is not None or not interruption.asked)
             if played is not None and is_whole:

@@ -32,13 +32,8 @@ def plan_system(settings: Settings, profile: Profile, serve_config: str | None =
     """Plan the system to be started, on free ports.
 
     Args:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-        settings: of `Home.move_in`.
-        serve_config: text of the Serve config to start from; None: raysonde's own.
-=======
         settings: of `Workspace.prepare`.
-        serve_config: text of the Serve config to start from; None: the repository's.
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+        serve_config: text of the Serve config to start from; None: raysonde's own.
     """
     # any: two that start at once would both find the same one free, and Serve's proxies share a port silently
     port, dashboard_port = preflight.free_port(), preflight.free_port()

@@ -23,13 +23,8 @@ from tests.faults.run import Run
 from training.registry.models import Registry
 from training.runtime.settings import Settings
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-# what a killed router has not written: the answers of the last 0.2 s (docs/explanation/serving.md), and those
-# of the transaction that was under way, which may have waited for others
-=======
-# a killed router has not written the answers of the last 0.2 s (docs/architecture.md), and those of the
+# a killed router has not written the answers of the last 0.2 s (docs/explanation/serving.md), and of the
 # transaction in progress, which may have waited for others
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 FLUSH_S = 0.2
 TRANSACTION_S = 0.3
 # between the kill and its recorded time; an answer is read a little after it was given
@@ -166,36 +161,22 @@ def all_predictions(store: Store) -> Iterable[Any]:
         after = rows[-1][0]
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-def _told(one: SentRequest, kills_s: Sequence[float]) -> str:
-=======
-def _describe(one: Sent, kills_s: Sequence[float]) -> str:
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+def _describe(one: SentRequest, kills_s: Sequence[float]) -> str:
     came = (
         "an answer" if isinstance(one.outcome, Prediction) else f"{one.outcome.status} {one.outcome.reason}"
     )
     return f"sent {one.sent_s:.3f} s, ended {one.ended_s:.3f} s: {came}; kills at {kills_s} s"
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def was_just_answered(one: SentRequest, kills_s: Sequence[float]) -> bool:
-    """Whether a killed router may have had the answer in its buffer."""
-=======
-def was_just_answered(one: Sent, kills_s: Sequence[float]) -> bool:
     """Return whether a killed router may have had the answer in its buffer."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     return any(
         kill_s - FLUSH_S - TRANSACTION_S - NOTED_S <= one.ended_s <= kill_s + NOTED_S for kill_s in kills_s
     )
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-def was_under_way(one: SentRequest, kills_s: Sequence[float]) -> bool:
-    """Whether a killed router may have been asked."""
-=======
-def was_in_flight(one: Sent, kills_s: Sequence[float]) -> bool:
+def was_in_flight(one: SentRequest, kills_s: Sequence[float]) -> bool:
     """Return whether a killed router may have had the request."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     return any(one.sent_s <= kill_s + NOTED_S and one.ended_s >= kill_s - NOTED_S for kill_s in kills_s)
 
 

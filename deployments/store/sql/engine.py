@@ -150,13 +150,8 @@ def _with_driver(url: URL) -> URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def connect_args(url: URL) -> dict[str, Any]:
-    """What the driver is told beside the URL, which has the last word."""
-=======
-def _connect_args(url: URL) -> dict[str, Any]:
     """Return the driver's options beside the URL, which has the last word."""
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     if url.get_backend_name() == "sqlite":
         return {"timeout": BUSY_TIMEOUT_S}
     return {name: value for name, value in _POSTGRESQL_CONNECTION.items() if name not in url.query}

@@ -76,14 +76,7 @@ class Tracing:
 NO_TRACING = Tracing()
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-def to_collector(environment: Environment) -> bool:
-    """Whether spans go to a collector."""
+def exports_to_collector(environment: Environment) -> bool:
+    """Return whether spans go to a collector."""
     is_other = environment.otel_traces_exporter.strip() not in ("", "otlp")
     return not is_other and bool(environment.otel_traces_endpoint or environment.otel_endpoint)
-=======
-def exports_to_collector(environment: Mapping[str, str]) -> bool:
-    """Return whether spans go to a collector."""
-    is_other = environment.get("OTEL_TRACES_EXPORTER", "").strip() not in ("", "otlp")
-    return not is_other and any(environment.get(name) for name in _ENDPOINT_VARIABLES)
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b

@@ -16,22 +16,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Link, format_span_id, format_trace_id
 
 from deployments.runtime.logs import bounded_file
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-from deployments.telemetry.tracing.api import to_collector
+from deployments.telemetry.tracing.api import exports_to_collector
 from training.runtime.environment import Environment
 
 
 def make_provider(environment: Environment, workload: str, part: str, folder: Path | None) -> TracerProvider:
-    """What makes and sends the spans of this process; sampler, bounds and names by OpenTelemetry's variables.
-=======
-from deployments.telemetry.tracing.api import exports_to_collector
-
-
-def make_provider(
-    environment: Mapping[str, str], workload: str, part: str, folder: Path | None
-) -> TracerProvider:
     """Make the provider of this process; OpenTelemetry's variables give sampler, bounds and names.
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
     Args:
         environment: names the collector, if there is one.

@@ -14,15 +14,9 @@ from deployments.store import AuditEvent
 from deployments.store.monitor_feed import DriftEvent
 from scripts.replay.player import Failure
 from scripts.replay.recordings import Recording, make_cases
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 from scripts.replay.stream_player import SentRequest
-from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts
-from tests.faults.checks import most_open_at_once, told_again, was_just_answered, was_under_way
-=======
-from scripts.replay.stream_player import Sent
 from tests.faults.cells import JOB, STAGES, VICTIMS, expected_attempts, stage_name
 from tests.faults.checks import most_open_at_once, repeated_events, was_in_flight, was_just_answered
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -56,11 +50,7 @@ def test_the_old_name_of_a_stage_still_works(caplog: pytest.LogCaptureFixture) -
 
 def audit_event(promotion: str, state: str, arm: str = "a") -> AuditEvent:
     detail: dict[str, Any] = {"id": promotion, "arm": arm, "state": state}
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-    return Act(0, NOW, "w", "promotion", "lifecycle_controller", detail)
-=======
-    return AuditEvent(0, NOW, "w", "promotion", "steward", detail)
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+    return AuditEvent(0, NOW, "w", "promotion", "lifecycle_controller", detail)
 
 
 def test_two_candidacies_of_an_arm_are_seen_and_two_arms_are_none() -> None:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import pytest
 from ray.util import get_node_ip_address
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-from deployments.actors.bind_address import BadHost, bind_address
-from training.runtime.environment import Environment
-=======
 from deployments.actors.bind_address import InvalidBindAddress, bind_address
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+from training.runtime.environment import Environment
 
 
 def test_a_replica_listens_where_the_variable_says() -> None:

@@ -223,7 +223,6 @@ async def test_log_lines_have_the_trace(traced: TracedSystem, lines: io.StringIO
 async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSystem) -> None:
     tracer = traced.tracing._tracer
     stuck: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     asked: list[str] = []
 
     def ask(key: str, rows: list[list[int]]) -> asyncio.Future[list[int]]:
@@ -232,12 +231,6 @@ async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSy
 
     coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(ask, max_in_flight=1, max_waiting=1)
     with tracer.start_as_current_span("a", parse_traceparent(SAMPLED["traceparent"])):
-=======
-    coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(
-        lambda key, rows: stuck, max_in_flight=1, max_waiting=1
-    )
-    with tracer.start_as_current_span("a", spans_module.parse_traceparent(SAMPLED["traceparent"])):
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
         sent = asyncio.create_task(coalescer.submit("mlp", [1]))
         await wait_for(lambda: len(asked) == 1)
         waiting = asyncio.create_task(coalescer.submit("mlp", [2]))
@@ -276,12 +269,8 @@ def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
         "import sys, deployments.inference.service, deployments.actors.feature_scaler\n"
         "import deployments.actors.arm, deployments.http.app\n"
         "from deployments.actors.tracing import open_tracing_if_wanted\n"
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
         "from training.runtime.environment import Environment\n"
-        "tracing_of(Environment.of({}), 'apogee', 'router').close()\n"
-=======
-        "open_tracing_if_wanted({}, 'apogee', 'router').close()\n"
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+        "open_tracing_if_wanted(Environment.of({}), 'apogee', 'router').close()\n"
         "ours = ('deployments.actors.tracing_sdk', 'deployments.inference.tracing',"
         " 'deployments.http.tracing', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
         "print([name for name in sys.modules if name.startswith(ours)])"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -36,7 +36,10 @@ def test_what_is_spelled_so_already_stays(state: str) -> None:
 
 
 def test_a_page_is_respelled_and_left_as_it_is_otherwise() -> None:
-    page = {"workload": "w", "drift": [{"kind": "input", "state": "drifting"}, {"state": "ok", "score": 0.5}]}
+    page: dict[str, Any] = {
+        "workload": "w",
+        "drift": [{"kind": "input", "state": "drifting"}, {"state": "ok", "score": 0.5}],
+    }
     old = {"workload": "w", "drift": [{"kind": "input", "state": "hot"}, {"state": "cool", "score": 0.5}]}
     assert page_in_old_spelling(page) == old
     assert page_in_new_spelling(old) == page_in_new_spelling(page) == page

@@ -236,7 +236,7 @@ async def test_rows_that_wait_and_calls_under_way_are_told(
     def are_known(rows: int) -> bool:
         now = router_samples(service, counts, {"direct": 3})
         names = ("raysonde_arm_calls_in_flight", "raysonde_queue_rows")
-        told = (now.of(name).get(("linear",), 0) for name in names)
+        told = (now.values(name).get(("linear",), 0) for name in names)
         return sum(value for value in told if isinstance(value, int | float)) == rows
 
     for rows in range(1, 5):

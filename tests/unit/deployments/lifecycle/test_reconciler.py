@@ -126,11 +126,7 @@ class Scene:
         return table.arms
 
     def acts(self) -> list[str]:
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-        return [act.kind for act in self.system.store.acts(self.workload)]
-=======
-        return [act.kind for act in self.system.store.audit_events(self.system.contract.workload)]
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+        return [act.kind for act in self.system.store.audit_events(self.workload)]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from toy.parts import toy_contract
 
 from deployments.domain import retraining_transitions as states
+from deployments.domain.drift_state import SettledState
 from deployments.domain.errors import Conflict, NotFound
 from deployments.domain.retraining import ArmResult, Reason, Request, Retraining
 from deployments.domain.retraining_transitions import Facts, JobState
@@ -363,21 +364,15 @@ def test_stable_data_are_learnt_from_too(scene: Scene) -> None:
 
 
 def test_drift_that_the_monitor_tells_of_asks_once(scene: Scene) -> None:
-    def tell(kind: str, state: str) -> None:
+    def tell(kind: str, state: SettledState) -> None:
         event = DriftEvent(scene.now, "toy", kind, "", state, "it is warmer", {})
         page = MonitoredPage(scene.now, {}, Cursors(), {})
         scene.store.monitor_feed.write("toy", page, [event])
 
     scene.truths(50)
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-    tell("quality", "hot")
-    tell("input", "cool")
-    scene.controller.reconcile()
-=======
     tell("quality", "drifting")
     tell("input", "ok")
-    scene.keeper.reconcile()
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+    scene.controller.reconcile()
     assert scene.store.retrainings.latest("toy") == []
     scene.now += timedelta(minutes=1)
     tell("concept", "drifting")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from deployments.domain import retraining_transitions as transitions
+from deployments.domain.drift_state import SettledState
 from deployments.domain.retraining import ArmResult, Request, Retraining
 from deployments.domain.retraining_transitions import Facts, JobState
 from deployments.lifecycle.observation import RetrainingObservation
@@ -53,16 +54,16 @@ def ended(passed: bool = False) -> Retraining:
     return transitions.finish(running().model_copy(update={"arms": {"linear": result}}), NOW)
 
 
-def event(kind: str, state: str, subject: str = "", seq: int = 3) -> DriftEvent:
+def event(kind: str, state: SettledState, subject: str = "", seq: int = 3) -> DriftEvent:
     return DriftEvent(NOW - timedelta(hours=1), "toy", kind, subject, state, "it is warmer", {}, seq)
 
 
 def test_each_drift_worth_learning_from_asks_in_order() -> None:
     events = [
-        event("input", "hot", seq=3),
-        event("quality", "hot", seq=4),
-        event("concept", "cool", "linear", seq=5),
-        event("calibration", "hot", "mlp", seq=6),
+        event("input", "drifting", seq=3),
+        event("quality", "drifting", seq=4),
+        event("concept", "ok", "linear", seq=5),
+        event("calibration", "drifting", "mlp", seq=6),
     ]
     found = [action.request for action in decide_requests(events, NOW)]
     assert [(one.note, one.event) for one in found] == [
@@ -76,10 +77,10 @@ def test_each_drift_worth_learning_from_asks_in_order() -> None:
 
 def test_arms_drift_by_the_detectors_of_arms() -> None:
     last = [
-        event("concept", "hot", "linear"),
-        event("concept", "cool", "mlp"),
-        event("input", "hot"),
-        event("calibration", "hot", "boosting"),
+        event("concept", "drifting", "linear"),
+        event("concept", "ok", "mlp"),
+        event("input", "drifting"),
+        event("calibration", "drifting", "boosting"),
     ]
     assert drifting_arms(last) == {"linear", "boosting"}
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from deployments.monitoring.levels import AdaptiveLevel, rounded
+from deployments.monitoring.levels import AdaptiveLevel, round_level
 from training.runtime.tasks.intervals import calibrate, score_at, widening
 
 WIDEST = 0.999999
@@ -181,7 +181,7 @@ def test_regions_are_widened_by_the_ratio_of_scores() -> None:
     ],
 )
 def test_shares_of_misses_keep_two_figures(coverage: float, expected: float) -> None:
-    assert rounded(coverage) == expected
+    assert round_level(coverage) == expected
 
 
 @given(st.floats(-0.05, 1.2))

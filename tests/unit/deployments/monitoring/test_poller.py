@@ -53,15 +53,9 @@ def stored_levels(scene: MonitoredScene) -> dict[str, tuple[str, float]]:
     return {one.arm: (one.bundle, one.level) for one in scene.feed.levels(scene.workload)}
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-def test_calm_traffic_is_told_and_gives_no_event(file_scene: MonitoredScene) -> None:
-    assert file_scene.watch(file_scene.monitor(), 180) == []
+def test_calm_traffic_is_shown_and_gives_no_event(file_scene: MonitoredScene) -> None:
+    assert file_scene.observe(file_scene.monitor(), 180) == []
     found = page(file_scene)
-=======
-def test_calm_traffic_is_shown_and_gives_no_event(scene: MonitoredScene) -> None:
-    assert scene.observe(scene.monitor(), 180) == []
-    found = page(scene)
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     arm = found.windows["300_s"].arms[ARM]
     assert (arm.predictions, arm.truths, found.up_to_date) == (3600, 3600, True)
     assert arm.metrics["coverage"] == pytest.approx(0.9, abs=0.02)
@@ -73,41 +67,22 @@ def test_calm_traffic_is_shown_and_gives_no_event(scene: MonitoredScene) -> None
     assert found.levels[ARM].truths == 3600
 
 
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
 def test_heavier_people_are_an_event_that_ends_with_them(file_scene: MonitoredScene) -> None:
     monitor = file_scene.monitor()
-    assert file_scene.watch(monitor, 90) == []
-    (hot,) = file_scene.watch(monitor, 60, heavier_kg=20.0)
-    assert (hot.kind, hot.subject, hot.state) == ("input", "", "hot")
-    assert "weight_kg" in hot.evidence["distances"]
-    assert hot.at <= file_scene.clock.now - timedelta(seconds=30)
-    (cool,) = file_scene.watch(monitor, 360)
-    assert (cool.kind, cool.state) == ("input", "cool")
-    assert [event.state for event in file_scene.watched.events(file_scene.workload)] == ["hot", "cool"]
+    assert file_scene.observe(monitor, 90) == []
+    (began,) = file_scene.observe(monitor, 60, heavier_kg=20.0)
+    assert (began.kind, began.subject, began.state) == ("input", "", "drifting")
+    assert "weight_kg" in began.evidence["distances"]
+    assert began.at <= file_scene.clock.now - timedelta(seconds=30)
+    (ended,) = file_scene.observe(monitor, 360)
+    assert (ended.kind, ended.state) == ("input", "ok")
+    assert [event.state for event in file_scene.feed.events(file_scene.workload)] == ["drifting", "ok"]
 
 
 def test_larger_errors_are_drift_of_concept_and_calibration(file_scene: MonitoredScene) -> None:
     monitor = file_scene.monitor()
-    assert file_scene.watch(monitor, 120) == []
-    events = file_scene.watch(monitor, 60, error=2.5)
-=======
-def test_heavier_people_are_an_event_that_ends_with_them(scene: MonitoredScene) -> None:
-    monitor = scene.monitor()
-    assert scene.observe(monitor, 90) == []
-    (began,) = scene.observe(monitor, 60, heavier_kg=20.0)
-    assert (began.kind, began.subject, began.state) == ("input", "", "drifting")
-    assert "weight_kg" in began.evidence["distances"]
-    assert began.at <= scene.clock.now - timedelta(seconds=30)
-    (ended,) = scene.observe(monitor, 360)
-    assert (ended.kind, ended.state) == ("input", "ok")
-    assert [event.state for event in scene.feed.events(scene.workload)] == ["drifting", "ok"]
-
-
-def test_larger_errors_are_drift_of_concept_and_calibration(scene: MonitoredScene) -> None:
-    monitor = scene.monitor()
-    assert scene.observe(monitor, 120) == []
-    events = scene.observe(monitor, 60, error=2.5)
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+    assert file_scene.observe(monitor, 120) == []
+    events = file_scene.observe(monitor, 60, error=2.5)
     assert {(event.kind, event.subject, event.state) for event in events} == {
         ("concept", ARM, "drifting"),
         ("calibration", ARM, "drifting"),
@@ -148,16 +123,16 @@ def test_a_monitor_that_is_killed_goes_on_as_if_it_had_not_been(
 def test_one_that_is_killed_while_it_reads_back_learns_no_truth_twice(
     scene: MonitoredScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene.watch(scene.monitor(), 60)
+    scene.observe(scene.monitor(), 60)
     before = page(scene)
     with monkeypatch.context() as patch:
         patch.setattr("deployments.monitoring.poller.PAGE_ROWS", 100)
         patch.setattr("deployments.monitoring.poller.PAGES_A_ROUND", 1)
         scene.clock.forward(5)
-        scene.monitor().round()  # it has read 100 rows of 1200 when it is killed
+        scene.monitor().poll()  # it has read 100 rows of 1200 when it is killed
         assert not page(scene).up_to_date
     scene.clock.forward(5)
-    scene.monitor().round()
+    scene.monitor().poll()
     after = page(scene)
     assert (after.up_to_date, after.levels) == (True, before.levels)
     assert after.levels[ARM].truths == 1200

@@ -35,35 +35,27 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "truths written": lambda store: store.write_truths("apogee", truths(7, ROWS, ROWS + 100)),
     "truths of several calls": lambda store: store.write_truth_calls("apogee", [truths(8), truths(9, 10)]),
     "predictions by cursor": lambda store: store.predictions("apogee", after=ROWS // 2, limit=10),
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     "pairs by cursor": lambda store: store.joined("apogee", after=PAIRS // 2, limit=10),
-    "pairs to be judged": lambda store: store.judged("apogee", after=PAIRS // 2, limit=10),
-=======
-    "pairs by cursor": lambda store: store.joined("apogee", after=ROWS // 2, limit=10),
-    "pairs to be judged": lambda store: store.labelled("apogee", after=ROWS // 2, limit=10),
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+    "pairs to be judged": lambda store: store.labelled("apogee", after=PAIRS // 2, limit=10),
     "the last pairs": lambda store: store.labelled_tail("apogee", 100),
     "shadows written": lambda store: store.shadows.write([shadow_of(row(n)) for n in range(ROWS, ROWS + 9)]),
     "pairs of a shadow": lambda store: store.shadows.pairs(*OF_A_SHADOW, limit=10),
     "number of these pairs": lambda store: store.shadows.count(*OF_A_SHADOW, limit=10),
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-    "repeated truths": lambda store: store.watching.repeats("apogee", after=1, limit=10),
-    "answers for the monitor": lambda store: store.watching.predictions("apogee", after=ROWS // 2, limit=10),
-    "truths for the monitor": lambda store: store.watching.truths("apogee", after=PAIRS // 2, limit=10),
-    "rejections for the monitor": lambda store: store.watching.refusals("apogee", after=5, limit=10),
-    "the latest instances": lambda store: store.watching.latest_payloads("apogee", SINCE, limit=10),
-    "cursors of a time": lambda store: store.watching.cursors_at("apogee", SINCE),
-    "drift events": lambda store: store.watching.events("apogee", after=5, limit=10),
+    "repeated truths": lambda store: store.monitor_feed.repeats("apogee", after=1, limit=10),
+    "answers for the monitor": lambda store: store.monitor_feed.predictions(
+        "apogee", after=ROWS // 2, limit=10
+    ),
+    "truths for the monitor": lambda store: store.monitor_feed.truths("apogee", after=PAIRS // 2, limit=10),
+    "rejections for the monitor": lambda store: store.monitor_feed.rejections("apogee", after=5, limit=10),
+    "the latest instances": lambda store: store.monitor_feed.latest_payloads("apogee", SINCE, limit=10),
+    "cursors of a time": lambda store: store.monitor_feed.cursors_at("apogee", SINCE),
+    "drift events": lambda store: store.monitor_feed.events("apogee", after=5, limit=10),
     "the query of the newest pairs": lambda store: store.journal("apogee_m").newest("apogee", "1.0", 100),
     "the number of pairs of a query": lambda store: store.journal("apogee_m").count(QUERY, 10),
     "pairs of a query": lambda store: store.journal("apogee_m").examples(QUERY, PAIRS // 2, 10),
     "the first pair": lambda store: store.journal("apogee_m").first_at("apogee"),
-    "numbers of a workload": lambda store: store.facts.of("apogee"),
-    "acts": lambda store: store.acts("apogee", limit=10),
-=======
-    "repeated truths": lambda store: store.monitor_feed.repeats("apogee", after=1, limit=10),
+    "numbers of a workload": lambda store: store.snapshots.read("apogee"),
     "acts": lambda store: store.audit_events("apogee", limit=10),
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     "routing": lambda store: store.routing("apogee"),
 }
 
@@ -87,16 +79,14 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
             store.write_truths(workload, truths(*range(0, ROWS, 4)))
             store.shadows.write([shadow_of(one) for one in rows[::3]])
             for number in range(100):
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-                store.record_act(workload, "test", "test", {"number": number})
+                store.record_audit_event(workload, "test", "test", {"number": number})
             rejected = [{"workload": workload, "at": SINCE, "requests": 1} for _ in range(ROWS // 4)]
             with writing(store.engine) as connection:
                 connection.execute(insert(refusals), rejected)
-            events = [DriftEvent(SINCE, workload, "input", "", "hot", "it moved", {}) for _ in range(100)]
-            store.watching.write(workload, MonitoredPage(SINCE, {}, Cursors(), {}), events)
-=======
-                store.record_audit_event(workload, "test", "test", {"number": number})
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
+            events = [
+                DriftEvent(SINCE, workload, "input", "", "drifting", "it moved", {}) for _ in range(100)
+            ]
+            store.monitor_feed.write(workload, MonitoredPage(SINCE, {}, Cursors(), {}), events)
         if request.param.endswith("with statistics"):
             with writing(store.engine) as connection:
                 connection.execute(text("ANALYZE"))

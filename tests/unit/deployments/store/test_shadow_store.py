@@ -125,17 +125,12 @@ def test_shadows_are_set_kept_and_taken_out(store: Store) -> None:
     assert table == RoutingTable(
         revision=4, policy=POLICY, arms={"mlp": version(1)}, shadows={"mlp": version(2)}
     )
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
-    act = store.acts("apogee")[2]
+    act = store.audit_events("apogee")[2]
     assert (act.kind, act.actor, act.detail["from"]) == (
         "shadows",
         "lifecycle_controller",
         {"mlp": None, "linear": None},
     )
-=======
-    act = store.audit_events("apogee")[2]
-    assert (act.kind, act.actor, act.detail["from"]) == ("shadows", "steward", {"mlp": None, "linear": None})
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     assert act.detail["to"]["mlp"]["bundle"] == "sha256:2"
 
 

@@ -256,15 +256,9 @@ def test_a_policy_based_on_an_old_revision_is_refused(store: Store) -> None:
 
 def test_changes_of_routing_are_acts(store: Store) -> None:
     store.put_policy("apogee", POLICY, actor="ann")
-<<<<<<< f2da0f95687f5851889465d2559b996dd086d054
     store.put_arm("apogee", "mlp", version(1), actor="lifecycle_controller")
-    cursor = store.record_act("apogee", "retrain", "ann", {"reason": "drift"})
-    policy, arms, retrain = store.acts("apogee")
-=======
-    store.put_arm("apogee", "mlp", version(1), actor="steward")
     cursor = store.record_audit_event("apogee", "retrain", "ann", {"reason": "drift"})
     policy, arms, retrain = store.audit_events("apogee")
->>>>>>> ff97d02120b70103307469ae0b1e574f88545f3b
     assert (policy.kind, policy.actor, policy.detail["to"]["weights"]) == ("policy", "ann", POLICY.weights)
     assert (arms.kind, arms.detail["from"], arms.detail["revision"]) == ("arms", {"mlp": None}, 2)
     assert (retrain.seq, retrain.at, retrain.detail) == (cursor, NOW, {"reason": "drift"})
