@@ -1,4 +1,4 @@
-"""What one router replica holds. Nothing here is on the way of a request: what is counted there is read."""
+"""Metrics of one router replica, read when they are asked for: requests only count."""
 
 from __future__ import annotations
 
@@ -7,48 +7,48 @@ from itertools import product
 
 from deployments.domain.breaker_settings import State
 from deployments.http.request_metrics import RequestCounts
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import ServingStack
 from deployments.telemetry.metrics.catalogue import CALLS, ERROR_KINDS, TRUTH_OUTCOMES, WAYS
 from deployments.telemetry.metrics.samples import Samples
 from features.targets import ClassTarget
 
 _OPEN: Mapping[State, float] = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
 
-_BY_ARM: Mapping[str, Callable[[PredictionService], Mapping[str, int]]] = {
-    "raysonde_predictions_total": lambda service: service.counts.predictions,
-    "raysonde_fallbacks_total": lambda service: service.counts.fallbacks,
-    "raysonde_outliers_total": lambda service: service.counts.outliers,
-    "raysonde_cache_hits_total": lambda service: service.cache.hits,
-    "raysonde_cache_misses_total": lambda service: service.cache.misses,
-    "raysonde_shadow_answers_total": lambda service: service.shadowing.answers,
-    "raysonde_shadow_dropped_total": lambda service: service.shadowing.dropped,
-    "raysonde_shadow_failures_total": lambda service: service.shadowing.failures,
-    "raysonde_arm_failures_total": lambda service: service.predictor.failures,
-    "raysonde_queue_rows": lambda service: service.predictor.waiting(),
-    "raysonde_arm_calls_in_flight": lambda service: service.calls.by_arm,
+_BY_ARM: Mapping[str, Callable[[ServingStack], Mapping[str, int]]] = {
+    "raysonde_predictions_total": lambda stack: stack.counts.predictions,
+    "raysonde_fallbacks_total": lambda stack: stack.counts.fallbacks,
+    "raysonde_outliers_total": lambda stack: stack.counts.outliers,
+    "raysonde_cache_hits_total": lambda stack: stack.dispatcher.cache.hits,
+    "raysonde_cache_misses_total": lambda stack: stack.dispatcher.cache.misses,
+    "raysonde_shadow_answers_total": lambda stack: stack.shadows.answers,
+    "raysonde_shadow_dropped_total": lambda stack: stack.shadows.dropped,
+    "raysonde_shadow_failures_total": lambda stack: stack.shadows.failures,
+    "raysonde_arm_failures_total": lambda stack: stack.dispatcher.failures,
+    "raysonde_queue_rows": lambda stack: stack.queue.waiting_rows(),
+    "raysonde_arm_calls_in_flight": lambda stack: stack.calls.by_arm,
 }
 
 
-def router_samples(service: PredictionService, requests: RequestCounts, ways: Mapping[str, int]) -> Samples:
+def router_samples(stack: ServingStack, requests: RequestCounts, ways: Mapping[str, int]) -> Samples:
     """All metrics of the origin `router`.
 
     A counter is there from the start, at 0: one that appears with its first event never shows that it grew.
 
     Args:
-        service: of the replica.
+        stack: of the replica.
         requests: that came to it.
         ways: calls of the scaler by the way they went, see `WAYS`.
     """
     readings = Samples()
     _add_requests(readings, requests)
-    _add_answers(readings, service)
-    _add_arms(readings, service)
+    _add_answers(readings, stack)
+    _add_arms(readings, stack)
     for outcome in TRUTH_OUTCOMES:
-        readings.put("raysonde_truths_total", service.truths.outcomes[outcome], outcome)
+        readings.put("raysonde_truths_total", stack.truths.outcomes[outcome], outcome)
     for way in WAYS:
         readings.put("raysonde_scaler_calls_total", ways.get(way, 0), way)
-    readings.put("raysonde_journal_backlog_rows", service.journal.waiting)
-    readings.put("raysonde_journal_dropped_rows_total", service.journal.dropped)
+    readings.put("raysonde_journal_backlog_rows", stack.journal.waiting)
+    readings.put("raysonde_journal_dropped_rows_total", stack.journal.dropped)
     return readings
 
 
@@ -61,23 +61,24 @@ def _add_requests(readings: Samples, requests: RequestCounts) -> None:
         readings.put("raysonde_errors_total", requests.errors[call, kind], call, kind)
 
 
-def _add_answers(readings: Samples, service: PredictionService) -> None:
-    """What is counted by arm, the ensembles among them."""
-    answering = dict.fromkeys((*service.arms, *(service.table.versions if service.table else ())))
+def _add_answers(readings: Samples, stack: ServingStack) -> None:
+    """Add the counts by arm, those of ensembles among them."""
+    follower = stack.follower
+    answering = dict.fromkeys((*follower.arms, *(follower.table.versions if follower.table else ())))
     for name, counts in _BY_ARM.items():
-        counted = counts(service)
+        counted = counts(stack)
         for arm in answering | dict.fromkeys(counted):
             readings.put(name, counted.get(arm, 0), arm)
-    target = service.contract.target
+    target = stack.contract.target
     if isinstance(target, ClassTarget):
         for arm, one in product(answering, target.classes):
-            readings.put("raysonde_predicted_classes_total", service.counts.classes[arm, one], arm, one)
+            readings.put("raysonde_predicted_classes_total", stack.counts.classes[arm, one], arm, one)
 
 
-def _add_arms(readings: Samples, service: PredictionService) -> None:
-    table = service.table
-    wanted = service.arms if table is None else [arm for arm in service.arms if arm in table.policy.arms]
+def _add_arms(readings: Samples, stack: ServingStack) -> None:
+    follower, table = stack.follower, stack.follower.table
+    wanted = follower.arms if table is None else [arm for arm in follower.arms if arm in table.policy.arms]
     for arm in wanted:
-        readings.put("raysonde_arm_ready", float(arm not in service.waiting_for), arm)
+        readings.put("raysonde_arm_ready", float(arm not in follower.waiting_for), arm)
     for arm in table.versions if table else ():
-        readings.put("raysonde_breaker_open", _OPEN[service.predictor.breaker(arm).state], arm)
+        readings.put("raysonde_breaker_open", _OPEN[stack.dispatcher.breaker(arm).state], arm)

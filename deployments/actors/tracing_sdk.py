@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from deployments.domain.downstream import Downstream
-    from deployments.domain.outcomes import Answered
+    from deployments.domain.predictions import Prediction
 
 _CLOSE_TIMEOUT_S = 2.0
 _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
@@ -64,16 +64,16 @@ class SpanTracing(Tracing):
         """See `Tracing`."""
         return TracedDownstream(downstream, self._tracer)
 
-    def answered(self, answers: Sequence[Answered]) -> str | None:
-        """See `Tracing`. The answers of a batch come in parts, which are only counted."""
+    def answered(self, predictions: Sequence[Prediction]) -> str | None:
+        """See `Tracing`. The predictions of a batch come in parts, which are only counted."""
         span = get_current_span()
         if not isinstance(span, Span) or not span.is_recording():
             return None
         before = (span.attributes or {}).get("raysonde.rows", 0)
-        rows = len(answers) + (before if isinstance(before, int) else 0)
+        rows = len(predictions) + (before if isinstance(before, int) else 0)
         span.set_attribute("raysonde.rows", rows)
         if rows == 1:
-            span.set_attributes(_attributes_of(answers[0]))
+            span.set_attributes(_prediction_attributes(predictions[0]))
         return format_trace_id(span.get_span_context().trace_id)
 
     def trace_id(self) -> str | None:
@@ -123,12 +123,12 @@ def _name_traces(logger: logging.Logger) -> None:
         handler.addFilter(_TraceIds())
 
 
-def _attributes_of(answer: Answered) -> dict[str, str | bool]:
-    prediction = answer.prediction
-    told: dict[str, str | bool] = {
+def _prediction_attributes(prediction: Prediction) -> dict[str, str | bool]:
+    attributes: dict[str, str | bool] = {
         "raysonde.prediction.id": str(prediction.id),
         "raysonde.arm": prediction.arm,
         "raysonde.model_version": prediction.version.model_version,
         "raysonde.fallback": prediction.fallback,
     }
-    return told if answer.cached is None else told | {"raysonde.cached": answer.cached}
+    cached = prediction.answer.cached
+    return attributes if cached is None else attributes | {"raysonde.cached": cached}

@@ -1,4 +1,4 @@
-"""What a workload serves."""
+"""The contract and the arms of an application."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from features.contract import Contract
 
 @dataclass(frozen=True)
 class Served:
-    """What an application says of itself.
+    """What an application answers about itself.
 
     Attributes:
         contract: of its workload.

@@ -1,4 +1,4 @@
-"""HTTP of one workload: the routes under `/{workload}`, each a few lines over the `PredictionService`."""
+"""HTTP of one workload: the routes under `/{workload}`, each a few lines over the `ServingStack`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from deployments.http.monitoring import add_monitoring
 from deployments.http.prediction import Predictions
 from deployments.http.promotion import add_promotions
 from deployments.http.retraining import add_retraining
+from deployments.inference.routing_follower import RoutingFollower
 from deployments.inference.service import PredictionService
+from deployments.inference.stack import ServingStack
 from deployments.requests.schema import instance_json_schema
 from deployments.requests.validation_errors import read_model
 from deployments.store.monitor_feed import MonitorFeed
@@ -48,16 +50,16 @@ WaitingFor = Callable[[], Awaitable[tuple[str, ...]]]
 
 
 def build_api(
-    service: PredictionService, watched: MonitorFeed | None = None, waiting_for: WaitingFor | None = None
+    stack: ServingStack, watched: MonitorFeed | None = None, waiting_for: WaitingFor | None = None
 ) -> FastAPI:
     """The application of a workload.
 
     Args:
-        service: answers requests.
+        stack: of this router replica.
         watched: where the Monitor writes what it sees; without it there are no routes for that.
-        waiting_for: arms that any of the router replicas waits for; None: `service` is the only one.
+        waiting_for: arms that any of the router replicas waits for; None: this one is the only one.
     """
-    contract = service.contract
+    contract, service, follower = stack.contract, stack.service, stack.follower
     app = FastAPIOffline(
         redoc_url=None,
         title=f"raysonde: {contract.workload}",
@@ -67,21 +69,21 @@ def build_api(
     problems.install(app)
     _add_predictions(app, service)
     _add_feedback(app, service)
-    _add_reading(app, service, waiting_for)
-    _add_traffic(app, service)
+    _add_reading(app, stack, waiting_for)
+    _add_traffic(app, follower)
     if watched is not None:
         add_monitoring(app, watched, contract.workload)
-    add_retraining(app, service.store, contract.workload)
-    add_promotions(app, service)
+    add_retraining(app, stack.store, contract.workload)
+    add_promotions(app, stack.store, contract.workload, follower.arms)
     write_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:
         """The text, with an answer that the running model gave, and a truth for it, as examples."""
         text = write_openapi()
-        if service.table:
+        if follower.table:
             content = text["paths"]["/traffic"]["put"]["requestBody"]["content"]["application/json"]
-            content["example"] = service.table.policy.model_dump(mode="json", exclude_defaults=True)
-        answer, target = service.example_answer, contract.target
+            content["example"] = follower.table.policy.model_dump(mode="json", exclude_defaults=True)
+        answer, target = follower.example_answer, contract.target
         if answer:
             content = text["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
             content["example"] = answer
@@ -158,37 +160,37 @@ def _add_feedback(app: FastAPI, service: PredictionService) -> None:
         return await truths.feedback(request)
 
 
-def _add_reading(app: FastAPI, service: PredictionService, waiting_for: WaitingFor | None) -> None:
+def _add_reading(app: FastAPI, stack: ServingStack, waiting_for: WaitingFor | None) -> None:
     @app.get("/healthz", summary="Whether requests are answered", responses=docs.problem_answers(503))
     async def healthz(response: Response) -> Health:
-        waiting = await waiting_for() if waiting_for else service.waiting_for
+        waiting = await waiting_for() if waiting_for else stack.follower.waiting_for
         response.status_code = 503 if waiting else 200
         return Health(status="starting" if waiting else "ready", waiting_for=waiting)
 
     @app.get("/info", summary="Arms with their models, versions and metrics")
     async def info() -> Info:
-        return describe(service)
+        return describe(stack)
 
     @app.get("/schema", summary="The contract as JSON Schema")
     async def schema() -> Response:
-        return json_response(instance_json_schema(service.contract))
+        return json_response(instance_json_schema(stack.contract))
 
 
-def _add_traffic(app: FastAPI, service: PredictionService) -> None:
+def _add_traffic(app: FastAPI, follower: RoutingFollower) -> None:
     @app.get("/traffic", summary="The routing policy", responses=docs.problem_answers(503))
     async def traffic() -> RoutingTable:
-        if service.table is None:
+        if follower.table is None:
             raise Unavailable("no routing table yet")
-        return service.table
+        return follower.table
 
     @app.put(
         "/traffic",
         summary="Change the routing policy, on every replica within 2 s",
         openapi_extra=docs.json_body(
-            RoutingPolicy.model_json_schema(), {"weights": dict.fromkeys(service.arms, 1.0)}
+            RoutingPolicy.model_json_schema(), {"weights": dict.fromkeys(follower.arms, 1.0)}
         ),
         responses=docs.problem_answers(400, 401, 409, 422, 503),
     )
     async def put_traffic(request: Request, if_match: Annotated[int | None, Header()] = None) -> RoutingTable:
         body = await read_body(request, MAX_INSTANCE_BYTES)
-        return await service.put_policy(read_model(RoutingPolicy, body, "policy"), if_match)
+        return await follower.put_policy(read_model(RoutingPolicy, body, "policy"), if_match)

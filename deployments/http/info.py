@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from deployments.domain.routing import ArmVersion, RoutingTable
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import ServingStack
 
 
 class VersionInfo(BaseModel):
@@ -72,20 +72,20 @@ class Info(BaseModel):
     ensembles: dict[str, EnsembleInfo] = Field(description="arms that blend what others predict")
 
 
-def describe(service: PredictionService) -> Info:
+def describe(stack: ServingStack) -> Info:
     """What this router replica serves now."""
-    contract = service.contract
+    contract, table = stack.contract, stack.follower.table
     return Info(
         workload=contract.workload,
         description=contract.description,
         schema_version=contract.schema_version,
-        revision=service.table.revision if service.table else None,
-        arms=_arms(service, service.table) if service.table else {},
-        ensembles=_ensembles(service),
+        revision=table.revision if table else None,
+        arms=_arms(stack, table) if table else {},
+        ensembles=_ensembles(stack),
     )
 
 
-def _arms(service: PredictionService, table: RoutingTable) -> dict[str, ArmInfo]:
+def _arms(stack: ServingStack, table: RoutingTable) -> dict[str, ArmInfo]:
     return {
         arm: ArmInfo(
             model_version=version.model_version,
@@ -98,16 +98,16 @@ def _arms(service: PredictionService, table: RoutingTable) -> dict[str, ArmInfo]
             features=len(card.feature_names),
             metrics=card.metrics,
             baselines=card.baselines,
-            breaker=service.predictor.breaker(arm).state,
-            level=service.levels.of(arm, version.bundle),
-            predictions=service.counts.predictions[arm],
-            outliers=service.counts.outliers[arm],
-            cache_hits=service.cache.hits[arm],
-            cache_misses=service.cache.misses[arm],
+            breaker=stack.dispatcher.breaker(arm).state,
+            level=stack.levels.level(arm, version.bundle),
+            predictions=stack.counts.predictions[arm],
+            outliers=stack.counts.outliers[arm],
+            cache_hits=stack.dispatcher.cache.hits[arm],
+            cache_misses=stack.dispatcher.cache.misses[arm],
             shadow=_beside(table.shadows.get(arm)),
             previous=_beside(table.previous.get(arm)),
         )
-        for arm, (version, card) in service.cards().items()
+        for arm, (version, card) in stack.follower.cards().items()
     }
 
 
@@ -117,20 +117,22 @@ def _beside(version: ArmVersion | None) -> VersionInfo | None:
     return VersionInfo(model_version=version.model_version, bundle=version.bundle)
 
 
-def _ensembles(service: PredictionService) -> dict[str, EnsembleInfo]:
+def _ensembles(stack: ServingStack) -> dict[str, EnsembleInfo]:
     return {
         name: EnsembleInfo(
             model_version=version.model_version,
             bundle=version.bundle,
             members={
-                arm: MemberInfo(share=shares[arm], truths=service.errors.truths(member.bundle))
-                for arm, member in version.members
+                arm: MemberInfo(share=share, truths=stack.errors.truths(member.bundle))
+                for (arm, member), share in zip(
+                    version.members, stack.ensemble.shares(version).values(), strict=True
+                )
             },
             window=version.settings.window,
             min_truths=version.settings.min_truths,
-            breaker=service.predictor.breaker(name).state,
-            predictions=service.counts.predictions[name],
-            outliers=service.counts.outliers[name],
+            breaker=stack.dispatcher.breaker(name).state,
+            predictions=stack.counts.predictions[name],
+            outliers=stack.counts.outliers[name],
         )
-        for name, (version, shares) in service.ensembles().items()
+        for name, version in stack.follower.ensembles().items()
     }

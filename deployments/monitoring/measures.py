@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from features.sphere import great_circle_m
 from features.targets import AnyTarget, ClassTarget, PathTarget, TargetSpec
-from training.runtime.tasks.base import Row, Task
+from training.runtime.tasks.base import ArmAnswer, Task
 
 FloatArray = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Measures(Protocol):
 
     names: tuple[str, ...]
 
-    def of(self, row: Row, truth: FloatArray) -> FloatArray | None:
+    def of(self, row: ArmAnswer, truth: FloatArray) -> FloatArray | None:
         """What one pair adds, (names,); None when nothing of the truth is known.
 
         Raises:
@@ -68,7 +68,7 @@ class NumberMeasures:
         own = ("absolute_error", "squared_error")
         self.names: tuple[str, ...] = (*COMMON, *own, *(("squared_log_error",) if self._logs else ()))
 
-    def of(self, row: Row, truth: FloatArray) -> FloatArray | None:
+    def of(self, row: ArmAnswer, truth: FloatArray) -> FloatArray | None:
         """See `Measures`."""
         value = float(truth)
         if math.isnan(value):
@@ -100,7 +100,7 @@ class ClassMeasures:
         own = ("hits", "log_loss", "true_positives", "false_positives", "false_negatives")
         self.names: tuple[str, ...] = (*COMMON, *own)
 
-    def of(self, row: Row, truth: FloatArray) -> FloatArray | None:
+    def of(self, row: ArmAnswer, truth: FloatArray) -> FloatArray | None:
         """See `Measures`."""
         if np.isnan(truth):
             return None
@@ -155,9 +155,9 @@ class PathMeasures:
             *errors,
         )
 
-    def of(self, row: Row, truth: FloatArray) -> FloatArray | None:
+    def of(self, row: ArmAnswer, truth: FloatArray) -> FloatArray | None:
         """See `Measures`. The size is that of circles whose place became known."""
-        said = self._task.of_row(row)
+        said = self._task.to_arrays(row)
         error_m = great_circle_m(said["position"][:, :2], truth[:, :2])
         known = np.isfinite(error_m)
         count = int(known.sum())

@@ -47,7 +47,8 @@ def _row(contract: Contract, name: str, sent: Sequence[Sent], elapsed_s: float) 
     latencies_ms = [1000 * one.latency_s for one, _ in answers]
     quantiles = np.percentile(latencies_ms, QUANTILES) if answers else [math.nan] * len(QUANTILES)
     said = [
-        TimedPrediction(one.case.end_s, task.of_row(answer.row), one.case.target) for one, answer in answers
+        TimedPrediction(one.case.end_s, task.to_arrays(answer.row), one.case.target)
+        for one, answer in answers
     ]
     return (
         name,

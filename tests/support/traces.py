@@ -20,7 +20,7 @@ from deployments.http.error_log import ErrorLog
 from deployments.http.fast_path import FastPath
 from deployments.inference.coverage_levels import CoverageLevels
 from deployments.inference.model_client import ModelClient
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import build_stack
 from deployments.rpc.client import RpcClient
 from features.workload import load_workload
 from tests.support.handles import FakeHandle
@@ -48,13 +48,11 @@ class TracedSystem:
         self.scaler = FakeHandle(self._traced(FeatureScaler(options, self.arms)))
         calls = RpcClient(self.scaler, "predict", is_direct=False)
         downstream = ModelClient(make_task(contract, load_workload(contract)), calls, CoverageLevels())
-        self.service = PredictionService(
-            contract, ARMS, downstream, store, self.system.cache, tracing=self.tracing
-        )
+        self.stack = build_stack(contract, ARMS, downstream, store, self.system.cache, tracing=self.tracing)
 
     @property
     def app(self) -> ASGIApp:
-        app = self.tracing.around(FastPath(build_api(self.service), self.service))
+        app = self.tracing.around(FastPath(build_api(self.stack), self.stack.service))
         return ErrorLog(app, "apogee", self.tracing.trace_id)
 
     def spans(self) -> dict[str, ReadableSpan]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # of the Router, which scaler and arms do without
     from starlette.types import ASGIApp
 
     from deployments.domain.downstream import Downstream
-    from deployments.domain.outcomes import Answered
+    from deployments.domain.predictions import Prediction
 
 # a folder for spans as JSON lines
 FOLDER_VARIABLE = "RAYSONDE_TRACES"
@@ -41,9 +41,9 @@ class Tracing:
         """The scaler and the arms, each call for a traced request in a span."""
         return downstream
 
-    def answered(self, answers: Sequence[Answered]) -> str | None:
-        """Note what the present request was answered; the id of its trace, None without one."""
-        del answers
+    def answered(self, predictions: Sequence[Prediction]) -> str | None:
+        """Note the predictions in the span of the present request; return the id of its trace, if any."""
+        del predictions
         return None
 
     def trace_id(self) -> str | None:

@@ -51,11 +51,11 @@ def traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TracedSy
 
 @asynccontextmanager
 async def calling(traced: TracedSystem) -> AsyncIterator[httpx.AsyncClient]:
-    await traced.service.poll()
+    await traced.stack.follower.poll()
     transport = httpx.ASGITransport(traced.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
-    await traced.service.close()
+    await traced.stack.close()
 
 
 async def test_a_trace_goes_on_from_the_caller_to_the_arm(traced: TracedSystem) -> None:
@@ -138,8 +138,8 @@ async def test_every_member_of_an_ensemble_has_its_own_call(traced: TracedSystem
         weights={"mlp": 1.0}, ensembles={"blend": {"arms": ["mlp", "linear"]}}, fallback=("mlp", "linear")
     )
     async with calling(traced) as client:
-        await traced.service.put_policy(policy)
-        await traced.service.poll()
+        await traced.stack.follower.put_policy(policy)
+        await traced.stack.follower.poll()
         headers = SAMPLED | {"Raysonde-Arm": "blend"}
         assert (await client.post("/predict", json=INSTANCE, headers=headers)).status_code == 200
     spans = {span.name: span for span in traced.exporter.get_finished_spans()}
@@ -161,7 +161,7 @@ async def test_a_batch_is_one_request(traced: TracedSystem) -> None:
 async def test_an_arm_that_fails_has_its_span_and_so_has_the_one_in_its_place(traced: TracedSystem) -> None:
     policy = RoutingPolicy(weights={"mlp": 1.0}, fallback=("mlp", "linear"))
     async with calling(traced) as client:
-        await traced.service.put_policy(policy)
+        await traced.stack.follower.put_policy(policy)
         traced.arms["mlp"].error = ValueError("broken")
         assert (await client.post("/predict", json=INSTANCE, headers=SAMPLED)).json()["fallback"]
     spans = {span.name: span for span in traced.exporter.get_finished_spans()}
@@ -181,7 +181,7 @@ async def test_what_is_refused_has_its_status_and_a_fault_is_an_error(
     async with calling(traced) as client:
         await client.post("/predict", json={}, headers=SAMPLED)
         (refused,) = traced.spans().values()
-        monkeypatch.setattr(traced.service, "predict", fail)
+        monkeypatch.setattr(traced.stack.service, "predict", fail)
         await client.post("/predict", json=INSTANCE, headers=SAMPLED)
         (fault,) = traced.spans().values()
     assert (refused.attributes or {})["http.response.status_code"] == 422
@@ -203,7 +203,9 @@ async def test_log_lines_have_the_trace(traced: TracedSystem, lines: io.StringIO
     spans_module._name_traces(logging.getLogger("deployments"))
     traced.arms["mlp"].error = ValueError("broken")
     async with calling(traced) as client:
-        await traced.service.put_policy(RoutingPolicy(weights={"mlp": 1.0}, fallback=("mlp", "linear")))
+        await traced.stack.follower.put_policy(
+            RoutingPolicy(weights={"mlp": 1.0}, fallback=("mlp", "linear"))
+        )
         await client.post("/predict", json=INSTANCE, headers=SAMPLED)
         await client.post("/predict", json=INSTANCE | {"id": "untraced"})
     found = [json.loads(line) for line in lines.getvalue().splitlines()]

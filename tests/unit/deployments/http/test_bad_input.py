@@ -25,12 +25,12 @@ from starlette.types import ASGIApp
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.http.app import build_api
 from deployments.http.fast_path import FastPath
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import ServingStack, build_stack
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
 from features.config import BUILT_IN, known_workloads, load_contract, load_sections
 from features.contract import Contract
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 DOCUMENTED = {400, 409, 413, 422}
 Corrupt = Callable[[dict[str, Any]], Any]
@@ -50,9 +50,9 @@ class Asked:
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
         self.rows += len(raw)
-        return [Row({}, {}, 0.9)] * len(raw)
+        return [ArmAnswer({}, {}, 0.9)] * len(raw)
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,17 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     store.create_tables()
     loop = asyncio.new_event_loop()
 
-    async def start() -> PredictionService:
+    async def start() -> ServingStack:
         cache = BundleCache(tmp_path / "cache", contract)
-        service = PredictionService(contract, sorted(policy.arms), asked, store, cache)
+        stack = build_stack(contract, sorted(policy.arms), asked, store, cache)
         version = ArmVersion(model_version="1", bundle="sha256:0", source="nowhere")
         arms = dict.fromkeys(sorted(policy.arms), version)
-        service.predictor.use(RoutingTable(revision=1, policy=policy, arms=arms))
-        return service
+        stack.follower.use(RoutingTable(revision=1, policy=policy, arms=arms))
+        return stack
 
-    service = loop.run_until_complete(start())
-    yield System(contract, asked, store, FastPath(build_api(service), service), loop)
-    loop.run_until_complete(service.close())
+    stack = loop.run_until_complete(start())
+    yield System(contract, asked, store, FastPath(build_api(stack), stack.service), loop)
+    loop.run_until_complete(stack.close())
     loop.close()
     store.close()
 

@@ -165,14 +165,14 @@ def bad_rows(draw: st.DrawFn) -> dict[str, Any]:
 async def test_a_row_with_anything_wrong_is_refused_and_not_journalled(
     system: LocalSystem, path: str, row: dict[str, Any]
 ) -> None:
-    await system.service.poll()
+    await system.stack.follower.poll()
     before = system.store.counts("calories").predictions
     # json writes NaN and Infinity as they are, which JSON does not have
     body = row if path == "/predict" else {"instances": [WORKOUT | {"id": "good"}, row]}
-    transport = httpx.ASGITransport(build_api(system.service))
+    transport = httpx.ASGITransport(build_api(system.stack))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         response = await client.post(path, content=json.dumps(body).encode())
     assert response.status_code in (400, 409, 422), (response.status_code, row)
     assert response.headers["content-type"] == "application/problem+json"
-    await system.service.close()
+    await system.stack.close()
     assert system.store.counts("calories").predictions == before

@@ -1,8 +1,10 @@
 """The front answers what FastAPI answers, message by message."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,8 +14,7 @@ from starlette.types import ASGIApp, Message
 from deployments.http.app import build_api
 from deployments.http.bodies import MAX_INSTANCE_BYTES
 from deployments.http.fast_path import FastPath
-from deployments.inference import dispatcher as predictor
-from deployments.inference import service
+from deployments.inference.batch_pacing import BatchPacing
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
@@ -133,10 +134,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
 
 @pytest.fixture
 async def fastapi(system: LocalSystem) -> ASGIApp:
-    await system.service.poll()
-    await system.service.take_truths(*truth(1280.0))  # so that each of two equal requests repeats it
+    await system.stack.follower.poll()
+    await system.stack.service.take_truths(*truth(1280.0))  # so that each of two equal requests repeats it
     system.downstream.down.clear()
-    return build_api(system.service)
+    return build_api(system.stack)
 
 
 @pytest.mark.parametrize("name", REQUESTS)
@@ -146,7 +147,7 @@ async def test_both_answer_alike(system: LocalSystem, fastapi: ASGIApp, name: st
     assert answer == await heard(fastapi, request)
     assert answer.messages[0]["status"] == status
     assert (answer.fault is None) == (status != 500)
-    await system.service.close()
+    await system.stack.close()
 
 
 async def test_both_say_alike_when_to_come_back(system: LocalSystem, fastapi: ASGIApp) -> None:
@@ -163,7 +164,7 @@ async def test_a_fault_is_answered_logged_and_handed_on_alike(
     async def fail(*_: Any) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(system.service, "predict", fail)
+    monkeypatch.setattr(system.stack.service, "predict", fail)
     answer = await heard(system.app, Request())
     assert answer == await heard(fastapi, Request())
     assert answer.messages[0]["status"] == 500
@@ -172,48 +173,46 @@ async def test_a_fault_is_answered_logged_and_handed_on_alike(
     assert [record.getMessage() for record in caplog.records if record.exc_info] == ["fault at /predict"] * 2
 
 
-async def test_a_batch_is_answered_part_by_part_in_order(
-    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predictor, "BATCH_ROWS", 2)
+@asynccontextmanager
+async def paced_system(folder: Path, pacing: BatchPacing) -> AsyncIterator[LocalSystem]:
+    """A system of its own, on the routing table."""
+    paced = LocalSystem(folder, pacing=pacing)
+    await paced.stack.follower.poll()
+    yield paced
+    await paced.stack.close()
+    paced.store.close()
+
+
+async def test_a_batch_is_answered_part_by_part_in_order(tmp_path: Path) -> None:
     many = batch(*(INSTANCE | {"id": str(number)} for number in range(5)))
-    answer = await heard(system.app, Request("/batch_predict", many))
-    assert answer == await heard(fastapi, Request("/batch_predict", many))
+    async with paced_system(tmp_path, BatchPacing(part_rows=2)) as system:
+        answer = await heard(system.app, Request("/batch_predict", many))
+        assert answer == await heard(build_api(system.stack), Request("/batch_predict", many))
     bodies = [message["body"] for message in answer.messages[1:]]
     assert [part.count(b'"id"') for part in bodies] == [2, 2, 1, 0, 0]
     assert [one["id"] for one in orjson.loads(b"".join(bodies))["predictions"]] == list("01234")
-    await system.service.close()
 
 
-async def test_a_batch_that_fails_after_its_first_part_is_cut_short(
-    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    del fastapi  # has the table read
-    monkeypatch.setattr(predictor, "BATCH_ROWS", 1)
+async def test_a_batch_that_fails_after_its_first_part_is_cut_short(tmp_path: Path) -> None:
     many = batch(*(INSTANCE | {"id": str(number)} for number in range(5)))
-    ask, calls = system.downstream.__call__, 0
+    calls = 0
+    async with paced_system(tmp_path, BatchPacing(part_rows=1)) as system:
 
-    async def ask_twice(*call: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        system.downstream.down = set(ARMS) if calls > 2 else set()
-        return await ask(*call)
+        async def fail_after_two() -> None:
+            nonlocal calls
+            calls += 1
+            system.downstream.down = set(ARMS) if calls > 2 else set()
 
-    monkeypatch.setattr(system.service._blender, "_downstream", ask_twice)
-    answer = await heard(system.app, Request("/batch_predict", many))
+        system.downstream.before_call = fail_after_two
+        answer = await heard(system.app, Request("/batch_predict", many))
     assert answer.messages[0]["status"] == 200
     assert b"".join(message["body"] for message in answer.messages[1:]).count(b'"id"') == 2
     assert answer.messages[-1]["more_body"]
     assert answer.fault is not None
     assert "no arm answered" in answer.fault
-    await system.service.close()
 
 
-async def test_others_have_their_turns_while_a_batch_is_read(
-    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    del fastapi
-    monkeypatch.setattr(service, "_TURN_S", 0.0)
+async def test_others_have_their_turns_while_a_batch_is_read(tmp_path: Path) -> None:
     turns = 0
 
     async def count() -> None:
@@ -222,10 +221,11 @@ async def test_others_have_their_turns_while_a_batch_is_read(
             turns += 1
             await asyncio.sleep(0)
 
-    counting = asyncio.create_task(count())
     wrong = batch(*(INSTANCE | {"id": str(number)} for number in range(20)), {})
-    answer = await heard(system.app, Request("/batch_predict", wrong))
-    counting.cancel()
+    async with paced_system(tmp_path, BatchPacing(turn_s=0.0)) as system:
+        counting = asyncio.create_task(count())
+        answer = await heard(system.app, Request("/batch_predict", wrong))
+        counting.cancel()
     assert answer.messages[0]["status"] == 422
     assert turns >= 20
 
@@ -235,9 +235,9 @@ async def test_the_hot_routes_do_not_reach_fastapi(system: LocalSystem) -> None:
     async def nowhere(*_: Any) -> None:
         raise AssertionError("passed on")
 
-    front = FastPath(nowhere, system.service)
+    front = FastPath(nowhere, system.stack.service)
     for name in ("good", "mounted", "batch", "no json", "conflicting truth"):
         answer = await heard(front, REQUESTS[name][1])
         assert answer.fault is None
     assert (await heard(front, Request("/info", method="GET"))).fault == "AssertionError('passed on')"
-    await system.service.close()
+    await system.stack.close()

@@ -25,7 +25,7 @@ def scene(tmp_path: Path) -> Iterator[MonitoredScene]:
 
 
 async def get(scene: MonitoredScene, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(build_api(scene.system.service, scene.watched))
+    transport = httpx.ASGITransport(build_api(scene.system.stack, scene.watched))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.get(path)
 

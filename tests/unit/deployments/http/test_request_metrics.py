@@ -57,11 +57,11 @@ def system(tmp_path: Path) -> Iterator[LocalSystem]:
 
 @pytest.fixture
 async def client(system: LocalSystem, counts: RequestCounts) -> AsyncIterator[httpx.AsyncClient]:
-    await system.service.poll()
+    await system.stack.follower.poll()
     transport = httpx.ASGITransport(RequestMetricsMiddleware(KeyGuard(system.app, "right"), counts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=KEY) as client:
         yield client
-    await system.service.close()
+    await system.stack.close()
 
 
 async def test_each_request_is_counted_by_call_status_and_kind(
@@ -140,10 +140,13 @@ async def test_what_fails_is_of_a_kind(app: ASGIApp, status: int, kind: str, cou
 
 
 async def test_a_service_that_says_it_is_not_ready_has_answered(
-    client: httpx.AsyncClient, counts: RequestCounts, system: LocalSystem
+    counts: RequestCounts, system: LocalSystem
 ) -> None:
-    system.service._cards.clear()
-    assert (await client.get("/healthz")).status_code == 503
+    system.downstream.down = {"mlp"}
+    await system.stack.follower.poll()
+    transport = httpx.ASGITransport(RequestMetricsMiddleware(system.app, counts))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.get("/healthz")).status_code == 503
     assert counts.requests == {("other", 503): 1}
     assert counts.errors == {}
 
@@ -179,13 +182,13 @@ async def test_durations_fall_into_their_buckets(counts: RequestCounts) -> None:
 
 
 async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: RequestCounts) -> None:
-    service = system.service
+    stack = system.stack
     system.downstream.down.add("mlp")
     async with system.http() as client:
         answers = [await client.post("/predict", json=BODY | {"flight_id": f"f{n}"}) for n in range(12)]
         answers += [await client.post("/predict", json=BODY, headers={"Raysonde-Arm": "linear"})]
         await client.post("/feedback", json={"id": answers[0].json()["id"], "truth": {"apogee_m": 1.0}})
-        found: Samples = pickle.loads(pickle.dumps(router_samples(service, counts, {"direct": 3})))
+        found: Samples = pickle.loads(pickle.dumps(router_samples(stack, counts, {"direct": 3})))
         ready = found.of("raysonde_arm_ready")
     told = [answer.json() for answer in answers]
     by_arm = {arm: sum(one["arm"] == arm for one in told) for arm in system.versions}
@@ -210,36 +213,30 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
 async def test_rows_that_wait_and_calls_under_way_are_told(
     system: LocalSystem, counts: RequestCounts
 ) -> None:
-    service, gate = system.service, asyncio.Event()
-    answer = system.downstream.__call__
-
-    async def slowly(*asked: object) -> object:
-        await gate.wait()
-        return await answer(*asked)  # type: ignore[arg-type]
-
-    await service.poll()
-    service.calls._downstream = slowly  # type: ignore[assignment]
+    stack, gate = system.stack, asyncio.Event()
+    await stack.follower.poll()
+    system.downstream.before_call = gate.wait
     body = orjson.dumps(BODY)
     tasks = []
     for _ in range(4):
-        tasks.append(asyncio.create_task(service.predict(body, "linear")))
+        tasks.append(asyncio.create_task(stack.service.predict(body, "linear")))
         await asyncio.sleep(0.01)
-    found = router_samples(service, counts, {"direct": 3})
+    found = router_samples(stack, counts, {"direct": 3})
     gate.set()
     await asyncio.gather(*tasks)
-    after = router_samples(service, counts, {"direct": 3})
+    after = router_samples(stack, counts, {"direct": 3})
     assert [one.of("raysonde_arm_calls_in_flight")["linear",] for one in (found, after)] == [2, 0]
     assert [one.of("raysonde_queue_rows")["linear",] for one in (found, after)] == [2, 0]
     assert after.of("raysonde_journal_backlog_rows") == {(): 4}
-    await service.close()
-    assert router_samples(service, counts, {"direct": 3}).of("raysonde_journal_backlog_rows") == {(): 0}
+    await stack.close()
+    assert router_samples(stack, counts, {"direct": 3}).of("raysonde_journal_backlog_rows") == {(): 0}
 
 
 async def test_a_call_that_fails_is_under_way_no_more(system: LocalSystem) -> None:
     system.downstream.down.add("mlp")
     with pytest.raises(DownstreamError):
-        await system.service.calls("mlp", system.versions["mlp"], system.parts["mlp"].golden.raw[:1])
-    assert system.service.calls.by_arm["mlp"] == 0
+        await system.stack.calls("mlp", system.versions["mlp"], system.parts["mlp"].golden.raw[:1])
+    assert system.stack.calls.by_arm["mlp"] == 0
 
 
 class Told:

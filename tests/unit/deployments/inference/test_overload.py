@@ -19,13 +19,12 @@ from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Dispatcher
-from deployments.inference.service import PredictionService
 from deployments.runtime.batching import Coalescer
 from deployments.telemetry.tracing.api import Tracing
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
-from tests.support.serving import ARMS, POLICY, LocalDownstream, LocalSystem
-from training.runtime.tasks.base import Row
+from tests.support.serving import POLICY, LocalSystem
+from training.runtime.tasks.base import ArmAnswer
 
 REQUESTS = 2000
 DEADLINE_S = 60.0
@@ -48,13 +47,13 @@ class Gated:
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
         self.asked[arm] += len(raw)
         gate = asyncio.Event()
         if arm not in self.stuck:
             self.gates.append(gate)
         await gate.wait()
-        return [Row({"area_m2": float(one[0])}, {}, 0.9) for one in raw]
+        return [ArmAnswer({"area_m2": float(one[0])}, {}, 0.9) for one in raw]
 
     def answer(self) -> None:
         gates, self.gates = self.gates, []
@@ -79,7 +78,7 @@ async def settle() -> None:
 
 async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_others() -> None:
     arms, clock = Gated(), Clock()
-    predictor = Dispatcher("toy", arms, lambda _: None, clock)
+    predictor = Dispatcher("toy", arms, lambda *_: None, clock=clock)
     predictor.use(table())
     tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(REQUESTS)]
     await settle()
@@ -91,7 +90,7 @@ async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_
     assert clock.now_s <= DEADLINE_S
     kinds = Counter(type(answer) for answer in answers)
     assert kinds == {Prediction: 1024, Overloaded: REQUESTS - 1024}
-    given = [one.row.prediction["area_m2"] for one in answers if isinstance(one, Prediction)]
+    given = [one.answer.prediction["area_m2"] for one in answers if isinstance(one, Prediction)]
     assert given == [float(number) for number in range(1024)]
     assert predictor.breaker("mlp").state == "closed"
     assert arms.asked == {"mlp": 1024}
@@ -100,7 +99,7 @@ async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_
 async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> None:
     arms = Gated()
     arms.stuck = {"mlp"}
-    predictor = Dispatcher("toy", arms, lambda _: None)
+    predictor = Dispatcher("toy", arms, lambda *_: None)
     predictor.use(table(deadline_s=0.3))
     tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(10)]
     while not all(task.done() for task in tasks):
@@ -110,25 +109,13 @@ async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> 
     assert predictor.breaker("mlp").state == "open"
 
 
-class SlowDownstream(LocalDownstream):
-    """A call takes long, and two requests at once are all that there is."""
-
-    async def __call__(
-        self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
-        await asyncio.sleep(0.4)
-        return await super().__call__(arm, version, raw, trace)
-
-
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
+    """A call takes long, and two requests at once are all that there is."""
     one_by_one = Tracing()
     one_by_one.coalescer = partial(Coalescer, max_batch=1)
-    system = LocalSystem(tmp_path)
-    slow = SlowDownstream(system.cache)
-    system.service = PredictionService(
-        system.contract, ARMS, slow, system.store, system.cache, tracing=one_by_one
-    )
+    system = LocalSystem(tmp_path, tracing=one_by_one)
+    system.downstream.before_call = partial(asyncio.sleep, 0.4)
     yield system
     system.store.close()
 
