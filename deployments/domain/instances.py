@@ -51,5 +51,5 @@ class Instance(NamedTuple):
 
     @property
     def sent_id(self) -> str | int:
-        """The id as an answer repeats it."""
+        """The id in the form in which the sender wrote it."""
         return self.id if self.number is None else self.number

@@ -14,7 +14,7 @@ class Prediction(NamedTuple):
     """The answer about an instance, with everything that tells where it came from.
 
     Attributes:
-        instance: as it was asked; it has the id under which truth is sent back.
+        instance: that was sent; it has the id under which truth is sent back.
         decision: the arms that were to be tried.
         arm: the arm that answered.
         version: the bundle version that answered.

@@ -141,7 +141,7 @@ class RoutingTable(BaseModel):
 
 
 class Decision(NamedTuple):
-    """The arms that a request goes to.
+    """The arms that a request may go to.
 
     Attributes:
         arm: the arm that the request belongs to by its name or by the weights.

@@ -9,7 +9,7 @@ from features.contract import Contract
 
 @dataclass(frozen=True)
 class Served:
-    """What an application answers about itself.
+    """The answer of an application about itself.
 
     Attributes:
         contract: of its workload.

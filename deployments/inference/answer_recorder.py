@@ -1,4 +1,4 @@
-"""What follows each answer: its record in the journal, its line in the log, its counts, its shadow copy."""
+"""Records each answer: in the journal, the log, the counts, and for shadows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Protocol
 
 from deployments.domain.predictions import Prediction
 from deployments.inference.answer_metrics import AnswerCounts
-from deployments.inference.journal_record import journal_record
 from deployments.inference.request_log import RequestLog
 from deployments.inference.shadow import ShadowTraffic
 from deployments.store.records import PredictionRecord
@@ -64,3 +63,34 @@ class AnswerRecorder:
         for record in records:
             self._counts.add(record)
         self._shadows.copy(predictions, now)
+
+
+def journal_record(
+    contract: Contract, prediction: Prediction, created_at: datetime, latency_s: float
+) -> PredictionRecord:
+    """Make the record of a prediction that was handed out at that time, after so many seconds."""
+    instance, decision, arm, version, answer = prediction
+    tried = decision.attempts
+    return PredictionRecord(
+        workload=contract.workload,
+        id=instance.id,
+        entity=instance.entity,
+        arm=arm,
+        model_version=version.model_version,
+        bundle=version.bundle,
+        schema_version=contract.schema_version,
+        named=decision.named,
+        fallback=arm != decision.arm,
+        attempts=tried[: tried.index(arm) + 1],
+        created_at=created_at,
+        latency_s=latency_s,
+        prediction=answer.prediction,
+        interval=answer.region,
+        coverage=answer.coverage,
+        filled=instance.filled,
+        payload=instance.payload.decode(),
+        members=answer.members,
+        outlier_score=answer.outlier_score,
+        cached=answer.cached,
+        level=answer.level,
+    )

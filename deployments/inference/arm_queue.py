@@ -1,4 +1,4 @@
-"""Single instances that wait for an arm; those that wait for the same version are asked together."""
+"""Single instances that wait for an arm; those of the same version go in one call."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ArmQueue:
         return self._coalescer.submit((arm, version), raw, patience_s)
 
     def is_busy(self, arm: str) -> bool:
-        """Whether requests wait for their turn to be asked of the arm."""
+        """Whether requests wait for the arm."""
         return self.waiting_rows()[arm] > 0
 
     def waiting_rows(self) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""Answers about inputs that a model has seen, so that it need not be asked again. Pure."""
+"""Answers about inputs that a model has seen, so that it need not be called again. Pure."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class AnswerCache:
         return answer
 
     def keep(self, bundle: str, raw: FloatArray, answer: ArmAnswer) -> None:
-        """Keep an answer; not that of a bundle that was taken out of service while it was asked."""
+        """Keep an answer; not that of a bundle that was taken out of service during the call."""
         if bundle not in self._bundles:
             return
         key = (bundle, answer.level, raw.tobytes())

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -22,7 +23,6 @@ from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import Choices, Decision, RoutingTable
 from deployments.inference.arm_queue import ArmQueue
-from deployments.inference.batch_pacing import BatchPacing
 from deployments.inference.cache import AnswerCache
 from deployments.inference.coverage_levels import CoverageLevels
 from deployments.requests.parser import stack_raw
@@ -35,6 +35,22 @@ T = TypeVar("T")
 
 # of its deadline, what a request may wait in the queue while others are answered, before it is refused
 _QUEUE_SHARE_OF_DEADLINE = 0.5
+
+
+@dataclass(frozen=True)
+class BatchPacing:
+    """Sizes of the steps of a batch.
+
+    Attributes:
+        part_rows: instances that are predicted together.
+        turn_rows: predictions handed out in a row, after which other requests have their turn: a millisecond
+            or two.
+        turn_s: seconds of the event loop for reading instances, after which other requests have their turn.
+    """
+
+    part_rows: int = 1000
+    turn_rows: int = 250
+    turn_s: float = 0.002
 
 
 class Dispatcher:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from deployments.domain.errors import Unavailable
@@ -53,6 +53,7 @@ class RoutingFollower:
         levels: are read with the table.
         prover: asks versions that were not met before.
         ensemble_errors: follows the truths while the table has ensembles.
+        sleep: pauses for so many seconds; tests give their own.
 
     Attributes:
         arms: names of the arm deployments.
@@ -68,6 +69,7 @@ class RoutingFollower:
         levels: CoverageLevels,
         prover: ArmProver,
         ensemble_errors: EnsembleErrorTracker,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.arms = tuple(arms)
         self.table: RoutingTable | None = None
@@ -77,6 +79,7 @@ class RoutingFollower:
         self._levels = levels
         self._prover = prover
         self._ensemble_errors = ensemble_errors
+        self._sleep = sleep
         self._cards: dict[ArmVersion, Card] = {}
 
     @property
@@ -152,7 +155,7 @@ class RoutingFollower:
                 await self.poll()
             except (StoreUnavailable, OSError) as error:
                 log.warning("routing table not read: %s", error, extra={"workload": self._workload})
-            await asyncio.sleep(POLL_PERIOD_S)
+            await self._sleep(POLL_PERIOD_S)
 
     async def put_policy(self, policy: RoutingPolicy, expected_revision: int | None = None) -> RoutingTable:
         """Put the policy in force, here at once and on the other replicas within a poll.

@@ -9,8 +9,7 @@ from contextlib import aclosing
 
 from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
-from deployments.inference.batch_pacing import BatchPacing
-from deployments.inference.dispatcher import Dispatcher
+from deployments.inference.dispatcher import BatchPacing, Dispatcher
 from deployments.inference.truth_writer import TruthWriter
 from deployments.requests.entity_history import EntityHistory
 from deployments.requests.feedback import FeedbackParser

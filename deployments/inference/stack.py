@@ -11,9 +11,8 @@ from deployments.inference.answer_metrics import AnswerCounts
 from deployments.inference.answer_recorder import AnswerRecorder
 from deployments.inference.arm_prover import ArmProver
 from deployments.inference.arm_queue import ArmQueue
-from deployments.inference.batch_pacing import BatchPacing
 from deployments.inference.coverage_levels import CoverageLevels
-from deployments.inference.dispatcher import Dispatcher
+from deployments.inference.dispatcher import BatchPacing, Dispatcher
 from deployments.inference.ensemble import Ensemble
 from deployments.inference.ensemble_errors import EnsembleErrorTracker
 from deployments.inference.ensemble_weights import RollingErrors

@@ -18,8 +18,8 @@ from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.http.app import build_api
 from deployments.http.fast_path import FastPath
-from deployments.inference.batch_pacing import BatchPacing
 from deployments.inference.coverage_levels import CoverageLevels
+from deployments.inference.dispatcher import BatchPacing
 from deployments.inference.stack import build_stack
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store

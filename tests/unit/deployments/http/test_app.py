@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from deployments.domain.instances import Instance
 from deployments.http.app import build_api
-from deployments.inference.batch_pacing import BatchPacing
-from deployments.inference.service import PredictionService
+from deployments.inference.dispatcher import BatchPacing
+from deployments.inference.stack import build_stack
 from deployments.requests.parser import InstanceParser
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
@@ -269,12 +269,12 @@ async def test_health_waits_for_every_replica(system: LocalSystem) -> None:
 
 
 async def test_a_replica_that_starts_late_answers_before_its_first_poll(system: LocalSystem) -> None:
-    late = PredictionService(CONTRACT, ARMS, system.downstream, system.store, system.cache)
-    assert late.table is None
-    late.adopt()
-    assert late.table is not None
-    assert late.waiting_for == ARMS
-    answer = await late.predict(orjson.dumps(body_of()), "mlp")
+    late = build_stack(CONTRACT, ARMS, system.downstream, system.store, system.cache)
+    assert late.follower.table is None
+    late.follower.adopt()
+    assert late.follower.table is not None
+    assert late.follower.waiting_for == ARMS
+    answer = await late.service.predict(orjson.dumps(body_of()), "mlp")
     assert (answer.arm, answer.version) == ("mlp", system.versions["mlp"])
     await late.close()
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message
 from deployments.http.app import build_api
 from deployments.http.bodies import MAX_INSTANCE_BYTES
 from deployments.http.fast_path import FastPath
-from deployments.inference.batch_pacing import BatchPacing
+from deployments.inference.dispatcher import BatchPacing
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem

@@ -104,7 +104,7 @@ def test_the_last_levels_stay_while_the_store_is_away(caplog: pytest.LogCaptureF
         found.append(levels.level("mlp", "sha256:1"))
     assert found == [0.95, 0.95, None]
     assert "levels not read: away" in caplog.text
-    assert CoverageLevels().of("mlp", "sha256:1") is None
+    assert CoverageLevels().level("mlp", "sha256:1") is None
 
 
 async def test_answers_get_regions_of_the_level_that_was_learnt(system: LocalSystem) -> None:

@@ -13,7 +13,7 @@ import pytest
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingTable
 from deployments.inference.ensemble_errors import EnsembleErrorTracker
 from deployments.inference.ensemble_weights import RollingErrors
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import build_stack
 from features.workload import load_workload
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
@@ -116,13 +116,13 @@ async def test_each_replica_comes_to_the_same_shares_by_itself(
             item = {"id": f"{arm}{number}", "truth": {"apogee_m": 3000.0 + number}}
             await client.post("/feedback", json=item)
         await system.stack.follower.poll()
-    late = PredictionService(CONTRACT, ARMS, system.downstream, system.store, system.cache)
-    await late.poll()
-    table = late.table
+    late = build_stack(CONTRACT, ARMS, system.downstream, system.store, system.cache)
+    await late.follower.poll()
+    table = late.follower.table
     assert table is not None
-    ((_, there),) = late.ensembles().values()
-    assert list(there.values()) == await shares(client) != [0.5, 0.5]
-    await late.poll()
+    (version,) = late.follower.ensembles().values()
+    assert list(late.ensemble.shares(version).values()) == await shares(client) != [0.5, 0.5]
+    await late.follower.poll()
     assert late.errors.truths(system.versions["mlp"].bundle) == 15
 
 
