@@ -36,18 +36,21 @@ from features.windows import cut_window
 
 
 class InstanceParser:
-    """Parses the instances of one contract.
+    """A parser of the instances of one contract.
 
     Args:
         contract: of the workload.
         new_id: makes the id of an instance that has none.
+        decodes_samples: whether samples go past the model where they can; the result is the same.
     """
 
-    def __init__(self, contract: Contract, new_id: Callable[[], str] = ulid_now) -> None:
+    def __init__(
+        self, contract: Contract, new_id: Callable[[], str] = ulid_now, *, decodes_samples: bool = True
+    ) -> None:
         self.model = instance_model(contract)
         self._naming_model = naming_model(contract)
         self._batch_model = batch_model(self.model)
-        self._samples = SampleDecoder(contract) if contract.window else None
+        self._samples = SampleDecoder(contract) if contract.window and decodes_samples else None
         self._contract = contract
         self._new_id = new_id
         self._entity_members = attrgetter(*map(entity_attribute, range(len(contract.entity_names))))

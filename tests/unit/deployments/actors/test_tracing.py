@@ -222,7 +222,7 @@ async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSy
     coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(
         lambda key, rows: stuck, max_in_flight=1, max_waiting=1
     )
-    with tracer.start_as_current_span("a", spans_module.parent_of(SAMPLED["traceparent"])):
+    with tracer.start_as_current_span("a", spans_module.parse_traceparent(SAMPLED["traceparent"])):
         sent = asyncio.create_task(coalescer.submit("mlp", [1]))
         await asyncio.sleep(0.01)
         waiting = asyncio.create_task(coalescer.submit("mlp", [2]))
@@ -258,10 +258,10 @@ def test_traces_are_made_where_they_have_somewhere_to_go(environment: dict[str, 
 def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
     # OpenTelemetry's interface is imported by FastAPI itself
     code = (
-        "import sys, deployments.inference.service, deployments.actors.feature_scaler\n"
+        "import sys, deployments.inference.stack, deployments.actors.feature_scaler\n"
         "import deployments.actors.arm, deployments.http.fast_path\n"
         "from deployments.actors.tracing import open_tracing_if_wanted\n"
-        "tracing_of({}, 'apogee', 'router').close()\n"
+        "open_tracing_if_wanted({}, 'apogee', 'router').close()\n"
         "ours = ('deployments.actors.tracing_sdk', 'deployments.inference.tracing',"
         " 'deployments.http.tracing', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
         "print([name for name in sys.modules if name.startswith(ours)])"

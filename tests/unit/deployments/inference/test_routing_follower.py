@@ -38,18 +38,20 @@ def follower(system: LocalSystem) -> RoutingFollower:
 
 async def test_an_arm_is_ready_once_it_has_answered(system: LocalSystem, follower: RoutingFollower) -> None:
     system.downstream.down = {"mlp"}
-    assert (follower.waiting_for, follower.cards(), follower.example_answer) == (ARMS, {}, None)
+    assert (list(follower.waiting_for), follower.cards(), follower.example_answer) == ([*ARMS], {}, None)
     follower.adopt()
-    assert follower.waiting_for == ARMS
+    assert list(follower.waiting_for) == [*ARMS]
     await follower.poll()
-    assert (follower.waiting_for, set(follower.cards())) == (("mlp",), {"linear", "random_forest"})
+    assert list(follower.waiting_for) == ["mlp"]
+    assert set(follower.cards()) == {"linear", "random_forest"}
     system.downstream.down.clear()
     await follower.poll()
-    assert follower.waiting_for == ()
+    assert list(follower.waiting_for) == []
     version, card = follower.cards()["mlp"]
     assert (version, card.family) == (system.versions["mlp"], "mlp")
-    assert follower.example_answer is not None
-    assert follower.example_answer["fallback"] is False
+    example = follower.example_answer
+    assert example is not None
+    assert (example["arm"], example["fallback"]) == ("mlp", False)
 
 
 async def test_a_version_is_asked_once_and_nothing_of_it_is_journalled(
@@ -126,12 +128,12 @@ async def test_while_the_store_is_away_the_table_stays(
 
     async def sleep(seconds: float) -> None:
         assert seconds == POLL_PERIOD_S
-        revisions.append(follower.table.revision if follower.table else None)
+        revisions.append(unsteady.table.revision if unsteady.table else None)
         system.store.put_policy("apogee", RoutingPolicy(weights={"linear": 1.0 + len(revisions)}))
         if len(revisions) == 4:
             raise asyncio.CancelledError
 
-    follower = RoutingFollower(
+    unsteady = RoutingFollower(
         "apogee",
         ARMS,
         store,
@@ -141,13 +143,13 @@ async def test_while_the_store_is_away_the_table_stays(
         EnsembleErrorTracker(system.store, "apogee", contract.target, task, errors),
         sleep,
     )
-    follower.adopt()
-    assert follower.table is None
+    unsteady.adopt()
+    assert unsteady.table is None
     store.reads = 0
     began = system.store.routing("apogee")
     assert began is not None
     with pytest.raises(asyncio.CancelledError):
-        await follower.follow()
+        await unsteady.follow()
     assert revisions == [None, began.revision + 1, began.revision + 1, began.revision + 3]
-    assert follower.table == system.stack.dispatcher.table
+    assert unsteady.table == system.stack.dispatcher.table
     assert caplog.messages == ["routing table not read: locked"] * 3
