@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployments.actors.base import ReplicaOptions, VersionedReplica
 from deployments.domain.routing import ArmVersion
-from deployments.inference.messages import PredictedBatch, ScaledBatch
+from deployments.inference.messages import PredictedMessage, ScaledBatch
 from training.runtime.bundle import Bundle
 from training.runtime.inference import ArmRuntime
 
@@ -22,7 +22,7 @@ class Arm(VersionedReplica[ArmRuntime]):
 
     async def predict(
         self, version: ArmVersion, batch: ScaledBatch, level: float | None = None
-    ) -> PredictedBatch:
+    ) -> PredictedMessage:
         """Predict scaled rows (n, [steps,] features), with regions.
 
         Args:
@@ -36,9 +36,9 @@ class Arm(VersionedReplica[ArmRuntime]):
         if batch.bundle != version.bundle:
             raise MixedVersions(f"rows scaled for {batch.bundle} reached {version.bundle}")
 
-        def compute(arm: ArmRuntime) -> PredictedBatch:
+        def compute(arm: ArmRuntime) -> PredictedMessage:
             predicted = arm.predict(batch.scaled, level)
-            return PredictedBatch(version.bundle, predicted, arm.coverage, batch.outlier_score)
+            return PredictedMessage(version.bundle, predicted, arm.coverage, batch.outlier_score)
 
         rows = len(batch.scaled.matrix)
         with self.in_flight, self.tracing.called("arm", batch.trace, arm=self._name, rows=rows):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from deployments.actors.base import ReplicaOptions, VersionedReplica
-from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
+from deployments.inference.messages import PredictedMessage, RawBatch, ScaledBatch
 from deployments.rpc.client import RpcClient
 from deployments.rpc.serve_handles import Handle
 from training.runtime.bundle import Bundle
@@ -28,7 +28,7 @@ class FeatureScaler(VersionedReplica[ScalerRuntime]):
             for arm, handle in arms.items()
         }
 
-    async def predict(self, batch: RawBatch) -> PredictedBatch:
+    async def predict(self, batch: RawBatch) -> PredictedMessage:
         """Scale a batch, and return the predictions of its arm.
 
         Raises:
@@ -39,7 +39,7 @@ class FeatureScaler(VersionedReplica[ScalerRuntime]):
         with self.in_flight, called as trace:
             with self.tracing.step("scale", trace):
                 scaled = replace(await self._scale(batch), trace=trace)
-            predicted: PredictedBatch = await self._arms[batch.arm](batch.version, scaled, batch.level)
+            predicted: PredictedMessage = await self._arms[batch.arm](batch.version, scaled, batch.level)
         return predicted
 
     async def _scale(self, batch: RawBatch) -> ScaledBatch:

@@ -1,4 +1,4 @@
-"""The Router, ingress of a workload: a `PredictionService` in a Serve replica, the arms behind handles."""
+"""The Router, ingress of a workload: a `ServingStack` in a Serve replica, the arms behind handles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from deployments.http.rejections import RejectionRecorder
 from deployments.http.request_metrics import RequestCounts
 from deployments.inference.coverage_levels import CoverageLevels
 from deployments.inference.model_client import ModelClient
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import build_stack
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.rpc.client import RpcClient
 from deployments.runtime.logs import configure_log_file, silence_serve_access_log
@@ -62,8 +62,13 @@ class Router:
         store = Store(options.store_url)
         self._watched = store.monitor_feed
         levels = CoverageLevels(partial(store.monitor_feed.levels, contract.workload))
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         self._scaler = RpcClient(scaler, "predict", is_direct=options.bind_address is not None)
         self.service = PredictionService(
+=======
+        self._scaler = RpcClient(scaler, "predict", is_direct=options.host is not None)
+        self.stack = build_stack(
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
             contract,
             arms,
             ModelClient(make_task(contract, load_workload(contract)), self._scaler, levels),
@@ -74,8 +79,8 @@ class Router:
         )
         self._requests = RequestCounts()
         self._peers = ReplicaBroadcast("Router", contract.workload)
-        self.service.adopt()
-        self._following = asyncio.create_task(self.service.follow())
+        self.stack.follower.adopt()
+        self._following = asyncio.create_task(self.stack.follower.follow())
         self._exporting = asyncio.create_task(_export(contract.workload, self._read))
         self._tidying = asyncio.create_task(collect_and_trim_regularly())
         self._counting: asyncio.Task[None] | None = None
@@ -83,6 +88,7 @@ class Router:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         refusals = RejectionRecorder(self._requests, self.service.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         relax_gc()
@@ -95,28 +101,48 @@ class Router:
             open_on_loopback=self._open_on_loopback,
         )
         return self._app.asgi
+=======
+        front = FastPath(build_api(self.stack, self._watched, self.waiting_for), self.stack.service)
+        refusals = RejectionRecorder(self._requests, self.stack.contract.workload, self._watched)
+        self._counting = asyncio.create_task(refusals.follow())
+        relax_gc()
+        app = self._tracing.around(front)
+        guard = KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
+        self._errors = ErrorLog(guard, self.stack.contract.workload, self._tracing.trace_id)
+        return RequestMetricsMiddleware(self._errors, self._requests)
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     async def waiting_for(self) -> tuple[str, ...]:
-        """Arms that do not answer every replica yet, for the root application."""
+        """Return the arms that do not answer every replica yet, for the root application."""
         # those that are well serve when the others cannot be asked
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         waiting = {arm for arms in await self._peers.call("waiting_here") for arm in arms}
         waiting |= set(self.service.waiting_for)
         return tuple(arm for arm in self.service.arms if arm in waiting)
+=======
+        waiting = {arm for arms in await self._peers.ask("waiting_here") for arm in arms}
+        waiting |= set(self.stack.follower.waiting_for)
+        return tuple(arm for arm in self.stack.follower.arms if arm in waiting)
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     async def waiting_here(self) -> tuple[str, ...]:
-        """Arms that do not answer this replica yet, for the others."""
-        return self.service.waiting_for
+        """Return the arms that do not answer this replica yet, for the others."""
+        return self.stack.follower.waiting_for
 
     async def metrics_here(self) -> ReplicaSamples:
-        """What this replica holds, for the root application."""
+        """Return the metrics of this replica, for the root application."""
         return ReplicaSamples(serve.get_replica_context().replica_tag, self._read())
 
     async def served(self) -> Served:
-        """What this application serves, for the lifecycle controller."""
-        return Served(self.service.contract, self.service.arms)
+        """Return the contract and the arms, for the lifecycle controller."""
+        return Served(self.stack.contract, self.stack.follower.arms)
 
     def _read(self) -> Samples:
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         return router_metrics.router_samples(self.service, self._requests, self._scaler.calls_by_path)
+=======
+        return router_metrics.router_samples(self.stack, self._requests, self._scaler.ways)
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""
@@ -132,15 +158,21 @@ class Router:
         self._tidying.cancel()
         if self._counting is not None:
             self._counting.cancel()
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         if self._app is not None:
             self._app.error_log.flush()
         await self.service.close()
+=======
+        if self._errors is not None:
+            self._errors.flush()
+        await self.stack.close()
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         self._scaler.close()
         await asyncio.to_thread(self._tracing.close)
 
 
 async def _export(workload: str, read: Callable[[], Samples]) -> None:
-    """What Ray's exporter is told, for ever."""
+    """Give Ray's exporter the counts, for ever."""
     counters = {
         metric.name: Counter(metric.name.removesuffix("_total"), metric.help, ("workload", *metric.labels))
         for metric in EXPORTED

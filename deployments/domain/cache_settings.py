@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class CacheSettings(BaseModel):
-    """That answers are kept, and how many."""
+    """How many answers are kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

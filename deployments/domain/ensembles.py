@@ -1,4 +1,4 @@
-"""What an arm that blends the predictions of other arms is made of."""
+"""Settings of an ensemble, an arm that blends the predictions of other arms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_TRUTHS = 5000
 
 
 class EnsembleSettings(BaseModel):
-    """An arm without a model of its own: the mean of what its members predict, by how right they were."""
+    """An arm without a model of its own: the mean of its members' predictions, by their last errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

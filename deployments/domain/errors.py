@@ -1,4 +1,4 @@
-"""Why a request is not answered, beside what its sender got wrong in the fields (features.errors).
+"""Errors of a request, beside those of its fields (features.errors).
 
 RequestError
  |- MalformedJson        the body is no JSON at all
@@ -37,7 +37,7 @@ class Unauthorized(RequestError):
 
 
 class NotFound(RequestError):
-    """What the request names does not exist."""
+    """The thing that the request names does not exist."""
 
 
 class Conflict(RequestError):
@@ -64,7 +64,7 @@ class NoArmAvailable(Unavailable):
 
 
 class InvalidFields(InvalidInput):
-    """Several fields hold what the contract does not allow.
+    """Several fields hold values that the contract does not allow.
 
     Attributes:
         errors: the first of them, at least two.

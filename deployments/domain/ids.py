@@ -1,4 +1,4 @@
-"""What may be the id of an instance: text, and a whole number where a table numbers its rows by `id`.
+"""The type of the id of an instance: text, or a whole number where a table numbers its rows by `id`.
 
 A number is answered as the number that was sent; the journal keeps its text.
 """
@@ -23,19 +23,19 @@ Name = Annotated[str, Field(min_length=1, max_length=_MAX_LENGTH, pattern=_PATTE
 
 
 def id_type(contract: Contract) -> Any:
-    """The type of an instance's id, for a pydantic model."""
+    """Return the type of an instance's id, for a pydantic model."""
     if not takes_numbers(contract):
         return Name
-    return Annotated[str | int, PlainValidator(_checked), WithJsonSchema(id_schema(contract))]
+    return Annotated[str | int, PlainValidator(_check), WithJsonSchema(id_schema(contract))]
 
 
 def id_text(contract: Contract) -> str:
-    """What an id may be, for errors."""
+    """Return what an id may be, for errors."""
     return f"{_NAME_TEXT}, or a whole number" if takes_numbers(contract) else _NAME_TEXT
 
 
 def id_schema(contract: Contract) -> dict[str, Any]:
-    """JSON Schema of an id."""
+    """Return the JSON Schema of an id."""
     text = {"type": "string", "minLength": 1, "maxLength": _MAX_LENGTH, "pattern": _PATTERN}
     number = {"type": "integer", "minimum": -_MAX_NUMBER, "maximum": _MAX_NUMBER}
     return {"anyOf": [text, number]} if takes_numbers(contract) else text
@@ -46,7 +46,7 @@ def takes_numbers(contract: Contract) -> bool:
     return contract.entity == "id"
 
 
-def _checked(value: Any) -> str | int:
+def _check(value: Any) -> str | int:
     # an exact type, since True is an int
     if type(value) is int and abs(value) <= _MAX_NUMBER:
         return value

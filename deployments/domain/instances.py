@@ -1,4 +1,4 @@
-"""Instances as they were sent, and as models take them."""
+"""Instances as they are sent, and as models take them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ FloatArray = NDArray[np.float64]
 
 
 class ParsedInstance(NamedTuple):
-    """One instance as it was sent: its members are checked, its window is not cut.
+    """One instance as it was sent: its members are checked, its window is not yet cut.
 
     Attributes:
         id: the sender's as text, or a new ULID.
         number: the id, where the sender wrote it as a number.
         entity: value of the contract's entity field.
-        payload: what was sent, as JSON.
+        payload: the instance as it was sent, as JSON.
         values: of a table row, in contract order, None where nothing was sent.
         samples: (n, fields), NaN where nothing was sent; None of a table row.
     """
@@ -37,7 +37,7 @@ class Instance(NamedTuple):
         id: the sender's as text, or a new ULID; the journal's key.
         entity: value of the contract's entity field.
         raw: contract.raw_shape, fills done.
-        payload: what was sent, as JSON, with the samples that completed it.
+        payload: the instance as it was sent, as JSON, with the samples that completed it.
         filled: values filled by rule, by field; only fields with any.
         number: the id, where the sender wrote it as a number.
     """
@@ -51,5 +51,5 @@ class Instance(NamedTuple):
 
     @property
     def sent_id(self) -> str | int:
-        """The id as an answer repeats it."""
+        """The id in the form in which the sender wrote it."""
         return self.id if self.number is None else self.number

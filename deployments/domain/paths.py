@@ -1,4 +1,4 @@
-"""Where in an application a request is addressed to."""
+"""The path of a request within its application."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.types import Scope
 
 
 def route_name(scope: Scope) -> str:
-    """The path without that under which the application is mounted, as Starlette's routing has it."""
+    """Return the path without the prefix of the mounted application, as Starlette's routing has it."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
     return path[len(root) :] if path.startswith(f"{root}/") else path

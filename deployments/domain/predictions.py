@@ -1,58 +1,52 @@
-"""What a caller gets back for an instance."""
+"""The prediction that a caller gets for an instance."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from deployments.domain.routing import ArmVersion
+from deployments.domain.instances import Instance
+from deployments.domain.routing import ArmVersion, Decision
 from features.contract import Contract
-from training.runtime.tasks.base import Row
-
-
-class Blended(NamedTuple):
-    """A row that an ensemble made.
-
-    Attributes:
-        row: the blend.
-        members: what each member said, by arm, as the journal keeps it.
-    """
-
-    row: Row
-    members: dict[str, Any]
-
-
-Said = Row | Blended
+from training.runtime.tasks.base import ArmAnswer
 
 
 class Prediction(NamedTuple):
-    """A row with everything that tells where it came from.
+    """The answer about an instance, with everything that tells where it came from.
 
     Attributes:
-        id: of the instance, as its sender wrote it; truth is sent back under it.
-        row: the prediction with its region.
+        instance: that was sent; it has the id under which truth is sent back.
+        decision: the arms that were to be tried.
         arm: the arm that answered.
         version: the bundle version that answered.
-        fallback: whether another arm was the first choice.
-        members: of an ensemble, see `Blended`.
+        answer: of that arm.
     """
 
-    id: str | int
-    row: Row
+    instance: Instance
+    decision: Decision
     arm: str
     version: ArmVersion
-    fallback: bool
-    members: dict[str, Any] | None = None
+    answer: ArmAnswer
+
+    @property
+    def id(self) -> str | int:
+        """The id of the instance, as its sender wrote it."""
+        return self.instance.sent_id
+
+    @property
+    def fallback(self) -> bool:
+        """Whether another arm was the first choice."""
+        return self.arm != self.decision.arm
 
 
 def render(contract: Contract, prediction: Prediction) -> dict[str, Any]:
-    """The JSON object of a prediction."""
-    row, region = prediction.row, contract.target.region
+    """Return the JSON object of a prediction."""
+    answer, region = prediction.answer, contract.target.region
     return {
         "id": prediction.id,
-        "prediction": row.prediction,
-        **({region: row.region} if region else {}),
-        "coverage": row.coverage,
-        "outlier_score": row.outlier_score,
+        "prediction": answer.prediction,
+        **({region: answer.region} if region else {}),
+        "coverage": answer.coverage,
+        "outlier_score": answer.outlier_score,
         "arm": prediction.arm,
         "model_version": prediction.version.model_version,
         "bundle": prediction.version.bundle,

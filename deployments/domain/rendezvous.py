@@ -16,7 +16,7 @@ from math import log
 
 
 def pick(weights: Mapping[str, float], workload: str, key: str) -> str:
-    """The arm that wins the weighted rendezvous for `key`; weights above 0."""
+    """Return the arm that wins the weighted rendezvous for `key`; weights above 0."""
     if len(weights) == 1:
         return next(iter(weights))
     head = _prefixed(workload) + _prefixed(key)
@@ -25,7 +25,7 @@ def pick(weights: Mapping[str, float], workload: str, key: str) -> str:
 
 
 def unit_hash(*parts: str) -> float:
-    """A stable number in (0, 1): the first 52 bits of BLAKE2b over the length-prefixed parts."""
+    """Return a stable number in (0, 1): the first 52 bits of BLAKE2b over the length-prefixed parts."""
     return _unit("".join(map(_prefixed, parts)))
 
 

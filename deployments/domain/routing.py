@@ -18,7 +18,7 @@ from features.errors import FieldError
 
 ARM_HEADER = "Raysonde-Arm"
 
-_LONGEST_VERSION = 64  # of the column of the journal
+_MAX_VERSION_LENGTH = 64  # of the column of the journal
 
 
 class RoutingPolicy(BaseModel):
@@ -76,8 +76,8 @@ class RoutingPolicy(BaseModel):
         members = {arm for ensemble in self.ensembles.values() for arm in ensemble.arms}
         return frozenset({*self.weights, *self.fallback, *members} - self.ensembles.keys())
 
-    def deadline_of(self, arm: str) -> float:
-        """Seconds that the arm has for its answer."""
+    def arm_deadline_s(self, arm: str) -> float:
+        """Return the seconds that the arm has for its answer."""
         return self.deadlines_s.get(arm, self.deadline_s)
 
 
@@ -92,25 +92,25 @@ class ArmVersion(BaseModel):
 
 
 class EnsembleVersion(ArmVersion):
-    """What an ensemble answers with: told apart by the bundles of its members."""
+    """The version of an ensemble, identified by the bundles of its members."""
 
     settings: EnsembleSettings
     members: tuple[tuple[str, ArmVersion], ...] = Field(description="each member with its version")
 
     @classmethod
-    def of(cls, settings: EnsembleSettings, arms: Mapping[str, ArmVersion]) -> Self:
-        """Made of the versions that the arms serve now."""
+    def combine(cls, settings: EnsembleSettings, arms: Mapping[str, ArmVersion]) -> Self:
+        """Make the version of an ensemble from the versions that the arms serve now."""
         members = tuple((arm, arms[arm]) for arm in settings.arms)
         digest = sha256("\n".join(sorted(version.bundle for _, version in members)).encode())
-        words = "+".join(f"{arm}:{version.model_version}" for arm, version in members)
-        if len(words) > _LONGEST_VERSION:
-            words = f"{words[: _LONGEST_VERSION - 3]}..."
+        name = "+".join(f"{arm}:{version.model_version}" for arm, version in members)
+        if len(name) > _MAX_VERSION_LENGTH:
+            name = f"{name[: _MAX_VERSION_LENGTH - 3]}..."
         bundle = f"sha256:{digest.hexdigest()}"
-        return cls(model_version=words, bundle=bundle, source="", settings=settings, members=members)
+        return cls(model_version=name, bundle=bundle, source="", settings=settings, members=members)
 
 
 class RoutingTable(BaseModel):
-    """What router replicas poll: the policy and the version that each arm serves, under one revision."""
+    """The table that router replicas poll: the policy and the version of each arm, under one revision."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -126,22 +126,22 @@ class RoutingTable(BaseModel):
 
     @cached_property
     def versions(self) -> dict[str, ArmVersion]:
-        """What can answer now: the arms, and each ensemble whose members are all there."""
-        blends = {
-            name: EnsembleVersion.of(ensemble, self.arms)
+        """The versions that can answer now: of the arms, and of each ensemble whose members are all there."""
+        ensembles = {
+            name: EnsembleVersion.combine(ensemble, self.arms)
             for name, ensemble in self.policy.ensembles.items()
             if self.arms.keys() >= set(ensemble.arms)
         }
-        return {**self.arms, **blends}
+        return {**self.arms, **ensembles}
 
     @property
     def warm(self) -> tuple[tuple[str, ArmVersion], ...]:
-        """What replicas have loaded, each with its arm; those that answer come last."""
+        """The versions that replicas have loaded, each with its arm; those that answer come last."""
         return (*self.previous.items(), *self.shadows.items(), *self.arms.items())
 
 
 class Decision(NamedTuple):
-    """Where a request goes.
+    """The arms that a request may go to.
 
     Attributes:
         arm: the arm that the request belongs to by its name or by the weights.
@@ -168,8 +168,8 @@ def choose(
 ) -> Decision:
     """Choose the arm of one request.
 
-    A named arm is tried alone, even when its breaker is open: an answer of another arm is not what was
-    asked for. Otherwise arms with an open breaker are passed over; when all are open, the chosen arm alone
+    A named arm is tried alone, even when its breaker is open: the caller asked for no other
+    arm. Otherwise arms with an open breaker are passed over; when all are open, the chosen arm alone
     is tried, so that a request fails after one deadline and not after all of them.
 
     Args:
@@ -192,11 +192,11 @@ def choose(
         requested_arm=requested_arm,
         is_open=is_open,
     )
-    return choices.of(entity, request_key)
+    return choices.decide(entity, request_key)
 
 
 class Choices:
-    """What `choose` decides of requests that come at the same moment, looked up once for all of them.
+    """The decisions of `choose` for requests that come at the same moment, looked up once for all of them.
 
     Args and errors are those of `choose`.
     """
@@ -229,8 +229,8 @@ class Choices:
             raise NoArmAvailable(f"{workload}: none of the arms {sorted(policy.arms)} has a version to serve")
         self._only = self._decision(self._followers[0], "no arm with a weight is available")
 
-    def of(self, entity: str, request_key: str) -> Decision:
-        """Where this request goes."""
+    def decide(self, entity: str, request_key: str) -> Decision:
+        """Choose the arms of one request."""
         if self._only is not None:
             return self._only
         arm = pick(self._weights, self._workload, entity if self._sticky else request_key)

@@ -1,4 +1,4 @@
-"""Samples that are kept of an entity, and how they complete an instance; all as values."""
+"""Samples that are kept of an entity, and how they complete an instance. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Samples = list[list[float | None]]
 
 
 def to_samples(array: FloatArray) -> Samples:
-    """Of (n, fields), NaN where nothing was sent."""
+    """Make samples of an array (n, fields), NaN where nothing was sent."""
     return [[value if np.isfinite(value) else None for value in row] for row in array.tolist()]
 
 
-def merged(kept: Samples, sent: Iterable[list[float | None]], time_column: int, most: int) -> Samples:
-    """Kept samples and new ones in the order in which they came, the last `most` of them.
+def merge_samples(kept: Samples, sent: Iterable[list[float | None]], time_column: int, most: int) -> Samples:
+    """Return kept samples and new ones in the order in which they came, the last `most` of them.
 
     Of two at the same time the first stands, as in a stream. The order is that of arrival and not of time, so
     that neither a wrong time far ahead nor a clock that starts anew keeps what follows out.
@@ -31,8 +31,10 @@ def merged(kept: Samples, sent: Iterable[list[float | None]], time_column: int, 
     return [*kept, *(row for row in sent if row[time_column] not in times)][-most:]
 
 
-def before(kept: Samples, time_s: float, time_column: int, max_gap_s: float, fields: int) -> FloatArray:
-    """(m, fields) of the kept samples that lead up to a time without a gap, oldest first, NaN for None."""
+def leading_samples(
+    kept: Samples, time_s: float, time_column: int, max_gap_s: float, fields: int
+) -> FloatArray:
+    """Return the kept samples before a time without a gap, (m, fields), oldest first, NaN for None."""
     table = np.array(kept, dtype=np.float64).reshape(-1, fields)
     older = table[table[:, time_column] < time_s]
     older = older[np.argsort(older[:, time_column], kind="stable")]
@@ -40,10 +42,10 @@ def before(kept: Samples, time_s: float, time_column: int, max_gap_s: float, fie
     return older[int(gaps[-1]) + 1 :] if gaps.size else older
 
 
-def completed(contract: Contract, earlier: FloatArray | None, sent: FloatArray) -> FloatArray:
-    """What was sent, (n, fields), after those of the earlier samples that its window needs, if it needs any.
+def complete_samples(contract: Contract, earlier: FloatArray | None, sent: FloatArray) -> FloatArray:
+    """Return the sent samples, (n, fields), after those of the earlier samples that their window needs.
 
-    So its window is the one that a stream of both has at that sample.
+    So the window is the one that a stream of both has at that sample.
     """
     if earlier is None or not len(earlier):
         return sent
@@ -51,8 +53,8 @@ def completed(contract: Contract, earlier: FloatArray | None, sent: FloatArray) 
     return samples if len(samples) > len(sent) else sent
 
 
-def with_samples(contract: Contract, earlier: FloatArray, payload: bytes) -> bytes:
-    """The JSON of an instance with these samples, (m, fields), before its own."""
+def prepend_samples(contract: Contract, earlier: FloatArray, payload: bytes) -> bytes:
+    """Return the JSON of an instance with these samples, (m, fields), before its own."""
     names = contract.field_names
     rows = [
         {name: value for name, value in zip(names, row, strict=True) if np.isfinite(value)}

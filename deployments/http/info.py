@@ -8,6 +8,7 @@ from fastapi import FastAPI, Response
 from pydantic import BaseModel, Field
 
 from deployments.domain.routing import ArmVersion, RoutingTable
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 from deployments.http import openapi as docs
 from deployments.http.bodies import json_response
 from deployments.inference.service import PredictionService
@@ -22,6 +23,9 @@ class Health(BaseModel):
 
     status: str = Field(description="ready or starting")
     waiting_for: tuple[str, ...] = Field(description="arms that do not answer every replica yet")
+=======
+from deployments.inference.stack import ServingStack
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
 
 class VersionInfo(BaseModel):
@@ -88,6 +92,7 @@ class Info(BaseModel):
     ensembles: dict[str, EnsembleInfo] = Field(description="arms that blend what others predict")
 
 
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 def add_info(app: FastAPI, service: PredictionService, waiting_for: WaitingFor | None) -> None:
     """Add the routes of a workload."""
 
@@ -109,17 +114,22 @@ def add_info(app: FastAPI, service: PredictionService, waiting_for: WaitingFor |
 def describe(service: PredictionService) -> Info:
     """Return the models that this router replica serves now."""
     contract = service.contract
+=======
+def describe(stack: ServingStack) -> Info:
+    """What this router replica serves now."""
+    contract, table = stack.contract, stack.follower.table
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     return Info(
         workload=contract.workload,
         description=contract.description,
         schema_version=contract.schema_version,
-        revision=service.table.revision if service.table else None,
-        arms=_arms(service, service.table) if service.table else {},
-        ensembles=_ensembles(service),
+        revision=table.revision if table else None,
+        arms=_arms(stack, table) if table else {},
+        ensembles=_ensembles(stack),
     )
 
 
-def _arms(service: PredictionService, table: RoutingTable) -> dict[str, ArmInfo]:
+def _arms(stack: ServingStack, table: RoutingTable) -> dict[str, ArmInfo]:
     return {
         arm: ArmInfo(
             model_version=version.model_version,
@@ -132,6 +142,7 @@ def _arms(service: PredictionService, table: RoutingTable) -> dict[str, ArmInfo]
             features=len(card.feature_names),
             metrics=card.metrics,
             baselines=card.baselines,
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
             breaker=service.predictor.breaker(arm).state,
             level=service.levels.of(arm, version.bundle),
             predictions=service.counts.predictions[arm],
@@ -140,8 +151,18 @@ def _arms(service: PredictionService, table: RoutingTable) -> dict[str, ArmInfo]
             cache_misses=service.cache.misses[arm],
             shadow=_version_info(table.shadows.get(arm)),
             previous=_version_info(table.previous.get(arm)),
+=======
+            breaker=stack.dispatcher.breaker(arm).state,
+            level=stack.levels.level(arm, version.bundle),
+            predictions=stack.counts.predictions[arm],
+            outliers=stack.counts.outliers[arm],
+            cache_hits=stack.dispatcher.cache.hits[arm],
+            cache_misses=stack.dispatcher.cache.misses[arm],
+            shadow=_beside(table.shadows.get(arm)),
+            previous=_beside(table.previous.get(arm)),
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         )
-        for arm, (version, card) in service.cards().items()
+        for arm, (version, card) in stack.follower.cards().items()
     }
 
 
@@ -151,20 +172,22 @@ def _version_info(version: ArmVersion | None) -> VersionInfo | None:
     return VersionInfo(model_version=version.model_version, bundle=version.bundle)
 
 
-def _ensembles(service: PredictionService) -> dict[str, EnsembleInfo]:
+def _ensembles(stack: ServingStack) -> dict[str, EnsembleInfo]:
     return {
         name: EnsembleInfo(
             model_version=version.model_version,
             bundle=version.bundle,
             members={
-                arm: MemberInfo(share=shares[arm], truths=service.errors.truths(member.bundle))
-                for arm, member in version.members
+                arm: MemberInfo(share=share, truths=stack.errors.truths(member.bundle))
+                for (arm, member), share in zip(
+                    version.members, stack.ensemble.shares(version).values(), strict=True
+                )
             },
             window=version.settings.window,
             min_truths=version.settings.min_truths,
-            breaker=service.predictor.breaker(name).state,
-            predictions=service.counts.predictions[name],
-            outliers=service.counts.outliers[name],
+            breaker=stack.dispatcher.breaker(name).state,
+            predictions=stack.counts.predictions[name],
+            outliers=stack.counts.outliers[name],
         )
-        for name, (version, shares) in service.ensembles().items()
+        for name, version in stack.follower.ensembles().items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import TypeVar
 
 from fastapi import FastAPI, Request
@@ -12,8 +13,8 @@ from deployments.domain.errors import NotFound, Unavailable
 from deployments.domain.promotion import Promotion
 from deployments.http import openapi as docs
 from deployments.http.bodies import MAX_INSTANCE_BYTES, read_body
-from deployments.inference.service import PredictionService
 from deployments.requests.validation_errors import read_model
+from deployments.store import Store
 
 _ACTOR = "api"
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -33,9 +34,15 @@ class PromotionBody(RollbackBody):
     model_version: str = Field(min_length=1, max_length=64, description="version of the registered model")
 
 
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 def add_promotions(app: FastAPI, service: PredictionService) -> None:
     """Add the promotion routes of one workload."""
     rows, workload = service.store.promotions, service.contract.workload
+=======
+def add_promotions(app: FastAPI, store: Store, workload: str, arms: Collection[str]) -> None:
+    """Add the routes of one workload with these arms."""
+    rows = store.promotions
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     @app.get(
         "/promotions",
@@ -64,9 +71,15 @@ def add_promotions(app: FastAPI, service: PredictionService) -> None:
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def promote(arm: str, request: Request) -> Promotion:
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         body = await _read_optional(request, PromotionBody)
         _check(service, arm)
         return await asyncio.to_thread(rows.promote, workload, arm, body.model_version, _ACTOR, body.note)
+=======
+        wish = await _wish(request, PromotionBody)
+        _check(workload, arms, arm)
+        return await asyncio.to_thread(rows.promote, workload, arm, wish.model_version, _ACTOR, wish.note)
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     @app.post(
         "/arms/{arm}/rollback",
@@ -76,17 +89,23 @@ def add_promotions(app: FastAPI, service: PredictionService) -> None:
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def rollback(arm: str, request: Request) -> Promotion:
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         body = await _read_optional(request, RollbackBody)
         _check(service, arm)
         table = await asyncio.to_thread(service.store.routing, workload)
+=======
+        wish = await _wish(request, RollbackBody)
+        _check(workload, arms, arm)
+        table = await asyncio.to_thread(store.routing, workload)
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         if table is None:
             raise Unavailable("no routing table yet")
         return await asyncio.to_thread(rows.roll_back, workload, arm, table, _ACTOR, body.note)
 
 
-def _check(service: PredictionService, arm: str) -> None:
-    if arm not in service.arms:
-        raise NotFound(f"no arm {arm!r} of {service.contract.workload}: they are {sorted(service.arms)}")
+def _check(workload: str, arms: Collection[str], arm: str) -> None:
+    if arm not in arms:
+        raise NotFound(f"no arm {arm!r} of {workload}: they are {sorted(arms)}")
 
 
 async def _read_optional(request: Request, kind: type[_Body]) -> _Body:

@@ -1,24 +1,24 @@
-"""What each arm has answered: how often, in place of another, about nothing it was taught, which class."""
+"""Counts of the answers of each arm: all, fallbacks, those about outliers, and each predicted class."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from deployments.store.records import PredictionRow
+from deployments.store.records import PredictionRecord
 from features.targets import AnyTarget, ClassTarget
 
 
 class AnswerCounts:
-    """Of one router replica, since it started. An outlier lies farther out than all of the reference.
+    """The counts of one router replica since it started. An outlier lies farther out than all the reference.
 
     Args:
-        target: of the contract.
+        target: of the contract; classes are counted where it has any.
 
     Attributes:
         predictions: answers, by arm.
-        outliers: those about outliers, by arm.
-        fallbacks: those in place of another arm's, by arm.
-        classes: by arm and predicted class, where classes are predicted.
+        outliers: answers about outliers, by arm.
+        fallbacks: answers in place of another arm's, by arm.
+        classes: answers, by arm and predicted class.
     """
 
     def __init__(self, target: AnyTarget) -> None:
@@ -28,14 +28,17 @@ class AnswerCounts:
         self.classes: Counter[tuple[str, str]] = Counter()
         self._class_member = target.name if isinstance(target, ClassTarget) else None
 
-    def add(self, row: PredictionRow) -> None:
+    def add(self, record: PredictionRecord) -> None:
         """Count an answer."""
-        arm = row.arm
+        arm = record.arm
         self.predictions[arm] += 1
-        if row.outlier_score is not None and row.outlier_score >= 1:
+        if record.outlier_score is not None and record.outlier_score >= 1:
             self.outliers[arm] += 1
-        if row.fallback:
+        if record.fallback:
             self.fallbacks[arm] += 1
-        # an answer that is not of its target is no concern of who counts
-        if self._class_member is not None and (said := row.prediction.get(self._class_member)) is not None:
-            self.classes[arm, said] += 1
+        if self._class_member is None:
+            return
+        # counting does not check answers: one without the target's member is left out
+        predicted = record.prediction.get(self._class_member)
+        if predicted is not None:
+            self.classes[arm, predicted] += 1

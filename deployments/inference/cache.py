@@ -1,4 +1,4 @@
-"""What models said about inputs they have seen, so that they need not be asked again. Pure."""
+"""Answers about inputs that a model has seen, so that it need not be called again. Pure."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.domain.cache_settings import CacheSettings
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 FloatArray = NDArray[np.float64]
 
 
 class AnswerCache:
-    """Of one router replica. Off until `use` says otherwise.
+    """The answers that one router replica keeps; none until `use` is given settings.
 
-    An entry is named by the content hash of the bundle that answered, by the level of its region, and by all
-    bytes of the matrix that it was asked, fills and earlier samples included; nothing else goes into an
-    answer. So another version or level never finds it, and the id, entity and arm of a request do not matter.
+    The key of an answer is the content hash of the bundle, the level of the region, and all bytes of the raw
+    matrix, fills and earlier samples included; nothing else goes into an answer. So another version or level
+    never finds it, and the id, entity and arm of a request do not matter.
 
     Attributes:
-        hits: answers that were found, by arm.
-        misses: those that were not, by arm.
+        hits: lookups that found an answer, by arm.
+        misses: lookups that did not, by arm.
     """
 
     def __init__(self) -> None:
@@ -31,19 +31,19 @@ class AnswerCache:
         self.misses: Counter[str] = Counter()
         self._bundles: frozenset[str] = frozenset()
         self._max_entries = 0
-        self._rows: OrderedDict[tuple[str, float | None, bytes], Row] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, float | None, bytes], ArmAnswer] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._answers)
 
     def use(self, settings: CacheSettings | None, bundles: Collection[str]) -> None:
         """Keep answers of these bundles from now on, and forget those of all others; None turns it off."""
         serving = frozenset(bundles if settings else ())
         self._max_entries = settings.max_entries if settings else 0
         if self._bundles - serving:
-            gone = [key for key in self._rows if key[0] not in serving]
+            gone = [key for key in self._answers if key[0] not in serving]
             for key in gone:
-                del self._rows[key]
+                del self._answers[key]
         self._bundles = serving
         self._shrink()
 
@@ -51,35 +51,38 @@ class AnswerCache:
         """Whether answers of the bundle are kept."""
         return bundle in self._bundles
 
-    def find(self, arm: str, bundle: str, raw: FloatArray, level: float | None = None) -> Row | None:
-        """What the bundle said about the matrix, of contract.raw_shape; counted if the bundle is covered.
+    def find(self, arm: str, bundle: str, raw: FloatArray, level: float | None = None) -> ArmAnswer | None:
+        """Find the bundle's answer about a matrix, of contract.raw_shape; counted if the bundle is covered.
 
         Args:
-            arm: that is asked.
-            bundle: that it serves.
+            arm: whose hit or miss is counted.
+            bundle: that the arm serves.
             raw: the matrix.
-            level: at which its regions are made now, as in `Row`.
+            level: at which the arm makes regions now, as in `ArmAnswer`.
+
+        Returns:
+            The answer, marked as cached; None if there is none.
         """
         if bundle not in self._bundles:
             return None
         key = (bundle, level, raw.tobytes())
-        row = self._rows.get(key)
-        if row is None:
+        answer = self._answers.get(key)
+        if answer is None:
             self.misses[arm] += 1
             return None
         self.hits[arm] += 1
-        self._rows.move_to_end(key)
-        return row
+        self._answers.move_to_end(key)
+        return answer
 
-    def keep(self, bundle: str, raw: FloatArray, row: Row) -> None:
-        """Remember an answer; not that of a bundle that was taken out of service while it was asked."""
+    def keep(self, bundle: str, raw: FloatArray, answer: ArmAnswer) -> None:
+        """Keep an answer; not that of a bundle that was taken out of service during the call."""
         if bundle not in self._bundles:
             return
-        key = (bundle, row.level, raw.tobytes())
-        self._rows[key] = row
-        self._rows.move_to_end(key)
+        key = (bundle, answer.level, raw.tobytes())
+        self._answers[key] = answer._replace(cached=True)
+        self._answers.move_to_end(key)
         self._shrink()
 
     def _shrink(self) -> None:
-        while len(self._rows) > self._max_entries:
-            self._rows.popitem(last=False)
+        while len(self._answers) > self._max_entries:
+            self._answers.popitem(last=False)

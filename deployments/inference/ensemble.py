@@ -1,4 +1,4 @@
-"""Asks the members of an ensemble and makes one answer of theirs."""
+"""Ensembles: call the members, and blend their answers into one."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.domain.downstream import Downstream
-from deployments.domain.predictions import Blended, Said
 from deployments.domain.routing import ArmVersion, EnsembleVersion
 from deployments.inference.ensemble_weights import RollingErrors
-from training.runtime.tasks.base import Row, Task, stack_rows
+from training.runtime.tasks.base import ArmAnswer, Task, stack_answers
 
 FloatArray = NDArray[np.float64]
 
 
 class Ensemble:
-    """A downstream that knows ensembles too; what is asked of other arms goes through as it is.
+    """An `ArmCall` that knows ensembles too; calls of other arms go through unchanged.
 
     Args:
         downstream: the arms that have models.
         task: blends their predictions.
-        errors: of the models, from which the shares are.
+        errors: of the models; the shares come from them.
     """
 
     def __init__(self, downstream: Downstream, task: Task, errors: RollingErrors) -> None:
@@ -32,54 +31,55 @@ class Ensemble:
         self._task = task
         self._errors = errors
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: FloatArray) -> Sequence[Said]:
-        """See `Downstream`; of an ensemble every member has to answer."""
+    async def __call__(self, arm: str, version: ArmVersion, raw: FloatArray) -> Sequence[ArmAnswer]:
+        """See `Downstream`; every member of an ensemble has to answer."""
         if not isinstance(version, EnsembleVersion):
             return await self._downstream(arm, version, raw)
-        said = await asyncio.gather(*(self._downstream(*member, raw) for member in version.members))
-        return self.blend(version, said)
+        by_member = await asyncio.gather(*(self._downstream(*member, raw) for member in version.members))
+        return self.blend(version, by_member)
 
     def shares(self, version: EnsembleVersion) -> dict[str, float]:
-        """The present share of each member, by arm."""
+        """Return the present share of each member, by arm."""
         settings = version.settings
         bundles = [member.bundle for _, member in version.members]
-        found = self._errors.weights(bundles, settings.window, settings.min_truths)
-        return dict(zip(settings.arms, found.tolist(), strict=True))
+        weights = self._errors.weights(bundles, settings.window, settings.min_truths)
+        return dict(zip(settings.arms, weights.tolist(), strict=True))
 
-    def blend(self, version: EnsembleVersion, said: Sequence[Sequence[Row]]) -> list[Blended]:
-        """One row for each instance, of the rows of each member.
+    def blend(self, version: EnsembleVersion, by_member: Sequence[Sequence[ArmAnswer]]) -> list[ArmAnswer]:
+        """Make one answer an instance of the answers of each member.
 
         The coverage is the least of theirs, and no more than a name: a blend is narrower than its errors
         only as far as its members agree.
         """
         shares = self.shares(version)
-        parts = [stack_rows(self._task, rows) for rows in said]
-        blend = self._task.blend(parts, np.array(list(shares.values())))
-        rows = self._task.rows(blend, min(rows[0].coverage for rows in said))
+        parts = [stack_answers(self._task, answers) for answers in by_member]
+        blended = self._task.blend(parts, np.array(list(shares.values())))
+        coverage = min(answers[0].coverage for answers in by_member)
         return [
-            Blended(row._replace(outlier_score=_farthest(by_member)), _journalled(version, shares, by_member))
-            for row, *by_member in zip(rows, *said, strict=True)
+            blend._replace(outlier_score=_largest_score(answers), members=_members(version, shares, answers))
+            for blend, *answers in zip(self._task.answers(blended, coverage), *by_member, strict=True)
         ]
 
 
-def _farthest(rows: Sequence[Row]) -> float | None:
-    """Of what members say: where one of them guesses, so does the blend."""
-    return max((row.outlier_score for row in rows if row.outlier_score is not None), default=None)
+def _largest_score(answers: Sequence[ArmAnswer]) -> float | None:
+    """Where one of the members extrapolates, so does the blend."""
+    return max((one.outlier_score for one in answers if one.outlier_score is not None), default=None)
 
 
-def _journalled(
-    version: EnsembleVersion, shares: dict[str, float], rows: Sequence[Row]
+def _members(
+    version: EnsembleVersion, shares: dict[str, float], answers: Sequence[ArmAnswer]
 ) -> dict[str, dict[str, Any]]:
+    """Return the answer of each member by its arm, as the journal keeps it."""
     return {
         arm: {
             "model_version": member.model_version,
             "bundle": member.bundle,
             "share": shares[arm],
-            "prediction": row.prediction,
-            "interval": row.region,
-            "coverage": row.coverage,
-            "level": row.level,
-            "outlier_score": row.outlier_score,
+            "prediction": answer.prediction,
+            "interval": answer.region,
+            "coverage": answer.coverage,
+            "level": answer.level,
+            "outlier_score": answer.outlier_score,
         }
-        for (arm, member), row in zip(version.members, rows, strict=True)
+        for (arm, member), answer in zip(version.members, answers, strict=True)
     }

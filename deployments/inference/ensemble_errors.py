@@ -1,4 +1,4 @@
-"""Follows the truths in the journal, and tells how wrong each model was that predicted them."""
+"""The errors of each model of an ensemble, read from the truths in the journal."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ from deployments.domain.ensembles import MOST_TRUTHS
 from deployments.inference.ensemble_weights import RollingErrors
 from deployments.store.records import LabelledRow
 from features.targets import AnyTarget
-from training.runtime.tasks.base import Row, Task
+from training.runtime.tasks.base import ArmAnswer, Task
 
 PAGE_ROWS = 1000
 PAGES_A_POLL = 5
 
 
 class LabelledRows(Protocol):
-    """Where predictions with their truths are read; `Store` is one."""
+    """Where predictions with their truths are read; a `Store` is one."""
 
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
     def labelled(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
         """Pairs completed after the cursor, oldest first."""
+=======
+    def judged(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
+        """Return pairs completed after the cursor, oldest first."""
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         ...
 
     def labelled_tail(self, workload: str, rows: int) -> int:
-        """The cursor after which the last `rows` pairs lie."""
+        """Return the cursor after which the last `rows` pairs lie."""
         ...
 
 
 class EnsembleErrorTracker:
-    """Reads on from where it was; at first from a bounded number of rows before the end.
+    """A reader of the journal that goes on from where it was, at first a bounded number of rows from its end.
 
     Every router replica has its own. Over the same journal they come to the same errors.
 
@@ -38,7 +43,7 @@ class EnsembleErrorTracker:
         store: the journal.
         workload: whose predictions.
         target: reads truths.
-        task: judges predictions.
+        task: computes the error of a prediction.
         errors: takes the errors.
         start_rows: at first so many pairs before the end.
     """
@@ -62,34 +67,34 @@ class EnsembleErrorTracker:
         self._one_at_a_time = asyncio.Lock()
 
     async def catch_up(self) -> None:
-        """Read what is new, a bounded number of pages, in a thread."""
+        """Read the new pairs, a bounded number of pages, in a thread."""
         async with self._one_at_a_time:
             for _ in range(PAGES_A_POLL):
-                rows, found = await asyncio.to_thread(self._read)
+                rows, errors = await asyncio.to_thread(self._read)
                 # not in the thread: shares are read between two turns of the event loop
-                for bundle, error in found:
+                for bundle, error in errors:
                     self._errors.add(bundle, error)
                 if rows < PAGE_ROWS:
                     return
 
     def _read(self) -> tuple[int, list[tuple[str, float]]]:
-        """How many rows are new, and the errors of the models in them."""
+        """Return how many rows are new, and the errors of the models in them by bundle."""
         if self._cursor is None:
             self._cursor = self._store.labelled_tail(self._workload, self._start_rows)
         rows = self._store.labelled(self._workload, self._cursor, PAGE_ROWS)
         if rows:
             self._cursor = rows[-1].seq
-        return len(rows), [found for row in rows for found in self._errors_of(row)]
+        return len(rows), [pair for row in rows for pair in self._model_errors(row)]
 
-    def _errors_of(self, row: LabelledRow) -> Iterator[tuple[str, float]]:
-        said = {row.bundle: Row(row.prediction, row.interval, row.coverage)}
+    def _model_errors(self, row: LabelledRow) -> Iterator[tuple[str, float]]:
+        answers = {row.bundle: ArmAnswer(row.prediction, row.interval, row.coverage)}
         if row.members is not None:
-            said = {
-                one["bundle"]: Row(one["prediction"], one["interval"], one["coverage"])
+            answers = {
+                one["bundle"]: ArmAnswer(one["prediction"], one["interval"], one["coverage"])
                 for one in row.members.values()
             }
         # a journal may reach back to a contract with another target
         with suppress(KeyError, ValueError, TypeError, IndexError):
             truth = self._target.of_json(row.truth[self._target.name])
-            for bundle, answer in said.items():
+            for bundle, answer in answers.items():
                 yield bundle, self._task.error(answer, truth)

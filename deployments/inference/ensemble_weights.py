@@ -1,4 +1,4 @@
-"""How wrong models were lately, and what share each has in an ensemble. Pure.
+"""The last errors of models, and the share of each in an ensemble. Pure.
 
 The shares are inverse to the mean squared errors: of two unbiased forecasts with independent errors that is
 the mean with the least squared error (Bates and Granger 1969, "The combination of forecasts", which takes
@@ -19,8 +19,8 @@ from deployments.domain.ensembles import MOST_TRUTHS
 
 MODELS_KEPT = 64
 
-# A member that was all but perfect lately does not have all of the say.
-_LEAST_SHARE_OF_WORST = 1e-4
+# so that a member that was all but perfect lately does not have the whole weight
+_LEAST_PART_OF_WORST = 1e-4
 
 
 class RollingErrors:
@@ -35,7 +35,7 @@ class RollingErrors:
 
     Args:
         most: errors kept of a model.
-        models: that are kept; the one that was judged longest ago goes first.
+        models: that are kept; the one whose last error is oldest goes first.
     """
 
     def __init__(self, most: int = MOST_TRUTHS, models: int = MODELS_KEPT) -> None:
@@ -44,7 +44,7 @@ class RollingErrors:
         self._errors: OrderedDict[str, deque[float]] = OrderedDict()
 
     def add(self, bundle: str, error: float) -> None:
-        """Take an error, >= 0; one that is not finite says nothing."""
+        """Take an error, >= 0; one that is not finite is left out."""
         if not np.isfinite(error):
             return
         self._errors.setdefault(bundle, deque(maxlen=self._most)).append(error)
@@ -53,11 +53,11 @@ class RollingErrors:
             self._errors.popitem(last=False)
 
     def truths(self, bundle: str) -> int:
-        """How many errors of the model are kept."""
+        """Return how many errors of the model are kept."""
         return len(self._errors.get(bundle, ()))
 
     def weights(self, bundles: Sequence[str], window: int, min_truths: int) -> NDArray[np.float64]:
-        """Shares that sum to 1, (bundles,); equal ones until each model has `min_truths`.
+        """Return shares that sum to 1, (bundles,); equal ones until each model has `min_truths`.
 
         Args:
             bundles: of the members.
@@ -70,7 +70,7 @@ class RollingErrors:
         worst = squared.max()
         # as parts of the worst: the inverse of a tiny square would be infinite
         of_worst = squared / worst if worst > 0 else np.ones(len(bundles))
-        inverse = 1 / np.maximum(of_worst, _LEAST_SHARE_OF_WORST)
+        inverse = 1 / np.maximum(of_worst, _LEAST_PART_OF_WORST)
         return np.asarray(inverse / inverse.sum())
 
     def _mean_square(self, bundle: str, window: int) -> float:

@@ -1,4 +1,4 @@
-"""How many calls of each arm have no answer yet."""
+"""A count of the calls of each arm that have no answer yet."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from deployments.domain.downstream import Downstream
 from deployments.domain.routing import ArmVersion
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 
 class CallsInFlight:
-    """A `Downstream` that counts what passes: calls for requests, for ensembles and for shadows.
+    """A `Downstream` that counts the calls under way: for requests, for ensembles and for shadows.
 
     Attributes:
         by_arm: calls that have no answer yet.
@@ -26,7 +26,7 @@ class CallsInFlight:
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
         """See `Downstream`."""
         self.by_arm[arm] += 1
         try:

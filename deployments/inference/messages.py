@@ -1,7 +1,7 @@
-"""What passes between the Router, the FeatureScaler and the arms: rows of one version of one arm.
+"""The messages between the Router, the FeatureScaler and the arms: rows for one version of one arm.
 
 Pickled, an array is its bytes here: NumPy's own way, and one more class for each part, take twice as long for
-a few rows. What is unpickled cannot be written to.
+a few rows. An unpickled array cannot be written to.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Packed = tuple[bytes, str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class RawBatch:
-    """Raw instances (n, *raw_shape), and of whom what is asked about them.
+    """Raw instances (n, *raw_shape) for a version of an arm.
 
     Attributes:
         level: coverage at which regions are made; None for the nominal one of the bundle.
@@ -41,7 +41,7 @@ class RawBatch:
 
 @dataclass(frozen=True)
 class ScaledBatch:
-    """Scaled rows, the version whose scaler made them, and how far out each lies of its reference (n,).
+    """Scaled rows, the bundle whose scaler made them, and the outlier score of each row (n,).
 
     Attributes:
         trace: as that of `RawBatch`, of the scaler's part.
@@ -58,8 +58,8 @@ class ScaledBatch:
 
 
 @dataclass(frozen=True)
-class PredictedBatch:
-    """Predictions, the version that made them, the nominal coverage of their regions, outlier scores (n,)."""
+class PredictedMessage:
+    """The answer of an arm on the wire: arrays, their bundle, nominal coverage, and outlier scores (n,)."""
 
     bundle: str
     predicted: Predicted
@@ -68,7 +68,7 @@ class PredictedBatch:
 
     def __reduce__(self) -> tuple[Any, ...]:
         arrays = {name: _packed(array) for name, array in self.predicted.arrays.items()}
-        return _predicted_batch, (self.bundle, arrays, self.coverage, _packed(self.outlier_score))
+        return _predicted_message, (self.bundle, arrays, self.coverage, _packed(self.outlier_score))
 
 
 def _packed(array: NDArray[Any]) -> _Packed:
@@ -93,8 +93,8 @@ def _scaled_batch(
     return ScaledBatch(bundle, scaled, _unpacked(outlier_score), trace)
 
 
-def _predicted_batch(
+def _predicted_message(
     bundle: str, arrays: dict[str, _Packed], coverage: float, outlier_score: _Packed
-) -> PredictedBatch:
+) -> PredictedMessage:
     predicted = Predicted({name: _unpacked(packed) for name, packed in arrays.items()})
-    return PredictedBatch(bundle, predicted, coverage, _unpacked(outlier_score))
+    return PredictedMessage(bundle, predicted, coverage, _unpacked(outlier_score))

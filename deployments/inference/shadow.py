@@ -1,15 +1,15 @@
-"""Asking the shadows of arms what the arms have answered: behind the answer, and never in its way. Pure.
+"""Shadow traffic: the requests of an arm, sent again to another version after the answer. Pure.
 
-An arm may have a shadow, a version that is asked the same and whose answers nobody gets. The answers of the
-arm are copied, but for those that named it: they are left out of every comparison. An answer out of the cache
-is copied as well: it was asked for like any other, and a comparison without it would be of other traffic than
-the arm's. A copy costs the request an append; all else is done by one task an arm:
+An arm may have a shadow, a version that gets the same instances and whose answers no caller gets. Requests
+that named the arm are not copied: they are left out of every comparison. A cached answer is copied as well: a
+comparison without it would be of other traffic than the arm's. A copy costs the request an append; all else
+is done by one task an arm:
 
-- One call of a shadow is under way at once, with what has gathered for `gather_s`, `max_rows` at most. After
+- One call of a shadow is under way at once, with the copies of `gather_s`, `max_rows` at most. After
   a call it rests for as long as the call took, so a slow shadow has half of the time of one caller at most.
 - The arm's own requests go first. While some wait for the arm in this replica the shadow waits too, for
-  `_MOST_TURNS` looks at most, a second: an arm that never catches up is copied a little even so, else nothing
-  would ever be learnt of its shadow.
+  `_MAX_YIELDS` checks at most, a second: an arm that never catches up is copied a little even so, else its
+  shadow would never be evaluated.
 - A call that fails, or takes longer than the policy gives the arm, is not made again. Rests double with each
   failure in a row, up to `max_backoff_s`.
 - At most `max_waiting` copies of an arm wait; newer ones are dropped.
@@ -29,20 +29,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.domain.downstream import Downstream
-from deployments.domain.outcomes import Answered
+from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.runtime.logs import should_log_count
 from deployments.store.records import ShadowRow
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 _log = logging.getLogger(__name__)
 
-_TURN_S = 0.01
-_MOST_TURNS = 100
+# how long, and how often, a shadow lets the requests of its arm go first
+_YIELD_S = 0.01
+_MAX_YIELDS = 100
 
 
 class _Copy(NamedTuple):
-    """What is asked again, and which answer it goes with."""
+    """An instance to ask the shadow about, and the answer to compare with: its id and time."""
 
     id: str
     raw: NDArray[np.float64]
@@ -50,7 +51,7 @@ class _Copy(NamedTuple):
 
 
 class _Lane:
-    """Copies of one arm that wait for its shadow."""
+    """The copies of one arm that wait for its shadow."""
 
     def __init__(self) -> None:
         self.waiting: deque[_Copy] = deque()
@@ -58,7 +59,7 @@ class _Lane:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """For another shadow."""
+        """Forget the copies and failures of the shadow before."""
         self.waiting.clear()
         self.is_failing = False
         self.rest_s = 0.0
@@ -70,9 +71,9 @@ class ShadowTraffic:
     Args:
         workload: whose arms.
         downstream: the scaler and the arms, as for requests.
-        sink: takes what shadows said; never blocks or raises.
+        sink: takes the answers of shadows; never blocks or raises.
         is_busy: whether requests wait for an arm.
-        gather_s: how long copies gather before they are asked, unless a call is full.
+        gather_s: how long copies gather before a call, unless it is full.
         max_rows: most copies in a call.
         max_waiting: most copies of an arm that wait.
         backoff_s: rest after a failure; it doubles up to `max_backoff_s`.
@@ -82,7 +83,7 @@ class ShadowTraffic:
 
     Attributes:
         answers: copies that a shadow answered, by arm.
-        dropped: copies that none will: too many waited, or their call failed.
+        dropped: copies that no shadow will answer: too many waited, or their call failed.
         failures: calls that failed, by arm.
     """
 
@@ -120,30 +121,34 @@ class ShadowTraffic:
         self._lanes: dict[str, _Lane] = {}
 
     def use(self, table: RoutingTable) -> None:
-        """Copy for the shadows of this table from now on; what waits for others is forgotten."""
+        """Copy for the shadows of this table from now on, and forget the copies for others."""
         before, self._shadows, self._policy = self._shadows, dict(table.shadows), table.policy
         for arm, lane in self._lanes.items():
             if before.get(arm) != self._shadows.get(arm):
                 lane.begin_anew()
 
-    def copy(self, answered: Sequence[Answered], created_at: datetime) -> None:
-        """Copy the answers of arms that have a shadow; never blocks, and never fails.
+    def copy(self, predictions: Sequence[Prediction], created_at: datetime) -> None:
+        """Copy the predictions of arms that have a shadow; never blocks, and never fails.
 
         Args:
-            answered: what callers were answered.
-            created_at: time of these answers in the journal.
+            predictions: that callers got.
+            created_at: time of these predictions in the journal.
         """
         if not self._shadows:
             return
-        for one in answered:
-            said = one.prediction
-            shadow = self._shadows.get(said.arm)
-            # just promoted, a shadow may be what answers by now
-            if shadow is not None and not one.decision.named and shadow.bundle != said.version.bundle:
-                self._take(said.arm, _Copy(one.instance.id, one.instance.raw, created_at))
+        for instance, decision, arm, version, _ in predictions:
+            shadow = self._shadows.get(arm)
+            # just promoted, a shadow may be the version that answers by now
+            if shadow is not None and not decision.named and shadow.bundle != version.bundle:
+                self._take(arm, _Copy(instance.id, instance.raw, created_at))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no copy waits for a shadow, and no call is under way."""
+        return all(lane.task is None or lane.task.done() for lane in self._lanes.values())
 
     async def close(self) -> None:
-        """Ask nothing more. Copies that wait are lost."""
+        """End the calls under way. Copies that wait are lost."""
         tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
         for task in tasks:
             task.cancel()
@@ -162,35 +167,38 @@ class ShadowTraffic:
         while lane.waiting:
             is_full = len(lane.waiting) >= self._max_rows
             await self._sleep(lane.rest_s if is_full else max(lane.rest_s, self._gather_s))
-            for _ in range(_MOST_TURNS):
+            for _ in range(_MAX_YIELDS):
                 if not self._is_busy(arm):
                     break
-                await self._sleep(_TURN_S)
+                await self._sleep(_YIELD_S)
             shadow = self._shadows.get(arm)
             copies = [lane.waiting.popleft() for _ in range(min(len(lane.waiting), self._max_rows))]
             if shadow is not None and copies:
                 await self._ask(arm, lane, shadow, copies)
 
     async def _ask(self, arm: str, lane: _Lane, shadow: ArmVersion, copies: Sequence[_Copy]) -> None:
-        """One call; what it said goes to the sink."""
+        """Make one call, and give its answers to the sink."""
         assert self._policy is not None, "a shadow comes with a table"
         began_s = self._clock()
         try:
-            async with asyncio.timeout(self._policy.deadline_of(arm)):
-                rows = await self._downstream(arm, shadow, np.stack([copy.raw for copy in copies]))
+            async with asyncio.timeout(self._policy.arm_deadline_s(arm)):
+                answers = await self._downstream(arm, shadow, np.stack([copy.raw for copy in copies]))
             latency_s = self._clock() - began_s
-            said = [
-                self._row(arm, shadow, copy, row, latency_s) for copy, row in zip(copies, rows, strict=True)
+            rows = [
+                self._row(arm, shadow, copy, answer, latency_s)
+                for copy, answer in zip(copies, answers, strict=True)
             ]
         except Exception as error:  # noqa: BLE001 - no shadow, however wrong, may stop the others
             self._fail(arm, lane, shadow, copies, error)
             return
         lane.is_failing = False
         lane.rest_s = latency_s
-        self.answers[arm] += len(said)
-        self._sink(said)
+        self.answers[arm] += len(rows)
+        self._sink(rows)
 
-    def _row(self, arm: str, shadow: ArmVersion, copy: _Copy, row: Row, latency_s: float) -> ShadowRow:
+    def _row(
+        self, arm: str, shadow: ArmVersion, copy: _Copy, answer: ArmAnswer, latency_s: float
+    ) -> ShadowRow:
         return ShadowRow(
             workload=self._workload,
             id=copy.id,
@@ -199,9 +207,9 @@ class ShadowTraffic:
             bundle=shadow.bundle,
             created_at=copy.created_at,
             latency_s=latency_s,
-            prediction=row.prediction,
-            interval=row.region,
-            coverage=row.coverage,
+            prediction=answer.prediction,
+            interval=answer.region,
+            coverage=answer.coverage,
         )
 
     def _fail(

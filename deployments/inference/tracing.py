@@ -1,4 +1,4 @@
-"""Spans of what a router replica asks for: the wait of each request, and the calls that serve many of them.
+"""Spans of a router replica: the wait of each request, and the calls of arms that serve many requests.
 
 A call belongs to the trace of the first traced request that it serves: its span is a child of that request's
 span and links to those of the others, and theirs link to it.
@@ -27,7 +27,7 @@ from deployments.domain.downstream import Downstream
 from deployments.domain.routing import ArmVersion
 from deployments.runtime.batching import Coalescer, K, R, T
 from deployments.telemetry.tracing.context import format_traceparent
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 _OTHERS = create_key("raysonde-requests-of-the-same-call")
 
@@ -46,7 +46,7 @@ class TracedCoalescer(Coalescer[K, R, T]):
     ) -> None:
         super().__init__(partial(self._call_for_requests, call), **options)
         self._tracer = tracer
-        # by the identity of the row, which its caller holds for as long as it is here
+        # by the identity of the row, which its caller holds as long as the row waits
         self._waits: dict[int, tuple[Span, Span]] = {}
 
     async def submit(self, key: K, row: R, patience_s: float = math.inf) -> T:
@@ -61,7 +61,7 @@ class TracedCoalescer(Coalescer[K, R, T]):
             self._end_wait(row)
 
     def _end_wait(self, row: R) -> Span | None:
-        """End the wait of a row that is sent, or never will be; the span of its request."""
+        """End the wait of a row that is sent, or never will be; return the span of its request."""
         request, wait = self._waits.pop(id(row), (None, None))
         if wait is not None:
             wait.end()
@@ -83,7 +83,7 @@ class TracedCoalescer(Coalescer[K, R, T]):
 
 
 class TracedDownstream:
-    """A `Downstream` that has a span for each call, and tells the scaler of it.
+    """A `Downstream` that has a span for each call, and passes it on to the scaler.
 
     Args:
         downstream: that it calls.
@@ -96,7 +96,7 @@ class TracedDownstream:
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
         """See `Downstream`; the trace is that of the present context."""
         del trace
         if not get_current_span().is_recording():

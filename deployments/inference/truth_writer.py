@@ -18,20 +18,20 @@ from deployments.store import FeedbackCounts, StoreUnavailable, Truth
 
 
 class TruthSink(Protocol):
-    """Where truths are written; `Store` is one."""
+    """Where truths are written; a `Store` is one."""
 
     def write_truth_calls(self, workload: str, calls: Sequence[Sequence[Truth]]) -> list[FeedbackCounts]:
-        """Write the truths of these calls, all or none; the counts of each."""
+        """Write the truths of these calls, all or none; return the counts of each."""
         ...
 
 
 class TruthWriter:
-    """The truths of one router replica; belongs to one event loop.
+    """The writer of the truths of one router replica; belongs to one event loop.
 
     Args:
         workload: whose truths.
         store: where they go; called in a thread.
-        flush_those: returns when none of these predictions waits for the store in this replica.
+        flush_predictions: returns when none of these predictions waits for the store in this replica.
         rest_s: pause after a group, in which the next one gathers.
         max_truths: most truths in a group; one call may have more.
         max_waiting: most calls that wait.
@@ -39,15 +39,15 @@ class TruthWriter:
         sleep: pauses for so many seconds; tests give their own.
 
     Attributes:
-        outcomes: truths that were written, by what became of them: accepted, unmatched (came before their
-            prediction), duplicate (said again what is known), conflicting (said something else).
+        outcomes: truths that were written, by outcome: accepted, unmatched (came before their prediction),
+            duplicate (equal to the truth that stands), conflicting (another than the truth that stands).
     """
 
     def __init__(
         self,
         workload: str,
         store: TruthSink,
-        flush_those: Callable[[Collection[str]], Awaitable[None]],
+        flush_predictions: Callable[[Collection[str]], Awaitable[None]],
         *,
         rest_s: float = 0.01,
         max_truths: int = 10_000,
@@ -58,7 +58,7 @@ class TruthWriter:
         self.outcomes: Counter[str] = Counter()
         self._workload = workload
         self._store = store
-        self._flush_those = flush_those
+        self._flush_predictions = flush_predictions
         self._rest_s = rest_s
         self._max_truths = max_truths
         self._max_waiting = max_waiting
@@ -98,12 +98,12 @@ class TruthWriter:
             await self._sleep(self._rest_s)
 
     def _take(self) -> dict[asyncio.Future[FeedbackCounts], Sequence[Truth]]:
-        """The calls that came first, as many as a group holds, and one at least."""
+        """Take the calls that came first, as many as a group holds, and one at least."""
         group: dict[asyncio.Future[FeedbackCounts], Sequence[Truth]] = {}
-        held = 0
+        size = 0
         for future, truths in self._waiting.items():
-            held += len(truths)
-            if group and held > self._max_truths:
+            size += len(truths)
+            if group and size > self._max_truths:
                 break
             group[future] = truths
         for future in group:
@@ -113,8 +113,8 @@ class TruthWriter:
     async def _write(self, group: dict[asyncio.Future[FeedbackCounts], Sequence[Truth]]) -> None:
         """Write a group and answer its calls; one that the store refuses goes call by call."""
         try:
-            counts = await self._written(list(group.values()))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' to handle
+            counts = await self._write_calls(list(group.values()))
+        except Exception as error:  # noqa: BLE001 - the callers handle it, whatever it is
             if len(group) > 1 and not isinstance(error, StoreUnavailable):
                 for future, truths in group.items():
                     await self._write({future: truths})
@@ -130,10 +130,10 @@ class TruthWriter:
             for future in group:
                 future.cancel()  # without effect on those that have their answer
 
-    async def _written(self, calls: list[Sequence[Truth]]) -> list[FeedbackCounts]:
+    async def _write_calls(self, calls: list[Sequence[Truth]]) -> list[FeedbackCounts]:
         try:
             async with asyncio.timeout(self._flush_timeout_s):
-                await self._flush_those({truth.id for truths in calls for truth in truths})
+                await self._flush_predictions({truth.id for truths in calls for truth in truths})
         except TimeoutError:
             raise StoreUnavailable("the store does not take the predictions of these truths") from None
         return await asyncio.to_thread(self._store.write_truth_calls, self._workload, calls)

@@ -14,7 +14,7 @@ from training.retraining.gate import EvaluatedModel, Verdict, evaluate_challenge
 from training.runtime.promotion_config import LooksConfig
 from training.runtime.retraining_config import GateConfig
 from training.runtime.row_losses import row_losses, rows_inside
-from training.runtime.tasks.base import Row, Task, stack_rows
+from training.runtime.tasks.base import ArmAnswer, Task, stack_answers
 
 FloatArray = NDArray[np.float64]
 
@@ -70,8 +70,8 @@ class Evidence:
             return None if np.isnan(truth).all() else truth
         return None
 
-    def _evaluate(self, truths: FloatArray, answers: Sequence[Row]) -> EvaluatedModel:
-        predicted = stack_rows(self._task, answers)
+    def _evaluate(self, truths: FloatArray, answers: Sequence[ArmAnswer]) -> EvaluatedModel:
+        predicted = stack_answers(self._task, answers)
         return EvaluatedModel(
             loss=row_losses(self._target, truths, predicted),
             inside=rows_inside(self._target, truths, predicted),

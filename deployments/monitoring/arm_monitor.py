@@ -21,7 +21,7 @@ from deployments.monitoring.levels import AdaptiveLevel
 from deployments.monitoring.measures import COMMON
 from deployments.monitoring.settings import MonitoringSettings
 from deployments.monitoring.view import LevelState
-from training.runtime.tasks.base import Calibration, Row, Task
+from training.runtime.tasks.base import ArmAnswer, Calibration, Task
 
 FloatArray = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class ArmMonitor:
             self._level = AdaptiveLevel(nominal, settings.level_step, known.miss if known else None)
             self._level.truths = known.truths if known else 0
 
-    def count_truth(self, at_s: float, answer: Row, truth: FloatArray, measured: FloatArray) -> None:
+    def count_truth(self, at_s: float, answer: ArmAnswer, truth: FloatArray, measured: FloatArray) -> None:
         """Count a truth of this bundle, known or new, towards the coverage at the nominal level.
 
         Served regions hold what they should because their level moves; whether the bundle's own calibration
@@ -88,7 +88,7 @@ class ArmMonitor:
         sums = self._at_nominal.total(now_s, window_s)
         return calibration.evaluate(self._settings.calibration, sums, window_s)
 
-    def learn(self, answer: Row, truth: FloatArray) -> None:
+    def learn(self, answer: ArmAnswer, truth: FloatArray) -> None:
         """Update the loss drift detector and the adaptive level by a truth of this bundle."""
         self.drift.add(self._task.error(answer, truth))
         if self._level is None or self.served.calibration is None:

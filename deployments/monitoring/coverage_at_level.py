@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.sphere import great_circle_m
-from training.runtime.tasks.base import Calibration, Row, Task
+from training.runtime.tasks.base import ArmAnswer, Calibration, Task
 from training.runtime.tasks.classification import ClassCalibration
 from training.runtime.tasks.intervals import IntervalCalibration, widening
 from training.runtime.tasks.path import PathCalibration
@@ -21,7 +21,7 @@ _STEEPEST = 700.0  # of what `math.expm1` takes
 
 
 def coverage_at_level(
-    coverage: float, task: Task, calibration: Calibration, answer: Row, truth: FloatArray
+    coverage: float, task: Task, calibration: Calibration, answer: ArmAnswer, truth: FloatArray
 ) -> float | None:
     """Return 1 if the region at that level holds the truth, 0 if not; for a path the share of known horizons.
 
@@ -29,7 +29,7 @@ def coverage_at_level(
     """
     if np.isnan(truth).all():
         return None
-    predicted = task.of_row(answer)
+    predicted = task.to_arrays(answer)
     made_at = answer.coverage if answer.level is None else answer.level
     if isinstance(calibration, PathCalibration):
         error_m = great_circle_m(predicted["position"][:, :2], truth[:, :2])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from features.sphere import great_circle_m
 from features.targets import AnyTarget, ClassTarget, PathTarget, TargetSpec
-from training.runtime.tasks.base import Row, Task
+from training.runtime.tasks.base import ArmAnswer, Task
 
 FloatArray = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Measures(Protocol):
 
     names: tuple[str, ...]
 
-    def sums(self, row: Row, truth: FloatArray) -> FloatArray | None:
+    def sums(self, row: ArmAnswer, truth: FloatArray) -> FloatArray | None:
         """Return what one pair adds to the sums, (names,); None when no part of the truth is known.
 
         Raises:
@@ -68,7 +68,7 @@ class NumberMeasures:
         own = ("absolute_error", "squared_error")
         self.names: tuple[str, ...] = (*COMMON, *own, *(("squared_log_error",) if self._logs else ()))
 
-    def sums(self, row: Row, truth: FloatArray) -> FloatArray | None:
+    def sums(self, row: ArmAnswer, truth: FloatArray) -> FloatArray | None:
         """Implement `Measures.sums`."""
         value = float(truth)
         if math.isnan(value):
@@ -100,7 +100,7 @@ class ClassMeasures:
         own = ("hits", "log_loss", "true_positives", "false_positives", "false_negatives")
         self.names: tuple[str, ...] = (*COMMON, *own)
 
-    def sums(self, row: Row, truth: FloatArray) -> FloatArray | None:
+    def sums(self, row: ArmAnswer, truth: FloatArray) -> FloatArray | None:
         """Implement `Measures.sums`."""
         if np.isnan(truth):
             return None
@@ -155,9 +155,9 @@ class PathMeasures:
             *errors,
         )
 
-    def sums(self, row: Row, truth: FloatArray) -> FloatArray | None:
+    def sums(self, row: ArmAnswer, truth: FloatArray) -> FloatArray | None:
         """Implement `Measures.sums`. The size is that of circles whose place became known."""
-        predicted = self._task.of_row(row)
+        predicted = self._task.to_arrays(row)
         error_m = great_circle_m(predicted["position"][:, :2], truth[:, :2])
         known = np.isfinite(error_m)
         count = int(known.sum())

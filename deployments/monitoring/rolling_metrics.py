@@ -22,7 +22,7 @@ from deployments.monitoring.values import LAG_EDGES_S, NumberBins, predicted_num
 from deployments.monitoring.view import ArmWindow, LagBin, TruthCounts, ValueBin
 from deployments.store.monitored import MonitoredPrediction, MonitoredRepeat, MonitoredTruth
 from features.targets import AnyTarget
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 FloatArray = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ class RollingMetrics:
             sums[_HISTOGRAM + _BINS.index(value)] = 1.0
         self._sums_for(row.arm).answers.add(row.created_at.timestamp(), sums)
 
-    def add_truth(self, row: MonitoredTruth, answer: Row, truth: FloatArray) -> FloatArray | None:
+    def add_truth(self, row: MonitoredTruth, answer: ArmAnswer, truth: FloatArray) -> FloatArray | None:
         """Add a pair, and return what it adds to the measures; None when no part of the truth is known.
 
         Raises:

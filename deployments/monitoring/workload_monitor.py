@@ -31,7 +31,7 @@ from deployments.store.monitored import (
 from features.contract import Contract
 from features.errors import InvalidInput
 from features.workload import load_workload
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 from training.runtime.tasks.factory import make_task
 
 FloatArray = NDArray[np.float64]
@@ -122,7 +122,7 @@ class WorkloadMonitor:
         """Add pairs; the memory has learnt from those up to that cursor already."""
         name = self.contract.target.name
         for row in rows:
-            answer = Row(row.prediction, row.interval, row.coverage, level=row.level)
+            answer = ArmAnswer(row.prediction, row.interval, row.coverage, level=row.level)
             # a journal may reach back to a contract with another target
             with suppress(KeyError, ValueError, TypeError, IndexError):
                 truth = self.contract.target.of_json(row.truth[name])

@@ -1,7 +1,7 @@
-"""Samples that were sent before: what a later instance of the same entity, which brings only new ones, lacks.
+"""Earlier samples of an entity, which complete a later instance that brings only new ones.
 
 The store has them, so that every router replica, and one after a restart, completes an instance alike. While
-the store is away a replica goes on with what it has seen itself.
+the store is unavailable a replica goes on with the samples that it got itself.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.domain.samples import Samples, before, merged, to_samples
+from deployments.domain.samples import Samples, leading_samples, merge_samples, to_samples
 from deployments.runtime.batching import Coalescer
 from deployments.store import StoreUnavailable
 from features.contract import Contract
@@ -22,7 +23,7 @@ from features.contract import Contract
 log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
-# Adds samples to those of entities, and tells what was kept of each before.
+# Adds samples to those of entities, and returns the samples that were kept of each before.
 Exchange = Callable[[Sequence[tuple[str, Samples]]], Sequence[Samples]]
 
 DEADLINE_S = 1.0
@@ -30,13 +31,13 @@ MAX_ENTITIES = 10_000
 
 
 class EntityHistory:
-    """What one router replica asks about earlier samples. Belongs to one event loop.
+    """The earlier samples of entities, as one router replica exchanges them. Belongs to one event loop.
 
     Args:
         contract: of a windowed workload that keeps samples.
         exchange: with the store; blocking, called from a thread.
-        deadline_s: after which the replica's own memory has to do.
-        max_entities: of the memory; the ones not heard of for longest go first.
+        deadline_s: of an exchange; after it the replica uses its own memory.
+        max_entities: of the memory; those whose last sample is oldest go first.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class EntityHistory:
         self._coalescer: Coalescer[str, tuple[str, Samples], Samples] = Coalescer(self._call, max_in_flight=1)
 
     async def exchange(self, entity: str, samples: FloatArray) -> FloatArray:
-        """Keep `samples`, (n, fields); of those kept before, (m, fields), what may stand before them.
+        """Keep `samples`, (n, fields); return those kept before that may stand before them, (m, fields).
 
         The samples are kept when this returns, whether or not they make a window.
         """
@@ -73,8 +74,10 @@ class EntityHistory:
             )
             kept = self._memory.get(entity, [])
         time_column = self._contract.field_names.index(self._spec.time)
-        self._remember(entity, merged(kept, sent, time_column, self._spec.kept_samples))
-        return before(kept, samples[0, time_column], time_column, self._spec.max_gap_s, samples.shape[1])
+        self._remember(entity, merge_samples(kept, sent, time_column, self._spec.kept_samples))
+        return leading_samples(
+            kept, samples[0, time_column], time_column, self._spec.max_gap_s, samples.shape[1]
+        )
 
     def _remember(self, entity: str, samples: Samples) -> None:
         self._memory[entity] = samples
@@ -84,3 +87,20 @@ class EntityHistory:
 
     def _call(self, _workload: str, items: list[tuple[str, Samples]]) -> Awaitable[Sequence[Samples]]:
         return asyncio.to_thread(self._exchange, items)
+
+
+def history_in_store(
+    contract: Contract, exchange_samples: Callable[..., Sequence[Samples]]
+) -> EntityHistory | None:
+    """Return the history of a workload over `Store.exchange_samples`; None if it keeps no samples."""
+    window = contract.window
+    if window is None or not window.keep_history:
+        return None
+    exchange = partial(
+        exchange_samples,
+        contract.workload,
+        time_column=contract.field_names.index(window.time),
+        most_samples=window.kept_samples,
+        most_entities=MAX_ENTITIES,
+    )
+    return EntityHistory(contract, exchange)

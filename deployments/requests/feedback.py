@@ -18,13 +18,13 @@ _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 class FeedbackParser:
-    """Parses the truths of one contract."""
+    """A parser of the truths of one contract."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        self.item_model = _item_model(contract)
+        self._item_model = _item_model(contract)
         limits = Field(min_length=1, max_length=MAX_TRUTHS, fail_fast=True)
-        items: Any = Annotated[list[self.item_model], limits]  # type: ignore[name-defined]
+        items: Any = Annotated[list[self._item_model], limits]  # type: ignore[name-defined]
         self.model = create_model(
             f"{contract.workload}_feedback",
             __config__=_STRICT,
@@ -32,18 +32,18 @@ class FeedbackParser:
         )
 
     def parse(self, body: bytes) -> list[Truth]:
-        """The truths of `{"id", "truth", "observed_at"?}` or `{"items": [...]}`.
+        """Return the truths of `{"id", "truth", "observed_at"?}` or `{"items": [...]}`.
 
         Raises:
             MalformedJson: no JSON.
             TooLarge: more than MAX_TRUTHS items.
-            FieldError, InvalidFields: what is wrong with which member.
+            FieldError, InvalidFields: one or several members are invalid.
         """
         try:
-            # the list is told by its first member, so that errors speak of the form that was meant
+            # the member decides, so that errors speak of the form that the sender meant
             if b'"items"' in body:
                 return [_truth(item) for item in self.model.model_validate_json(body).items]  # type: ignore[attr-defined]
-            return [_truth(self.item_model.model_validate_json(body))]
+            return [_truth(self._item_model.model_validate_json(body))]
         except ValidationError as error:
             raise self._translate(error) from None
 

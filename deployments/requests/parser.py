@@ -1,6 +1,6 @@
-"""From the bytes of a request to checked instances: the contract's request model, and its matrix.
+"""From the bytes of a request to checked instances, by the contract's request model.
 
-The model is made from the contract, so that what is checked is what `GET /schema` says.
+The model is made from the contract, so that requests are checked as `GET /schema` says.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ulid_transform import ulid_now
 
 from deployments.domain.errors import TooLarge
 from deployments.domain.instances import FloatArray, Instance, ParsedInstance
-from deployments.domain.samples import completed, with_samples
+from deployments.domain.samples import complete_samples, prepend_samples
 from deployments.requests.sample_decoder import SampleDecoder
 from deployments.requests.schema import (
     MAX_INSTANCES,
@@ -36,25 +36,28 @@ from features.windows import cut_window
 
 
 class InstanceParser:
-    """Parses the instances of one contract.
+    """A parser of the instances of one contract.
 
     Args:
         contract: of the workload.
         new_id: makes the id of an instance that has none.
+        decodes_samples: whether samples go past the model where they can; the result is the same.
     """
 
-    def __init__(self, contract: Contract, new_id: Callable[[], str] = ulid_now) -> None:
+    def __init__(
+        self, contract: Contract, new_id: Callable[[], str] = ulid_now, *, decodes_samples: bool = True
+    ) -> None:
         self.model = instance_model(contract)
         self._naming_model = naming_model(contract)
         self._batch_model = batch_model(self.model)
-        self._samples = SampleDecoder(contract) if contract.window else None
+        self._samples = SampleDecoder(contract) if contract.window and decodes_samples else None
         self._contract = contract
         self._new_id = new_id
         self._entity_members = attrgetter(*map(entity_attribute, range(len(contract.entity_names))))
         self._values = attrgetter(*(field_attribute(i) for i in range(len(contract.fields))))
 
     def parse_instance(self, body: bytes) -> Instance:
-        """The instance in the body of a request.
+        """Return the instance in the body of a request.
 
         Raises:
             MalformedJson: no JSON.
@@ -65,25 +68,25 @@ class InstanceParser:
         return self.finish(self.read(body))
 
     def read(self, body: bytes) -> ParsedInstance:
-        """The instance in the body of a request, for `finish`.
+        """Return the instance in the body of a request, for `finish`.
 
         Raises:
             InvalidInput: as `parse_instance`, but for a window that cannot be cut.
         """
         if self._samples is not None:
-            sent = self._sampled(_json_or_none(body), body)
-            if sent is not None:
-                return sent
+            parsed = self._decode_samples(_json_or_none(body), body)
+            if parsed is not None:
+                return parsed
         try:
-            parsed = self.model.model_validate_json(body)
+            members = self.model.model_validate_json(body)
         except ValidationError as error:
             raise translate(self._contract, error) from None
-        return self._sent(parsed, body)
+        return self._from_model(members, body)
 
     def parse_batch(self, body: bytes) -> Iterator[Instance]:
-        """The instances of `{"instances": [...]}` in their order, each when it is asked for.
+        """Yield the instances of `{"instances": [...]}` in their order.
 
-        Nothing may be done with them before the last is there: one that is wrong refuses them all.
+        Nothing may be done with them before the last is there: one that is invalid rejects them all.
 
         Raises:
             TooLarge: more than MAX_INSTANCES.
@@ -91,9 +94,9 @@ class InstanceParser:
                 called instances[i].field.
         """
         ids = set()
-        for index, sent in enumerate(self._each(body)):
+        for index, parsed in enumerate(self._parse_each(body)):
             try:
-                instance = self.finish(sent)
+                instance = self.finish(parsed)
             except FieldError as error:
                 raise FieldError(f"instances[{index}].{error.field}", error.value, error.expected) from None
             if instance.id in ids:
@@ -103,107 +106,110 @@ class InstanceParser:
             ids.add(instance.id)
             yield instance
 
-    def finish(self, sent: ParsedInstance, earlier: FloatArray | None = None) -> Instance:
+    def finish(self, parsed: ParsedInstance, earlier: FloatArray | None = None) -> Instance:
         """Cut the window.
 
         Args:
-            sent: as `read` gave it.
+            parsed: of `read`.
             earlier: (m, fields), samples of the same entity from before, which stand in where those that
                 were sent are too few. The payload holds them then, so that the answer can be found again.
 
         Raises:
             FieldError: too few, or too far apart.
         """
-        payload = sent.payload
-        if sent.samples is None:
-            raw, filled = _filled_row(self._contract, sent.values)
+        payload = parsed.payload
+        if parsed.samples is None:
+            raw, filled = _fill_row(self._contract, parsed.values)
         else:
-            samples = completed(self._contract, earlier, sent.samples)
+            samples = complete_samples(self._contract, earlier, parsed.samples)
             window = cut_window(self._contract, samples)
-            if len(samples) > len(sent.samples):
-                payload = with_samples(self._contract, samples[: -len(sent.samples)], payload)
+            if len(samples) > len(parsed.samples):
+                payload = prepend_samples(self._contract, samples[: -len(parsed.samples)], payload)
             raw, filled = window.values, window.filled
-        return Instance(sent.id, sent.entity, raw, payload, filled, sent.number)
+        return Instance(parsed.id, parsed.entity, raw, payload, filled, parsed.number)
 
-    def _each(self, body: bytes) -> Iterator[ParsedInstance]:
-        """The instances of a batch. What is wrong is told by the model of the whole, once something is."""
+    def _parse_each(self, body: bytes) -> Iterator[ParsedInstance]:
+        """Yield the instances of a batch; once one is invalid, the model of the whole batch says why."""
         members = _json_or_none(body)
         listed = members.get("instances") if isinstance(members, dict) and len(members) == 1 else None
         done = 0
         if isinstance(listed, list) and 0 < len(listed) <= MAX_INSTANCES:
             with suppress(ValidationError):
-                for one in drain(listed):  # what has been read goes: instances take its memory, not more
+                for one in drain(listed):  # instances take the memory of the members that were read, not more
                     payload = to_json(one)
-                    yield self._sampled(one, payload) or self._sent(self.model.model_validate(one), payload)
+                    yield self._decode_samples(one, payload) or self._from_model(
+                        self.model.model_validate(one), payload
+                    )
                     done += 1
                 return
-        for parsed in self._whole(body)[done:]:
-            yield self._sent(parsed, parsed.model_dump_json(by_alias=True, exclude_unset=True).encode())
+        for members in self._validate_batch(body)[done:]:
+            payload = members.model_dump_json(by_alias=True, exclude_unset=True).encode()
+            yield self._from_model(members, payload)
 
-    def _whole(self, body: bytes) -> list[BaseModel]:
+    def _validate_batch(self, body: bytes) -> list[BaseModel]:
         try:
             parsed: list[BaseModel] = self._batch_model.model_validate_json(body).instances  # type: ignore[attr-defined]
         except ValidationError as error:
-            if sent := _too_many(error):
-                raise TooLarge(f"instances: got {sent}, expected at most {MAX_INSTANCES}") from None
+            if count := _excessive_count(error):
+                raise TooLarge(f"instances: got {count}, expected at most {MAX_INSTANCES}") from None
             raise translate(self._contract, error, batch=True) from None
         return parsed
 
-    def _sampled(self, members: Any, payload: bytes) -> ParsedInstance | None:
-        """An instance with samples at a third of the model's time; None where that has to judge it."""
+    def _decode_samples(self, members: Any, payload: bytes) -> ParsedInstance | None:
+        """Return an instance with samples at a third of the model's time; None if the model has to check."""
         if self._samples is None or not isinstance(members, dict) or "samples" not in members:
             return None
         samples = self._samples.read(members["samples"])
         if samples is None:
             return None
         try:
-            parsed = self._naming_model.model_validate({k: v for k, v in members.items() if k != "samples"})
+            naming = self._naming_model.model_validate({k: v for k, v in members.items() if k != "samples"})
         except ValidationError:
             return None
-        return ParsedInstance(*self._named(parsed), payload, samples=samples)
+        return ParsedInstance(*self._identify(naming), payload, samples=samples)
 
-    def _sent(self, parsed: Any, payload: bytes) -> ParsedInstance:
+    def _from_model(self, members: Any, payload: bytes) -> ParsedInstance:
         if self._contract.window is None:
-            return ParsedInstance(*self._named(parsed), payload, values=self._values(parsed))
-        # None becomes NaN, which is what `cut_window` takes for "not sent"
-        values = chain.from_iterable(map(self._values, parsed.samples))
-        count = len(parsed.samples) * len(self._contract.fields)
-        samples = np.fromiter(values, np.float64, count).reshape(len(parsed.samples), -1)
-        return ParsedInstance(*self._named(parsed), payload, samples=samples)
+            return ParsedInstance(*self._identify(members), payload, values=self._values(members))
+        # None becomes NaN, which `cut_window` takes for "not sent"
+        values = chain.from_iterable(map(self._values, members.samples))
+        count = len(members.samples) * len(self._contract.fields)
+        samples = np.fromiter(values, np.float64, count).reshape(len(members.samples), -1)
+        return ParsedInstance(*self._identify(members), payload, samples=samples)
 
-    def _named(self, parsed: Any) -> tuple[str, int | None, str]:
-        """The members of `ParsedInstance` that tell what it is about."""
-        sent_id = parsed.id
+    def _identify(self, naming: Any) -> tuple[str, int | None, str]:
+        """Return id, number and entity of a `ParsedInstance`."""
+        sent_id = naming.id
         id_ = self._new_id() if sent_id is None else str(sent_id)
         number = sent_id if isinstance(sent_id, int) else None
         if self._contract.entity == "id":
             return id_, number, id_
-        members = self._entity_members(parsed)
-        return id_, number, members if isinstance(members, str) else "/".join(members)
+        entity = self._entity_members(naming)
+        return id_, number, entity if isinstance(entity, str) else "/".join(entity)
 
 
-def stack(instances: Sequence[Instance]) -> FloatArray:
-    """The raw batch, (n, *contract.raw_shape), of at least one instance."""
+def stack_raw(instances: Sequence[Instance]) -> FloatArray:
+    """Return the raw batch, (n, *contract.raw_shape), of at least one instance."""
     return np.stack([instance.raw for instance in instances])
 
 
-def _filled_row(
+def _fill_row(
     contract: Contract, values: tuple[float | str | None, ...]
 ) -> tuple[FloatArray, dict[str, int]]:
-    """(fields,) of a table row, with what was filled."""
+    """Return a table row, (fields,), and how many values were filled by field."""
     row: list[float] = []
     filled: dict[str, int] = {}
     for spec, value in zip(contract.fields, values, strict=True):
         if value is None:
-            row.append(_fill_of(spec, contract, row))
+            row.append(_fill_value(spec, contract, row))
             filled[spec.name] = 1
         else:
             row.append(spec.categories.index(value) if isinstance(value, str) else value)
     return np.array(row, dtype=np.float64), filled
 
 
-def _fill_of(spec: FieldSpec, contract: Contract, before: Sequence[float]) -> float:
-    """For a field that was not sent; `before` has the values of those before it."""
+def _fill_value(spec: FieldSpec, contract: Contract, before: Sequence[float]) -> float:
+    """Return the value of a field that was not sent; `before` has the values of the fields before it."""
     assert spec.fill is not None, "required fields are checked by the model"
     if spec.fill.constant is not None:
         return spec.fill.constant
@@ -211,8 +217,8 @@ def _fill_of(spec: FieldSpec, contract: Contract, before: Sequence[float]) -> fl
     return before[contract.field_names.index(spec.fill.same_as)]
 
 
-def _too_many(error: ValidationError) -> str | None:
-    """How many instances were sent, if that is what is wrong."""
+def _excessive_count(error: ValidationError) -> str | None:
+    """Return how many instances were sent, if they are too many."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "too_long" and first["loc"] == ("instances",):
         return str(first["ctx"]["actual_length"] or "more")
@@ -220,7 +226,7 @@ def _too_many(error: ValidationError) -> str | None:
 
 
 def _json_or_none(body: bytes) -> Any:
-    """What is in the body; None where that is no JSON."""
+    """Return the decoded body; None where it is no JSON."""
     try:
         return from_json(body, cache_strings="keys")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Samples out of JSON straight into an array: the model of a sample takes three times as long."""
+"""A decoder of samples from JSON into an array: the model of a sample takes three times as long."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 
 class _Layout(NamedTuple):
-    """Of samples with the same members: how they are read, where they go (members,), what is allowed."""
+    """Samples with the same members: their getter, columns (members,), and allowed ranges (members,)."""
 
     values: Callable[[Any], tuple[Any, ...]]
     columns: NDArray[np.intp]
@@ -26,9 +26,9 @@ class _Layout(NamedTuple):
 
 
 class SampleDecoder:
-    """Reads samples that all have the same members, each a number in its range.
+    """A decoder of samples that all have the same members, each a number in its range.
 
-    It judges nothing: of whatever else is sent, right or wrong, it says None.
+    All others, valid or not, are left to the model of the contract.
 
     Args:
         contract: of a windowed workload.
@@ -41,7 +41,7 @@ class SampleDecoder:
         self._layout = lru_cache(maxsize=64)(self._make_layout)
 
     def read(self, samples: Any) -> FloatArray | None:
-        """(n, fields) of decoded JSON, NaN where nothing was sent."""
+        """Return decoded JSON as (n, fields), NaN where nothing was sent; None for all other samples."""
         if not isinstance(samples, list) or len(samples) not in self._lengths:
             return None
         if not isinstance(samples[0], dict):

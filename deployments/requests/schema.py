@@ -1,4 +1,4 @@
-"""The request models of a contract, and its JSON Schema, which is theirs."""
+"""The request models of a contract, and their JSON Schema."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_INSTANCES = 10_000
 
 
 def instance_model(contract: Contract) -> type[BaseModel]:
-    """The pydantic model of one instance. The contract's names are aliases, so that they may be any text."""
+    """Make the pydantic model of one instance; the contract's names are aliases, so they may be any text."""
     fields = _naming(contract)
     values: dict[str, Any] = {field_attribute(i): _member(spec) for i, spec in enumerate(contract.fields)}
     config = ConfigDict(extra="forbid", frozen=True)
@@ -31,13 +31,13 @@ def instance_model(contract: Contract) -> type[BaseModel]:
 
 
 def naming_model(contract: Contract) -> type[BaseModel]:
-    """The same without samples and values."""
+    """Make the pydantic model of one instance without samples and values."""
     config = ConfigDict(extra="forbid", frozen=True)
     return create_model(f"{contract.workload}_naming", __config__=config, **_naming(contract))
 
 
 def batch_model(instance: type[BaseModel]) -> type[BaseModel]:
-    """The pydantic model of `{"instances": [...]}`."""
+    """Make the pydantic model of `{"instances": [...]}`."""
     limits = Field(min_length=1, max_length=MAX_INSTANCES, fail_fast=True)
     instances: Any = (Annotated[list[instance], limits], Field(description="answered in this order"))  # type: ignore[valid-type]
     name = instance.__name__.replace("_instance", "_batch")
@@ -45,7 +45,7 @@ def batch_model(instance: type[BaseModel]) -> type[BaseModel]:
 
 
 def instance_json_schema(contract: Contract) -> dict[str, Any]:
-    """The contract as JSON Schema, with the unit of each field as `x-unit`."""
+    """Return the contract as JSON Schema, with the unit of each field as `x-unit`."""
     schema = instance_model(contract).model_json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -58,17 +58,17 @@ def instance_json_schema(contract: Contract) -> dict[str, Any]:
 
 
 def entity_attribute(position: int) -> str:
-    """The attribute of a model that holds this part of the entity's name."""
+    """Return the attribute of a model that holds this part of the entity's name."""
     return f"entity_{position}"
 
 
 def field_attribute(position: int) -> str:
-    """The attribute of a model that holds this field of the contract."""
+    """Return the attribute of a model that holds this field of the contract."""
     return f"field_{position}"
 
 
 def _naming(contract: Contract) -> dict[str, Any]:
-    """What tells which instance it is."""
+    """Return the members that identify an instance."""
     fields: dict[str, Any] = {
         "id": (
             id_type(contract) | None,
@@ -87,7 +87,7 @@ def _naming(contract: Contract) -> dict[str, Any]:
 
 
 def _member(spec: FieldSpec) -> tuple[Any, Any]:
-    """Type and rules of one field; only fields with a fill may be absent or null."""
+    """Return type and rules of one field; only fields with a fill may be absent or null."""
     if spec.categories:
         title = Field(alias=spec.name, title=spec.name, description=spec.description or spec.name)
         return Literal[spec.categories], title

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a body, in the contract's words."""
+"""Validation errors of pydantic, translated into the contract's words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def translate(contract: Contract, error: ValidationError, *, batch: bool = False) -> Exception:
-    """The exception to raise in place of pydantic's.
+    """Return the exception to raise in place of pydantic's.
 
     A body that is no JSON is MalformedJson; one of another schema version SchemaVersionError, whatever else
     is wrong with it; all else FieldError, or InvalidFields when several fields are wrong.
@@ -31,16 +31,16 @@ def translate(contract: Contract, error: ValidationError, *, batch: bool = False
 
 
 def read_model(kind: type[Model], body: bytes, called: str = "body") -> Model:
-    """What a JSON body holds.
+    """Return the model in a JSON body.
 
     Args:
-        kind: what is expected.
+        kind: the expected model.
         body: as it came.
-        called: what the whole is called in an error.
+        called: name of the whole in an error.
 
     Raises:
         MalformedJson: it is no JSON.
-        FieldError, InvalidFields: it is not what is expected.
+        FieldError, InvalidFields: it does not fit the model.
     """
     try:
         return kind.model_validate_json(body)
@@ -59,7 +59,7 @@ def _field_error(contract: Contract, one: Any, batch: bool) -> FieldError:
 
 
 def path_text(location: tuple[int | str, ...]) -> str:
-    """samples[3].altitude_m for ("samples", 3, "altitude_m")."""
+    """Return samples[3].altitude_m for ("samples", 3, "altitude_m")."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(
         "."
     )
@@ -84,7 +84,7 @@ def _expected(contract: Contract, one: Any, batch: bool) -> str:
 
 
 def _members(contract: Contract, location: tuple[int | str, ...], batch: bool) -> list[str]:
-    """Names of the members of the object in which `location` lies."""
+    """Return the names of the members of the object in which `location` lies."""
     if batch and len(location) == 1:
         return ["instances"]
     if contract.window and "samples" in location[:-1]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from deployments.domain.samples import Samples, merged
+from deployments.domain.samples import Samples, merge_samples
 from deployments.store.sql.padded_in_lists import padded_in_lists
 from deployments.store.sql.schema import histories
 
@@ -34,7 +34,7 @@ def exchange(
     for entity, sent in items:
         old = kept.get(entity, [])
         before.append(old)
-        kept[entity] = merged(old, sent, time_column, most_samples)
+        kept[entity] = merge_samples(old, sent, time_column, most_samples)
     _write(connection, workload, kept, set(there), now)
     if len(there) < len(kept):
         _delete_oldest(connection, workload, most_entities)

@@ -14,7 +14,7 @@ from deployments.store.sql.schema import joins, predictions, refusals, repeated_
 
 @dataclass(frozen=True)
 class MonitoredPrediction:
-    """An answer. `seq` is the cursor to read on from; the rest is as in `PredictionRow`."""
+    """An answer. `seq` is the cursor to read on from; the rest is as in `PredictionRecord`."""
 
     seq: int
     entity: str
@@ -36,7 +36,7 @@ class MonitoredTruth:
     Attributes:
         created_at: of the answer.
         received_at: of the truth; before `created_at` where the truth was there first.
-        level: as in `PredictionRow`.
+        level: as in `PredictionRecord`.
     """
 
     seq: int

@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect
 
-from deployments.store.records import PredictionRow
+from deployments.store.records import PredictionRecord
 from deployments.store.sql.schema import predictions
 from deployments.store.sql.upsert import insert_new
 
-_NAMES = PredictionRow._fields
+_NAMES = PredictionRecord._fields
 # SQLite's driver lets other threads run at each INSERT, and has to wait for its turn then: beside a busy
 # event loop rows in blocks take half the time of rows one by one. SQLite takes 32,766 parameters, 21 a row.
 _BLOCK_ROWS = 250
@@ -40,7 +40,7 @@ class _Insert:
     order: tuple[int, ...] | None
     converters: Mapping[int, Callable[[Any], Any]]
 
-    def parameters(self, rows: Sequence[PredictionRow]) -> Any:
+    def parameters(self, rows: Sequence[PredictionRecord]) -> Any:
         """Return the parameters of the statement, a tuple or a dict a row."""
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for position, convert in self.converters.items():
@@ -50,7 +50,7 @@ class _Insert:
         return list(zip(*(columns[position] for position in self.order), strict=True))
 
 
-def insert_predictions(connection: Connection, rows: Sequence[PredictionRow]) -> None:
+def insert_predictions(connection: Connection, rows: Sequence[PredictionRecord]) -> None:
     """Insert rows, at least one; those whose id is there are left as they are."""
     insert = _insert(connection.dialect)
     parameters = insert.parameters(rows)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 
 # a tuple, as what becomes one: a frozen dataclass takes two to three times as long to make, for each row
-class PredictionRow(NamedTuple):
+class PredictionRecord(NamedTuple):
     """A row of the journal: one answered prediction.
 
     Attributes:
@@ -102,7 +102,7 @@ class JoinedRow:
     """A prediction with its truth. `seq` is the cursor to read on from."""
 
     seq: int
-    prediction: PredictionRow
+    prediction: PredictionRecord
     truth: dict[str, Any]
     observed_at: datetime | None
     received_at: datetime
@@ -152,7 +152,7 @@ class ShadowRow:
         created_at: UTC time of that prediction, exactly as it is journalled: it tells the answer that was
             copied from another one under the same id.
         latency_s: of the call that the shadow answered, with up to a few hundred other instances.
-        prediction, interval, coverage: as those of `PredictionRow`.
+        prediction, interval, coverage: as those of `PredictionRecord`.
     """
 
     workload: str
@@ -179,6 +179,6 @@ class ShadowPair:
     """
 
     created_at: datetime
-    served: Row
-    shadow: Row
+    served: ArmAnswer
+    shadow: ArmAnswer
     truth: dict[str, Any]

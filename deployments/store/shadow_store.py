@@ -25,7 +25,7 @@ from deployments.store.records import ShadowPair, ShadowRow
 from deployments.store.sql.engine import reading, writing
 from deployments.store.sql.schema import UtcDateTime, metadata, predictions, seq_column, truths
 from deployments.store.sql.upsert import insert_new
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 shadow_answers = Table(
     "shadow_answers",
@@ -108,7 +108,7 @@ class ShadowStore:
         query = _pairs(columns, workload, arm, shadow, served, since).limit(limit)
         with reading(self._engine) as connection:
             found = connection.execute(query).all()
-        return [ShadowPair(row[0], Row(*row[1:4]), Row(*row[4:7]), row[7]) for row in found]
+        return [ShadowPair(row[0], ArmAnswer(*row[1:4]), ArmAnswer(*row[4:7]), row[7]) for row in found]
 
 
 def _pairs(

@@ -30,7 +30,7 @@ from deployments.store.records import (
     FeedbackCounts,
     JoinedRow,
     LabelledRow,
-    PredictionRow,
+    PredictionRecord,
     StoreCounts,
     Truth,
 )
@@ -87,7 +87,7 @@ class Store:
         """Close the connections; a later call opens new ones."""
         self._engine.dispose()
 
-    def write_predictions(self, rows: Sequence[PredictionRow]) -> None:
+    def write_predictions(self, rows: Sequence[PredictionRecord]) -> None:
         """Add predictions, and join those whose truth waits. Rows whose id is there are left as they are."""
         if not rows:
             return
@@ -128,7 +128,7 @@ class Store:
 
     def predictions(
         self, workload: str, after: int = 0, limit: int = 1000
-    ) -> list[tuple[int, PredictionRow]]:
+    ) -> list[tuple[int, PredictionRecord]]:
         """Return the predictions written after the cursor, oldest first, each with its cursor."""
         query = after_cursor(select(predictions), predictions, workload, after, limit)
         with db.reading(self._engine) as connection:
@@ -241,6 +241,6 @@ class Store:
             return [AuditEvent(**row._mapping) for row in connection.execute(query)]
 
 
-def _prediction(row: Row[Any]) -> PredictionRow:
-    values = {name: row._mapping[name] for name in PredictionRow._fields}
-    return PredictionRow(**values | {"attempts": tuple(values["attempts"])})
+def _prediction(row: Row[Any]) -> PredictionRecord:
+    values = {name: row._mapping[name] for name in PredictionRecord._fields}
+    return PredictionRecord(**values | {"attempts": tuple(values["attempts"])})

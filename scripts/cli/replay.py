@@ -214,6 +214,6 @@ def by_recording(contract: Contract, recordings: Sequence[Recording], played: Pl
     }
     for answer in played.answers:
         said, case = answer.prediction, answer.case
-        timed = TimedPrediction(case.end_s, task.of_row(said.row), case.target)
+        timed = TimedPrediction(case.end_s, task.to_arrays(said.row), case.target)
         found[case.recording][answer.arm].append(timed)
     return found

@@ -21,7 +21,7 @@ from deployments.domain.retraining import Retraining
 from deployments.monitoring.view import MonitorPage
 from features.targets import AnyTarget
 from training.runtime.settings import Settings
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 FloatArray = NDArray[np.float64]
 
@@ -95,7 +95,7 @@ class Prediction:
     """An answer of `POST /predict`."""
 
     id: str
-    row: Row
+    row: ArmAnswer
     arm: str
     model_version: str
     bundle: str
@@ -106,7 +106,7 @@ class Prediction:
         """Parse the JSON of an answer."""
         return cls(
             id=body["id"],
-            row=Row(
+            row=ArmAnswer(
                 body["prediction"],
                 body.get(target.region, {}),
                 body["coverage"],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.sphere import great_circle_m
 from features.targets import AnyTarget, ClassTarget, PathTarget
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 from training.scoring.columns import array_columns
 
 FloatArray = NDArray[np.float64]
@@ -27,7 +27,7 @@ def answer_columns(target: AnyTarget) -> list[str]:
     return ["prediction", "lower", "upper"]
 
 
-def answer_cells(target: AnyTarget, row: Row) -> list[str]:
+def answer_cells(target: AnyTarget, row: ArmAnswer) -> list[str]:
     """Return the cells of an answer."""
     predicted = row.prediction[target.name]
     if isinstance(target, ClassTarget):

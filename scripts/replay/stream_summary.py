@@ -47,7 +47,8 @@ def _row(contract: Contract, name: str, sent: Sequence[SentRequest], elapsed_s: 
     latencies_ms = [1000 * one.latency_s for one, _ in answered]
     quantiles = np.percentile(latencies_ms, QUANTILES) if answered else [math.nan] * len(QUANTILES)
     answers = [
-        TimedPrediction(one.case.end_s, task.of_row(answer.row), one.case.target) for one, answer in answered
+        TimedPrediction(one.case.end_s, task.to_arrays(answer.row), one.case.target)
+        for one, answer in answered
     ]
     return (
         name,

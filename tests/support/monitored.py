@@ -10,7 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from deployments.monitoring.poller import MonitorLoop
-from deployments.store import PredictionRow, Store, Truth
+from deployments.store import PredictionRecord, Store, Truth
 from deployments.store.monitor_feed import DriftEvent
 from tests.support.serving import LocalSystem
 from tests.support.tables import calories_parts
@@ -90,11 +90,11 @@ class MonitoredScene:
         for store in (self.store, self.system.store, *self._monitors):
             store.close()
 
-    def _rows(self, raw: NDArray[np.float64], times: list[datetime]) -> list[PredictionRow]:
+    def _rows(self, raw: NDArray[np.float64], times: list[datetime]) -> list[PredictionRecord]:
         contract, version = self.system.contract, self.system.versions[ARM]
         predicted = self._model.predict(raw)
-        answers = self._model.arm.task.rows(predicted, self._model.arm.coverage)
-        blank = PredictionRow(
+        answers = self._model.arm.task.answers(predicted, self._model.arm.coverage)
+        blank = PredictionRecord(
             workload=self.workload,
             id="",
             entity="",

@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 
-from deployments.store import PredictionRow, ShadowRow
+from deployments.store import PredictionRecord, ShadowRow
 
 
-def row(number: int) -> PredictionRow:
+def row(number: int) -> PredictionRecord:
     """The prediction with the id `number`."""
-    return PredictionRow(
+    return PredictionRecord(
         workload="apogee",
         id=str(number),
         entity="A12",
@@ -28,7 +28,7 @@ def row(number: int) -> PredictionRow:
     )
 
 
-def shadow_of(answer: PredictionRow, bundle: str = "sha256:11") -> ShadowRow:
+def shadow_of(answer: PredictionRecord, bundle: str = "sha256:11") -> ShadowRow:
     """What a shadow said beside this prediction."""
     return ShadowRow(
         workload=answer.workload,

@@ -1,8 +1,8 @@
-"""A `PredictionService` with real bundles and a real store in one process: everything but Serve."""
+"""A `ServingStack` with real bundles and a real store in one process: everything but Serve."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,37 +19,50 @@ from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.http.app import build_api, route_requests
 from deployments.inference.coverage_levels import CoverageLevels
-from deployments.inference.service import PredictionService
+from deployments.inference.dispatcher import BatchPacing
+from deployments.inference.stack import build_stack
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
+from deployments.telemetry.tracing.api import NO_TRACING, Tracing
 from scripts.replay.client import Connection, WorkloadClient
 from tests.support.models import make_parts
 from training.runtime.bundle import BundleParts, write_bundle
 from training.runtime.inference import load_model
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer, add_scores
 
 ARMS = ("linear", "mlp", "random_forest")
 POLICY = RoutingPolicy(weights={"mlp": 3, "linear": 1, "random_forest": 1}, fallback=ARMS)
 
 
 class LocalDownstream:
-    """Scaler and arm by plain calls; `down` names arms that do not answer."""
+    """Scaler and arm by plain calls.
+
+    Attributes:
+        down: arms that do not answer.
+        before_call: is awaited before each call.
+    """
 
     def __init__(self, cache: BundleCache, levels: CoverageLevels | None = None) -> None:
         self.down: set[str] = set()
+        self.before_call: Callable[[], Awaitable[object]] = _at_once
         self._cache = cache
         self._levels = levels or CoverageLevels()
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
+        await self.before_call()
         if arm in self.down:
             raise DownstreamError(f"{arm} is down")
         model = load_model(self._cache.fetch(version.bundle, version.source))
         scaled = model.scaler.transform(raw)
-        level = self._levels.of(arm, version.bundle)
-        rows = model.arm.task.rows(model.arm.predict(scaled, level), model.arm.coverage)
-        return Row.scored(rows, model.scaler.outliers.score(scaled.matrix), level)
+        level = self._levels.level(arm, version.bundle)
+        answers = model.arm.task.answers(model.arm.predict(scaled, level), model.arm.coverage)
+        return add_scores(answers, model.scaler.outliers.score(scaled.matrix), level)
+
+
+async def _at_once() -> None:
+    """Wait for nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,8 @@ class LocalSystem:
         folder: for all that it writes.
         make: the bundle of an arm, from its name and number; apogee's unless told.
         store_url: of the store; one under `folder` unless told.
+        pacing: of batches.
+        tracing: of the requests.
     """
 
     def __init__(
@@ -76,6 +91,8 @@ class LocalSystem:
         folder: Path,
         make: Callable[[str, int], BundleParts] = make_parts,
         store_url: str | None = None,
+        pacing: BatchPacing | None = None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self.parts = {arm: make(arm, number) for number, arm in enumerate(ARMS)}
         self.contract = self.parts[ARMS[0]].contract
@@ -87,14 +104,25 @@ class LocalSystem:
         self.versions = {arm: self._version(folder, arm) for arm in ARMS}
         self.store.seed_policy(self.contract.workload, POLICY)
         self.store.put_arms(self.contract.workload, self.versions)
-        self.service = PredictionService(
-            self.contract, ARMS, self.downstream, self.store, self.cache, levels=levels
+        self.stack = build_stack(
+            self.contract,
+            ARMS,
+            self.downstream,
+            self.store,
+            self.cache,
+            levels=levels,
+            pacing=pacing,
+            tracing=tracing,
         )
 
     @property
     def app(self) -> ASGIApp:
         """The routes of the workload as a router replica has them, behind its key."""
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         return route_requests(self.service, build_api(self.service))
+=======
+        return FastPath(build_api(self.stack), self.stack.service)
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     @property
     def connection(self) -> Connection:
@@ -105,19 +133,19 @@ class LocalSystem:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[WorkloadClient]:
         """The client of the commands, as if the service ran; the journal is written afterwards."""
-        await self.service.poll()
+        await self.stack.follower.poll()
         async with self.connection.open() as http:
             yield WorkloadClient(http, self.contract.workload, self.contract.target)
-        await self.service.close()
+        await self.stack.close()
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
         """Plain HTTP on the routes of the workload; the journal is written afterwards."""
-        await self.service.poll()
+        await self.stack.follower.poll()
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             yield client
-        await self.service.close()
+        await self.stack.close()
 
     def _version(self, folder: Path, arm: str) -> ArmVersion:
         path = folder / "bundles" / arm

@@ -19,7 +19,7 @@ from deployments.http.app import build_api, route_requests
 from deployments.http.error_log import ErrorLog
 from deployments.inference.coverage_levels import CoverageLevels
 from deployments.inference.model_client import ModelClient
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import build_stack
 from deployments.rpc.client import RpcClient
 from features.workload import load_workload
 from tests.support.handles import FakeHandle
@@ -47,13 +47,15 @@ class TracedSystem:
         self.scaler = FakeHandle(self._traced(FeatureScaler(options, self.arms)))
         calls = RpcClient(self.scaler, "predict", is_direct=False)
         downstream = ModelClient(make_task(contract, load_workload(contract)), calls, CoverageLevels())
-        self.service = PredictionService(
-            contract, ARMS, downstream, store, self.system.cache, tracing=self.tracing
-        )
+        self.stack = build_stack(contract, ARMS, downstream, store, self.system.cache, tracing=self.tracing)
 
     @property
     def app(self) -> ASGIApp:
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         app = self.tracing.around(route_requests(self.service, build_api(self.service)))
+=======
+        app = self.tracing.around(FastPath(build_api(self.stack), self.stack.service))
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         return ErrorLog(app, "apogee", self.tracing.trace_id)
 
     def spans(self) -> dict[str, ReadableSpan]:

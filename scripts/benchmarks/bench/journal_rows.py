@@ -6,20 +6,20 @@ from datetime import UTC, datetime
 
 from ulid_transform import ulid_now
 
-from deployments.store import PredictionRow
+from deployments.store import PredictionRecord
 from scripts.benchmarks.bench.raysonde import WORKLOAD
 
 TARGET = "y"
 
 
-def prediction_row(arm: str, y: float, payload: str) -> PredictionRow:
+def prediction_row(arm: str, y: float, payload: str) -> PredictionRecord:
     """An answer of `arm`, given now.
 
     Args:
         y: what was predicted.
         payload: the request's body.
     """
-    return PredictionRow(
+    return PredictionRecord(
         workload=WORKLOAD,
         id=ulid_now(),
         entity="r1",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deployments.store import PredictionRow, Store, Truth
+from deployments.store import PredictionRecord, Store, Truth
 from scripts.benchmarks.bench.journal_rows import TARGET, prediction_row
 from scripts.benchmarks.bench.raysonde import WORKLOAD, lay_out_arms
 from scripts.benchmarks.bench.table import NAMES, friedman, instances
@@ -85,7 +85,7 @@ def fill_journal(path: Path, rows: int) -> None:
     unfinished.rename(path)
 
 
-def _rows(count: int, seed: int) -> Iterator[tuple[PredictionRow, Truth]]:
+def _rows(count: int, seed: int) -> Iterator[tuple[PredictionRecord, Truth]]:
     drawn = instances(count, seed)
     for x, y in zip(drawn.tolist(), friedman(drawn).tolist(), strict=True):
         payload = json.dumps({"row": "r1", **dict(zip(NAMES, x, strict=True))})

@@ -21,7 +21,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("api")
     system = LocalSystem(folder)
     store = Store(f"sqlite:///{folder}/store.db")
-    paths = build_api(system.service, store.monitor_feed).openapi()["paths"]
+    paths = build_api(system.stack, store.monitor_feed).openapi()["paths"]
     store.close()
     system.store.close()
     return {f"{method.upper()} {path}" for path, by_method in paths.items() for method in by_method}

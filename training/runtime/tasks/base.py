@@ -41,8 +41,13 @@ class Predicted:
         return len(next(iter(self.arrays.values())))
 
 
-class Row(NamedTuple):
+# a tuple: a frozen dataclass takes two to three times as long to make, for each instance of a batch
+class ArmAnswer(NamedTuple):
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
     """A prediction as it is answered.
+=======
+    """The answer of one arm about one instance: a row of `Predicted`, as it is sent and journalled.
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     Attributes:
         prediction: the member of that name.
@@ -50,6 +55,8 @@ class Row(NamedTuple):
         coverage: nominal share of truths inside regions like this one.
         outlier_score: how far out the instance lies, see `training.runtime.outliers`; None if unknown.
         level: at which the region was made, so that it holds `coverage`; None where that is the same.
+        members: of an ensemble, the answer of each member by its arm, as the journal keeps it.
+        cached: whether the answer was found in the cache; None where none was looked for.
     """
 
     prediction: dict[str, Any]
@@ -57,11 +64,8 @@ class Row(NamedTuple):
     coverage: float
     outlier_score: float | None = None
     level: float | None = None
-
-    @staticmethod
-    def scored(rows: Sequence[Row], scores: FloatArray, level: float | None = None) -> list[Row]:
-        """The rows with the score of each, and the level of all."""
-        return [Row(*row[:3], score, level) for row, score in zip(rows, scores.tolist(), strict=True)]
+    members: dict[str, Any] | None = None
+    cached: bool | None = None
 
 
 class Task(Protocol):
@@ -114,19 +118,28 @@ class Task(Protocol):
         """Return what a difference of each array is relative to, when two machines are compared."""
         ...
 
-    def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
+    def answers(self, predicted: Predicted, coverage: float) -> list[ArmAnswer]:
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         """Return the predictions as they are answered."""
+=======
+        """Make the answer of each instance, with the nominal coverage of its region."""
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         ...
 
-    def of_row(self, row: Row) -> dict[str, FloatArray]:
-        """Inverse of `rows`: the arrays of one instance, without their first axis."""
+    def to_arrays(self, answer: ArmAnswer) -> dict[str, FloatArray]:
+        """Return the arrays of one instance, without their first axis; inverse of `answers`."""
         ...
 
-    def error(self, row: Row, truth: FloatArray) -> float:
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
+    def error(self, row: ArmAnswer, truth: FloatArray) -> float:
         """Return the error of an answer, >= 0; NaN when nothing of the truth is known.
+=======
+    def error(self, answer: ArmAnswer, truth: FloatArray) -> float:
+        """How wrong an answer was, >= 0; NaN when nothing of the truth is known.
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
         Args:
-            row: the answer.
+            answer: about the instance.
             truth: of the instance, as `features.targets` has it.
         """
         ...
@@ -136,7 +149,17 @@ class Task(Protocol):
         ...
 
 
-def stack_rows(task: Task, rows: Sequence[Row]) -> Predicted:
-    """Answers as the arrays that they were made of; inverse of `Task.rows`, at least one row."""
-    arrays = [task.of_row(row) for row in rows]
+def add_scores(
+    answers: Sequence[ArmAnswer], scores: FloatArray, level: float | None = None
+) -> list[ArmAnswer]:
+    """Return the answers with an outlier score each, (n,), and the level at which all regions were made."""
+    return [
+        ArmAnswer(answer.prediction, answer.region, answer.coverage, score, level)
+        for answer, score in zip(answers, scores.tolist(), strict=True)
+    ]
+
+
+def stack_answers(task: Task, answers: Sequence[ArmAnswer]) -> Predicted:
+    """Return the arrays of which the answers were made, at least one; inverse of `Task.answers`."""
+    arrays = [task.to_arrays(answer) for answer in answers]
     return Predicted({name: np.stack([one[name] for one in arrays]) for name in arrays[0]})

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 
 from features.scaling import StandardScaler
 from features.targets import ClassTarget
-from training.runtime.tasks.base import Calibration, Kind, Predicted, Row
+from training.runtime.tasks.base import ArmAnswer, Calibration, Kind, Predicted
 from training.runtime.tasks.intervals import conformal_quantiles, score_at
 
 FloatArray = NDArray[np.float64]
@@ -109,8 +109,8 @@ class ClassificationTask:
         ones = np.ones_like(predicted["probability"])
         return {"probability": ones, "member": ones * np.inf}
 
-    def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
-        """The most probable class, its probability and that of all; see `Task.rows`."""
+    def answers(self, predicted: Predicted, coverage: float) -> list[ArmAnswer]:
+        """The most probable class, its probability and that of all; see `Task.answers`."""
         name, classes = self._target.name, self._target.classes
         found = []
         for probability, member in zip(
@@ -123,23 +123,28 @@ class ClassificationTask:
                 "probabilities": dict(zip(classes, probability, strict=True)),
             }
             inside = [one for one, is_in in zip(classes, member, strict=True) if is_in]
-            found.append(Row(prediction, {name: inside}, coverage))
+            found.append(ArmAnswer(prediction, {name: inside}, coverage))
         return found
 
-    def of_row(self, row: Row) -> dict[str, FloatArray]:
-        """See `Task.of_row`."""
-        inside = row.region[self._target.name]
+    def to_arrays(self, answer: ArmAnswer) -> dict[str, FloatArray]:
+        """See `Task.to_arrays`."""
+        inside = answer.region[self._target.name]
         classes = self._target.classes
         return {
-            "probability": np.array([row.prediction["probabilities"][one] for one in classes]),
+            "probability": np.array([answer.prediction["probabilities"][one] for one in classes]),
             "member": np.array([float(one in inside) for one in classes]),
         }
 
-    def error(self, row: Row, truth: FloatArray) -> float:
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
+    def error(self, row: ArmAnswer, truth: FloatArray) -> float:
         """Return 1 minus the probability of the true class."""
+=======
+    def error(self, answer: ArmAnswer, truth: FloatArray) -> float:
+        """What the probability of the true class lacks to 1."""
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         if np.isnan(truth):
             return np.nan
-        return 1 - float(row.prediction["probabilities"][self._target.classes[int(truth)]])
+        return 1 - float(answer.prediction["probabilities"][self._target.classes[int(truth)]])
 
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
         """The mean of the probabilities; a class is in the set when it is in most sets, by weight."""

@@ -13,7 +13,7 @@ from features.scaling import Moments, StandardScaler
 from features.sphere import great_circle_m, mean_position
 from features.targets import ALTITUDE, LATITUDE, LONGITUDE, PathTarget
 from features.workload import Workload, transform_of
-from training.runtime.tasks.base import Calibration, Kind, Predicted, Row
+from training.runtime.tasks.base import ArmAnswer, Calibration, Kind, Predicted
 from training.runtime.tasks.intervals import IntervalCalibration, calibrate
 
 FloatArray = NDArray[np.float64]
@@ -112,25 +112,25 @@ class PathTask:
         scale[..., 2] = np.maximum(np.abs(position[..., 2]).max(axis=1, keepdims=True), 1000.0)
         return {"position": scale, "radius_m": radius_m.max(axis=1, keepdims=True) + np.zeros_like(radius_m)}
 
-    def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
-        """See `Task.rows`."""
+    def answers(self, predicted: Predicted, coverage: float) -> list[ArmAnswer]:
+        """See `Task.answers`."""
         places, radii = predicted["position"].tolist(), predicted["radius_m"].tolist()
         return [
-            Row({self._target.name: self._points(place, radius)}, {}, coverage)
+            ArmAnswer({self._target.name: self._points(place, radius)}, {}, coverage)
             for place, radius in zip(places, radii, strict=True)
         ]
 
-    def of_row(self, row: Row) -> dict[str, FloatArray]:
-        """See `Task.of_row`."""
-        points = row.prediction[self._target.name]
+    def to_arrays(self, answer: ArmAnswer) -> dict[str, FloatArray]:
+        """See `Task.to_arrays`."""
+        points = answer.prediction[self._target.name]
         return {
             "position": np.array([[point[LATITUDE], point[LONGITUDE], point[ALTITUDE]] for point in points]),
             "radius_m": np.array([point["radius_m"] for point in points]),
         }
 
-    def error(self, row: Row, truth: FloatArray) -> float:
+    def error(self, answer: ArmAnswer, truth: FloatArray) -> float:
         """The mean great-circle distance in m over the horizons that are known."""
-        error_m = great_circle_m(self.of_row(row)["position"][:, :2], truth[:, :2])
+        error_m = great_circle_m(self.to_arrays(answer)["position"][:, :2], truth[:, :2])
         known = np.isfinite(error_m)
         return float(error_m[known].mean()) if known.any() else np.nan
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from features.scaling import Moments, StandardScaler
 from features.targets import TargetSpec
 from features.workload import Workload, transform_of
-from training.runtime.tasks.base import Calibration, Kind, Predicted, Row
+from training.runtime.tasks.base import ArmAnswer, Calibration, Kind, Predicted
 from training.runtime.tasks.intervals import IntervalCalibration, calibrate
 
 FloatArray = NDArray[np.float64]
@@ -78,25 +78,25 @@ class RegressionTask:
         scale = np.maximum(np.abs(predicted["lower"]), np.abs(predicted["upper"]))
         return dict.fromkeys(predicted.arrays, scale)
 
-    def rows(self, predicted: Predicted, coverage: float) -> list[Row]:
-        """See `Task.rows`."""
+    def answers(self, predicted: Predicted, coverage: float) -> list[ArmAnswer]:
+        """See `Task.answers`."""
         name = self.target.name
         columns = (predicted[key].tolist() for key in ("prediction", "lower", "upper"))
         return [
-            Row({name: value}, {name: [lower, upper]}, coverage)
+            ArmAnswer({name: value}, {name: [lower, upper]}, coverage)
             for value, lower, upper in zip(*columns, strict=True)
         ]
 
-    def of_row(self, row: Row) -> dict[str, FloatArray]:
-        """See `Task.of_row`."""
+    def to_arrays(self, answer: ArmAnswer) -> dict[str, FloatArray]:
+        """See `Task.to_arrays`."""
         name = self.target.name
-        lower, upper = row.region[name]
-        values = {"prediction": row.prediction[name], "lower": lower, "upper": upper}
+        lower, upper = answer.region[name]
+        values = {"prediction": answer.prediction[name], "lower": lower, "upper": upper}
         return {key: np.asarray(value, dtype=np.float64) for key, value in values.items()}
 
-    def error(self, row: Row, truth: FloatArray) -> float:
+    def error(self, answer: ArmAnswer, truth: FloatArray) -> float:
         """The absolute error, in the target's unit."""
-        return abs(float(row.prediction[self.target.name]) - float(truth))
+        return abs(float(answer.prediction[self.target.name]) - float(truth))
 
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
         """Values and ends alike."""

@@ -16,7 +16,7 @@ from deployments.actors.feature_scaler import FeatureScaler
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion
 from deployments.inference.coverage_levels import CoverageLevels
-from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
+from deployments.inference.messages import PredictedMessage, RawBatch, ScaledBatch
 from deployments.inference.model_client import ModelClient
 from deployments.rpc.client import RpcClient
 from deployments.rpc.connection import CallFailed
@@ -64,7 +64,7 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Graph:
 
 async def test_the_scaler_answers_with_what_the_arm_predicts(graph: Graph) -> None:
     answer = await graph.scaler.predict(graph.batch("mlp"))
-    assert isinstance(answer, PredictedBatch)
+    assert isinstance(answer, PredictedMessage)
     assert answer.bundle == graph.versions["mlp"].bundle
     np.testing.assert_allclose(answer.predicted["prediction"], graph.offline("mlp"))
     assert answer.outlier_score.shape == (2,)

@@ -39,7 +39,7 @@ from tests.support.models import apogee_contract
 from tests.support.traces import CALLER, SAMPLED, TRACE, UNSAMPLED, TracedSystem, ids, linked, parent
 from training.runtime.environment import Environment
 from training.runtime.settings import REPOSITORY
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 INSTANCE = instance_of(apogee_contract(), fly(5)[0][105:160], "A12") | {"id": "mine"}
 BY_MLP = {"Raysonde-Arm": "mlp"}
@@ -57,11 +57,11 @@ def traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TracedSy
 
 @asynccontextmanager
 async def calling(traced: TracedSystem) -> AsyncIterator[httpx.AsyncClient]:
-    await traced.service.poll()
+    await traced.stack.follower.poll()
     transport = httpx.ASGITransport(traced.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
-    await traced.service.close()
+    await traced.stack.close()
 
 
 async def test_a_trace_goes_on_from_the_caller_to_the_arm(traced: TracedSystem) -> None:
@@ -144,8 +144,8 @@ async def test_every_member_of_an_ensemble_has_its_own_call(traced: TracedSystem
         weights={"mlp": 1.0}, ensembles={"blend": {"arms": ["mlp", "linear"]}}, fallback=("mlp", "linear")
     )
     async with calling(traced) as client:
-        await traced.service.put_policy(policy)
-        await traced.service.poll()
+        await traced.stack.follower.put_policy(policy)
+        await traced.stack.follower.poll()
         headers = SAMPLED | {"Raysonde-Arm": "blend"}
         assert (await client.post("/predict", json=INSTANCE, headers=headers)).status_code == 200
     spans = {span.name: span for span in traced.exporter.get_finished_spans()}
@@ -167,7 +167,7 @@ async def test_a_batch_is_one_request(traced: TracedSystem) -> None:
 async def test_an_arm_that_fails_has_its_span_and_so_has_the_one_in_its_place(traced: TracedSystem) -> None:
     policy = RoutingPolicy(weights={"mlp": 1.0}, fallback=("mlp", "linear"))
     async with calling(traced) as client:
-        await traced.service.put_policy(policy)
+        await traced.stack.follower.put_policy(policy)
         traced.arms["mlp"].error = ValueError("broken")
         assert (await client.post("/predict", json=INSTANCE, headers=SAMPLED)).json()["fallback"]
     spans = {span.name: span for span in traced.exporter.get_finished_spans()}
@@ -187,7 +187,7 @@ async def test_what_is_refused_has_its_status_and_a_fault_is_an_error(
     async with calling(traced) as client:
         await client.post("/predict", json={}, headers=SAMPLED)
         (refused,) = traced.spans().values()
-        monkeypatch.setattr(traced.service, "predict", fail)
+        monkeypatch.setattr(traced.stack.service, "predict", fail)
         await client.post("/predict", json=INSTANCE, headers=SAMPLED)
         (fault,) = traced.spans().values()
     assert (refused.attributes or {})["http.response.status_code"] == 422
@@ -209,7 +209,9 @@ async def test_log_lines_have_the_trace(traced: TracedSystem, lines: io.StringIO
     spans_module._name_traces(logging.getLogger("deployments"))
     traced.arms["mlp"].error = ValueError("broken")
     async with calling(traced) as client:
-        await traced.service.put_policy(RoutingPolicy(weights={"mlp": 1.0}, fallback=("mlp", "linear")))
+        await traced.stack.follower.put_policy(
+            RoutingPolicy(weights={"mlp": 1.0}, fallback=("mlp", "linear"))
+        )
         await client.post("/predict", json=INSTANCE, headers=SAMPLED)
         await client.post("/predict", json=INSTANCE | {"id": "untraced"})
     found = [json.loads(line) for line in lines.getvalue().splitlines()]
@@ -223,6 +225,7 @@ async def test_log_lines_have_the_trace(traced: TracedSystem, lines: io.StringIO
 async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSystem) -> None:
     tracer = traced.tracing._tracer
     stuck: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
     asked: list[str] = []
 
     def ask(key: str, rows: list[list[int]]) -> asyncio.Future[list[int]]:
@@ -231,6 +234,12 @@ async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSy
 
     coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(ask, max_in_flight=1, max_waiting=1)
     with tracer.start_as_current_span("a", parse_traceparent(SAMPLED["traceparent"])):
+=======
+    coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(
+        lambda key, rows: stuck, max_in_flight=1, max_waiting=1
+    )
+    with tracer.start_as_current_span("a", spans_module.parse_traceparent(SAMPLED["traceparent"])):
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         sent = asyncio.create_task(coalescer.submit("mlp", [1]))
         await wait_for(lambda: len(asked) == 1)
         waiting = asyncio.create_task(coalescer.submit("mlp", [2]))
@@ -266,11 +275,18 @@ def test_traces_are_made_where_they_have_somewhere_to_go(environment: dict[str, 
 def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
     # OpenTelemetry's interface is imported by FastAPI itself
     code = (
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         "import sys, deployments.inference.service, deployments.actors.feature_scaler\n"
         "import deployments.actors.arm, deployments.http.app\n"
         "from deployments.actors.tracing import open_tracing_if_wanted\n"
         "from training.runtime.environment import Environment\n"
         "open_tracing_if_wanted(Environment.of({}), 'apogee', 'router').close()\n"
+=======
+        "import sys, deployments.inference.stack, deployments.actors.feature_scaler\n"
+        "import deployments.actors.arm, deployments.http.fast_path\n"
+        "from deployments.actors.tracing import open_tracing_if_wanted\n"
+        "open_tracing_if_wanted({}, 'apogee', 'router').close()\n"
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         "ours = ('deployments.actors.tracing_sdk', 'deployments.inference.tracing',"
         " 'deployments.http.tracing', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
         "print([name for name in sys.modules if name.startswith(ours)])"
@@ -286,7 +302,7 @@ def test_without_traces_all_is_as_it_was() -> None:
 
     async def downstream(
         arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
         return []
 
     assert NO_TRACING.around(app) is app

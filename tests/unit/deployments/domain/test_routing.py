@@ -134,7 +134,7 @@ def test_a_wrong_policy_is_refused_with_what_it_says(change: dict[str, object], 
 
 def test_deadlines_of_single_arms() -> None:
     policy = RoutingPolicy(weights={"mlp": 1, "linear": 1}, deadline_s=2, deadlines_s={"mlp": 0.5})
-    assert (policy.deadline_of("mlp"), policy.deadline_of("linear")) == (0.5, 2)
+    assert (policy.arm_deadline_s("mlp"), policy.arm_deadline_s("linear")) == (0.5, 2)
 
 
 def test_every_field_of_the_policy_is_described() -> None:

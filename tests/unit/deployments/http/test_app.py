@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from deployments.domain.instances import Instance
 from deployments.http.app import build_api
-from deployments.inference.service import PredictionService
+from deployments.inference.dispatcher import BatchPacing
+from deployments.inference.stack import build_stack
+from deployments.requests.parser import InstanceParser
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
@@ -66,7 +68,9 @@ async def test_answers_equal_offline_predictions(
     for end in (60, 100, 160):
         body = body_of(end=end)
         answer = (await client.post("/predict", json=body, headers={"Raysonde-Arm": arm})).json()
-        instance = system.service.instances.parse_instance(httpx.Request("POST", "/", json=body).content)
+        instance = InstanceParser(system.contract).parse_instance(
+            httpx.Request("POST", "/", json=body).content
+        )
         offline = model.predict(instance.raw[None])
         assert answer["prediction"]["apogee_m"] == pytest.approx(offline["prediction"][0], rel=1e-9)
         assert answer["interval"]["apogee_m"] == pytest.approx(
@@ -74,19 +78,19 @@ async def test_answers_equal_offline_predictions(
         )
 
 
-async def test_of_a_batch_what_has_been_answered_is_not_kept(
-    system: LocalSystem, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("deployments.inference.dispatcher.BATCH_ROWS", 10)
-    await system.service.poll()
+async def test_of_a_batch_what_has_been_answered_is_not_kept(tmp_path: Path) -> None:
+    system = LocalSystem(tmp_path, pacing=BatchPacing(part_rows=10))
+    await system.stack.follower.poll()
     bodies = [body_of(end=60 + number % 90, entity=f"batch-{number}") for number in range(60)]
     kept = []
-    async for part in system.service.predict_batch(orjson.dumps({"instances": bodies}), None):
+    async for part in system.stack.service.predict_batch(orjson.dumps({"instances": bodies}), None):
         assert len(part) == 10
         found = (one for one in gc.get_objects() if type(one) is Instance)
         kept.append(sum(one.entity.startswith("batch-") for one in found))
     # the part that is handed out, and the one that was asked for ahead
     assert [60 - number for number in kept] == [0, 10, 20, 30, 40, 50]
+    await system.stack.close()
+    system.store.close()
 
 
 async def test_a_batch_answers_in_order_as_single_requests_do(client: httpx.AsyncClient) -> None:
@@ -139,7 +143,7 @@ async def test_bad_instances_are_refused_by_field(
     problem = response.json()
     assert problem.get("field") == field
     assert problem["status"] == status
-    await system.service.close()
+    await system.stack.close()
     assert system.store.counts("apogee").predictions == before
 
 
@@ -189,7 +193,7 @@ async def test_truth_is_counted_and_joined(client: httpx.AsyncClient, system: Lo
     assert system.store.counts("apogee").joined == before + 3
     late = await client.post("/predict", json=body_of() | {"id": "not-yet"})
     assert late.status_code == 200
-    await system.service.close()
+    await system.stack.close()
     assert system.store.counts("apogee").joined == before + 4
 
 
@@ -234,14 +238,14 @@ async def test_info_tells_what_is_served(client: httpx.AsyncClient, system: Loca
 async def test_health_waits_for_every_arm(system: LocalSystem, tmp_path: Path) -> None:
     fresh = LocalSystem(tmp_path)
     fresh.downstream.down = {"mlp"}
-    transport = httpx.ASGITransport(build_api(fresh.service))
+    transport = httpx.ASGITransport(build_api(fresh.stack))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert (await client.get("/healthz")).status_code == 503
-        await fresh.service.poll()
+        await fresh.stack.follower.poll()
         waiting = await client.get("/healthz")
         assert (waiting.status_code, waiting.json()["waiting_for"]) == (503, ["mlp"])
         fresh.downstream.down.clear()
-        await fresh.service.poll()
+        await fresh.stack.follower.poll()
         assert (await client.get("/healthz")).json() == {"status": "ready", "waiting_for": []}
     fresh.store.close()
 
@@ -252,8 +256,8 @@ async def test_health_waits_for_every_replica(system: LocalSystem) -> None:
     async def waiting_for() -> tuple[str, ...]:
         return tuple(elsewhere)
 
-    await system.service.poll()
-    transport = httpx.ASGITransport(build_api(system.service, waiting_for=waiting_for))
+    await system.stack.follower.poll()
+    transport = httpx.ASGITransport(build_api(system.stack, waiting_for=waiting_for))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         waiting = await client.get("/healthz")
         assert (waiting.status_code, waiting.json()["waiting_for"]) == (503, ["mlp"])
@@ -262,12 +266,12 @@ async def test_health_waits_for_every_replica(system: LocalSystem) -> None:
 
 
 async def test_a_replica_that_starts_late_answers_before_its_first_poll(system: LocalSystem) -> None:
-    late = PredictionService(CONTRACT, ARMS, system.downstream, system.store, system.cache)
-    assert late.table is None
-    late.adopt()
-    assert late.table is not None
-    assert late.waiting_for == ARMS
-    answer = await late.predict(orjson.dumps(body_of()), "mlp")
+    late = build_stack(CONTRACT, ARMS, system.downstream, system.store, system.cache)
+    assert late.follower.table is None
+    late.follower.adopt()
+    assert late.follower.table is not None
+    assert late.follower.waiting_for == ARMS
+    answer = await late.service.predict(orjson.dumps(body_of()), "mlp")
     assert (answer.arm, answer.version) == ("mlp", system.versions["mlp"])
     await late.close()
 

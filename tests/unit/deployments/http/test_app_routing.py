@@ -1,8 +1,15 @@
 """The stack of a workload: what Starlette dispatches is answered as FastAPI would, message by message."""
 
 import asyncio
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175:tests/unit/deployments/http/test_app_routing.py
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+=======
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738:tests/unit/deployments/http/test_fast_path.py
 from typing import Any
 
 import orjson
@@ -11,10 +18,15 @@ from starlette.types import ASGIApp, Message, Scope
 
 from deployments.http.app import build_api, build_app, route_requests
 from deployments.http.bodies import MAX_INSTANCE_BYTES
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175:tests/unit/deployments/http/test_app_routing.py
 from deployments.http.request_metrics import RequestCounts
 from deployments.inference import dispatcher as predictor
 from deployments.inference import service
 from deployments.telemetry.tracing.api import NO_TRACING
+=======
+from deployments.http.fast_path import FastPath
+from deployments.inference.dispatcher import BatchPacing
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738:tests/unit/deployments/http/test_fast_path.py
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
@@ -146,10 +158,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
 
 @pytest.fixture
 async def fastapi(system: LocalSystem) -> ASGIApp:
-    await system.service.poll()
-    await system.service.take_truths(*truth(1280.0))  # so that each of two equal requests repeats it
+    await system.stack.follower.poll()
+    await system.stack.service.take_truths(*truth(1280.0))  # so that each of two equal requests repeats it
     system.downstream.down.clear()
-    return build_api(system.service)
+    return build_api(system.stack)
 
 
 @pytest.mark.parametrize("name", REQUESTS)
@@ -159,7 +171,7 @@ async def test_both_answer_alike(system: LocalSystem, fastapi: ASGIApp, name: st
     assert answer == await heard(fastapi, request)
     assert answer.messages[0]["status"] == status
     assert (answer.fault is None) == (status != 500)
-    await system.service.close()
+    await system.stack.close()
 
 
 async def test_both_say_alike_when_to_come_back(system: LocalSystem, fastapi: ASGIApp) -> None:
@@ -176,7 +188,7 @@ async def test_a_fault_is_answered_logged_and_handed_on_alike(
     async def fail(*_: Any) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(system.service, "predict", fail)
+    monkeypatch.setattr(system.stack.service, "predict", fail)
     answer = await heard(system.app, Request())
     assert answer == await heard(fastapi, Request())
     assert answer.messages[0]["status"] == 500
@@ -185,48 +197,46 @@ async def test_a_fault_is_answered_logged_and_handed_on_alike(
     assert [record.getMessage() for record in caplog.records if record.exc_info] == ["fault at /predict"] * 2
 
 
-async def test_a_batch_is_answered_part_by_part_in_order(
-    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predictor, "BATCH_ROWS", 2)
+@asynccontextmanager
+async def paced_system(folder: Path, pacing: BatchPacing) -> AsyncIterator[LocalSystem]:
+    """A system of its own, on the routing table."""
+    paced = LocalSystem(folder, pacing=pacing)
+    await paced.stack.follower.poll()
+    yield paced
+    await paced.stack.close()
+    paced.store.close()
+
+
+async def test_a_batch_is_answered_part_by_part_in_order(tmp_path: Path) -> None:
     many = batch(*(INSTANCE | {"id": str(number)} for number in range(5)))
-    answer = await heard(system.app, Request("/batch_predict", many))
-    assert answer == await heard(fastapi, Request("/batch_predict", many))
+    async with paced_system(tmp_path, BatchPacing(part_rows=2)) as system:
+        answer = await heard(system.app, Request("/batch_predict", many))
+        assert answer == await heard(build_api(system.stack), Request("/batch_predict", many))
     bodies = [message["body"] for message in answer.messages[1:]]
     assert [part.count(b'"id"') for part in bodies] == [2, 2, 1, 0, 0]
     assert [one["id"] for one in orjson.loads(b"".join(bodies))["predictions"]] == list("01234")
-    await system.service.close()
 
 
-async def test_a_batch_that_fails_after_its_first_part_is_cut_short(
-    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    del fastapi  # has the table read
-    monkeypatch.setattr(predictor, "BATCH_ROWS", 1)
+async def test_a_batch_that_fails_after_its_first_part_is_cut_short(tmp_path: Path) -> None:
     many = batch(*(INSTANCE | {"id": str(number)} for number in range(5)))
-    ask, calls = system.downstream.__call__, 0
+    calls = 0
+    async with paced_system(tmp_path, BatchPacing(part_rows=1)) as system:
 
-    async def ask_twice(*call: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        system.downstream.down = set(ARMS) if calls > 2 else set()
-        return await ask(*call)
+        async def fail_after_two() -> None:
+            nonlocal calls
+            calls += 1
+            system.downstream.down = set(ARMS) if calls > 2 else set()
 
-    monkeypatch.setattr(system.service._blender, "_downstream", ask_twice)
-    answer = await heard(system.app, Request("/batch_predict", many))
+        system.downstream.before_call = fail_after_two
+        answer = await heard(system.app, Request("/batch_predict", many))
     assert answer.messages[0]["status"] == 200
     assert b"".join(message["body"] for message in answer.messages[1:]).count(b'"id"') == 2
     assert answer.messages[-1]["more_body"]
     assert answer.fault is not None
     assert "no arm answered" in answer.fault
-    await system.service.close()
 
 
-async def test_others_have_their_turns_while_a_batch_is_read(
-    system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    del fastapi
-    monkeypatch.setattr(service, "_TURN_S", 0.0)
+async def test_others_have_their_turns_while_a_batch_is_read(tmp_path: Path) -> None:
     turns = 0
 
     async def count() -> None:
@@ -235,10 +245,11 @@ async def test_others_have_their_turns_while_a_batch_is_read(
             turns += 1
             await asyncio.sleep(0)
 
-    counting = asyncio.create_task(count())
     wrong = batch(*(INSTANCE | {"id": str(number)} for number in range(20)), {})
-    answer = await heard(system.app, Request("/batch_predict", wrong))
-    counting.cancel()
+    async with paced_system(tmp_path, BatchPacing(turn_s=0.0)) as system:
+        counting = asyncio.create_task(count())
+        answer = await heard(system.app, Request("/batch_predict", wrong))
+        counting.cancel()
     assert answer.messages[0]["status"] == 422
     assert turns >= 20
 
@@ -248,12 +259,12 @@ async def test_predictions_and_truths_do_not_reach_fastapi(system: LocalSystem) 
     async def nowhere(*_: Any) -> None:
         raise AssertionError("passed on")
 
-    app = route_requests(system.service, nowhere)
+    app = route_requests(system.stack.service, nowhere)
     for name in ("good", "mounted", "batch", "no json", "conflicting truth"):
         answer = await heard(app, REQUESTS[name][1])
         assert answer.fault is None
     assert (await heard(app, Request("/info", method="GET"))).fault == "AssertionError('passed on')"
-    await system.service.close()
+    await system.stack.close()
 
 
 async def test_the_server_is_told_that_the_application_has_started_and_ended(system: LocalSystem) -> None:
@@ -304,7 +315,7 @@ async def test_the_key_stands_before_all_routes_and_the_counts_before_the_key(sy
         ("other", 404): 1,
         ("other", 405): 1,
     }
-    await system.service.close()
+    await system.stack.close()
 
 
 @pytest.mark.usefixtures("fastapi")
@@ -314,7 +325,7 @@ async def test_a_fault_behind_fastapi_is_logged_once(
     def fail() -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(system.service, "cards", fail)
+    monkeypatch.setattr(system.stack.service, "cards", fail)
     answer = await heard(system.app, Request("/info", method="GET"))
     assert answer.messages[0]["status"] == 500
     assert [record.getMessage() for record in caplog.records if record.exc_info] == ["fault at /info"]
@@ -322,5 +333,5 @@ async def test_a_fault_behind_fastapi_is_logged_once(
 
 def stack(system: LocalSystem, counts: RequestCounts) -> ASGIApp:
     """The whole application of a router replica."""
-    api = build_api(system.service)
-    return build_app(system.service, api, "the-key", counts, NO_TRACING, open_on_loopback=False).asgi
+    api = build_api(system.stack)
+    return build_app(system.stack.service, api, "the-key", counts, NO_TRACING, open_on_loopback=False).asgi

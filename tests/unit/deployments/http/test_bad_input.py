@@ -23,13 +23,19 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 from deployments.http.app import build_api, route_requests
 from deployments.inference.service import PredictionService
+=======
+from deployments.http.app import build_api
+from deployments.http.fast_path import FastPath
+from deployments.inference.stack import ServingStack, build_stack
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
 from features.config import BUILT_IN, known_workloads, load_contract, load_sections
 from features.contract import Contract
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 DOCUMENTED = {400, 409, 413, 422}
 Corrupt = Callable[[dict[str, Any]], Any]
@@ -49,9 +55,9 @@ class Asked:
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
         self.rows += len(raw)
-        return [Row({}, {}, 0.9)] * len(raw)
+        return [ArmAnswer({}, {}, 0.9)] * len(raw)
 
 
 @dataclass(frozen=True)
@@ -92,17 +98,23 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     store.create_tables()
     loop = asyncio.new_event_loop()
 
-    async def start() -> PredictionService:
+    async def start() -> ServingStack:
         cache = BundleCache(tmp_path / "cache", contract)
-        service = PredictionService(contract, sorted(policy.arms), asked, store, cache)
+        stack = build_stack(contract, sorted(policy.arms), asked, store, cache)
         version = ArmVersion(model_version="1", bundle="sha256:0", source="nowhere")
         arms = dict.fromkeys(sorted(policy.arms), version)
-        service.predictor.use(RoutingTable(revision=1, policy=policy, arms=arms))
-        return service
+        stack.follower.use(RoutingTable(revision=1, policy=policy, arms=arms))
+        return stack
 
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
     service = loop.run_until_complete(start())
     yield System(contract, asked, store, route_requests(service, build_api(service)), loop)
     loop.run_until_complete(service.close())
+=======
+    stack = loop.run_until_complete(start())
+    yield System(contract, asked, store, FastPath(build_api(stack), stack.service), loop)
+    loop.run_until_complete(stack.close())
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     loop.close()
     store.close()
 

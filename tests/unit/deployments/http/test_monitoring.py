@@ -25,7 +25,7 @@ def scene(tmp_path: Path) -> Iterator[MonitoredScene]:
 
 
 async def get(scene: MonitoredScene, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(build_api(scene.system.service, scene.feed))
+    transport = httpx.ASGITransport(build_api(scene.system.stack, scene.feed))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.get(path)
 
@@ -52,7 +52,7 @@ async def test_old_states_are_answered_on_request_and_logged_once(
 ) -> None:
     scene.traffic(15)
     scene.monitor().poll()
-    transport = httpx.ASGITransport(build_api(scene.system.service, scene.feed))
+    transport = httpx.ASGITransport(build_api(scene.system.stack.service, scene.feed))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         new = await client.get("/monitor")
         assert caplog.records == []

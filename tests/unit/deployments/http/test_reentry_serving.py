@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from deployments.http.app import build_api
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import build_stack
+from deployments.requests.parser import InstanceParser
 from deployments.store import Store
 from tests.support.reentry import points_of, reentry_contract, reentry_parts, reentry_prepared
 from tests.support.serving import ARMS, LocalSystem
@@ -72,9 +73,9 @@ async def test_a_short_instance_is_completed_and_its_payload_can_be_recomputed(
 ) -> None:
     await client.post("/predict", json=body(POINTS[:12], "short"))
     answer = (await client.post("/predict", json=body(POINTS[12:15], "short", id="short-1"))).json()
-    await system.service.close()
+    await system.stack.close()
     (row,) = (r for _, r in system.store.predictions("reentry") if r.id == "short-1")
-    again = system.service.instances.parse_instance(row.payload.encode())
+    again = InstanceParser(CONTRACT).parse_instance(row.payload.encode())
     np.testing.assert_array_equal(again.raw[:, 0], [point["timestamp"] for point in POINTS[5:15]])
     version = system.versions[answer["arm"]]
     offline = load_model(system.cache.fetch(version.bundle, version.source)).predict(again.raw[None])
@@ -87,8 +88,8 @@ async def test_another_replica_and_a_restart_know_the_points(
     for point in POINTS[:6]:
         await client.post("/predict", json=body([point], "elsewhere"))
     store = Store(f"sqlite:///{Path(str(system.store.engine.url.database))}")
-    other = PredictionService(CONTRACT, ARMS, system.downstream, store, system.cache)
-    await other.poll()
+    other = build_stack(CONTRACT, ARMS, system.downstream, store, system.cache)
+    await other.follower.poll()
     transport = httpx.ASGITransport(build_api(other))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as elsewhere:
         answers = [

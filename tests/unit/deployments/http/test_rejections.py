@@ -26,7 +26,7 @@ async def test_refused_predictions_are_counted_and_nothing_else_is(scene: Monito
     refusals = RejectionRecorder(counts, scene.workload, scene.feed)
     await refusals.flush()
     assert scene.feed.rejections(scene.workload, 0) == []
-    await scene.system.service.poll()
+    await scene.system.stack.follower.poll()
     example = scene.system.contract.example
     transport = httpx.ASGITransport(RequestMetricsMiddleware(scene.system.app, counts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -44,7 +44,7 @@ async def test_refused_predictions_are_counted_and_nothing_else_is(scene: Monito
     (row,) = scene.feed.rejections(scene.workload, 0)
     assert row.requests == 3
     assert scene.feed.rejections(scene.workload, row.seq) == []
-    await scene.system.service.close()
+    await scene.system.stack.close()
 
 
 class Sink:

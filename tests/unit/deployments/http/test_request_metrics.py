@@ -60,11 +60,11 @@ def system(tmp_path: Path) -> Iterator[LocalSystem]:
 
 @pytest.fixture
 async def client(system: LocalSystem, counts: RequestCounts) -> AsyncIterator[httpx.AsyncClient]:
-    await system.service.poll()
+    await system.stack.follower.poll()
     transport = httpx.ASGITransport(RequestMetricsMiddleware(KeyGuard(system.app, "right"), counts))
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=KEY) as client:
         yield client
-    await system.service.close()
+    await system.stack.close()
 
 
 async def test_each_request_is_counted_by_call_status_and_kind(
@@ -143,10 +143,13 @@ async def test_what_fails_is_of_a_kind(app: ASGIApp, status: int, kind: str, cou
 
 
 async def test_a_service_that_says_it_is_not_ready_has_answered(
-    client: httpx.AsyncClient, counts: RequestCounts, system: LocalSystem
+    counts: RequestCounts, system: LocalSystem
 ) -> None:
-    system.service._cards.clear()
-    assert (await client.get("/healthz")).status_code == 503
+    system.downstream.down = {"mlp"}
+    await system.stack.follower.poll()
+    transport = httpx.ASGITransport(RequestMetricsMiddleware(system.app, counts))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.get("/healthz")).status_code == 503
     assert counts.requests == {("other", 503): 1}
     assert counts.errors == {}
 
@@ -182,16 +185,25 @@ async def test_durations_fall_into_their_buckets(counts: RequestCounts) -> None:
 
 
 async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: RequestCounts) -> None:
-    service, breaker = system.service, BreakerSettings(failures_to_open=3, open_s=1e6)
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
+    service, breaker = system.stack.service, BreakerSettings(failures_to_open=3, open_s=1e6)
     policy = POLICY.model_copy(update={"breaker": breaker})
     system.store.put_policy(system.contract.workload, policy)
+=======
+    stack = system.stack
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     system.downstream.down.add("mlp")
     async with system.http() as client:
         answers = [await client.post("/predict", json=BODY | {"flight_id": f"f{n}"}) for n in range(12)]
         answers += [await client.post("/predict", json=BODY, headers={"Raysonde-Arm": "linear"})]
         await client.post("/feedback", json={"id": answers[0].json()["id"], "truth": {"apogee_m": 1.0}})
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         found: Samples = pickle.loads(pickle.dumps(router_samples(service, counts, {"direct": 3})))
         ready = found.values("raysonde_arm_ready")
+=======
+        found: Samples = pickle.loads(pickle.dumps(router_samples(stack, counts, {"direct": 3})))
+        ready = found.of("raysonde_arm_ready")
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     told = [answer.json() for answer in answers]
     by_arm = {arm: sum(one["arm"] == arm for one in told) for arm in system.versions}
     fallbacks = {arm: sum(one["fallback"] for one in told if one["arm"] == arm) for arm in system.versions}
@@ -221,17 +233,12 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
 async def test_rows_that_wait_and_calls_under_way_are_told(
     system: LocalSystem, counts: RequestCounts
 ) -> None:
-    service, gate = system.service, asyncio.Event()
-    answer = system.downstream.__call__
-
-    async def slowly(*asked: object) -> object:
-        await gate.wait()
-        return await answer(*asked)  # type: ignore[arg-type]
-
-    await service.poll()
-    service.calls._downstream = slowly  # type: ignore[assignment]
+    stack, gate = system.stack, asyncio.Event()
+    await stack.follower.poll()
+    system.downstream.before_call = gate.wait
     body = orjson.dumps(BODY)
     tasks = []
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 
     def are_known(rows: int) -> bool:
         now = router_samples(service, counts, {"direct": 3})
@@ -251,13 +258,27 @@ async def test_rows_that_wait_and_calls_under_way_are_told(
     assert after.values("raysonde_journal_backlog_rows") == {(): 4}
     await service.close()
     assert router_samples(service, counts, {"direct": 3}).values("raysonde_journal_backlog_rows") == {(): 0}
+=======
+    for _ in range(4):
+        tasks.append(asyncio.create_task(stack.service.predict(body, "linear")))
+        await asyncio.sleep(0.01)
+    found = router_samples(stack, counts, {"direct": 3})
+    gate.set()
+    await asyncio.gather(*tasks)
+    after = router_samples(stack, counts, {"direct": 3})
+    assert [one.of("raysonde_arm_calls_in_flight")["linear",] for one in (found, after)] == [2, 0]
+    assert [one.of("raysonde_queue_rows")["linear",] for one in (found, after)] == [2, 0]
+    assert after.of("raysonde_journal_backlog_rows") == {(): 4}
+    await stack.close()
+    assert router_samples(stack, counts, {"direct": 3}).of("raysonde_journal_backlog_rows") == {(): 0}
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
 
 async def test_a_call_that_fails_is_under_way_no_more(system: LocalSystem) -> None:
     system.downstream.down.add("mlp")
     with pytest.raises(DownstreamError):
-        await system.service.calls("mlp", system.versions["mlp"], system.parts["mlp"].golden.raw[:1])
-    assert system.service.calls.by_arm["mlp"] == 0
+        await system.stack.calls("mlp", system.versions["mlp"], system.parts["mlp"].golden.raw[:1])
+    assert system.stack.calls.by_arm["mlp"] == 0
 
 
 class Told:

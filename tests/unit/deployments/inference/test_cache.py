@@ -20,7 +20,6 @@ from deployments.domain.cache_settings import CacheSettings
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import NoArmAvailable
 from deployments.domain.instances import Instance
-from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.cache import AnswerCache
@@ -30,14 +29,25 @@ from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.reentry import points_of, reentry_parts
 from tests.support.serving import POLICY, LocalSystem
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 ARMS = ("linear", "mlp")
+Told = tuple[str | int, ArmAnswer, str, ArmVersion, bool]
 SMALL = CacheSettings(max_entries=2)
 
 
-def row(value: float) -> Row:
-    return Row({"area_m2": value}, {"area_m2": [value - 1, value + 1]}, 0.9, 0.25)
+def row(value: float) -> ArmAnswer:
+    return ArmAnswer({"area_m2": value}, {"area_m2": [value - 1, value + 1]}, 0.9, 0.25)
+
+
+def kept(value: float) -> ArmAnswer:
+    return row(value)._replace(cached=True)
+
+
+def told(prediction: Prediction) -> Told:
+    """What a caller gets, which tells nothing of the cache."""
+    answer = prediction.answer._replace(cached=None)
+    return prediction.id, answer, prediction.arm, prediction.version, prediction.fallback
 
 
 def raw(value: float) -> NDArray[np.float64]:
@@ -64,12 +74,30 @@ class Arms:
         self.rows = 0
         self.broken: set[str] = set()
 
-    async def __call__(self, arm: str, version: ArmVersion, batch: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(
+        self, arm: str, version: ArmVersion, batch: NDArray[np.float64]
+    ) -> Sequence[ArmAnswer]:
         self.rows += len(batch)
         await asyncio.sleep(0)
         if arm in self.broken:
             raise DownstreamError(f"{arm} is broken")
         return [row(1000 * len(arm) + 100 * int(version.model_version[-1]) + one[0, 0]) for one in batch]
+
+
+class Journal:
+    """Takes predictions and the seconds that they took."""
+
+    def __init__(self) -> None:
+        self.predictions: list[Prediction] = []
+        self.latencies_s: list[float] = []
+
+    def record(self, predictions: Sequence[Prediction], latency_s: float) -> None:
+        self.predictions += predictions
+        self.latencies_s.append(latency_s)
+
+    @property
+    def cached(self) -> list[bool | None]:
+        return [one.answer.cached for one in self.predictions]
 
 
 class Clock:
@@ -86,8 +114,8 @@ def arms() -> Arms:
 
 
 @pytest.fixture
-def journal() -> list[Answered]:
-    return []
+def journal() -> Journal:
+    return Journal()
 
 
 @pytest.fixture
@@ -96,8 +124,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def predictor(arms: Arms, journal: list[Answered], clock: Clock) -> Dispatcher:
-    predictor = Dispatcher("toy", arms, journal.extend, clock)
+def predictor(arms: Arms, journal: Journal, clock: Clock) -> Dispatcher:
+    predictor = Dispatcher("toy", arms, journal.record, clock=clock)
     predictor.use(table())
     return predictor
 
@@ -115,7 +143,7 @@ def test_an_entry_is_of_one_bundle_and_one_matrix() -> None:
     cache.use(SMALL, {"a", "b"})
     cache.keep("a", raw(1), row(1))
     found = [cache.find("mlp", "a", raw(1)), cache.find("mlp", "b", raw(1)), cache.find("mlp", "a", raw(1.5))]
-    assert found == [row(1), None, None]
+    assert found == [kept(1), None, None]
     assert (cache.hits["mlp"], cache.misses["mlp"]) == (1, 2)
 
 
@@ -128,7 +156,7 @@ def test_the_one_not_asked_for_longest_goes_first() -> None:
     cache.keep("a", raw(3), row(3))
     assert [cache.find("mlp", "a", raw(value)) is not None for value in (1, 2, 3)] == [True, False, True]
     cache.use(CacheSettings(max_entries=1), {"a"})
-    assert (len(cache), cache.find("mlp", "a", raw(3))) == (1, row(3))
+    assert (len(cache), cache.find("mlp", "a", raw(3))) == (1, kept(3))
 
 
 def test_bundles_that_serve_no_longer_are_forgotten_and_taken_no_more() -> None:
@@ -139,7 +167,7 @@ def test_bundles_that_serve_no_longer_are_forgotten_and_taken_no_more() -> None:
     cache.use(SMALL, {"b", "c"})
     cache.keep("a", raw(2), row(3))  # was under way
     assert len(cache) == 1
-    assert cache.find("mlp", "b", raw(1)) == row(2)
+    assert cache.find("mlp", "b", raw(1)) == kept(2)
     cache.use(None, {"b", "c"})
     assert len(cache) == 0
 
@@ -152,31 +180,31 @@ def test_a_policy_says_how_many_answers_or_has_no_cache() -> None:
 
 
 async def test_what_was_answered_is_not_asked_again_and_is_journalled_as_such(
-    predictor: Dispatcher, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: Journal
 ) -> None:
     first = await predictor.predict(instance(1, 7.0))
     second = await predictor.predict(instance(2, 7.0)._replace(number=2))
-    assert second == first._replace(id=2)
+    assert told(second) == (2, *told(first)[1:])
     assert arms.rows == 1
-    assert [one.cached for one in journal] == [False, True]
-    assert journal[1].instance.id == "2"
-    assert 0 < journal[1].latency_s < journal[0].latency_s + 1
+    assert journal.cached == [False, True]
+    assert journal.predictions[1].instance.id == "2"
+    assert 0 < journal.latencies_s[1] < journal.latencies_s[0] + 1
     assert (predictor.cache.hits, predictor.cache.misses) == ({"mlp": 1}, {"mlp": 1})
 
 
 async def test_without_the_setting_every_request_is_asked(
-    predictor: Dispatcher, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: Journal
 ) -> None:
     await predictor.predict(instance(1, 7.0))
     predictor.use(table(revision=2, cache=None))
     for number in (2, 3):
         await predictor.predict(instance(number, 7.0))
     assert arms.rows == 3
-    assert [one.cached for one in journal] == [False, None, None]
+    assert journal.cached == [False, None, None]
 
 
 async def test_errors_are_not_kept_and_a_fallback_is_kept_under_what_answered(
-    predictor: Dispatcher, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: Journal
 ) -> None:
     arms.broken = set(ARMS)
     with pytest.raises(NoArmAvailable):
@@ -184,8 +212,8 @@ async def test_errors_are_not_kept_and_a_fallback_is_kept_under_what_answered(
     arms.broken = {"mlp"}
     given = [await predictor.predict(instance(number, 7.0)) for number in (2, 3)]
     assert [(one.arm, one.fallback) for one in given] == [("linear", True)] * 2
-    assert [one.cached for one in journal] == [False, True]
-    assert given[0].row == given[1].row
+    assert journal.cached == [False, True]
+    assert told(given[0])[1:] == told(given[1])[1:]
     arms.broken = set()
     restored = await predictor.predict(instance(4, 7.0))
     assert (restored.arm, restored.fallback) == ("mlp", False)
@@ -200,14 +228,14 @@ async def test_a_hit_needs_no_arm_and_tells_its_breaker_nothing(
     with pytest.raises(NoArmAvailable):
         await predictor.predict(instance(2, 8.0))
     assert predictor.breaker("mlp").state == "open"
-    assert (await predictor.predict(instance(3, 7.0))).row == known.row
+    assert told(await predictor.predict(instance(3, 7.0)))[1:] == told(known)[1:]
     clock.now_s += 10
-    assert (await predictor.predict(instance(4, 7.0))).row == known.row
+    assert told(await predictor.predict(instance(4, 7.0)))[1:] == told(known)[1:]
     assert predictor.breaker("mlp").state == "half_open"
 
 
 async def test_an_ensemble_is_always_asked_and_so_is_a_batch(
-    predictor: Dispatcher, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: Journal
 ) -> None:
     blend = {"blend": {"arms": ARMS}}
     predictor.use(table(revision=2, ensembles=blend, weights={"blend": 1}))
@@ -218,7 +246,7 @@ async def test_an_ensemble_is_always_asked_and_so_is_a_batch(
         async for _ in predictor.predict_batch([instance(number, 7.0)]):
             pass
     assert arms.rows == 4
-    assert [one.cached for one in journal] == [None] * 4
+    assert journal.cached == [None] * 4
     assert len(predictor.cache) == 0
 
 
@@ -237,8 +265,8 @@ STEPS = st.lists(
 def test_answers_with_the_cache_equal_those_without(steps: list[Any], waits: bool) -> None:
     """For any order of requests and swaps of versions, one by one and all at once."""
 
-    async def answers(cached: bool) -> list[Prediction]:
-        predictor = Dispatcher("toy", Arms(), lambda _: None)
+    async def answers(cached: bool) -> list[Told]:
+        predictor = Dispatcher("toy", Arms(), lambda *_: None)
         tasks: list[asyncio.Task[Prediction]] = []
         for number, (what, how) in enumerate([((1, 1), 100), *steps]):
             if isinstance(what, tuple):
@@ -248,7 +276,7 @@ def test_answers_with_the_cache_equal_those_without(steps: list[Any], waits: boo
             tasks.append(asyncio.create_task(predictor.predict(instance(number, float(what)), how)))
             await (tasks[-1] if waits else asyncio.sleep(0))
         assert cached or not predictor.cache.misses
-        return list(await asyncio.gather(*tasks))
+        return [told(one) for one in await asyncio.gather(*tasks)]
 
     assert asyncio.run(answers(cached=True)) == asyncio.run(answers(cached=False))
 

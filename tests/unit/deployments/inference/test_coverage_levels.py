@@ -17,7 +17,7 @@ from deployments.actors.arm import Arm
 from deployments.actors.base import ReplicaOptions
 from deployments.actors.feature_scaler import FeatureScaler
 from deployments.inference.coverage_levels import CoverageLevels
-from deployments.inference.messages import PredictedBatch, RawBatch
+from deployments.inference.messages import PredictedMessage, RawBatch
 from deployments.store import Store, StoreUnavailable
 from deployments.store.monitor_feed import ArmLevel, MonitoredPage
 from deployments.store.monitored import Cursors
@@ -101,17 +101,17 @@ def test_the_last_levels_stay_while_the_store_is_away(caplog: pytest.LogCaptureF
     levels, found = CoverageLevels(read), []
     for _ in range(3):
         levels.refresh()
-        found.append(levels.of("mlp", "sha256:1"))
+        found.append(levels.level("mlp", "sha256:1"))
     assert found == [0.95, 0.95, None]
     assert "levels not read: away" in caplog.text
-    assert CoverageLevels().of("mlp", "sha256:1") is None
+    assert CoverageLevels().level("mlp", "sha256:1") is None
 
 
 async def test_answers_get_regions_of_the_level_that_was_learnt(system: LocalSystem) -> None:
     async with system.http() as client:
         before = await ask(client)
         learnt(system, "mlp", WIDE)
-        await system.service.poll()
+        await system.stack.follower.poll()
         after, other = await ask(client), await ask(client, "linear")
         arms = (await client.get("/info")).json()["arms"]
     assert width(after) > 1.5 * width(before)
@@ -131,7 +131,7 @@ async def test_a_new_bundle_begins_at_the_nominal_level(system: LocalSystem) -> 
     async with system.http() as client:
         expected = await ask(client)
         system.store.monitor_feed.write("apogee", page([ArmLevel("mlp", "sha256:other", WIDE)]))
-        await system.service.poll()
+        await system.stack.follower.poll()
         assert width(await ask(client)) == width(expected)
 
 
@@ -142,13 +142,13 @@ async def test_what_the_cache_keeps_of_another_level_is_not_told(system: LocalSy
     async with system.http() as client:
         nominal = [await ask(client) for _ in range(2)]
         learnt(system, "mlp", WIDE)
-        await system.service.poll()
+        await system.stack.follower.poll()
         wide = [await ask(client) for _ in range(2)]
         learnt(system, "mlp", 0.95)
-        await system.service.poll()
+        await system.stack.follower.poll()
         await ask(client)
         learnt(system, "mlp", WIDE)
-        await system.service.poll()
+        await system.stack.follower.poll()
         wide.append(await ask(client))
     assert width(wide[0]) > width(nominal[0]) == width(nominal[1])
     assert {width(one) for one in wide} == {width(wide[0])}
@@ -162,7 +162,7 @@ async def test_an_ensemble_blends_regions_of_the_levels_of_its_members(system: L
     async with system.http() as client:
         before = await ask(client, "blend")
         learnt(system, "mlp", WIDE)
-        await system.service.poll()
+        await system.stack.follower.poll()
         after, mlp, linear = [await ask(client, arm) for arm in ("blend", "mlp", "linear")]
     assert width(after) == pytest.approx((width(mlp) + width(linear)) / 2)
     assert width(after) > width(before)
@@ -182,7 +182,7 @@ async def test_an_arm_makes_regions_of_the_level_that_it_is_asked_for(
     scaler = FeatureScaler(options, {"mlp": FakeHandle(Arm("mlp", options))})
     version, raw = system.versions["mlp"], system.parts["mlp"].golden.raw[:3]
     asked = [scaler.predict(RawBatch("mlp", version, raw, level)) for level in (None, 0.9, WIDE)]
-    answers = [answer for answer in await asyncio.gather(*asked) if isinstance(answer, PredictedBatch)]
+    answers = [answer for answer in await asyncio.gather(*asked) if isinstance(answer, PredictedMessage)]
     widths = np.array([answer.predicted["upper"] - answer.predicted["lower"] for answer in answers])
     assert np.array_equal(widths[0], widths[1])
     assert np.all(widths[2] > 1.5 * widths[0])

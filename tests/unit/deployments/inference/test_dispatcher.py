@@ -10,12 +10,15 @@ from deployments.domain.breaker_settings import BreakerSettings
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import NoArmAvailable, Overloaded
 from deployments.domain.instances import Instance
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 from deployments.domain.outcomes import Answered
+=======
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Dispatcher
 from features.errors import FieldError
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 ARMS = ("linear", "mlp", "random_forest")
 
@@ -47,14 +50,14 @@ class Arms:
         self.broken: set[str] = set()
         self.stuck: set[str] = set()
 
-    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+    async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[ArmAnswer]:
         self.calls.append((arm, version.bundle, len(raw)))
         await asyncio.sleep(0)
         if arm in self.broken:
             raise DownstreamError(f"{arm} is broken")
         if arm in self.stuck:
             await asyncio.Event().wait()
-        return [Row({"area_m2": float(one[0, 0])}, {"area_m2": [0.0, 1.0]}, 0.9) for one in raw]
+        return [ArmAnswer({"area_m2": float(one[0, 0])}, {"area_m2": [0.0, 1.0]}, 0.9) for one in raw]
 
 
 def rows_asked(arms: Arms) -> int:
@@ -83,41 +86,41 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def journal() -> list[Answered]:
+def journal() -> list[Prediction]:
     return []
 
 
 @pytest.fixture
-def predictor(arms: Arms, clock: Clock, journal: list[Answered]) -> Dispatcher:
-    predictor = Dispatcher("apogee", arms, journal.extend, clock)
+def predictor(arms: Arms, clock: Clock, journal: list[Prediction]) -> Dispatcher:
+    predictor = Dispatcher("apogee", arms, lambda some, _: journal.extend(some), clock=clock)
     predictor.use(table())
     return predictor
 
 
 async def test_an_answer_tells_its_version_and_is_journalled(
-    predictor: Dispatcher, journal: list[Answered]
+    predictor: Dispatcher, journal: list[Prediction]
 ) -> None:
     prediction = await predictor.predict(instance(7))
-    assert (prediction.row.prediction["area_m2"], prediction.arm, prediction.version) == (
+    assert (prediction.answer.prediction["area_m2"], prediction.arm, prediction.version) == (
         7.0,
         "mlp",
         version("mlp"),
     )
     assert not prediction.fallback
-    assert [one.prediction for one in journal] == [prediction]
+    assert journal == [prediction]
 
 
 async def test_concurrent_instances_share_calls_and_keep_their_answers(
     predictor: Dispatcher, arms: Arms
 ) -> None:
     answers = await asyncio.gather(*(predictor.predict(instance(n)) for n in range(100)))
-    assert [answer.row.prediction["area_m2"] for answer in answers] == [float(n) for n in range(100)]
+    assert [answer.answer.prediction["area_m2"] for answer in answers] == [float(n) for n in range(100)]
     assert sum(rows for _, _, rows in arms.calls) == 100
     assert len(arms.calls) == 1
 
 
 async def test_a_broken_arm_is_replaced_by_the_next(
-    predictor: Dispatcher, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: list[Prediction]
 ) -> None:
     arms.broken = {"mlp"}
     prediction = await predictor.predict(instance(1))
@@ -149,7 +152,7 @@ async def test_a_breaker_opens_after_failures_and_closes_after_a_probe(
 
 
 async def test_when_every_arm_fails_the_error_names_each(
-    predictor: Dispatcher, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: list[Prediction]
 ) -> None:
     arms.broken = set(ARMS)
     with pytest.raises(NoArmAvailable, match=r"mlp: .*linear: .*random_forest: "):
@@ -168,7 +171,7 @@ async def test_a_named_arm_answers_alone(predictor: Dispatcher, arms: Arms) -> N
 
 async def test_before_the_first_table_there_is_no_answer(arms: Arms) -> None:
     with pytest.raises(NoArmAvailable, match="no model is loaded yet"):
-        await Dispatcher("apogee", arms, lambda _: None).predict(instance(1))
+        await Dispatcher("apogee", arms, lambda *_: None).predict(instance(1))
 
 
 async def test_a_request_under_way_ends_on_the_table_it_began_with(predictor: Dispatcher) -> None:
@@ -183,7 +186,7 @@ async def test_a_request_under_way_ends_on_the_table_it_began_with(predictor: Di
 async def test_a_batch_keeps_its_order_and_is_routed_one_by_one(predictor: Dispatcher, arms: Arms) -> None:
     predictor.use(table(2, weights={"mlp": 1.0, "linear": 1.0}))
     answers = await whole(predictor, [instance(n, f"flight-{n}") for n in range(2500)])
-    assert [answer.row.prediction["area_m2"] for answer in answers] == [float(n) for n in range(2500)]
+    assert [answer.answer.prediction["area_m2"] for answer in answers] == [float(n) for n in range(2500)]
     assert {answer.arm for answer in answers} == {"mlp", "linear"}
     assert max(rows for _, _, rows in arms.calls) <= 1000
     alone = await predictor.predict(instance(17, "flight-17"))
@@ -197,7 +200,7 @@ async def test_a_batch_falls_back_as_one_instance_does(predictor: Dispatcher, ar
 
 
 async def test_parts_of_a_batch_are_asked_for_ahead_and_journalled_when_handed_out(
-    predictor: Dispatcher, arms: Arms, journal: list[Answered]
+    predictor: Dispatcher, arms: Arms, journal: list[Prediction]
 ) -> None:
     async with aclosing(predictor.predict_batch([instance(n) for n in range(3500)])) as answers:
         assert [answer.id for answer in await anext(answers)] == [str(n) for n in range(250)]
@@ -219,7 +222,7 @@ async def test_instances_of_a_batch_are_taken_part_by_part(predictor: Dispatcher
 
 
 async def test_a_batch_that_fails_on_its_way_ends_there(
-    predictor: Dispatcher, arms: Arms, journal: list[Answered], caplog: pytest.LogCaptureFixture
+    predictor: Dispatcher, arms: Arms, journal: list[Prediction], caplog: pytest.LogCaptureFixture
 ) -> None:
     answers = predictor.predict_batch([instance(n) for n in range(4000)])
     await anext(answers)
@@ -234,12 +237,14 @@ async def test_a_batch_that_fails_on_its_way_ends_there(
 
 async def test_overload_is_told_and_does_not_spread_to_other_arms(clock: Clock) -> None:
     class Full(Arms):
-        async def __call__(self, arm: str, version: ArmVersion, raw: NDArray[np.float64]) -> Sequence[Row]:
+        async def __call__(
+            self, arm: str, version: ArmVersion, raw: NDArray[np.float64]
+        ) -> Sequence[ArmAnswer]:
             self.calls.append((arm, version.bundle, len(raw)))
             raise Overloaded("full")
 
     full = Full()
-    predictor = Dispatcher("apogee", full, lambda _: None, clock)
+    predictor = Dispatcher("apogee", full, lambda *_: None, clock=clock)
     predictor.use(table())
     with pytest.raises(Overloaded):
         await predictor.predict(instance(1))

@@ -13,7 +13,7 @@ import pytest
 from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingTable
 from deployments.inference.ensemble_errors import EnsembleErrorTracker
 from deployments.inference.ensemble_weights import RollingErrors
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import build_stack
 from features.workload import load_workload
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
@@ -68,7 +68,7 @@ async def test_an_ensemble_answers_with_the_mean_of_its_members(
     blend = await ask(client, "blend")
     mlp, linear = [await ask(client, arm) for arm in MEMBERS]
     assert (blend["arm"], blend["model_version"], blend["fallback"]) == ("blend", "mlp:1+linear:1", False)
-    assert blend["bundle"] == EnsembleVersion.of(_settings(system), system.versions).bundle
+    assert blend["bundle"] == EnsembleVersion.combine(_settings(system), system.versions).bundle
     said = [one["prediction"]["apogee_m"] for one in (blend, mlp, linear)]
     assert said[1] != said[2]
     assert said[0] == pytest.approx((said[1] + said[2]) / 2, rel=1e-12)
@@ -99,7 +99,7 @@ async def test_shares_follow_truths_though_all_traffic_goes_to_the_ensemble(
     for items in (range(9), range(9, 10)):
         truths = [{"id": f"t{i}", "truth": {"apogee_m": truth}} for i in items]
         await client.post("/feedback", json={"items": truths})
-        await system.service.poll()
+        await system.stack.follower.poll()
         assert await shares(client) == pytest.approx([0.9, 0.1] if 9 in items else [0.5, 0.5])
     answer = await ask(client, "blend")
     assert answer["prediction"]["apogee_m"] == pytest.approx(0.9 * by_mlp + 0.1 * by_linear)
@@ -115,14 +115,14 @@ async def test_each_replica_comes_to_the_same_shares_by_itself(
             await ask(client, arm, end=60 + 5 * number, id=f"{arm}{number}")
             item = {"id": f"{arm}{number}", "truth": {"apogee_m": 3000.0 + number}}
             await client.post("/feedback", json=item)
-        await system.service.poll()
-    late = PredictionService(CONTRACT, ARMS, system.downstream, system.store, system.cache)
-    await late.poll()
-    table = late.table
+        await system.stack.follower.poll()
+    late = build_stack(CONTRACT, ARMS, system.downstream, system.store, system.cache)
+    await late.follower.poll()
+    table = late.follower.table
     assert table is not None
-    ((_, there),) = late.ensembles().values()
-    assert list(there.values()) == await shares(client) != [0.5, 0.5]
-    await late.poll()
+    (version,) = late.follower.ensembles().values()
+    assert list(late.ensemble.shares(version).values()) == await shares(client) != [0.5, 0.5]
+    await late.follower.poll()
     assert late.errors.truths(system.versions["mlp"].bundle) == 15
 
 
@@ -130,7 +130,7 @@ async def test_the_journal_tells_what_each_member_said(
     client: httpx.AsyncClient, system: LocalSystem
 ) -> None:
     blend, mlp, linear = [await ask(client, arm, id=arm) for arm in ("blend", *MEMBERS)]
-    await system.service.close()
+    await system.stack.close()
     rows = {row.id: row for _, row in system.store.predictions("apogee")}
     assert (rows["blend"].bundle, rows["blend"].arm) == (blend["bundle"], "blend")
     assert rows["blend"].members == {
@@ -173,11 +173,11 @@ async def test_a_new_version_of_a_member_starts_without_a_past(
     for number in range(12):
         await ask(client, "blend", id=f"b{number}")
         await client.post("/feedback", json={"id": f"b{number}", "truth": {"apogee_m": 3000.0}})
-    await system.service.poll()
+    await system.stack.follower.poll()
     assert await shares(client) != [0.5, 0.5]
     # the forest's bundle in the place of linear's
     system.store.put_arm("apogee", "linear", system.versions["random_forest"])
-    await system.service.poll()
+    await system.stack.follower.poll()
     assert await shares(client) == [0.5, 0.5]
     assert (await ask(client, "blend"))["bundle"] != before["bundle"]
 
@@ -228,10 +228,10 @@ def test_an_ensemble_needs_all_its_members(system: LocalSystem) -> None:
 def test_the_version_depends_on_bundles_alone_and_fits_the_journal(system: LocalSystem) -> None:
     settings = _settings(system)
     turned = settings.model_copy(update={"arms": settings.arms[::-1]})
-    one, other = (EnsembleVersion.of(each, system.versions) for each in (settings, turned))
+    one, other = (EnsembleVersion.combine(each, system.versions) for each in (settings, turned))
     assert (one.bundle, one.model_version) == (other.bundle, "mlp:1+linear:1")
     long = {arm: ArmVersion(model_version="1" * 40, bundle=arm, source="") for arm in MEMBERS}
-    assert len(EnsembleVersion.of(settings, long).model_version) == 64
+    assert len(EnsembleVersion.combine(settings, long).model_version) == 64
 
 
 async def test_a_long_journal_is_read_from_near_its_end(

@@ -13,14 +13,14 @@ from deployments.domain.outcomes import Answered
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, Decision
 from deployments.inference.journal_row import journal_row
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ARMS = ("mlp", "linear", "random_forest")
 
 
 def answered(arm: str) -> Answered:
-    row = Row({"area_m2": 5.0}, {"area_m2": [4.0, 6.5]}, 0.9, 1.25, 0.93)
+    row = ArmAnswer({"area_m2": 5.0}, {"area_m2": [4.0, 6.5]}, 0.9, 1.25, 0.93)
     version = ArmVersion(model_version="3", bundle="sha256:ab", source="/models/3")
     prediction = Prediction("7", row, arm, version, arm != "mlp", members={"mlp": 0.25})
     instance = Instance("7", "A12", np.zeros(3), b'{"noise": 1}', {"noise": 2})

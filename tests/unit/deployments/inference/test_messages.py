@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from deployments.domain.routing import ArmVersion
-from deployments.inference.messages import PredictedBatch, RawBatch, ScaledBatch
+from deployments.inference.messages import PredictedMessage, RawBatch, ScaledBatch
 from training.runtime.inference import Scaled
 from training.runtime.tasks.base import Predicted
 
@@ -46,7 +46,7 @@ def test_a_batch_arrives_as_it_was_sent(
     for batch in (
         RawBatch("linear", VERSION, raw, level, trace),
         ScaledBatch("sha256:1", Scaled(matrix, raw), raw, trace),
-        PredictedBatch("sha256:1", predicted, 0.9, raw),
+        PredictedMessage("sha256:1", predicted, 0.9, raw),
     ):
         arrived = pickle.loads(pickle.dumps(batch, pickle.HIGHEST_PROTOCOL))
         assert type(arrived) is type(batch)

@@ -19,15 +19,18 @@ from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Dispatcher
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 from deployments.inference.service import PredictionService
 from deployments.lifecycle.bundle_cache import BundleCache
+=======
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 from deployments.runtime.batching import Coalescer
 from deployments.telemetry.tracing.api import Tracing
 from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
-from tests.support.serving import ARMS, POLICY, LocalDownstream, LocalSystem
-from training.runtime.tasks.base import Row
+from tests.support.serving import POLICY, LocalSystem
+from training.runtime.tasks.base import ArmAnswer
 
 REQUESTS = 2000
 DEADLINE_S = 60.0
@@ -50,13 +53,13 @@ class Gated:
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
         self.asked[arm] += len(raw)
         gate = asyncio.Event()
         if arm not in self.stuck:
             self.gates.append(gate)
         await gate.wait()
-        return [Row({"area_m2": float(one[0])}, {}, 0.9) for one in raw]
+        return [ArmAnswer({"area_m2": float(one[0])}, {}, 0.9) for one in raw]
 
     def answer(self) -> None:
         gates, self.gates = self.gates, []
@@ -83,7 +86,7 @@ async def settle() -> None:
 
 async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_others() -> None:
     arms, clock = Gated(), Clock()
-    predictor = Dispatcher("toy", arms, lambda _: None, clock)
+    predictor = Dispatcher("toy", arms, lambda *_: None, clock=clock)
     predictor.use(table())
     tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(REQUESTS)]
     await settle()
@@ -95,7 +98,7 @@ async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_
     assert clock.now_s <= DEADLINE_S
     kinds = Counter(type(answer) for answer in answers)
     assert kinds == {Prediction: 1024, Overloaded: REQUESTS - 1024}
-    given = [one.row.prediction["area_m2"] for one in answers if isinstance(one, Prediction)]
+    given = [one.answer.prediction["area_m2"] for one in answers if isinstance(one, Prediction)]
     assert given == [float(number) for number in range(1024)]
     assert predictor.breaker("mlp").state == "closed"
     assert arms.asked == {"mlp": 1024}
@@ -104,8 +107,13 @@ async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_
 async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> None:
     arms = Gated()
     arms.stuck = {"mlp"}
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
     predictor = Dispatcher("toy", arms, lambda _: None, Clock())
     predictor.use(table(mlp=0.05))
+=======
+    predictor = Dispatcher("toy", arms, lambda *_: None)
+    predictor.use(table(deadline_s=0.3))
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(10)]
     while not all(task.done() for task in tasks):
         arms.answer()
@@ -114,6 +122,7 @@ async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> 
     assert predictor.breaker("mlp").state == "open"
 
 
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 class SlowDownstream(LocalDownstream):
     """Answers when it is let to, which takes 20 s by the clock."""
 
@@ -124,7 +133,7 @@ class SlowDownstream(LocalDownstream):
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
         self._gates.append(asyncio.Event())
         await self._gates[-1].wait()
         return await super().__call__(arm, version, raw, trace)
@@ -164,10 +173,20 @@ def slow(tmp_path: Path) -> Iterator[Slow]:
     tracing.coalescer = one_by_one
     system = LocalSystem(tmp_path)
     downstream = SlowDownstream(system.cache, clock)
-    system.service = PredictionService(
+    system.stack.service = PredictionService(
         system.contract, ARMS, downstream, system.store, system.cache, tracing=tracing
     )
     yield Slow(system, downstream, lambda: sum(sum(one.all_waiting().values()) for one in made))
+=======
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[LocalSystem]:
+    """A call takes long, and two requests at once are all that there is."""
+    one_by_one = Tracing()
+    one_by_one.coalescer = partial(Coalescer, max_batch=1)
+    system = LocalSystem(tmp_path, tracing=one_by_one)
+    system.downstream.before_call = partial(asyncio.sleep, 0.4)
+    yield system
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     system.store.close()
 
 

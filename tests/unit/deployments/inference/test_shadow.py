@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.instances import Instance
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.inference.arm_queue import ArmQueue
 from deployments.inference.dispatcher import Dispatcher
-from deployments.inference.shadow import ShadowTraffic, _Lane
+from deployments.inference.shadow import ShadowTraffic
 from deployments.store import ShadowRow
 from tests.support.conditions import wait_for
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 ARMS = ("linear", "mlp")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -46,19 +47,21 @@ def instance(number: int, entity: str = "A12") -> Instance:
 class Arms:
     """A downstream that answers the number in the instance, times 10 from version 2 on.
 
-    Bundles in `broken` fail, and those in `gated` wait until `open` is called.
+    Bundles in `broken` fail, those in `forgetful` answer nothing, and those in `gated` wait until `open` is
+    called.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, list[float]]] = []
         self.broken: set[str] = set()
+        self.forgetful: set[str] = set()
         self.gated: set[str] = set()
         self.under_way = 0
         self._gates: list[asyncio.Event] = []
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
         self.calls.append((version.bundle, [float(one[0, 0]) for one in raw]))
         self.under_way += 1
         try:
@@ -70,8 +73,12 @@ class Arms:
                 raise DownstreamError(f"{arm} is broken")
         finally:
             self.under_way -= 1
+        if version.bundle in self.forgetful:
+            return []
         factor = 10 ** (int(version.model_version) - 1)
-        return [Row({"area_m2": factor * float(one[0, 0])}, {"area_m2": [0.0, 1.0]}, 0.9) for one in raw]
+        return [
+            ArmAnswer({"area_m2": factor * float(one[0, 0])}, {"area_m2": [0.0, 1.0]}, 0.9) for one in raw
+        ]
 
     def open(self) -> None:
         gates, self._gates = self._gates, []
@@ -112,16 +119,19 @@ class Replica:
         self.time = Time()
         self.said: list[ShadowRow] = []
         self.busy: list[str] = []
-        self.predictor = Dispatcher("apogee", self.arms, lambda some: self.shadowing.copy(some, NOW))
+        self.queue = ArmQueue(self.arms)
         self.shadowing = ShadowTraffic(
             "apogee",
             self.arms,
             self.said.extend,
-            lambda arm: arm in self.busy or self.predictor.is_busy(arm),
+            lambda arm: arm in self.busy or self.queue.is_busy(arm),
             max_rows=4,
             max_waiting=10,
             clock=self.time,
             sleep=self.time.sleep,
+        )
+        self.predictor = Dispatcher(
+            "apogee", self.arms, lambda some, _: self.shadowing.copy(some, NOW), queue=self.queue
         )
 
     def use(self, new: RoutingTable) -> None:
@@ -131,7 +141,7 @@ class Replica:
     async def predict(self, *numbers: int, arm: str | None = None) -> list[float]:
         """What callers got who came one after another."""
         answers = [await self.predictor.predict(instance(number), arm) for number in numbers]
-        return [answer.row.prediction["area_m2"] for answer in answers]
+        return [answer.answer.prediction["area_m2"] for answer in answers]
 
     @property
     def pairs(self) -> list[tuple[str, float]]:
@@ -156,7 +166,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def idle(replica: Replica) -> None:
     """All copies that were taken have been asked."""
-    await until(lambda: all(lane.task is None or lane.task.done() for lane in lanes(replica)))
+    await until(lambda: replica.shadowing.is_idle)
 
 
 async def test_a_shadow_is_asked_what_its_arm_has_answered(replica: Replica) -> None:
@@ -249,12 +259,16 @@ async def test_a_shadow_has_the_time_that_the_arm_has(
 
 
 async def test_a_shadow_that_answers_too_few_rows_has_failed(replica: Replica) -> None:
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
     async def forgetful(
         arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
+    ) -> Sequence[ArmAnswer]:
         return []
 
     replica.shadowing._downstream = forgetful
+=======
+    replica.arms.forgetful = {"sha256:mlp2"}
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     await replica.predict(1)
     await idle(replica)
     assert (replica.shadowing.failures, replica.said) == ({"mlp": 1}, [])
@@ -289,15 +303,15 @@ async def test_the_requests_of_the_arm_go_first_but_not_for_ever(replica: Replic
 
 async def test_an_arm_is_busy_while_requests_wait_for_it(replica: Replica) -> None:
     replica.arms.gated = {"sha256:mlp1"}
-    assert not replica.predictor.is_busy("mlp")
+    assert not replica.queue.is_busy("mlp")
     waiting = []
     for number in range(3):  # two calls may be under way at once
         waiting.append(asyncio.create_task(replica.predictor.predict(instance(number))))
         await until(lambda number=number: replica.arms.under_way == min(number + 1, 2))  # type: ignore[misc]
         await asyncio.sleep(0)
-        assert replica.predictor.is_busy("mlp") == (number == 2)
-    assert not replica.predictor.is_busy("linear")
-    assert not replica.predictor.is_busy("nobody")
+        assert replica.queue.is_busy("mlp") == (number == 2)
+    assert not replica.queue.is_busy("linear")
+    assert not replica.queue.is_busy("nobody")
     replica.arms.gated.clear()
     replica.arms.open()
     await asyncio.gather(*waiting)
@@ -316,7 +330,7 @@ async def test_only_answers_of_the_arm_itself_are_copied(replica: Replica) -> No
     policy = replica.predictor.table.policy.model_copy(update={"weights": {"linear": 1.0}})
     replica.use(table(version("mlp", 2), weights={"linear": 1.0}, ensembles=blend))
     await replica.predict(1)
-    assert lanes(replica) == []
+    assert replica.shadowing.is_idle
     # but those that it gives in place of another too
     replica.arms.broken = {"sha256:linear1"}
     assert policy.fallback == ARMS
@@ -329,7 +343,7 @@ async def test_a_shadow_that_answers_itself_by_now_is_not_asked_again(replica: R
     promoted = table(version("mlp", 2))
     replica.use(promoted.model_copy(update={"arms": promoted.arms | {"mlp": version("mlp", 2)}}))
     assert await replica.predict(1) == [10.0]
-    assert lanes(replica) == []
+    assert replica.shadowing.is_idle
 
 
 async def test_batches_are_copied_when_they_are_handed_out(replica: Replica) -> None:
@@ -396,7 +410,3 @@ async def test_closing_ends_what_is_under_way(replica: Replica) -> None:
     await until(lambda: replica.arms.stuck == 1)
     await replica.shadowing.close()
     assert (replica.arms.under_way, replica.said) == (0, [])
-
-
-def lanes(replica: Replica) -> list[_Lane]:
-    return list(replica.shadowing._lanes.values())

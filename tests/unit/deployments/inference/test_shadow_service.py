@@ -12,7 +12,11 @@ import pytest
 from deployments.actors.base import ReplicaOptions, VersionedReplica
 from deployments.domain.routing import ArmVersion
 from deployments.store import ShadowRow, StoreUnavailable
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 from tests.support.conditions import wait_for
+=======
+from deployments.store.shadow_store import ShadowStore
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 from tests.support.flights import fly, instance_of
 from tests.support.models import make_parts
 from tests.support.serving import POLICY, LocalSystem
@@ -54,8 +58,15 @@ def numbers(prediction: Any, region: Any) -> list[float]:
 
 async def asked(system: LocalSystem, copies: int) -> None:
     """So many copies have been answered or dropped."""
-    shadowing = system.service.shadowing
+<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
+    shadowing = system.stack.service.shadowing
     await wait_for(lambda: shadowing.answers.total() + shadowing.dropped.total() >= copies, 30)
+=======
+    shadows = system.stack.shadows
+    async with asyncio.timeout(30):
+        while shadows.answers.total() + shadows.dropped.total() < copies:
+            await asyncio.sleep(0.01)
+>>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
 
 async def test_what_a_shadow_says_is_set_beside_what_was_served(
@@ -89,17 +100,20 @@ async def test_what_a_shadow_says_is_set_beside_what_was_served(
 
 
 async def test_a_store_that_refuses_what_shadows_say_harms_nobody(
-    system: LocalSystem, candidate: ArmVersion, monkeypatch: pytest.MonkeyPatch
+    candidate: ArmVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(rows: Sequence[ShadowRow]) -> None:
+    def refuse(store: ShadowStore, rows: Sequence[ShadowRow]) -> None:
         raise StoreUnavailable("locked")
 
-    monkeypatch.setattr(system.service._shadow_journal, "_write", away)
+    monkeypatch.setattr(ShadowStore, "write", refuse)
+    system = LocalSystem(tmp_path)
+    system.store.put_policy("apogee", ALL_TO_MLP)
     system.store.put_shadows("apogee", {"mlp": candidate})
     async with system.http() as client:
         answers = await send(client, system, 1, 2)
         await asked(system, 2)
     assert system.store.counts("apogee").joined == len(answers) == 2
+    system.store.close()
 
 
 async def test_a_replica_that_starts_late_loads_shadows_and_the_versions_before(

@@ -30,7 +30,7 @@ from features.workload import load_workload
 from tests.support.records import row, shadow_of
 from training.runtime.promotion_config import LooksConfig, PromotionConfig
 from training.runtime.retraining_config import GateConfig
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 from training.runtime.tasks.factory import make_task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -397,9 +397,9 @@ def test_regions_are_asked_to_hold_as_much_as_the_wider_ones_promise(
     task = make_task(scene.contract, load_workload(scene.contract))
     evidence = Evidence(scene.contract.target, task, GateConfig(min_truths=16, coverage_slack=0.0))
 
-    def said(value: float, coverage: float, holds: bool) -> Row:
+    def said(value: float, coverage: float, holds: bool) -> ArmAnswer:
         half = 20.0 if holds else 1e-3
-        return Row({"area_m2": value}, {"area_m2": [value - half, value + half]}, coverage)
+        return ArmAnswer({"area_m2": value}, {"area_m2": [value - half, value + half]}, coverage)
 
     noise = np.random.default_rng(0).normal(size=1000)
     pairs = [

@@ -15,7 +15,7 @@ from deployments.monitoring.arm_monitor import ArmMonitor, ServedBundle
 from deployments.monitoring.measures import COMMON, make_measures
 from deployments.monitoring.settings import MonitoringSettings
 from tests.support.regions import Answered, classes, logarithms, numbers, paths
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 FloatArray = NDArray[np.float64]
 Make = Callable[..., Answered]
@@ -54,13 +54,13 @@ def serve(
     settings = MonitoringSettings(serve_levels=serves)
     monitor = ArmMonitor(ServedBundle("sha256:0", calibration), task, settings)
     measures, held = make_measures(known.target, task), np.full(rows, np.nan)
-    waiting: deque[tuple[int, Row]] = deque()
+    waiting: deque[tuple[int, ArmAnswer]] = deque()
     numbered = count()
     for begin in range(0, rows, PAGE):
         page = slice(begin, begin + PAGE)
         level = monitor.level.level if serves and monitor.level else None
         predicted = task.predict(said[page], np.zeros((PAGE, 1)), calibration, level)
-        for answer in task.rows(predicted, 0.9):
+        for answer in task.answers(predicted, 0.9):
             waiting.append((next(numbered), answer._replace(level=level)))
             if len(waiting) <= delay:
                 continue

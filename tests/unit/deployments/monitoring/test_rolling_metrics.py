@@ -27,7 +27,7 @@ from tests.support.databases import Databases, clear, one_of
 from tests.support.records import row as stored_row
 from training.pipeline.evaluation import compute_metrics
 from training.runtime.settings import REPOSITORY
-from training.runtime.tasks.base import Predicted, Row, Task
+from training.runtime.tasks.base import ArmAnswer, Predicted, Task
 from training.runtime.tasks.factory import make_task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -67,7 +67,9 @@ def test_sums_give_the_metrics_of_evaluation(workload: str) -> None:
     contract, task = contract_of(workload)
     measures: Measures = make_measures(contract.target, task)
     predicted, truth = predicted_of(workload, np.random.default_rng(3))
-    parts = [measures.sums(one, value) for one, value in zip(task.rows(predicted, 0.9), truth, strict=True)]
+    parts = [
+        measures.sums(one, value) for one, value in zip(task.answers(predicted, 0.9), truth, strict=True)
+    ]
     total = np.sum([part for part in parts if part is not None], axis=0)
     expected = compute_metrics(contract.target, truth, predicted)
     got = measures.metrics(total)
@@ -84,7 +86,7 @@ def test_a_truth_of_which_nothing_is_known_adds_nothing() -> None:
         contract, task = contract_of(workload)
         predicted, _ = predicted_of(workload, np.random.default_rng(0))
         measures = make_measures(contract.target, task)
-        assert measures.sums(task.rows(predicted, 0.9)[0], np.full(shape, np.nan)) is None
+        assert measures.sums(task.answers(predicted, 0.9)[0], np.full(shape, np.nan)) is None
 
 
 def prediction(seq: int, at: datetime, arm: str = "mlp", value: float = 10.0) -> MonitoredPrediction:
@@ -102,7 +104,7 @@ def rolling() -> RollingMetrics:
 
 
 def judge(metrics: RollingMetrics, one: MonitoredTruth) -> None:
-    answer = Row(one.prediction, one.interval, one.coverage)
+    answer = ArmAnswer(one.prediction, one.interval, one.coverage)
     metrics.add_truth(one, answer, TARGET.of_json(one.truth["apogee_m"]))
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.domain.samples import Samples, before, completed, merged
+from deployments.domain.samples import Samples, complete_samples, leading_samples, merge_samples
 from deployments.requests.entity_history import EntityHistory
 from deployments.store import Store, StoreUnavailable
 from features.contract import Contract
@@ -43,17 +43,17 @@ def exchange(store: Store, *items: tuple[str, Samples], entities: int = 100) -> 
 
 
 def test_the_first_of_two_at_one_time_stands_and_the_last_arrivals_stay() -> None:
-    kept = merged(rows(1, 2, 9), [[2.0, 0.0, 0.0, 0.0, None], *rows(3, 4)], 0, 4)
+    kept = merge_samples(rows(1, 2, 9), [[2.0, 0.0, 0.0, 0.0, None], *rows(3, 4)], 0, 4)
     assert times_of(kept) == [2, 9, 3, 4]
     assert kept[0][1] == 10.0
 
 
 def test_what_leads_up_to_a_sample_has_no_gap() -> None:
     kept = rows(100, 230, 170, 900, 290)
-    assert before(kept, 300, 0, 60, 5)[:, 0].tolist() == [170, 230, 290]
-    assert before(kept, 351, 0, 60, 5).shape == (0, 5)
-    assert before([], 1, 0, 60, 5).shape == (0, 5)
-    assert np.isnan(before(kept, 300, 0, 60, 5)[:, 4]).all()
+    assert leading_samples(kept, 300, 0, 60, 5)[:, 0].tolist() == [170, 230, 290]
+    assert leading_samples(kept, 351, 0, 60, 5).shape == (0, 5)
+    assert leading_samples([], 1, 0, 60, 5).shape == (0, 5)
+    assert np.isnan(leading_samples(kept, 300, 0, 60, 5)[:, 4]).all()
 
 
 def test_the_store_keeps_so_many_samples_of_so_many_entities(store: Store) -> None:
@@ -124,10 +124,10 @@ def test_a_track_in_pieces_gives_the_windows_of_the_whole(seed: int, sizes: list
     stop = 0
     for size in sizes:
         piece, stop = samples[stop : stop + size], stop + size
-        earlier = before(kept, piece[0, 0], 0, spec.max_gap_s, samples.shape[1])
-        kept = merged(kept, [list(row) for row in piece.tolist()], 0, spec.kept_samples)
+        earlier = leading_samples(kept, piece[0, 0], 0, spec.max_gap_s, samples.shape[1])
+        kept = merge_samples(kept, [list(row) for row in piece.tolist()], 0, spec.kept_samples)
         if piece[-1, 0] in whole:
-            found = cut_window(contract, completed(contract, earlier, piece))
+            found = cut_window(contract, complete_samples(contract, earlier, piece))
             np.testing.assert_array_equal(found.values, whole[piece[-1, 0]])
 
 

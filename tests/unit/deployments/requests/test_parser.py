@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deployments.domain.errors import InvalidFields, MalformedJson, TooLarge
 from deployments.domain.instances import Instance
-from deployments.requests.parser import InstanceParser, stack
+from deployments.requests.parser import InstanceParser, stack_raw
 from deployments.requests.schema import MAX_INSTANCES, instance_json_schema
 from features.config import load_contract
 from features.contract import Contract
@@ -186,7 +186,7 @@ def rider(**changes: Any) -> dict[str, Any]:
 def test_a_batch_keeps_its_order_and_stacks() -> None:
     sent = batch(rider(Age=30), rider(id="x", Age=31), rider(Age=32))
     found = list(InstanceParser(FIRE).parse_batch(sent))
-    assert stack(found)[:, 0].tolist() == [30, 31, 32]
+    assert stack_raw(found)[:, 0].tolist() == [30, 31, 32]
     assert json.loads(found[1].payload) == rider(id="x")
     assert len({instance.id for instance in found}) == 3
 

@@ -10,7 +10,7 @@ import pytest
 
 from deployments.inference.request_log import RequestLog
 from deployments.runtime.logs import bounded_file, configure_json_logs
-from deployments.store import PredictionRow
+from deployments.store import PredictionRecord
 from tests.support.conditions import wait_for
 
 
@@ -116,8 +116,8 @@ async def test_what_waits_is_logged_once_at_the_end(stream: io.StringIO) -> None
     assert len(stream.getvalue().splitlines()) == 1
 
 
-def answer(id_: str, created_at: datetime) -> PredictionRow:
-    return PredictionRow(
+def answer(id_: str, created_at: datetime) -> PredictionRecord:
+    return PredictionRecord(
         workload="apogee",
         id=id_,
         entity="A12",

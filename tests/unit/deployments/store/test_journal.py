@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from deployments.store import JournalWriter, PredictionRow, StoreUnavailable
+from deployments.store import JournalWriter, PredictionRecord, StoreUnavailable
 from tests.support.conditions import wait_for
 from tests.support.records import row
 
@@ -14,14 +14,14 @@ class Sink:
     """Takes rows by id; fails as it is told."""
 
     def __init__(self, away_for: int = 0, lost_answers: int = 0, refuses: Sequence[str] = ()) -> None:
-        self.rows: dict[str, PredictionRow] = {}
+        self.rows: dict[str, PredictionRecord] = {}
         self.batches: list[int] = []
         self.away_for = away_for
         self.lost_answers = lost_answers
         self.refuses = refuses
         self.threads: set[int] = set()
 
-    def write_predictions(self, rows: Sequence[PredictionRow]) -> None:
+    def write_predictions(self, rows: Sequence[PredictionRecord]) -> None:
         self.threads.add(threading.get_ident())
         self.batches.append(len(rows))
         if self.away_for:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.store import PredictionRow, ShadowPair, Store, Truth
+from deployments.store import PredictionRecord, ShadowPair, Store, Truth
 from tests.support.records import row, shadow_of
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2})
@@ -21,7 +21,7 @@ def version(number: int) -> ArmVersion:
     return ArmVersion(model_version=str(number), bundle=f"sha256:{number}", source=f"models/{number}")
 
 
-def at(number: int, **changes: object) -> PredictionRow:
+def at(number: int, **changes: object) -> PredictionRecord:
     """The prediction `number`, made so many seconds after the first."""
     return row(number)._replace(created_at=BEGIN + timedelta(seconds=number), **changes)  # type: ignore[arg-type]
 
@@ -50,8 +50,8 @@ def test_a_pair_has_what_was_served_what_the_shadow_said_and_the_truth(store: St
     assert store.shadows.pairs("apogee", "mlp", SHADOW, SERVED, BEGIN) == [
         ShadowPair(
             created_at=BEGIN + timedelta(seconds=1),
-            served=Row({"apogee_m": 1.0}, {"apogee_m": [0.5, 1.5]}, 0.9),
-            shadow=Row({"apogee_m": 2.0}, {"apogee_m": [1.5, 2.5]}, 0.9),
+            served=ArmAnswer({"apogee_m": 1.0}, {"apogee_m": [0.5, 1.5]}, 0.9),
+            shadow=ArmAnswer({"apogee_m": 2.0}, {"apogee_m": [1.5, 2.5]}, 0.9),
             truth={"apogee_m": 1.0},
         )
     ]

@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateTable
 
 from deployments.domain.errors import Conflict
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.store import FeedbackCounts, PredictionRow, Store, StoreCounts, StoreUnavailable, Truth
+from deployments.store import FeedbackCounts, PredictionRecord, Store, StoreCounts, StoreUnavailable, Truth
 from deployments.store.prediction_insert import _insert
 from deployments.store.sql.engine import reading, writing
 from deployments.store.sql.schema import metadata, predictions
@@ -283,7 +283,7 @@ def test_rows_are_bound_as_sqlalchemy_binds_them(store: Store) -> None:
     # two blocks and some by themselves
     rows = [row(n)._replace(members={"mlp": {"share": 1}} if n % 2 else None) for n in range(604)]
     store.write_predictions(rows)
-    columns = ", ".join(name for name in PredictionRow._fields if name != "id")
+    columns = ", ".join(name for name in PredictionRecord._fields if name != "id")
     with writing(store.engine) as connection:
         short = connection.exec_driver_sql(f"SELECT {columns} FROM predictions ORDER BY seq").all()
         connection.execute(insert(predictions), [one._asdict() | {"id": f"{one.id} again"} for one in rows])

@@ -63,7 +63,7 @@ async def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def write_lines() -> None:
     """Five answers, two errors and a few other lines, by what writes them in a replica."""
-    log = RequestLog(logging.getLogger("deployments.inference.service"))
+    log = RequestLog()
     for number in range(5):
         answer = row(number)
         at = NOON + timedelta(minutes=number // 4)

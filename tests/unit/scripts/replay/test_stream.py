@@ -24,7 +24,7 @@ from scripts.replay.stream_player import SentRequest, StreamPlayer
 from scripts.replay.stream_schedule import Bursts, Schedule, Steady
 from scripts.replay.stream_summary import stream_table, write_stream
 from tests.support.serving import ARMS, LocalSystem
-from training.runtime.tasks.base import Row
+from training.runtime.tasks.base import ArmAnswer
 
 CONTRACT = toy_contract()
 
@@ -84,13 +84,13 @@ async def test_every_request_is_answered_and_its_truth_comes_later(system: Local
 
 async def test_truths_go_one_by_one_if_asked(system: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    write = system.service.truths.write
+    write = system.stack.truths.write
 
     async def counted(truths: Sequence[Truth]) -> FeedbackCounts:
         calls.append(len(truths))
         return await write(truths)
 
-    monkeypatch.setattr(system.service.truths, "write", counted)
+    monkeypatch.setattr(system.stack.truths, "write", counted)
     player, _ = await stream(system, Schedule(Steady(500), 1, 30), 30, single_truths=True)
     assert calls == [1] * 30
     assert player.streamed.feedback.accepted == len(truths(system)) == 30
@@ -165,7 +165,7 @@ async def test_a_stream_is_told_written_and_judged(system: LocalSystem, tmp_path
     raw = toy_raw(6)
     recordings = [Recording("thing", "", raw, np.arange(6.0), raw[:, 0] * raw[:, 1])]
     console = Console(record=True, file=io.StringIO(), width=100)
-    await system.service.poll()
+    await system.stack.follower.poll()
     options = (console, CONTRACT, system.connection, recordings)
     assert await play_stream(*options, Stream(Steady(200), 0, None, None, "mlp"), tmp_path / "out")
     shown = console.export_text()
@@ -177,14 +177,14 @@ async def test_a_stream_is_told_written_and_judged(system: LocalSystem, tmp_path
     assert "failed 3 x thing: 503" in console.export_text()
     with pytest.raises(ValueError, match=r"--arm: got 'best', expected one of \['linear', 'mlp'"):
         await play_stream(*options, Stream(Steady(200), 0, 3, None, "best"), tmp_path / "out")
-    await system.service.close()
+    await system.stack.close()
 
 
 def sent(number: int, arm: str | None, latency_s: float) -> SentRequest:
     (case,) = cases(1)
     outcome: Prediction | Failure = Failure(case, "", 503, "no answer now")
     if arm:
-        row = Row({"area_m2": float(case.target) + 2}, {"area_m2": [0.0, 99.0]}, 0.9)
+        row = ArmAnswer({"area_m2": float(case.target) + 2}, {"area_m2": [0.0, 99.0]}, 0.9)
         outcome = Prediction(f"id-{number}", row, arm, "1", "sha256:0", False)
     return SentRequest(number, case, 0.1 * number, 0.1 * number + 0.01, 0.1 * number + latency_s, outcome)
 

@@ -13,7 +13,7 @@ import pytest
 from toy.parts import toy_contract
 
 from deployments.requests.parser import InstanceParser
-from deployments.store import PredictionRow, Store, Truth
+from deployments.store import PredictionRecord, Store, Truth
 from features.config import load_contract
 from features.workload import load_workload
 from tests.support.flights import fly, instance_of
@@ -30,7 +30,7 @@ TOY = toy_contract()
 WORKLOAD = load_workload(TOY)
 
 
-def toy_row(number: int, minute: int | None = None, **changes: Any) -> PredictionRow:
+def toy_row(number: int, minute: int | None = None, **changes: Any) -> PredictionRecord:
     body = {"thing": f"t{number}", "length_m": 1.0 + number % 8, "width_m": 2.0}
     return row(number)._replace(
         workload="toy",

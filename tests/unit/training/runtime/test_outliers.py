@@ -161,7 +161,7 @@ async def test_answers_tell_it_and_info_counts_it(client: httpx.AsyncClient, sys
         for one in (info["arms"]["mlp"], info["ensembles"]["blend"], info["arms"]["linear"])
     ]
     assert told == [(2, 1), (2, 1), (0, 0)]
-    await system.service.close()
+    await system.stack.close()
     rows = {row.id: row.outlier_score for _, row in system.store.predictions("apogee")}
     assert rows["mlp-far"] == rows["blend-far"] == 1
     usual = rows["mlp-usual"]

@@ -113,13 +113,13 @@ def test_a_calibration_survives_its_json(name: str) -> None:
 def test_rows_are_json_and_come_back(name: str) -> None:
     one = scene(name, rows=5)
     predicted = one.predicted(calibrated(name))
-    rows = one.task.rows(predicted, 0.9)
+    rows = one.task.answers(predicted, 0.9)
     assert len(rows) == len(predicted) == 5
     for number, row in enumerate(rows):
         assert orjson.loads(orjson.dumps(row.prediction)) == row.prediction
         assert one.target.name in row.prediction
         assert bool(row.region) == bool(one.target.region)
-        for key, array in one.task.of_row(row).items():
+        for key, array in one.task.to_arrays(row).items():
             np.testing.assert_array_equal(array, predicted[key][number])
 
 
@@ -128,7 +128,10 @@ def test_the_prediction_itself_would_be_a_truth_without_error(name: str) -> None
     one = scene(name, rows=30)
     predicted = one.predicted(calibrated(name))
     truths = np.stack(
-        [one.target.of_json(one.target.truth_like(row.prediction)) for row in one.task.rows(predicted, 0.9)]
+        [
+            one.target.of_json(one.target.truth_like(row.prediction))
+            for row in one.task.answers(predicted, 0.9)
+        ]
     )
     metrics = point_metrics(one.target, truths, point_predictions(one.target, predicted))
     assert metrics[one.target.metric] == pytest.approx(1.0 if one.target.higher_is_better else 0.0, abs=1e-6)
@@ -190,7 +193,7 @@ def test_a_set_of_classes_is_never_empty_and_holds_the_best(weights: list[float]
     said = np.array([weights]) / sum(weights)
     predicted = one.task.predict(said, one.anchors[:1], calibrated("classification"), coverage=0.05)
     assert predicted["member"][0, predicted["probability"][0].argmax()] == 1
-    (row,) = one.task.rows(predicted, 0.05)
+    (row,) = one.task.answers(predicted, 0.05)
     assert row.prediction["phase"] in row.region["phase"]
 
 
@@ -237,7 +240,7 @@ def test_a_path_without_names_of_its_outputs_is_refused() -> None:
 @every
 def test_the_error_of_an_answer_is_that_of_the_metrics(name: str) -> None:
     one = scene(name, rows=200)
-    rows = one.task.rows(one.predicted(calibrated(name)), 0.9)
+    rows = one.task.answers(one.predicted(calibrated(name)), 0.9)
     errors = [one.task.error(row, truth) for row, truth in zip(rows, one.truth, strict=True)]
     assert min(errors) >= 0
     predicted = one.predicted(calibrated(name))
@@ -253,14 +256,14 @@ def test_the_error_of_an_answer_is_that_of_the_metrics(name: str) -> None:
 @every
 def test_an_answer_is_not_judged_by_a_truth_that_is_not_known(name: str) -> None:
     one = scene(name, rows=1)
-    (row,) = one.task.rows(one.predicted(calibrated(name)), 0.9)
+    (row,) = one.task.answers(one.predicted(calibrated(name)), 0.9)
     assert np.isnan(one.task.error(row, np.full_like(one.truth[0], np.nan)))
 
 
 def test_a_path_is_judged_at_the_horizons_that_are_known() -> None:
     one = scene("path", rows=1)
     predicted = one.predicted(calibrated("path"))
-    (row,) = one.task.rows(predicted, 0.9)
+    (row,) = one.task.answers(predicted, 0.9)
     truth = one.truth[0].copy()
     truth[0] = np.nan
     truth[1, 2] = np.nan
