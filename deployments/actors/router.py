@@ -62,13 +62,8 @@ class Router:
         store = Store(options.store_url)
         self._watched = store.monitor_feed
         levels = CoverageLevels(partial(store.monitor_feed.levels, contract.workload))
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         self._scaler = RpcClient(scaler, "predict", is_direct=options.bind_address is not None)
-        self.service = PredictionService(
-=======
-        self._scaler = RpcClient(scaler, "predict", is_direct=options.host is not None)
         self.stack = build_stack(
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
             contract,
             arms,
             ModelClient(make_task(contract, load_workload(contract)), self._scaler, levels),
@@ -88,42 +83,25 @@ class Router:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve after the constructor."""
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-        refusals = RejectionRecorder(self._requests, self.service.contract.workload, self._watched)
+        refusals = RejectionRecorder(self._requests, self.stack.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         relax_gc()
         self._app = build_app(
-            self.service,
-            build_api(self.service, self._watched, self.waiting_for),
+            self.stack,
+            build_api(self.stack, self._watched, self.waiting_for),
             self._api_key,
             self._requests,
             self._tracing,
             open_on_loopback=self._open_on_loopback,
         )
         return self._app.asgi
-=======
-        front = FastPath(build_api(self.stack, self._watched, self.waiting_for), self.stack.service)
-        refusals = RejectionRecorder(self._requests, self.stack.contract.workload, self._watched)
-        self._counting = asyncio.create_task(refusals.follow())
-        relax_gc()
-        app = self._tracing.around(front)
-        guard = KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
-        self._errors = ErrorLog(guard, self.stack.contract.workload, self._tracing.trace_id)
-        return RequestMetricsMiddleware(self._errors, self._requests)
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     async def waiting_for(self) -> tuple[str, ...]:
         """Return the arms that do not answer every replica yet, for the root application."""
         # those that are well serve when the others cannot be asked
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         waiting = {arm for arms in await self._peers.call("waiting_here") for arm in arms}
-        waiting |= set(self.service.waiting_for)
-        return tuple(arm for arm in self.service.arms if arm in waiting)
-=======
-        waiting = {arm for arms in await self._peers.ask("waiting_here") for arm in arms}
         waiting |= set(self.stack.follower.waiting_for)
         return tuple(arm for arm in self.stack.follower.arms if arm in waiting)
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     async def waiting_here(self) -> tuple[str, ...]:
         """Return the arms that do not answer this replica yet, for the others."""
@@ -138,11 +116,7 @@ class Router:
         return Served(self.stack.contract, self.stack.follower.arms)
 
     def _read(self) -> Samples:
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-        return router_metrics.router_samples(self.service, self._requests, self._scaler.calls_by_path)
-=======
-        return router_metrics.router_samples(self.stack, self._requests, self._scaler.ways)
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+        return router_metrics.router_samples(self.stack, self._requests, self._scaler.calls_by_path)
 
     def check_health(self) -> None:
         """Serve replaces a replica that no longer follows the table."""
@@ -158,15 +132,9 @@ class Router:
         self._tidying.cancel()
         if self._counting is not None:
             self._counting.cancel()
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         if self._app is not None:
             self._app.error_log.flush()
-        await self.service.close()
-=======
-        if self._errors is not None:
-            self._errors.flush()
         await self.stack.close()
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         self._scaler.close()
         await asyncio.to_thread(self._tracing.close)
 

@@ -64,13 +64,8 @@ class SpanTracing(Tracing):
         """Implement `Tracing.around_downstream`."""
         return TracedDownstream(downstream, self._tracer)
 
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    def answered(self, answers: Sequence[Answered]) -> str | None:
-        """Implement `Tracing.answered`. The answers of a batch come in parts, which are only counted."""
-=======
     def answered(self, predictions: Sequence[Prediction]) -> str | None:
-        """See `Tracing`. The predictions of a batch come in parts, which are only counted."""
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+        """Implement `Tracing.answered`. The predictions of a batch come in parts, which are only counted."""
         span = get_current_span()
         if not isinstance(span, Span) or not span.is_recording():
             return None
@@ -78,11 +73,7 @@ class SpanTracing(Tracing):
         rows = len(predictions) + (before if isinstance(before, int) else 0)
         span.set_attribute("raysonde.rows", rows)
         if rows == 1:
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-            span.set_attributes(_answer_attributes(answers[0]))
-=======
             span.set_attributes(_prediction_attributes(predictions[0]))
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         return format_trace_id(span.get_span_context().trace_id)
 
     def trace_id(self) -> str | None:
@@ -132,21 +123,12 @@ def _name_traces(logger: logging.Logger) -> None:
         handler.addFilter(_TraceIds())
 
 
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-def _answer_attributes(answer: Answered) -> dict[str, str | bool]:
-    prediction = answer.prediction
-=======
 def _prediction_attributes(prediction: Prediction) -> dict[str, str | bool]:
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     attributes: dict[str, str | bool] = {
         "raysonde.prediction.id": str(prediction.id),
         "raysonde.arm": prediction.arm,
         "raysonde.model_version": prediction.version.model_version,
         "raysonde.fallback": prediction.fallback,
     }
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    return attributes if answer.cached is None else attributes | {"raysonde.cached": answer.cached}
-=======
     cached = prediction.answer.cached
     return attributes if cached is None else attributes | {"raysonde.cached": cached}
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738

@@ -1,8 +1,4 @@
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 """HTTP of one workload: the ASGI stack of a router replica, from the socket to the routes."""
-=======
-"""HTTP of one workload: the routes under `/{workload}`, each a few lines over the `ServingStack`."""
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
 from __future__ import annotations
 
@@ -26,16 +22,9 @@ from deployments.http.prediction import Predictions, add_predictions
 from deployments.http.promotion import add_promotions
 from deployments.http.request_metrics import RequestCounts, RequestMetricsMiddleware
 from deployments.http.retraining import add_retraining
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 from deployments.http.traffic import add_traffic
 from deployments.inference.service import PredictionService
-=======
-from deployments.inference.routing_follower import RoutingFollower
-from deployments.inference.service import PredictionService
 from deployments.inference.stack import ServingStack
-from deployments.requests.schema import instance_json_schema
-from deployments.requests.validation_errors import read_model
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 from deployments.store.monitor_feed import MonitorFeed
 from deployments.telemetry.tracing.api import Tracing
 
@@ -54,7 +43,7 @@ class WorkloadApp:
 
 
 def build_app(
-    service: PredictionService,
+    stack: ServingStack,
     api: FastAPI,
     key: str,
     counts: RequestCounts,
@@ -65,15 +54,15 @@ def build_app(
     """Put the stack of a workload together, from the inside out.
 
     Args:
-        service: answers requests.
+        stack: answers requests.
         api: of `build_api`.
         key: the one that requests carry.
         counts: takes every request, those without the key included.
         tracing: of this process.
         open_on_loopback: whether requests of this machine need no key.
     """
-    workload = service.contract.workload
-    app: ASGIApp = route_requests(service, api)
+    workload = stack.contract.workload
+    app: ASGIApp = route_requests(stack.service, api)
     app = tracing.around(app)  # a span a prediction, where spans are wanted
     app = KeyGuard(app, key, open_on_loopback=open_on_loopback)  # 401 without the key
     error_log = ErrorLog(app, workload, tracing.trace_id)  # a line of the log an answered problem
@@ -115,7 +104,7 @@ def build_api(
         watched: where the Monitor writes what it sees; without it there are no routes for that.
         waiting_for: arms that any of the router replicas waits for; None: this one is the only one.
     """
-    contract, service, follower = stack.contract, stack.service, stack.follower
+    contract, service = stack.contract, stack.service
     app = FastAPIOffline(
         redoc_url=None,
         title=f"raysonde: {contract.workload}",
@@ -123,45 +112,29 @@ def build_api(
         version=contract.schema_version,
     )
     problems.install(app)
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
     add_predictions(app, service, Predictions(service))
     add_feedback(app, service, Truths(service))
-    add_info(app, service, waiting_for)
-    add_traffic(app, service)
-    if watched is not None:
-        add_monitoring(app, watched, contract.workload)
-    add_retraining(app, service.store, contract.workload)
-    add_promotions(app, service)
-    _add_examples(app, service)
-    return app
-
-
-def _add_examples(app: FastAPI, service: PredictionService) -> None:
-    """Let the OpenAPI document show an answer that the running model gave, and a truth for it."""
-    target = service.contract.target
-=======
-    _add_predictions(app, service)
-    _add_feedback(app, service)
-    _add_reading(app, stack, waiting_for)
-    _add_traffic(app, follower)
+    add_info(app, stack, waiting_for)
+    add_traffic(app, stack.follower)
     if watched is not None:
         add_monitoring(app, watched, contract.workload)
     add_retraining(app, stack.store, contract.workload)
-    add_promotions(app, stack.store, contract.workload, follower.arms)
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+    add_promotions(app, stack.store, contract.workload, stack.follower.arms)
+    _add_examples(app, stack)
+    return app
+
+
+def _add_examples(app: FastAPI, stack: ServingStack) -> None:
+    """Let the OpenAPI document show an answer that the running model gave, and a truth for it."""
+    target, follower = stack.contract.target, stack.follower
     write_openapi = app.openapi
 
     def openapi() -> dict[str, Any]:
         text = write_openapi()
         if follower.table:
             content = text["paths"]["/traffic"]["put"]["requestBody"]["content"]["application/json"]
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-            content["example"] = service.table.policy.model_dump(mode="json", exclude_defaults=True)
-        answer = service.example_answer
-=======
             content["example"] = follower.table.policy.model_dump(mode="json", exclude_defaults=True)
-        answer, target = follower.example_answer, contract.target
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+        answer = follower.example_answer
         if answer:
             content = text["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
             content["example"] = answer
@@ -174,104 +147,3 @@ def _add_examples(app: FastAPI, service: PredictionService) -> None:
         return text
 
     app.openapi = openapi  # type: ignore[method-assign]
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-=======
-    return app
-
-
-def _add_predictions(app: FastAPI, service: PredictionService) -> None:
-    contract = service.contract
-    example = contract.example
-    predictions = Predictions(service)
-
-    @app.post(
-        "/predict",
-        summary="Predict one instance",
-        openapi_extra=docs.json_body(instance_json_schema(contract), example),
-        responses=docs.json_answers(
-            200,
-            docs.prediction_schema(contract),
-            "the prediction, and how sure it is",
-            400,
-            401,
-            409,
-            413,
-            422,
-            503,
-        ),
-    )
-    async def predict(request: Request, arm: ArmHeader = None) -> Response:
-        return await predictions.predict(request, arm)
-
-    @app.post(
-        "/batch_predict",
-        summary="Predict up to 10,000 instances, answered in order",
-        openapi_extra=docs.json_body(docs.batch_schema(contract), {"instances": [example]}),
-        responses=docs.json_answers(
-            200,
-            docs.batch_answer_schema(contract),
-            "one prediction an instance, sent as they come; cut off where no arm answers on the way",
-            400,
-            401,
-            409,
-            413,
-            422,
-            503,
-        ),
-    )
-    async def batch_predict(request: Request, arm: ArmHeader = None) -> Response:
-        return await predictions.batch_predict(request, arm)
-
-
-def _add_feedback(app: FastAPI, service: PredictionService) -> None:
-    target = service.contract.target
-    truths = Truths(service)
-    example = {"items": [{"id": "01JZX3N8Q2W5T7Y9KQ4R6M8P0A", "truth": {target.name: target.example_truth}}]}
-
-    @app.post(
-        "/feedback",
-        status_code=202,
-        summary="Send what turned out to be true",
-        openapi_extra=docs.json_body(service.feedback.model.model_json_schema(), example),
-        response_model=FeedbackAnswer,
-        responses=docs.problem_answers(400, 401, 413, 422, 503),
-    )
-    async def feedback(request: Request) -> Response:
-        return await truths.feedback(request)
-
-
-def _add_reading(app: FastAPI, stack: ServingStack, waiting_for: WaitingFor | None) -> None:
-    @app.get("/healthz", summary="Whether requests are answered", responses=docs.problem_answers(503))
-    async def healthz(response: Response) -> Health:
-        waiting = await waiting_for() if waiting_for else stack.follower.waiting_for
-        response.status_code = 503 if waiting else 200
-        return Health(status="starting" if waiting else "ready", waiting_for=waiting)
-
-    @app.get("/info", summary="Arms with their models, versions and metrics")
-    async def info() -> Info:
-        return describe(stack)
-
-    @app.get("/schema", summary="The contract as JSON Schema")
-    async def schema() -> Response:
-        return json_response(instance_json_schema(stack.contract))
-
-
-def _add_traffic(app: FastAPI, follower: RoutingFollower) -> None:
-    @app.get("/traffic", summary="The routing policy", responses=docs.problem_answers(503))
-    async def traffic() -> RoutingTable:
-        if follower.table is None:
-            raise Unavailable("no routing table yet")
-        return follower.table
-
-    @app.put(
-        "/traffic",
-        summary="Change the routing policy, on every replica within 2 s",
-        openapi_extra=docs.json_body(
-            RoutingPolicy.model_json_schema(), {"weights": dict.fromkeys(follower.arms, 1.0)}
-        ),
-        responses=docs.problem_answers(400, 401, 409, 422, 503),
-    )
-    async def put_traffic(request: Request, if_match: Annotated[int | None, Header()] = None) -> RoutingTable:
-        body = await read_body(request, MAX_INSTANCE_BYTES)
-        return await follower.put_policy(read_model(RoutingPolicy, body, "policy"), if_match)
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738

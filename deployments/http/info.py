@@ -8,10 +8,9 @@ from fastapi import FastAPI, Response
 from pydantic import BaseModel, Field
 
 from deployments.domain.routing import ArmVersion, RoutingTable
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 from deployments.http import openapi as docs
 from deployments.http.bodies import json_response
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import ServingStack
 from deployments.requests.schema import instance_json_schema
 
 # Arms that any of the router replicas waits for.
@@ -23,9 +22,6 @@ class Health(BaseModel):
 
     status: str = Field(description="ready or starting")
     waiting_for: tuple[str, ...] = Field(description="arms that do not answer every replica yet")
-=======
-from deployments.inference.stack import ServingStack
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
 
 class VersionInfo(BaseModel):
@@ -92,33 +88,27 @@ class Info(BaseModel):
     ensembles: dict[str, EnsembleInfo] = Field(description="arms that blend what others predict")
 
 
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-def add_info(app: FastAPI, service: PredictionService, waiting_for: WaitingFor | None) -> None:
+def add_info(app: FastAPI, stack: ServingStack, waiting_for: WaitingFor | None) -> None:
     """Add the routes of a workload."""
 
     @app.get("/healthz", summary="Whether requests are answered", responses=docs.problem_answers(503))
     async def healthz(response: Response) -> Health:
-        waiting = await waiting_for() if waiting_for else service.waiting_for
+        waiting = await waiting_for() if waiting_for else stack.follower.waiting_for
         response.status_code = 503 if waiting else 200
         return Health(status="starting" if waiting else "ready", waiting_for=waiting)
 
     @app.get("/info", summary="Arms with their models, versions and metrics")
     async def info() -> Info:
-        return describe(service)
+        return describe(stack)
 
     @app.get("/schema", summary="The contract as JSON Schema")
     async def schema() -> Response:
-        return json_response(instance_json_schema(service.contract))
+        return json_response(instance_json_schema(stack.contract))
 
 
-def describe(service: PredictionService) -> Info:
-    """Return the models that this router replica serves now."""
-    contract = service.contract
-=======
 def describe(stack: ServingStack) -> Info:
-    """What this router replica serves now."""
+    """Return the models that this router replica serves now."""
     contract, table = stack.contract, stack.follower.table
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     return Info(
         workload=contract.workload,
         description=contract.description,
@@ -142,25 +132,14 @@ def _arms(stack: ServingStack, table: RoutingTable) -> dict[str, ArmInfo]:
             features=len(card.feature_names),
             metrics=card.metrics,
             baselines=card.baselines,
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-            breaker=service.predictor.breaker(arm).state,
-            level=service.levels.of(arm, version.bundle),
-            predictions=service.counts.predictions[arm],
-            outliers=service.counts.outliers[arm],
-            cache_hits=service.cache.hits[arm],
-            cache_misses=service.cache.misses[arm],
-            shadow=_version_info(table.shadows.get(arm)),
-            previous=_version_info(table.previous.get(arm)),
-=======
             breaker=stack.dispatcher.breaker(arm).state,
             level=stack.levels.level(arm, version.bundle),
             predictions=stack.counts.predictions[arm],
             outliers=stack.counts.outliers[arm],
             cache_hits=stack.dispatcher.cache.hits[arm],
             cache_misses=stack.dispatcher.cache.misses[arm],
-            shadow=_beside(table.shadows.get(arm)),
-            previous=_beside(table.previous.get(arm)),
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+            shadow=_version_info(table.shadows.get(arm)),
+            previous=_version_info(table.previous.get(arm)),
         )
         for arm, (version, card) in stack.follower.cards().items()
     }

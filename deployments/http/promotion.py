@@ -34,15 +34,9 @@ class PromotionBody(RollbackBody):
     model_version: str = Field(min_length=1, max_length=64, description="version of the registered model")
 
 
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-def add_promotions(app: FastAPI, service: PredictionService) -> None:
-    """Add the promotion routes of one workload."""
-    rows, workload = service.store.promotions, service.contract.workload
-=======
 def add_promotions(app: FastAPI, store: Store, workload: str, arms: Collection[str]) -> None:
-    """Add the routes of one workload with these arms."""
+    """Add the promotion routes of one workload with these arms."""
     rows = store.promotions
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     @app.get(
         "/promotions",
@@ -71,15 +65,9 @@ def add_promotions(app: FastAPI, store: Store, workload: str, arms: Collection[s
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def promote(arm: str, request: Request) -> Promotion:
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         body = await _read_optional(request, PromotionBody)
-        _check(service, arm)
-        return await asyncio.to_thread(rows.promote, workload, arm, body.model_version, _ACTOR, body.note)
-=======
-        wish = await _wish(request, PromotionBody)
         _check(workload, arms, arm)
-        return await asyncio.to_thread(rows.promote, workload, arm, wish.model_version, _ACTOR, wish.note)
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+        return await asyncio.to_thread(rows.promote, workload, arm, body.model_version, _ACTOR, body.note)
 
     @app.post(
         "/arms/{arm}/rollback",
@@ -89,15 +77,9 @@ def add_promotions(app: FastAPI, store: Store, workload: str, arms: Collection[s
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def rollback(arm: str, request: Request) -> Promotion:
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
         body = await _read_optional(request, RollbackBody)
-        _check(service, arm)
-        table = await asyncio.to_thread(service.store.routing, workload)
-=======
-        wish = await _wish(request, RollbackBody)
         _check(workload, arms, arm)
         table = await asyncio.to_thread(store.routing, workload)
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         if table is None:
             raise Unavailable("no routing table yet")
         return await asyncio.to_thread(rows.roll_back, workload, arm, table, _ACTOR, body.note)

@@ -10,27 +10,27 @@ from deployments.domain.errors import Unavailable
 from deployments.domain.routing import RoutingPolicy, RoutingTable
 from deployments.http import openapi as docs
 from deployments.http.bodies import MAX_INSTANCE_BYTES, read_body
-from deployments.inference.service import PredictionService
+from deployments.inference.routing_follower import RoutingFollower
 from deployments.requests.validation_errors import read_model
 
 
-def add_traffic(app: FastAPI, service: PredictionService) -> None:
-    """Add the routes of a workload."""
+def add_traffic(app: FastAPI, follower: RoutingFollower) -> None:
+    """Add the traffic routes of one workload."""
 
     @app.get("/traffic", summary="The routing policy", responses=docs.problem_answers(503))
     async def traffic() -> RoutingTable:
-        if service.table is None:
+        if follower.table is None:
             raise Unavailable("no routing table yet")
-        return service.table
+        return follower.table
 
     @app.put(
         "/traffic",
         summary="Change the routing policy, on every replica within 2 s",
         openapi_extra=docs.json_body(
-            RoutingPolicy.model_json_schema(), {"weights": dict.fromkeys(service.arms, 1.0)}
+            RoutingPolicy.model_json_schema(), {"weights": dict.fromkeys(follower.arms, 1.0)}
         ),
         responses=docs.problem_answers(400, 401, 409, 422, 503),
     )
     async def put_traffic(request: Request, if_match: Annotated[int | None, Header()] = None) -> RoutingTable:
         body = await read_body(request, MAX_INSTANCE_BYTES)
-        return await service.put_policy(read_model(RoutingPolicy, body, "policy"), if_match)
+        return await follower.put_policy(read_model(RoutingPolicy, body, "policy"), if_match)

@@ -20,13 +20,8 @@ PAGES_A_POLL = 5
 class LabelledRows(Protocol):
     """Where predictions with their truths are read; a `Store` is one."""
 
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
     def labelled(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
-        """Pairs completed after the cursor, oldest first."""
-=======
-    def judged(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
         """Return pairs completed after the cursor, oldest first."""
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         ...
 
     def labelled_tail(self, workload: str, rows: int) -> int:

@@ -118,11 +118,7 @@ class LocalSystem:
     @property
     def app(self) -> ASGIApp:
         """The routes of the workload as a router replica has them, behind its key."""
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-        return route_requests(self.service, build_api(self.service))
-=======
-        return FastPath(build_api(self.stack), self.stack.service)
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+        return route_requests(self.stack.service, build_api(self.stack))
 
     @property
     def connection(self) -> Connection:

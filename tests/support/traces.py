@@ -51,11 +51,7 @@ class TracedSystem:
 
     @property
     def app(self) -> ASGIApp:
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-        app = self.tracing.around(route_requests(self.service, build_api(self.service)))
-=======
-        app = self.tracing.around(FastPath(build_api(self.stack), self.stack.service))
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+        app = self.tracing.around(route_requests(self.stack.service, build_api(self.stack)))
         return ErrorLog(app, "apogee", self.tracing.trace_id)
 
     def spans(self) -> dict[str, ReadableSpan]:

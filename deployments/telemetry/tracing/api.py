@@ -16,12 +16,8 @@ if TYPE_CHECKING:  # of the Router, which scaler and arms do without
     from starlette.types import ASGIApp
 
     from deployments.domain.downstream import Downstream
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    from deployments.domain.outcomes import Answered
-    from training.runtime.environment import Environment
-=======
     from deployments.domain.predictions import Prediction
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+    from training.runtime.environment import Environment
 
 _NO_SPAN: AbstractContextManager[str | None] = nullcontext()
 
@@ -43,15 +39,9 @@ class Tracing:
         """Wrap scaler and arms: each call for a traced request gets a span."""
         return downstream
 
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    def answered(self, answers: Sequence[Answered]) -> str | None:
-        """Add the answers to the span of the present request, and return its trace id; None without one."""
-        del answers
-=======
     def answered(self, predictions: Sequence[Prediction]) -> str | None:
         """Note the predictions in the span of the present request; return the id of its trace, if any."""
         del predictions
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         return None
 
     def trace_id(self) -> str | None:

@@ -43,11 +43,7 @@ class Predicted:
 
 # a tuple: a frozen dataclass takes two to three times as long to make, for each instance of a batch
 class ArmAnswer(NamedTuple):
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    """A prediction as it is answered.
-=======
     """The answer of one arm about one instance: a row of `Predicted`, as it is sent and journalled.
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 
     Attributes:
         prediction: the member of that name.
@@ -119,24 +115,15 @@ class Task(Protocol):
         ...
 
     def answers(self, predicted: Predicted, coverage: float) -> list[ArmAnswer]:
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-        """Return the predictions as they are answered."""
-=======
         """Make the answer of each instance, with the nominal coverage of its region."""
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         ...
 
     def to_arrays(self, answer: ArmAnswer) -> dict[str, FloatArray]:
         """Return the arrays of one instance, without their first axis; inverse of `answers`."""
         ...
 
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    def error(self, row: ArmAnswer, truth: FloatArray) -> float:
-        """Return the error of an answer, >= 0; NaN when nothing of the truth is known.
-=======
     def error(self, answer: ArmAnswer, truth: FloatArray) -> float:
-        """How wrong an answer was, >= 0; NaN when nothing of the truth is known.
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+        """Return the error of an answer, >= 0; NaN when nothing of the truth is known.
 
         Args:
             answer: about the instance.

@@ -135,13 +135,8 @@ class ClassificationTask:
             "member": np.array([float(one in inside) for one in classes]),
         }
 
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    def error(self, row: ArmAnswer, truth: FloatArray) -> float:
-        """Return 1 minus the probability of the true class."""
-=======
     def error(self, answer: ArmAnswer, truth: FloatArray) -> float:
-        """What the probability of the true class lacks to 1."""
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+        """Return 1 minus the probability of the true class."""
         if np.isnan(truth):
             return np.nan
         return 1 - float(answer.prediction["probabilities"][self._target.classes[int(truth)]])

@@ -225,7 +225,6 @@ async def test_log_lines_have_the_trace(traced: TracedSystem, lines: io.StringIO
 async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSystem) -> None:
     tracer = traced.tracing._tracer
     stuck: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
     asked: list[str] = []
 
     def ask(key: str, rows: list[list[int]]) -> asyncio.Future[list[int]]:
@@ -234,12 +233,6 @@ async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSy
 
     coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(ask, max_in_flight=1, max_waiting=1)
     with tracer.start_as_current_span("a", parse_traceparent(SAMPLED["traceparent"])):
-=======
-    coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(
-        lambda key, rows: stuck, max_in_flight=1, max_waiting=1
-    )
-    with tracer.start_as_current_span("a", spans_module.parse_traceparent(SAMPLED["traceparent"])):
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         sent = asyncio.create_task(coalescer.submit("mlp", [1]))
         await wait_for(lambda: len(asked) == 1)
         waiting = asyncio.create_task(coalescer.submit("mlp", [2]))
@@ -275,18 +268,11 @@ def test_traces_are_made_where_they_have_somewhere_to_go(environment: dict[str, 
 def test_without_traces_nothing_that_makes_or_sends_them_is_imported() -> None:
     # OpenTelemetry's interface is imported by FastAPI itself
     code = (
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-        "import sys, deployments.inference.service, deployments.actors.feature_scaler\n"
+        "import sys, deployments.inference.stack, deployments.actors.feature_scaler\n"
         "import deployments.actors.arm, deployments.http.app\n"
         "from deployments.actors.tracing import open_tracing_if_wanted\n"
         "from training.runtime.environment import Environment\n"
         "open_tracing_if_wanted(Environment.of({}), 'apogee', 'router').close()\n"
-=======
-        "import sys, deployments.inference.stack, deployments.actors.feature_scaler\n"
-        "import deployments.actors.arm, deployments.http.fast_path\n"
-        "from deployments.actors.tracing import open_tracing_if_wanted\n"
-        "open_tracing_if_wanted({}, 'apogee', 'router').close()\n"
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
         "ours = ('deployments.actors.tracing_sdk', 'deployments.inference.tracing',"
         " 'deployments.http.tracing', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
         "print([name for name in sys.modules if name.startswith(ours)])"

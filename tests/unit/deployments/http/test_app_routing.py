@@ -1,15 +1,10 @@
 """The stack of a workload: what Starlette dispatches is answered as FastAPI would, message by message."""
 
 import asyncio
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175:tests/unit/deployments/http/test_app_routing.py
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-=======
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738:tests/unit/deployments/http/test_fast_path.py
 from typing import Any
 
 import orjson
@@ -18,15 +13,9 @@ from starlette.types import ASGIApp, Message, Scope
 
 from deployments.http.app import build_api, build_app, route_requests
 from deployments.http.bodies import MAX_INSTANCE_BYTES
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175:tests/unit/deployments/http/test_app_routing.py
 from deployments.http.request_metrics import RequestCounts
-from deployments.inference import dispatcher as predictor
-from deployments.inference import service
-from deployments.telemetry.tracing.api import NO_TRACING
-=======
-from deployments.http.fast_path import FastPath
 from deployments.inference.dispatcher import BatchPacing
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738:tests/unit/deployments/http/test_fast_path.py
+from deployments.telemetry.tracing.api import NO_TRACING
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import ARMS, LocalSystem
@@ -334,4 +323,4 @@ async def test_a_fault_behind_fastapi_is_logged_once(
 def stack(system: LocalSystem, counts: RequestCounts) -> ASGIApp:
     """The whole application of a router replica."""
     api = build_api(system.stack)
-    return build_app(system.stack.service, api, "the-key", counts, NO_TRACING, open_on_loopback=False).asgi
+    return build_app(system.stack, api, "the-key", counts, NO_TRACING, open_on_loopback=False).asgi

@@ -23,14 +23,8 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 from deployments.http.app import build_api, route_requests
-from deployments.inference.service import PredictionService
-=======
-from deployments.http.app import build_api
-from deployments.http.fast_path import FastPath
 from deployments.inference.stack import ServingStack, build_stack
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
 from features.config import BUILT_IN, known_workloads, load_contract, load_sections
@@ -106,15 +100,9 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
         stack.follower.use(RoutingTable(revision=1, policy=policy, arms=arms))
         return stack
 
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    service = loop.run_until_complete(start())
-    yield System(contract, asked, store, route_requests(service, build_api(service)), loop)
-    loop.run_until_complete(service.close())
-=======
     stack = loop.run_until_complete(start())
-    yield System(contract, asked, store, FastPath(build_api(stack), stack.service), loop)
+    yield System(contract, asked, store, route_requests(stack.service, build_api(stack)), loop)
     loop.run_until_complete(stack.close())
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     loop.close()
     store.close()
 

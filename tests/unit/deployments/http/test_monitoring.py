@@ -52,7 +52,7 @@ async def test_old_states_are_answered_on_request_and_logged_once(
 ) -> None:
     scene.traffic(15)
     scene.monitor().poll()
-    transport = httpx.ASGITransport(build_api(scene.system.stack.service, scene.feed))
+    transport = httpx.ASGITransport(build_api(scene.system.stack, scene.feed))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         new = await client.get("/monitor")
         assert caplog.records == []

@@ -185,25 +185,16 @@ async def test_durations_fall_into_their_buckets(counts: RequestCounts) -> None:
 
 
 async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: RequestCounts) -> None:
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    service, breaker = system.stack.service, BreakerSettings(failures_to_open=3, open_s=1e6)
+    stack, breaker = system.stack, BreakerSettings(failures_to_open=3, open_s=1e6)
     policy = POLICY.model_copy(update={"breaker": breaker})
     system.store.put_policy(system.contract.workload, policy)
-=======
-    stack = system.stack
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     system.downstream.down.add("mlp")
     async with system.http() as client:
         answers = [await client.post("/predict", json=BODY | {"flight_id": f"f{n}"}) for n in range(12)]
         answers += [await client.post("/predict", json=BODY, headers={"Raysonde-Arm": "linear"})]
         await client.post("/feedback", json={"id": answers[0].json()["id"], "truth": {"apogee_m": 1.0}})
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-        found: Samples = pickle.loads(pickle.dumps(router_samples(service, counts, {"direct": 3})))
-        ready = found.values("raysonde_arm_ready")
-=======
         found: Samples = pickle.loads(pickle.dumps(router_samples(stack, counts, {"direct": 3})))
-        ready = found.of("raysonde_arm_ready")
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+        ready = found.values("raysonde_arm_ready")
     told = [answer.json() for answer in answers]
     by_arm = {arm: sum(one["arm"] == arm for one in told) for arm in system.versions}
     fallbacks = {arm: sum(one["fallback"] for one in told if one["arm"] == arm) for arm in system.versions}
@@ -238,40 +229,25 @@ async def test_rows_that_wait_and_calls_under_way_are_told(
     system.downstream.before_call = gate.wait
     body = orjson.dumps(BODY)
     tasks = []
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 
     def are_known(rows: int) -> bool:
-        now = router_samples(service, counts, {"direct": 3})
+        now = router_samples(stack, counts, {"direct": 3})
         names = ("raysonde_arm_calls_in_flight", "raysonde_queue_rows")
         told = (now.values(name).get(("linear",), 0) for name in names)
         return sum(value for value in told if isinstance(value, int | float)) == rows
 
     for rows in range(1, 5):
-        tasks.append(asyncio.create_task(service.predict(body, "linear")))
-        await wait_for(partial(are_known, rows))
-    found = router_samples(service, counts, {"direct": 3})
-    gate.set()
-    await asyncio.gather(*tasks)
-    after = router_samples(service, counts, {"direct": 3})
-    assert [one.values("raysonde_arm_calls_in_flight")["linear",] for one in (found, after)] == [2, 0]
-    assert [one.values("raysonde_queue_rows")["linear",] for one in (found, after)] == [2, 0]
-    assert after.values("raysonde_journal_backlog_rows") == {(): 4}
-    await service.close()
-    assert router_samples(service, counts, {"direct": 3}).values("raysonde_journal_backlog_rows") == {(): 0}
-=======
-    for _ in range(4):
         tasks.append(asyncio.create_task(stack.service.predict(body, "linear")))
-        await asyncio.sleep(0.01)
+        await wait_for(partial(are_known, rows))
     found = router_samples(stack, counts, {"direct": 3})
     gate.set()
     await asyncio.gather(*tasks)
     after = router_samples(stack, counts, {"direct": 3})
-    assert [one.of("raysonde_arm_calls_in_flight")["linear",] for one in (found, after)] == [2, 0]
-    assert [one.of("raysonde_queue_rows")["linear",] for one in (found, after)] == [2, 0]
-    assert after.of("raysonde_journal_backlog_rows") == {(): 4}
+    assert [one.values("raysonde_arm_calls_in_flight")["linear",] for one in (found, after)] == [2, 0]
+    assert [one.values("raysonde_queue_rows")["linear",] for one in (found, after)] == [2, 0]
+    assert after.values("raysonde_journal_backlog_rows") == {(): 4}
     await stack.close()
-    assert router_samples(stack, counts, {"direct": 3}).of("raysonde_journal_backlog_rows") == {(): 0}
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+    assert router_samples(stack, counts, {"direct": 3}).values("raysonde_journal_backlog_rows") == {(): 0}
 
 
 async def test_a_call_that_fails_is_under_way_no_more(system: LocalSystem) -> None:

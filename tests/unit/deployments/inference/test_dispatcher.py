@@ -10,10 +10,6 @@ from deployments.domain.breaker_settings import BreakerSettings
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import NoArmAvailable, Overloaded
 from deployments.domain.instances import Instance
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-from deployments.domain.outcomes import Answered
-=======
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Dispatcher

@@ -19,17 +19,14 @@ from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Dispatcher
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-from deployments.inference.service import PredictionService
+from deployments.inference.stack import build_stack
 from deployments.lifecycle.bundle_cache import BundleCache
-=======
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
 from deployments.runtime.batching import Coalescer
 from deployments.telemetry.tracing.api import Tracing
 from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
-from tests.support.serving import POLICY, LocalSystem
+from tests.support.serving import ARMS, POLICY, LocalDownstream, LocalSystem
 from training.runtime.tasks.base import ArmAnswer
 
 REQUESTS = 2000
@@ -107,13 +104,8 @@ async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_
 async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> None:
     arms = Gated()
     arms.stuck = {"mlp"}
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    predictor = Dispatcher("toy", arms, lambda _: None, Clock())
+    predictor = Dispatcher("toy", arms, lambda *_: None, clock=Clock())
     predictor.use(table(mlp=0.05))
-=======
-    predictor = Dispatcher("toy", arms, lambda *_: None)
-    predictor.use(table(deadline_s=0.3))
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(10)]
     while not all(task.done() for task in tasks):
         arms.answer()
@@ -122,7 +114,6 @@ async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> 
     assert predictor.breaker("mlp").state == "open"
 
 
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
 class SlowDownstream(LocalDownstream):
     """Answers when it is let to, which takes 20 s by the clock."""
 
@@ -173,20 +164,8 @@ def slow(tmp_path: Path) -> Iterator[Slow]:
     tracing.coalescer = one_by_one
     system = LocalSystem(tmp_path)
     downstream = SlowDownstream(system.cache, clock)
-    system.stack.service = PredictionService(
-        system.contract, ARMS, downstream, system.store, system.cache, tracing=tracing
-    )
+    system.stack = build_stack(system.contract, ARMS, downstream, system.store, system.cache, tracing=tracing)
     yield Slow(system, downstream, lambda: sum(sum(one.all_waiting().values()) for one in made))
-=======
-@pytest.fixture
-def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    """A call takes long, and two requests at once are all that there is."""
-    one_by_one = Tracing()
-    one_by_one.coalescer = partial(Coalescer, max_batch=1)
-    system = LocalSystem(tmp_path, tracing=one_by_one)
-    system.downstream.before_call = partial(asyncio.sleep, 0.4)
-    yield system
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     system.store.close()
 
 

@@ -259,16 +259,7 @@ async def test_a_shadow_has_the_time_that_the_arm_has(
 
 
 async def test_a_shadow_that_answers_too_few_rows_has_failed(replica: Replica) -> None:
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    async def forgetful(
-        arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[ArmAnswer]:
-        return []
-
-    replica.shadowing._downstream = forgetful
-=======
     replica.arms.forgetful = {"sha256:mlp2"}
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
     await replica.predict(1)
     await idle(replica)
     assert (replica.shadowing.failures, replica.said) == ({"mlp": 1}, [])

@@ -12,11 +12,8 @@ import pytest
 from deployments.actors.base import ReplicaOptions, VersionedReplica
 from deployments.domain.routing import ArmVersion
 from deployments.store import ShadowRow, StoreUnavailable
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-from tests.support.conditions import wait_for
-=======
 from deployments.store.shadow_store import ShadowStore
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import make_parts
 from tests.support.serving import POLICY, LocalSystem
@@ -58,15 +55,8 @@ def numbers(prediction: Any, region: Any) -> list[float]:
 
 async def asked(system: LocalSystem, copies: int) -> None:
     """So many copies have been answered or dropped."""
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-    shadowing = system.stack.service.shadowing
-    await wait_for(lambda: shadowing.answers.total() + shadowing.dropped.total() >= copies, 30)
-=======
     shadows = system.stack.shadows
-    async with asyncio.timeout(30):
-        while shadows.answers.total() + shadows.dropped.total() < copies:
-            await asyncio.sleep(0.01)
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+    await wait_for(lambda: shadows.answers.total() + shadows.dropped.total() >= copies, 30)
 
 
 async def test_what_a_shadow_says_is_set_beside_what_was_served(

@@ -150,13 +150,8 @@ async def test_the_page_has_exactly_the_declared_families(fake: FakeSystem) -> N
     async with fake.local.http() as client:
         answer = await client.post("/predict", json=points_of("capsule", 10))
         counts.add("predict", answer.status_code, 0.004, None)
-<<<<<<< b1793c09160fdd5561bbf22cc975ba1bce1a3175
-        fake.replicas = [ReplicaSamples("r1", router_samples(service, counts, {"direct": 3}))]
-        text = (await fake.collector.exposition()).decode()
-=======
         fake.replicas = [ReplicaSamples("r1", router_samples(stack, counts, {"direct": 3}))]
-        text = (await fake.scrape.text()).decode()
->>>>>>> 91a2e358b8b5fb41c16dc479f9e656975b6b2738
+        text = (await fake.collector.exposition()).decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert set(families) == {name.removesuffix("_total") for name in METRICS}
     for metric in METRICS.values():
