@@ -98,7 +98,7 @@ async def _follow(console: Console, client: WorkloadClient, retraining: Retraini
 
 def _state(retraining: Retraining) -> str:
     if retraining.state == "waiting":
-        return f"waiting: {escape(retraining.waits_for or 'for the lifecycle controller to look')}"
+        return f"waiting: {escape(retraining.waits_for or 'for the lifecycle controller')}"
     if retraining.state == "failed":
         return f"[red]failed:[/] {escape(retraining.failure or '')}"
     if retraining.state == "done":

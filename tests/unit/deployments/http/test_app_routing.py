@@ -314,7 +314,7 @@ async def test_a_fault_behind_fastapi_is_logged_once(
     def fail() -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(system.stack.service, "cards", fail)
+    monkeypatch.setattr(system.stack.follower, "cards", fail)
     answer = await heard(system.app, Request("/info", method="GET"))
     assert answer.messages[0]["status"] == 500
     assert [record.getMessage() for record in caplog.records if record.exc_info] == ["fault at /info"]
