@@ -56,7 +56,7 @@ def _report(found: list[Judged], judged_by_hand: list[Mutant]) -> int:
     timeouts = sum(one.outcome == "timeout" for one in found)
     share = 1 - survived / len(found)
     _tell(
-        f"{len(found) - survived} of {len(found)} mutants killed ({share:.0%}; {AT_LEAST:.0%} are asked for), "
+        f"{len(found) - survived} of {len(found)} mutants killed, {share:.0%} of at least {AT_LEAST:.0%}; "
         f"{timeouts} of them by time; {survived} survived; {len(judged_by_hand)} more are equivalent."
     )
     return 0 if share >= AT_LEAST else 1
