@@ -28,6 +28,8 @@ _CHOSEN = re.compile(
     r"|ReplaceBreakWithContinue|ReplaceContinueWithBreak|ExceptionReplacer|NumberReplacer|ZeroIterationForLoop"
     r")$"
 )
+# What is never so: two that go together have one length.
+_SAYS_WHAT_HOLDS = ("strict=True",)
 # Leaves that no operator changes: most of a module.
 _PASSED_OVER = ("name", "string", "newline", "endmarker", "fstring_string")
 
@@ -105,6 +107,8 @@ def _is_read(node: Any) -> bool:
     inner, outer = None, node
     while outer is not None:
         if outer.type in ("fstring", "decorator"):
+            return False
+        if outer.type == "argument" and outer.get_code().strip() in _SAYS_WHAT_HOLDS:
             return False
         if outer.type == "funcdef" and inner is not None and inner is outer.annotation:
             return False

@@ -47,6 +47,7 @@ def test_what_is_changed(source: str, expected: set[str]) -> None:
         "class A:\n    model_config = ConfigDict(frozen=True)\n",
         "if TYPE_CHECKING:\n    x = 1\n",
         "x = y\n",
+        "x = zip(a, b, strict=True)\n",
         "from a import b\n",
     ],
 )

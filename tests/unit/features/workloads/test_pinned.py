@@ -31,8 +31,8 @@ MODULES = {
     "trajectory": trajectory,
     "weather": weather,
 }
-# how the values of a window are bent, so that it climbs, falls and turns in several ways
-BENDS = (1.0, 0.5, -0.7)
+# how the values of a window are bent, so that it climbs, falls, turns and stands still
+BENDS = (1.0, 0.5, -0.7, 0.0)
 
 
 def raw_of(contract: Contract) -> FloatArray:

@@ -1,0 +1,114 @@
+"""Truths that are sent back: what is taken, and what is said of what is not."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from toy.parts import toy_contract
+
+from deployments.domain.errors import InvalidFields, MalformedJson, TooLarge
+from deployments.requests.feedback import FeedbackParser
+from deployments.store import Truth
+from features.errors import FieldError
+from tests.support.reentry import reentry_contract
+
+TOY = FeedbackParser(toy_contract())
+GOOD = {"id": "7", "truth": {"area_m2": 5.0}}
+TIME = "2026-05-01T12:00:00Z"
+
+
+def parse(body: Any, parser: FeedbackParser = TOY) -> list[Truth]:
+    return parser.parse(json.dumps(body).encode())
+
+
+def test_one_truth_and_a_list_of_them() -> None:
+    at = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    assert parse(GOOD) == [Truth("7", {"area_m2": 5.0}, None)]
+    assert parse({"items": [GOOD, GOOD | {"id": "8", "observed_at": TIME}]}) == [
+        Truth("7", {"area_m2": 5.0}, None),
+        Truth("8", {"area_m2": 5.0}, at),
+    ]
+
+
+def test_a_number_as_id_is_kept_as_text_where_ids_are_the_entities() -> None:
+    parser = FeedbackParser(toy_contract().model_copy(update={"entity": "id"}))
+    assert parse(GOOD | {"id": 7}, parser) == parse(GOOD, parser)
+    with pytest.raises(FieldError, match=r"expected the id of a prediction, .*, or a whole number"):
+        parse(GOOD | {"id": 7.5}, parser)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "value", "expected"),
+    [
+        ({"id": 7}, "id", 7, "the id of a prediction, 1 to 64 printable characters"),
+        ({"truth": 5}, "truth", 5, "an object with the value of the target"),
+        ({"truth": {}}, "truth.area_m2", None, "a finite number of m2 in "),
+        ({"truth": {"area_m2": -1}}, "truth.area_m2", -1, "a finite number of m2 in "),
+        (
+            {"truth": {"area_m2": 1, "b": 2}},
+            "truth.b",
+            2,
+            "no member of this name; a truth has id, truth and, if you like, observed_at",
+        ),
+        (
+            {"observed_at": "noon"},
+            "observed_at",
+            "noon",
+            "a time with its zone, for example 2026-05-01T12:00",
+        ),
+        ({"observed_at": TIME[:-1]}, "observed_at", TIME[:-1], "a time with its zone"),
+        ({"extra": 1}, "extra", 1, "no member of this name"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_was_expected(
+    change: dict[str, Any], field: str, value: Any, expected: str
+) -> None:
+    for body, prefix in ((GOOD | change, ""), ({"items": [GOOD, GOOD | change]}, "items[1].")):
+        with pytest.raises(FieldError) as caught:
+            parse(body)
+        assert (caught.value.field, caught.value.value) == (prefix + field, value)
+        assert caught.value.expected.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "expected"),
+    [
+        ([], "body", 'an object: {"id", "truth", "observed_at"?} or {"items": [...]}'),
+        ({"items": [1]}, "items[0]", 'an object: {"id", "truth"'),
+        ({"items": []}, "items", "a list of at least one truth"),
+        ({"items": 5}, "items", "a list of at least one truth"),
+    ],
+)
+def test_what_is_no_truth_at_all(body: Any, field: str, expected: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        parse(body)
+    assert caught.value.field == field
+    assert caught.value.expected.startswith(expected)
+
+
+def test_several_faults_are_told_together() -> None:
+    with pytest.raises(InvalidFields) as caught:
+        parse({"id": 7})
+    assert [one.field for one in caught.value.errors] == ["id", "truth"]
+
+
+def test_no_json_is_told_as_such() -> None:
+    with pytest.raises(MalformedJson, match="The body is not JSON: "):
+        TOY.parse(b"{")
+
+
+def test_ten_thousand_truths_are_taken_and_not_one_more() -> None:
+    assert len(parse({"items": [GOOD] * 10_000})) == 10_000
+    with pytest.raises(TooLarge, match=r"items: got .*, expected at most 10000"):
+        parse({"items": [GOOD] * 10_001})
+
+
+def test_a_class_is_sent_by_its_name() -> None:
+    parser = FeedbackParser(reentry_contract())
+    name = reentry_contract().target.name
+    assert parse({"id": "7", "truth": {name: "reentry"}}, parser) == [Truth("7", {name: "reentry"}, None)]
+    with pytest.raises(FieldError, match="expected one of 'nominal', 'reentry'"):
+        parse({"id": "7", "truth": {name: "landing"}}, parser)
