@@ -56,11 +56,7 @@ def _report(found: list[Judged], judged_by_hand: list[Mutant]) -> int:
     timeouts = sum(one.outcome == "timeout" for one in found)
     share = 1 - survived / len(found)
     _tell(
-<<<<<<< c4bd11af0dca6988347184aa841d16fe066bdf60
-        f"{len(found) - survived} of {len(found)} killed ({share:.0%}, at least {AT_LEAST:.0%} wanted), "
-=======
         f"{len(found) - survived} of {len(found)} mutants killed, {share:.0%} of at least {AT_LEAST:.0%}; "
->>>>>>> aa83fec66f747f9ca722d3aafb84b745f5f2be7f
         f"{timeouts} of them by time; {survived} survived; {len(judged_by_hand)} more are equivalent."
     )
     return 0 if share >= AT_LEAST else 1

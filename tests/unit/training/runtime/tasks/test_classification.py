@@ -84,14 +84,14 @@ def test_a_model_that_is_not_calibrated_has_the_best_class_alone_in_its_sets() -
 
 def test_an_answer_and_back() -> None:
     predicted = Predicted({"probability": said(0.2, 0.5, 0.3), "member": said(0, 1, 1)})
-    (row,) = TASK.rows(predicted, 0.9)
+    (row,) = TASK.answers(predicted, 0.9)
     assert row.prediction == {
         "phase": "b",
         "probability": 0.5,
         "probabilities": {"a": 0.2, "b": 0.5, "c": 0.3},
     }
     assert (row.region, row.coverage) == ({"phase": ["b", "c"]}, 0.9)
-    back = TASK.of_row(row)
+    back = TASK.to_arrays(row)
     assert {name: array.tolist() for name, array in back.items()} == {
         "probability": [0.2, 0.5, 0.3],
         "member": [0, 1, 1],

@@ -24,7 +24,7 @@ class Plain:
 
     feature_names = ("x",)
     anchor_names = ("x",)
-    output_names = ("lat1", "lon1", "alt1", "lat2", "lon2", "alt2")
+    output_names: tuple[str, ...] = ("lat1", "lon1", "alt1", "lat2", "lon2", "alt2")
     output_groups: Any = (("lat1", "lon1"), ("lat2", "lon2"))
 
     def features(self, raw: Any) -> Any:
@@ -106,17 +106,17 @@ def test_outputs_of_a_group_have_one_scale() -> None:
 
 def test_an_answer_and_back() -> None:
     predicted = predict()
-    (row,) = TASK.rows(predicted, 0.9)
+    (row,) = TASK.answers(predicted, 0.9)
     first, second = row.prediction["path"]
     assert first == {"time_s": 60, "latitude": 47.0, "longitude": 8.0, "altitude_m": 500.0, "radius_m": 400.0}
     assert (second["time_s"], second["radius_m"]) == (300, 4000.0)
     assert (row.region, row.coverage) == ({}, 0.9)
-    for name, array in TASK.of_row(row).items():
+    for name, array in TASK.to_arrays(row).items():
         np.testing.assert_array_equal(array, predicted[name][0])
 
 
 def test_the_error_is_the_mean_distance_over_what_is_known() -> None:
-    (row,) = TASK.rows(predict(), 0.9)
+    (row,) = TASK.answers(predict(), 0.9)
     truth = np.array([[48.0, 8.0, 0.0], [np.nan] * 3])
     assert TASK.error(row, truth) == pytest.approx(DEGREE_M)
     truth[1] = [48.0, 9.0, np.nan]
