@@ -22,7 +22,11 @@ from scripts.host.interruption import Interruption
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.host.ray_address import forget_dead_address
 from scripts.launcher.node_environment import node_environment
-from scripts.launcher.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
+from scripts.launcher.serve_settings import (
+    OBJECT_STORE_BYTES,
+    read_or_create_ray_token,
+    write_ray_commands_file,
+)
 from scripts.launcher.supervisor import ChildDied, Supervisor
 from training.runtime.settings import Settings
 
@@ -81,7 +85,8 @@ def run_head(
     """
     run_id = ulid_now()
     environment = dict(os.environ) | {RUN_ID_VARIABLE: run_id}
-    dashboard = Dashboard(f"http://127.0.0.1:{dashboard_port}", _token(settings, environment))
+    url = f"http://127.0.0.1:{dashboard_port}"
+    dashboard = Dashboard(url, _token(settings, environment, url))
     ray = Supervisor(command, environment, None, run_id, ())
     with Interruption() as interruption, contextlib.closing(dashboard):
         try:
@@ -102,13 +107,14 @@ def run_head(
     return code or 0
 
 
-def _token(settings: Settings, environment: MutableMapping[str, str]) -> str:
-    """Ray's, as the environment has it, else one of ours, which goes there."""
+def _token(settings: Settings, environment: MutableMapping[str, str], dashboard_url: str) -> str:
+    """Return Ray's token as the environment has it, else one of ours, which goes there and into `var/`."""
     if token := environment.get("RAY_AUTH_TOKEN"):
         return token
     if file := environment.get("RAY_AUTH_TOKEN_PATH"):
         return Path(file).read_text().strip()
     settings.var.mkdir(parents=True, exist_ok=True)
+    write_ray_commands_file(settings.var, dashboard_url)
     environment["RAY_AUTH_TOKEN"] = read_or_create_ray_token(settings.var)
     return environment["RAY_AUTH_TOKEN"]
 
