@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -186,26 +185,33 @@ class ServeRun:
 
 
 @pytest.fixture
-def serve_run(tmp_path: Path) -> Iterator[ServeRun]:
-    """Ready; ended in any case."""
-    var, home = tmp_path / "var", tmp_path / "home"
-    home.mkdir()
-    settings = Settings(
-        var,
-        REPOSITORY / "configs" / "workloads",
-        f"sqlite:///{var}/mlflow/mlflow.db",
-        f"sqlite:///{var}/store.db",
-    )
+def ray_folder() -> Iterator[str]:
+    """For what Ray keeps; its path is short, for sockets have it in their names."""
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+def config_of_one_workload(folder: Path, port: int) -> Path:
+    """Write a Serve config of `apogee`, whose models are under `folder / "var"`."""
+    var, workloads = folder / "var", REPOSITORY / "configs" / "workloads"
+    registry, store = f"sqlite:///{var}/mlflow/mlflow.db", f"sqlite:///{var}/store.db"
     for arm in ARMS:
-        register(Registry(settings), tmp_path / "bundles", arm)
-    port, mark = free_port(), f"serve-run-{os.getpid()}"
-    known = [path.stem for path in settings.workloads.glob("*.yaml")]
-    config = tmp_path / "serve_config.yaml"
+        register(Registry(Settings(var, workloads, registry, store)), folder / "bundles", arm)
+    known = [path.stem for path in workloads.glob("*.yaml")]
+    config = folder / "serve_config.yaml"
     config.write_text(render((REPOSITORY / "serve_config.yaml").read_text(), port, known, ["apogee"]))
-    ray_folder = tempfile.mkdtemp(prefix="ray-")  # short: sockets have it in their names
+    return config
+
+
+@pytest.fixture
+def serve_run(tmp_path: Path, ray_folder: str) -> Iterator[ServeRun]:
+    """Ready; ended in any case."""
+    port, mark, home = free_port(), f"serve-run-{os.getpid()}", tmp_path / "home"
+    config = config_of_one_workload(tmp_path, port)
+    home.mkdir()
     environment = user_environment(
         HOME=str(home),
-        RAYSONDE_VAR=str(var),
+        RAYSONDE_VAR=str(tmp_path / "var"),
         RAY_TMPDIR=ray_folder,
         RAY_USAGE_STATS_ENABLED="0",
         **{RUN_ID_VARIABLE: mark},
@@ -229,7 +235,6 @@ def serve_run(tmp_path: Path) -> Iterator[ServeRun]:
     finally:
         processes.end(processes.of_run(mark, process.pid), patience_s=20)
         process.wait(STOP_TIMEOUT_S)
-        shutil.rmtree(ray_folder, ignore_errors=True)
 
 
 def test_serve_run_serves_without_raysonde_up(serve_run: ServeRun) -> None:
