@@ -20,6 +20,7 @@ usage: kuberay/minikube.sh COMMAND
   smoke              ask the running system: health, a prediction, a truth, and that it wants its key
   forward            the API at 127.0.0.1:8000, Ray's dashboard at :8265, MLflow at :5000, until Ctrl-C
   key                print the key of the API
+  token              print the token of Ray's dashboard and of Ray's own commands, such as `serve status`
   down [--delete]    take raysonde away, its volumes too; with --delete the whole Minikube profile
 
 Variables: MINIKUBE_PROFILE=raysonde MINIKUBE_CPUS=4 MINIKUBE_MEMORY=12g, and those of `make image`
@@ -167,10 +168,15 @@ up() {
     say "It runs: kuberay/minikube.sh smoke, kuberay/minikube.sh forward"
 }
 
-key() {
-    need kubectl
-    kube get secret raysonde-api --output 'jsonpath={.data.key}' | base64 --decode
+# value SECRET FIELD
+value() {
+    need kubectl base64
+    kube get secret "$1" --output "jsonpath={.data.$2}" | base64 --decode
 }
+
+key() { value raysonde-api key; }
+
+token() { value raysonde-ray auth_token; }
 
 # expect CODE WHAT CURL_ARGUMENTS...: ask, and end when the answer has another status
 expect() {
@@ -228,7 +234,7 @@ down() {
 
 main() {
     case "${1:-}" in
-        up | smoke | forward | key | down) "$@" ;;
+        up | smoke | forward | key | token | down) "$@" ;;
         -h | --help | help) usage ;;
         *)
             usage >&2

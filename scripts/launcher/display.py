@@ -19,7 +19,7 @@ from rich.text import Text
 
 from deployments.http.auth import KEY_PARAMETER
 from features.config import load_contract
-from scripts.launcher.serve_settings import ray_token_file
+from scripts.launcher.serve_settings import ray_token_file, write_ray_commands_file
 from scripts.launcher.start_plan import Plan
 from training.runtime.settings import Settings, without_password
 
@@ -87,9 +87,11 @@ def show_ready(console: Console, plan: Plan, key: str, examples: Mapping[str, Pa
     table.add_row("stop", "Ctrl-C")
     title = f"raysonde is ready after {took_s:.0f} s"
     console.print(Panel(table, title=title, border_style="green", expand=False))
+    commands_file = write_ray_commands_file(plan.settings.var, plan.dashboard_url)
     # outside the frame, and not folded: to be copied
     commands = {
         "in a browser": f"{plan.api_url}/?{KEY_PARAMETER}={key}",
+        "Ray's own commands": f". {shlex.quote(str(commands_file))} && {_program('serve')} status",
         "MLflow": f"{_program('mlflow')} ui --backend-store-uri {_registry(plan.settings)}",
     }
     for workload in plan.workloads:

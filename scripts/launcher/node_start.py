@@ -22,7 +22,11 @@ from scripts.host.interruption import Interruption
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.host.ray_address import forget_dead_address
 from scripts.launcher.node_environment import node_environment
-from scripts.launcher.serve_settings import OBJECT_STORE_BYTES, read_or_create_ray_token
+from scripts.launcher.serve_settings import (
+    OBJECT_STORE_BYTES,
+    read_or_create_ray_token,
+    write_ray_commands_file,
+)
 from scripts.launcher.supervisor import ChildDied, Supervisor
 from training.runtime.settings import Settings
 
@@ -81,7 +85,8 @@ def run_head(
     """
     run_id = ulid_now()
     environment = dict(os.environ) | {RUN_ID_VARIABLE: run_id}
-    dashboard = Dashboard(f"http://127.0.0.1:{dashboard_port}", _token(settings, environment))
+    url = f"http://127.0.0.1:{dashboard_port}"
+    dashboard = Dashboard(url, _token(settings, environment, url))
     ray = Supervisor(command, environment, None, run_id, ())
     with Interruption() as interruption, contextlib.closing(dashboard):
         try:
@@ -102,16 +107,23 @@ def run_head(
     return code or 0
 
 
+<<<<<<< d4da8030e71bbf861b9f1eb1954aabff56712fda
 def _token(settings: Settings, environment: MutableMapping[str, str]) -> str:
     """Ray's, as the environment has it, else one of ours, which goes there."""
     from training.runtime.environment import Environment  # here: see there
 
     variables = Environment.of(environment)
     if token := variables.ray_auth_token.get_secret_value():
+=======
+def _token(settings: Settings, environment: MutableMapping[str, str], dashboard_url: str) -> str:
+    """Return Ray's token as the environment has it, else one of ours, which goes there and into `var/`."""
+    if token := environment.get("RAY_AUTH_TOKEN"):
+>>>>>>> bf89944196e4c0b50f4f6e3fec633ab085ef31da
         return token
     if variables.ray_auth_token_path:
         return variables.ray_auth_token_path.read_text().strip()
     settings.var.mkdir(parents=True, exist_ok=True)
+    write_ray_commands_file(settings.var, dashboard_url)
     environment["RAY_AUTH_TOKEN"] = read_or_create_ray_token(settings.var)
     return environment["RAY_AUTH_TOKEN"]
 

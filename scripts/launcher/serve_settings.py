@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ AUTOSCALING: Mapping[str, Any] = {
 }
 # the scaler has a call until its arms have answered
 SCALER_AUTOSCALING: Mapping[str, Any] = {**AUTOSCALING, "target_ongoing_requests": 0.1}
+# a start would join that cluster, or bring a token that this one does not have
+_NAME_ANOTHER_CLUSTER = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN")
 
 
 def render(
@@ -145,9 +148,13 @@ def child_environment(
         var: the state folder of all of them; Ray's token goes there.
         ports: of the fast profile.
     """
+<<<<<<< d4da8030e71bbf861b9f1eb1954aabff56712fda
     from training.runtime.environment import Environment  # here: see there
 
     environment = {name: value for name, value in base.items() if name != "RAY_ADDRESS"}
+=======
+    environment = {name: value for name, value in base.items() if name not in _NAME_ANOTHER_CLUSTER}
+>>>>>>> bf89944196e4c0b50f4f6e3fec633ab085ef31da
     if profile is Profile.FAST:
         environment |= behind_haproxy(base) | {
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.metrics),
@@ -176,6 +183,36 @@ def child_environment(
 def ray_token_file(var: Path) -> Path:
     """Where Ray's own token is kept: the one that its dashboard asks for."""
     return var / "ray-token"
+
+
+def ray_commands_file(var: Path) -> Path:
+    """Return the file that a shell reads before Ray's own commands: `. var/ray.env`."""
+    return var / "ray.env"
+
+
+def write_ray_commands_file(var: Path, dashboard_url: str) -> Path:
+    """Write what `serve`, `ray job` and `ray list` need to reach the system that `var` belongs to.
+
+    They send a token only if RAY_AUTH_MODE says so, and look for it in RAY_AUTH_TOKEN first. The file holds
+    the path of the token's file, and not the token.
+
+    Args:
+        var: the state folder, which has the token's file.
+        dashboard_url: without a slash at the end.
+    """
+    variables = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(ray_token_file(var)),
+        "RAY_DASHBOARD_ADDRESS": dashboard_url,  # of `serve`
+        "RAY_API_SERVER_ADDRESS": dashboard_url,  # of `ray job` and `ray list`
+    }
+    lines = [
+        "unset RAY_AUTH_TOKEN",
+        *(f"export {name}={shlex.quote(text)}" for name, text in variables.items()),
+    ]
+    path = ray_commands_file(var)
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
 def read_or_create_ray_token(var: Path) -> str:

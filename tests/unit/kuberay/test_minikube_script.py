@@ -22,7 +22,8 @@ TOOLS = ("minikube", "kubectl", "helm", "docker", "make")
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
 case "$*" in
-    *"get secret raysonde-api --output"*) printf a2V5 ;;
+    *"get secret raysonde-api --output jsonpath={.data.key}") printf a2V5 ;;
+    *"get secret raysonde-ray --output jsonpath={.data.auth_token}") printf dG9rZW4= ;;
     *"get secret"*|*" status") exit 1 ;;
     *jobDeploymentStatus*) echo "${BOOTSTRAP:-Complete}" ;;
 esac
@@ -113,6 +114,11 @@ def test_monitoring_comes_when_asked_for(calls: Path) -> None:
     assert run(calls, "up", "--monitoring").returncode == 0
     order = positions(calls, "kube-prometheus-stack", "kuberay/monitoring", "rayservice/raysonde --for")
     assert order == sorted(order)
+
+
+def test_key_and_token_are_printed_without_anything_else(calls: Path) -> None:
+    assert run(calls, "key").stdout == "key"
+    assert run(calls, "token").stdout == "token"
 
 
 CURL = """#!/bin/sh

@@ -159,6 +159,7 @@ def test_a_head_serves_until_it_is_asked_to_stop(settings: Settings, tmp_path: P
     assert [call[0] for call in calls] == ["GET", "PUT", "DELETE", "GET"]
     token = (settings.var / "ray-token").read_text()
     assert {call[2] for call in calls} == {f"Bearer {token}"}
+    assert f"RAY_DASHBOARD_ADDRESS=http://127.0.0.1:{port}\n" in (settings.var / "ray.env").read_text()
     assert json.loads(calls[1][3]) == {"applications": [{"name": "root"}]}
     assert "told what to serve" in told.getvalue()
 

@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 
 import httpx
@@ -29,6 +30,7 @@ from scripts.launcher.run_state import RunState
 from scripts.launcher.serve_settings import (
     ProxyPorts,
     child_environment,
+    ray_commands_file,
     read_or_create_ray_token,
     render,
     served_workloads,
@@ -77,11 +79,16 @@ def test_the_config_of_the_repository_serves_known_workloads_only() -> None:
 
 @pytest.mark.parametrize(("profile", "behind_haproxy"), [(Profile.FAST, True), (Profile.PLAIN, False)])
 def test_the_environment_of_a_child(tmp_path: Path, profile: Profile, behind_haproxy: bool) -> None:
-    base = {"PATH": "/bin", "RAY_ADDRESS": "10.0.0.1:6379"}
+    of_another_cluster = {
+        "RAY_ADDRESS": "10.0.0.1:6379",
+        "RAY_API_SERVER_ADDRESS": "http://10.0.0.1:8265",
+        "RAY_AUTH_TOKEN": "theirs",
+    }
+    base = {"PATH": "/bin"} | of_another_cluster
     environment = child_environment(
         base, run_id="r1", profile=profile, var=tmp_path, ports=ProxyPorts(metrics=1, stats=2, fallback=3)
     )
-    assert "RAY_ADDRESS" not in environment  # it would join that cluster
+    assert not set(of_another_cluster) & set(environment)
     assert environment[RUN_ID_VARIABLE] == "r1"
     assert environment["RAYSONDE_PROFILE"] == profile.value
     assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
@@ -266,6 +273,23 @@ def test_the_panel_says_where_everything_is(plan: Plan) -> None:
     for text in ("http://127.0.0.1:8100", "http://127.0.0.1:8365", "secret", "mlflow ui --backend-store-uri"):
         assert text in shown
     assert "curl -s http://127.0.0.1:8100/apogee/info" in shown
+
+
+def test_rays_own_commands_find_address_and_token_by_what_is_shown(plan: Plan) -> None:
+    plan = replace(plan, settings=replace(plan.settings, var=plan.settings.var / "a folder"))
+    plan.settings.var.mkdir()
+    token = read_or_create_ray_token(plan.settings.var)
+    console = Console(width=40, record=True, file=StringIO())
+    show_ready(console, plan, "secret", {}, 12.3)
+    (command,) = re.findall(r"Ray's own commands:\n +(.*) && \S*serve status\n", console.export_text())
+    names = ("RAY_AUTH_MODE", "RAY_DASHBOARD_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN")
+    printed = " ".join(f'"${{{name}-}}"' for name in names)
+    shell = f"{command}; printf '%s\\n' {printed}; cat \"$RAY_AUTH_TOKEN_PATH\""
+    environment = {"PATH": "/bin:/usr/bin", "RAY_AUTH_TOKEN": "of another system"}
+    done = subprocess.run(["sh", "-euc", shell], env=environment, capture_output=True, text=True, check=True)
+    url = "http://127.0.0.1:8365"
+    assert done.stdout.splitlines() == ["token", url, url, "", token]
+    assert token not in ray_commands_file(plan.settings.var).read_text()
 
 
 def test_examples_are_saved_for_workloads_that_have_one(plan: Plan, apogee: object) -> None:
