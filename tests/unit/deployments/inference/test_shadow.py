@@ -15,7 +15,7 @@ from deployments.domain.downstream import DownstreamError
 from deployments.domain.instances import Instance
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Predictor
-from deployments.inference.shadow import Shadowing, _Lane
+from deployments.inference.shadow import Shadowing
 from deployments.store import ShadowRow
 from tests.support.conditions import wait_for
 from training.runtime.tasks.base import Row
@@ -46,13 +46,15 @@ def instance(number: int, entity: str = "A12") -> Instance:
 class Arms:
     """A downstream that answers the number in the instance, times 10 from version 2 on.
 
-    Bundles in `broken` fail, and those in `gated` wait until `open` is called.
+    Bundles in `broken` fail, those in `gated` wait until `open` is called, and those in `forgetful`
+    answer no row.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, list[float]]] = []
         self.broken: set[str] = set()
         self.gated: set[str] = set()
+        self.forgetful: set[str] = set()
         self.under_way = 0
         self._gates: list[asyncio.Event] = []
 
@@ -70,6 +72,8 @@ class Arms:
                 raise DownstreamError(f"{arm} is broken")
         finally:
             self.under_way -= 1
+        if version.bundle in self.forgetful:
+            return []
         factor = 10 ** (int(version.model_version) - 1)
         return [Row({"area_m2": factor * float(one[0, 0])}, {"area_m2": [0.0, 1.0]}, 0.9) for one in raw]
 
@@ -156,7 +160,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def idle(replica: Replica) -> None:
     """All copies that were taken have been asked."""
-    await until(lambda: all(lane.task is None or lane.task.done() for lane in lanes(replica)))
+    await until(lambda: not replica.shadowing.busy_arms)
 
 
 async def test_a_shadow_is_asked_what_its_arm_has_answered(replica: Replica) -> None:
@@ -249,12 +253,7 @@ async def test_a_shadow_has_the_time_that_the_arm_has(
 
 
 async def test_a_shadow_that_answers_too_few_rows_has_failed(replica: Replica) -> None:
-    async def forgetful(
-        arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-    ) -> Sequence[Row]:
-        return []
-
-    replica.shadowing._downstream = forgetful
+    replica.arms.forgetful = {"sha256:mlp2"}
     await replica.predict(1)
     await idle(replica)
     assert (replica.shadowing.failures, replica.said) == ({"mlp": 1}, [])
@@ -316,7 +315,7 @@ async def test_only_answers_of_the_arm_itself_are_copied(replica: Replica) -> No
     policy = replica.predictor.table.policy.model_copy(update={"weights": {"linear": 1.0}})
     replica.use(table(version("mlp", 2), weights={"linear": 1.0}, ensembles=blend))
     await replica.predict(1)
-    assert lanes(replica) == []
+    assert replica.shadowing.busy_arms == []
     # but those that it gives in place of another too
     replica.arms.broken = {"sha256:linear1"}
     assert policy.fallback == ARMS
@@ -329,7 +328,7 @@ async def test_a_shadow_that_answers_itself_by_now_is_not_asked_again(replica: R
     promoted = table(version("mlp", 2))
     replica.use(promoted.model_copy(update={"arms": promoted.arms | {"mlp": version("mlp", 2)}}))
     assert await replica.predict(1) == [10.0]
-    assert lanes(replica) == []
+    assert replica.shadowing.busy_arms == []
 
 
 async def test_batches_are_copied_when_they_are_handed_out(replica: Replica) -> None:
@@ -396,7 +395,3 @@ async def test_closing_ends_what_is_under_way(replica: Replica) -> None:
     await until(lambda: replica.arms.stuck == 1)
     await replica.shadowing.close()
     assert (replica.arms.under_way, replica.said) == (0, [])
-
-
-def lanes(replica: Replica) -> list[_Lane]:
-    return list(replica.shadowing._lanes.values())
