@@ -46,9 +46,13 @@ help:
 	@echo "make down     end what a start that was killed has left behind"
 	@echo "make train    train again and register new versions: WORKLOADS=apogee"
 	@echo "make check    ruff, mypy --strict, import rules"
+<<<<<<< 620e1d3bc0b360266ede435e70f37833501a0eb0
 	@echo "make test     the whole test suite"
 	@echo "make mutants  mutate a sample of the pure packages: what no unit test notices (a quarter of an hour)"
 	@echo "              variables: SEED=1 COUNT=60 PACKAGE=features,deployments/domain/routing.py"
+=======
+	@echo "make test     the whole test suite; fails where less is covered than pyproject.toml asks"
+>>>>>>> 48671aee4f1be54407a25b2975c8873e7bc94f22
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
 	@echo "make faults   kill parts of the self-healing loop at each of its stages, and worker groups that train (half an hour)"
 	@echo "              variables: STAGE=calm|drifting|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"
@@ -86,10 +90,11 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Unit tests by file on two cores, each with one thread for numbers: with more they wait for each other.
+# Unit tests by file on two cores, each with one thread for numbers: with more they wait for each other. What they
+# cover is shown at the end, and must not fall (fail_under in pyproject.toml).
 # The others start systems that have the machine to themselves.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile --cov
 	$(BIN)/pytest tests/integration
 
 mutants: $(STAMP)

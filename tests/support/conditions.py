@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def wait_for(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+async def wait_for(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Until `condition` holds.
 
     Raises:

@@ -180,7 +180,7 @@ async def test_over_http_each_is_answered_200_or_503_with_retry_after(slow: Slow
         answer = await client.post("/predict", json=body)
         return answer.status_code, answer.headers.get("retry-after"), answer.json()
 
-    async with system.http() as client, asyncio.timeout(30):
+    async with system.http() as client:
         sent = [asyncio.create_task(post(client)) for _ in range(40)]
         await wait_for(lambda: slow.waiting() >= 30)
         while not all(task.done() for task in sent):

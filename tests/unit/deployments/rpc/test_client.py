@@ -178,7 +178,9 @@ async def test_an_answer_that_cannot_be_read_fails_its_call_alone() -> None:
         async def predict(what: object) -> object:
             return Unreadable() if what == 1 else what
 
-        replica.listener._answer = predict
+        replica.listener.close()
+        replica.listener = RpcServer(predict)
+        await system.tell("a")
         system.calls.close()
         system.calls = RpcClient(system.handle, "predict")
         await system.calls.refresh()
