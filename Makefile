@@ -46,13 +46,9 @@ help:
 	@echo "make down     end what a start that was killed has left behind"
 	@echo "make train    train again and register new versions: WORKLOADS=apogee"
 	@echo "make check    ruff, mypy --strict, import rules"
-<<<<<<< 620e1d3bc0b360266ede435e70f37833501a0eb0
-	@echo "make test     the whole test suite"
 	@echo "make mutants  mutate a sample of the pure packages: what no unit test notices (a quarter of an hour)"
 	@echo "              variables: SEED=1 COUNT=60 PACKAGE=features,deployments/domain/routing.py"
-=======
 	@echo "make test     the whole test suite; fails where less is covered than pyproject.toml asks"
->>>>>>> 48671aee4f1be54407a25b2975c8873e7bc94f22
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
 	@echo "make faults   kill parts of the self-healing loop at each of its stages, and worker groups that train (half an hour)"
 	@echo "              variables: STAGE=calm|drifting|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"

@@ -120,11 +120,6 @@ class ShadowTraffic:
         self._shadows: dict[str, ArmVersion] = {}
         self._lanes: dict[str, _Lane] = {}
 
-    @property
-    def busy_arms(self) -> list[str]:
-        """Arms whose copies wait or are under way."""
-        return [arm for arm, lane in self._lanes.items() if lane.task is not None and not lane.task.done()]
-
     def use(self, table: RoutingTable) -> None:
         """Copy for the shadows of this table from now on, and forget the copies for others."""
         before, self._shadows, self._policy = self._shadows, dict(table.shadows), table.policy

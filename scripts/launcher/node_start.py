@@ -107,18 +107,12 @@ def run_head(
     return code or 0
 
 
-<<<<<<< d4da8030e71bbf861b9f1eb1954aabff56712fda
-def _token(settings: Settings, environment: MutableMapping[str, str]) -> str:
-    """Ray's, as the environment has it, else one of ours, which goes there."""
+def _token(settings: Settings, environment: MutableMapping[str, str], dashboard_url: str) -> str:
+    """Return Ray's token as the environment has it, else one of ours, which goes there and into `var/`."""
     from training.runtime.environment import Environment  # here: see there
 
     variables = Environment.of(environment)
     if token := variables.ray_auth_token.get_secret_value():
-=======
-def _token(settings: Settings, environment: MutableMapping[str, str], dashboard_url: str) -> str:
-    """Return Ray's token as the environment has it, else one of ours, which goes there and into `var/`."""
-    if token := environment.get("RAY_AUTH_TOKEN"):
->>>>>>> bf89944196e4c0b50f4f6e3fec633ab085ef31da
         return token
     if variables.ray_auth_token_path:
         return variables.ray_auth_token_path.read_text().strip()

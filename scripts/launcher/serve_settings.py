@@ -148,13 +148,9 @@ def child_environment(
         var: the state folder of all of them; Ray's token goes there.
         ports: of the fast profile.
     """
-<<<<<<< d4da8030e71bbf861b9f1eb1954aabff56712fda
     from training.runtime.environment import Environment  # here: see there
 
-    environment = {name: value for name, value in base.items() if name != "RAY_ADDRESS"}
-=======
     environment = {name: value for name, value in base.items() if name not in _NAME_ANOTHER_CLUSTER}
->>>>>>> bf89944196e4c0b50f4f6e3fec633ab085ef31da
     if profile is Profile.FAST:
         environment |= behind_haproxy(base) | {
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.metrics),

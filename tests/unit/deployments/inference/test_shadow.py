@@ -47,13 +47,8 @@ def instance(number: int, entity: str = "A12") -> Instance:
 class Arms:
     """A downstream that answers the number in the instance, times 10 from version 2 on.
 
-<<<<<<< 620e1d3bc0b360266ede435e70f37833501a0eb0
     Bundles in `broken` fail, those in `forgetful` answer nothing, and those in `gated` wait until `open` is
     called.
-=======
-    Bundles in `broken` fail, those in `gated` wait until `open` is called, and those in `forgetful`
-    answer no row.
->>>>>>> 48671aee4f1be54407a25b2975c8873e7bc94f22
     """
 
     def __init__(self) -> None:
@@ -61,7 +56,6 @@ class Arms:
         self.broken: set[str] = set()
         self.forgetful: set[str] = set()
         self.gated: set[str] = set()
-        self.forgetful: set[str] = set()
         self.under_way = 0
         self._gates: list[asyncio.Event] = []
 
@@ -172,11 +166,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def idle(replica: Replica) -> None:
     """All copies that were taken have been asked."""
-<<<<<<< 620e1d3bc0b360266ede435e70f37833501a0eb0
     await until(lambda: replica.shadowing.is_idle)
-=======
-    await until(lambda: not replica.shadowing.busy_arms)
->>>>>>> 48671aee4f1be54407a25b2975c8873e7bc94f22
 
 
 async def test_a_shadow_is_asked_what_its_arm_has_answered(replica: Replica) -> None:
@@ -331,11 +321,7 @@ async def test_only_answers_of_the_arm_itself_are_copied(replica: Replica) -> No
     policy = replica.predictor.table.policy.model_copy(update={"weights": {"linear": 1.0}})
     replica.use(table(version("mlp", 2), weights={"linear": 1.0}, ensembles=blend))
     await replica.predict(1)
-<<<<<<< 620e1d3bc0b360266ede435e70f37833501a0eb0
     assert replica.shadowing.is_idle
-=======
-    assert replica.shadowing.busy_arms == []
->>>>>>> 48671aee4f1be54407a25b2975c8873e7bc94f22
     # but those that it gives in place of another too
     replica.arms.broken = {"sha256:linear1"}
     assert policy.fallback == ARMS
@@ -348,11 +334,7 @@ async def test_a_shadow_that_answers_itself_by_now_is_not_asked_again(replica: R
     promoted = table(version("mlp", 2))
     replica.use(promoted.model_copy(update={"arms": promoted.arms | {"mlp": version("mlp", 2)}}))
     assert await replica.predict(1) == [10.0]
-<<<<<<< 620e1d3bc0b360266ede435e70f37833501a0eb0
     assert replica.shadowing.is_idle
-=======
-    assert replica.shadowing.busy_arms == []
->>>>>>> 48671aee4f1be54407a25b2975c8873e7bc94f22
 
 
 async def test_batches_are_copied_when_they_are_handed_out(replica: Replica) -> None:
