@@ -36,12 +36,12 @@ class TimedValue(Protocol):
 
     @property
     def timestamp(self) -> float:
-        """When it told them."""
+        """The time of the value."""
         ...
 
     @property
     def value(self) -> float:
-        """Of one of the numbers."""
+        """The value of one of the numbers."""
         ...
 
 

@@ -10,7 +10,7 @@ State = Literal["closed", "open", "half_open"]
 
 
 class BreakerSettings(BaseModel):
-    """When a breaker opens and how it closes again."""
+    """Settings of when a breaker opens and how it closes again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

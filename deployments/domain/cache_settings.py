@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class CacheSettings(BaseModel):
-    """How many answers are kept."""
+    """Settings of the cache: how many answers are kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -45,7 +45,7 @@ class Conflict(RequestError):
 
 
 class Unavailable(RequestError):
-    """No answer now; one may be had after `retry_after_s` seconds."""
+    """An answer that cannot be had now; it may be had after `retry_after_s` seconds."""
 
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
         super().__init__(message, retry_after_s)
@@ -60,7 +60,7 @@ class Overloaded(Unavailable):
 
 
 class NoArmAvailable(Unavailable):
-    """No arm that the policy allows can answer."""
+    """A request that no arm of the policy can answer."""
 
 
 class InvalidFields(InvalidInput):

@@ -42,7 +42,7 @@ def id_schema(contract: Contract) -> dict[str, Any]:
 
 
 def takes_numbers(contract: Contract) -> bool:
-    """Whether the contract's entity is the id itself."""
+    """Return whether the contract's entity is the id itself."""
     return contract.entity == "id"
 
 

@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 
 
 class ParsedInstance(NamedTuple):
-    """One instance as it was sent: its members are checked, its window is not yet cut.
+    """An instance as it was sent: its members are checked, its window is not yet cut.
 
     Attributes:
         id: the sender's as text, or a new ULID.
@@ -31,7 +31,7 @@ class ParsedInstance(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """One checked instance.
+    """A checked instance.
 
     Attributes:
         id: the sender's as text, or a new ULID; the journal's key.

@@ -34,7 +34,7 @@ class Prediction(NamedTuple):
 
     @property
     def fallback(self) -> bool:
-        """Whether another arm was the first choice."""
+        """Return whether another arm was the first choice."""
         return self.arm != self.decision.arm
 
 

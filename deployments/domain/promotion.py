@@ -29,7 +29,7 @@ class _Value(BaseModel):
 
 
 class InterimLook(_Value):
-    """One comparison of the two versions on requests that both have answered."""
+    """A comparison of the two versions on requests that both have answered."""
 
     phase: Phase
     at: AwareDatetime
@@ -64,12 +64,12 @@ class Promotion(_Value):
 
     @property
     def is_open(self) -> bool:
-        """Whether anything is still to be done."""
+        """Return whether anything is still to be done."""
         return self.state not in _ENDS
 
     @property
     def by_hand(self) -> bool:
-        """Whether a person decided; what a person decided is not undone by itself."""
+        """Return whether a person decided; what a person decided is not undone by itself."""
         return self.by != "gate"
 
     @property

@@ -30,7 +30,7 @@ class Request(_Value):
 
 
 class Attempt(_Value):
-    """One job of a retraining."""
+    """A job of a retraining."""
 
     job: str = Field(description="submission id of the Ray Job")
     at: AwareDatetime
@@ -48,7 +48,7 @@ class ArmResult(_Value):
 
 
 class Retraining(_Value):
-    """One retraining of a workload, from the first request to the verdicts.
+    """A retraining of a workload, from the first request to the verdicts.
 
     waiting: a condition does not hold yet. submitting: a job is about to be handed to Ray. running: Ray has
     it. done: every arm has a verdict. failed: all attempts died, or there was nothing to learn from.
@@ -74,7 +74,7 @@ class Retraining(_Value):
 
     @property
     def is_open(self) -> bool:
-        """Whether anything is still to be done."""
+        """Return whether anything is still to be done."""
         return self.state not in ("done", "failed")
 
     @property

@@ -1,4 +1,4 @@
-"""Which arm answers a request, and which ones are tried after it. Pure: the same on every replica."""
+"""The choice of the arm that answers a request, and of those tried after it. Pure: alike on every replica."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_VERSION_LENGTH = 64  # of the column of the journal
 
 
 class RoutingPolicy(BaseModel):
-    """How requests are spread over the arms of a workload."""
+    """The policy that spreads requests over the arms of a workload."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -18,7 +18,7 @@ WaitingFor = Callable[[], Awaitable[tuple[str, ...]]]
 
 
 class Health(BaseModel):
-    """Whether requests are answered."""
+    """The readiness of a workload."""
 
     status: str = Field(description="ready or starting")
     waiting_for: tuple[str, ...] = Field(description="arms that do not answer every replica yet")

@@ -16,7 +16,7 @@ from features.contract import Contract
 
 
 class RecordSink(Protocol):
-    """Where records go; a `JournalWriter` is one."""
+    """A sink of records; a `JournalWriter` is one."""
 
     def add(self, rows: Sequence[PredictionRecord]) -> None:
         """Take the records; never blocks or raises."""

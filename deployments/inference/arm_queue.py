@@ -43,7 +43,7 @@ class ArmQueue:
         return self._coalescer.submit((arm, version), raw, patience_s)
 
     def is_busy(self, arm: str) -> bool:
-        """Whether requests wait for the arm."""
+        """Return whether requests wait for the arm."""
         return self.waiting_rows()[arm] > 0
 
     def waiting_rows(self) -> Counter[str]:

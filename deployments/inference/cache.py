@@ -48,7 +48,7 @@ class AnswerCache:
         self._shrink()
 
     def covers(self, bundle: str) -> bool:
-        """Whether answers of the bundle are kept."""
+        """Return whether answers of the bundle are kept."""
         return bundle in self._bundles
 
     def find(self, arm: str, bundle: str, raw: FloatArray, level: float | None = None) -> ArmAnswer | None:

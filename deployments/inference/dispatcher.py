@@ -1,4 +1,4 @@
-"""From validated instances to predictions: choose an arm, try it within its deadline, fall back, record.
+"""The dispatch of validated instances: choose an arm, try it within its deadline, fall back, record.
 
 This is the heart of the Router without Ray: the arms are behind one function, `ArmCall`.
 """

@@ -62,7 +62,7 @@ class Ensemble:
 
 
 def _largest_score(answers: Sequence[ArmAnswer]) -> float | None:
-    """Where one of the members extrapolates, so does the blend."""
+    """Return the largest score: where one of the members extrapolates, so does the blend."""
     return max((one.outlier_score for one in answers if one.outlier_score is not None), default=None)
 
 

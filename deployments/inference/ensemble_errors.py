@@ -18,7 +18,7 @@ PAGES_A_POLL = 5
 
 
 class LabelledRows(Protocol):
-    """Where predictions with their truths are read; a `Store` is one."""
+    """A source of predictions with their truths; a `Store` is one."""
 
     def labelled(self, workload: str, after: int, limit: int = 1000) -> list[LabelledRow]:
         """Return pairs completed after the cursor, oldest first."""

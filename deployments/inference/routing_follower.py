@@ -21,7 +21,7 @@ POLL_PERIOD_S = 0.5
 
 
 class RoutingStore(Protocol):
-    """Where the routing table is; `Store` is one."""
+    """A store of the routing table; `Store` is one."""
 
     def routing(self, workload: str) -> RoutingTable | None:
         """Return the table in force."""

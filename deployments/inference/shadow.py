@@ -144,7 +144,7 @@ class ShadowTraffic:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no copy waits for a shadow, and no call is under way."""
+        """Return whether no copy waits for a shadow, and no call is in flight."""
         return all(lane.task is None or lane.task.done() for lane in self._lanes.values())
 
     async def close(self) -> None:

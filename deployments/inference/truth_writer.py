@@ -18,7 +18,7 @@ from deployments.store import FeedbackCounts, StoreUnavailable, Truth
 
 
 class TruthSink(Protocol):
-    """Where truths are written; a `Store` is one."""
+    """A sink of truths; a `Store` is one."""
 
     def write_truth_calls(self, workload: str, calls: Sequence[Sequence[Truth]]) -> list[FeedbackCounts]:
         """Write the truths of these calls, all or none; return the counts of each."""

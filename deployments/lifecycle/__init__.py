@@ -1,1 +1,1 @@
-"""From a challenger to a champion, and back: the lifecycle controller's promotions."""
+"""The lifecycle of versions: retraining, promotion and roll-back, observed, decided and acted on."""

@@ -60,13 +60,13 @@ class OpenPromotions:
 
     @property
     def shadows(self) -> dict[str, ArmVersion]:
-        """By arm, the version that shall get copies of its requests."""
+        """Return, by arm, the version that shall get copies of its requests."""
         return {one.arm: one.shadow for one in self.promotions if one.shadow is not None}
 
 
 @dataclass(frozen=True)
 class VersionObservation:
-    """What a workload serves and what its registry names.
+    """An observation of what a workload serves and what its registry names.
 
     Attributes:
         now: UTC.
@@ -86,7 +86,7 @@ class VersionObservation:
 
     @property
     def serving(self) -> Mapping[str, ArmVersion]:
-        """By arm, the version that the routing table names."""
+        """Return, by arm, the version that the routing table names."""
         return {} if self.table is None else self.table.arms
 
 

@@ -43,7 +43,7 @@ class JobServiceUnavailable(RuntimeError):
 
 
 class Jobs(Protocol):
-    """Where jobs run. Both raise `JobServiceUnavailable`."""
+    """A service that runs jobs. Both methods raise `JobServiceUnavailable`."""
 
     def submit(self, job: str, retraining_id: str) -> None:
         """Start the job under this id, unless it was started before."""

@@ -31,7 +31,7 @@ class AskForRetraining:
 
     @property
     def reason(self) -> str:
-        """What made the request."""
+        """Return what made the request."""
         return self.request.note
 
 
@@ -72,7 +72,7 @@ class EndAttempt:
 
     @property
     def reason(self) -> str:
-        """How the job ended."""
+        """Return how the job ended."""
         return self.message or self.job
 
 

@@ -11,7 +11,7 @@ from deployments.lifecycle.observation import VersionObservation
 
 @dataclass(frozen=True)
 class Swap:
-    """One arm moves from `old` (None: it had no version yet) to `new`."""
+    """A move of one arm from `old` (None: it had no version yet) to `new`."""
 
     arm: str
     old: ArmVersion | None

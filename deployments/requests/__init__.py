@@ -1,1 +1,1 @@
-"""From bytes to validated instances and truths."""
+"""The way from bytes to validated instances and truths."""

@@ -1,4 +1,4 @@
-"""From the bytes of a request to checked instances, by the contract's request model.
+"""The parser of requests: from bytes to checked instances, by the contract's request model.
 
 The model is made from the contract, so that requests are checked as `GET /schema` says.
 """

@@ -31,7 +31,7 @@ class StateValue(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether anything is still to be done."""
+        """Return whether anything is still to be done."""
 
     @classmethod
     def model_validate(cls, content: Any) -> Self:

@@ -134,7 +134,7 @@ class Logs:
         return self._found(self._database.execute(sql))
 
     def of_request(self, id_: str) -> Found:
-        """All that lines and spans tell of a request, by any of its three ids, in the order of time."""
+        """Return all lines and spans of a request, by any of its three ids, in the order of time."""
         parts = [sql for view, sql in _OF_A_REQUEST.items() if view != "spans" or self._has_spans]
         return self._found(self._database.execute(" UNION ALL ".join(parts) + " ORDER BY time", {"id": id_}))
 

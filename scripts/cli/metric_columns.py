@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Column:
-    """One metric in a table.
+    """A metric in a table.
 
     Attributes:
         heading: of the column.
@@ -22,7 +22,7 @@ class Column:
     form: str
 
     def cell(self, metrics: Mapping[str, float]) -> str:
-        """As text, empty if there is none."""
+        """Return the value as text, empty if there is none."""
         return self.form.format(metrics[self.metric]) if self.metric in metrics else ""
 
 
@@ -47,7 +47,7 @@ _HORIZON = re.compile(r"mean_error_(.+)_s_m")
 
 
 def metric_columns(metrics: Mapping[str, float]) -> tuple[Column, ...]:
-    """All that there are; the logarithmic error takes the place of the RMSE, horizons that of their mean."""
+    """Return all columns; the logarithmic error replaces the RMSE, horizons replace their mean."""
     horizons = tuple(
         Column(f"{found[1]} s", name, "{:,.0f}") for name in metrics if (found := _HORIZON.fullmatch(name))
     )

@@ -113,7 +113,7 @@ class _Options:
 
 
 def _pace(bursts: bool, shape: Bursts, stress: float | None) -> Pace | None:
-    """None: no stream."""
+    """Return the pace of the stream; None without one."""
     from scripts.replay.stream_schedule import Steady
 
     if bursts and stress is not None:

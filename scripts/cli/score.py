@@ -114,7 +114,7 @@ def _score(
 
 
 def _champion(settings: Settings, workload: str, arm: str | None) -> ModelVersion:
-    """Of this arm, or of the one with the largest weight in the workload's file that has one.
+    """Return the champion of this arm, or of the arm with the largest weight that has one.
 
     Raises:
         LookupError: there is none.

@@ -135,7 +135,7 @@ def _refused(console: Console, error: Exception) -> typer.Exit:
 
 
 class _Bars:
-    """One line of a rich progress display for each stage."""
+    """A line of a rich progress display for each stage."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

@@ -1,4 +1,4 @@
-"""What `raysonde up` shows: the stage it is at, and where everything is once it runs."""
+"""The display of `raysonde up`: the present stage, and where everything is once it runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from training.runtime.settings import Settings, without_password
 
 
 class StageDisplay:
-    """One line that changes in place; where output is no terminal, a line for each new stage.
+    """A line that changes in place; where output is no terminal, a line for each new stage.
 
     Args:
         console: where to.
@@ -108,7 +108,7 @@ def _program(name: str) -> str:
 
 
 def _registry(settings: Settings) -> str:
-    """For a shell; a password stays where it is."""
+    """Return the registry's URI for a shell; a password stays where it is."""
     uri = settings.registry_uri
     return shlex.quote(uri) if without_password(uri) == uri else '"$RAYSONDE_REGISTRY_URI"'
 

@@ -1,4 +1,4 @@
-"""Whether a workload has a model for each of its arms, asked in a cheap way that is sure; first training."""
+"""The first training of workloads that lack a model of some arm, and a cheap, sure test for that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NotTrained(RuntimeError):
 
 
 def lacks_models(settings: Settings, workload: str) -> bool:
-    """Whether some arm of the workload has no champion.
+    """Return whether some arm of the workload has no champion.
 
     Raises:
         RegistryUnreadable: the registry cannot be asked.
@@ -56,7 +56,7 @@ def train_first(plan: Plan, workloads: Sequence[str], interruption: Interruption
 
 
 def _was_served(settings: Settings, workload: str, arms: AbstractSet[str]) -> bool:
-    """Whether the routing table has a version of each arm: serving starts from it, without the registry."""
+    """Return whether the routing table has a version of each arm: serving starts from it alone."""
     with closing(Store(settings.store_url)) as store:
         store.create_tables()
         table = store.routing(workload)

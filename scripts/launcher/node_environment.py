@@ -1,4 +1,4 @@
-"""What Ray's processes have in their environment, on whichever machine; read once, when Ray starts."""
+"""The environment of Ray's processes, on whichever machine; read once, when Ray starts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bundled_haproxy() -> str:
 
 
 def node_environment(base: Mapping[str, str], binary: Callable[[], str] = bundled_haproxy) -> dict[str, str]:
-    """Of a node of a cluster behind HAProxy: the image sets it, so that a plain `ray start` there has it.
+    """Return the environment of a node behind HAProxy: the image sets it, so that a plain `ray start` has it.
 
     Args:
         base: where a user may have chosen HAProxy's binary, for example `os.environ`.
@@ -48,7 +48,7 @@ def node_environment(base: Mapping[str, str], binary: Callable[[], str] = bundle
 
 
 def behind_haproxy(base: Mapping[str, str], binary: Callable[[], str] = bundled_haproxy) -> dict[str, str]:
-    """What makes Serve's proxy HAProxy; arguments as of `node_environment`."""
+    """Return the variables that make Serve's proxy HAProxy; arguments as of `node_environment`."""
     from training.runtime.environment import Environment  # here: see there
 
     variables = Environment.of(base)

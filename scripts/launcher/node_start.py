@@ -43,7 +43,7 @@ class ServeRefused(RuntimeError):
 
 @dataclass(frozen=True)
 class NodePorts:
-    """Of one node; two on one machine need two of each.
+    """The ports of a node; two nodes on one machine need two of each.
 
     Attributes:
         metrics: of Ray's Prometheus text.

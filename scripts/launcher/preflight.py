@@ -1,4 +1,4 @@
-"""What has to be true before the system is started, and what to do where it is not."""
+"""Checks before the system is started, each with what to do where it fails."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def problems(
     available_bytes: int | None = None,
     python: tuple[int, int] = sys.version_info[:2],
 ) -> list[str]:
-    """One line for each thing that stands in the way; empty when all is well.
+    """Return a line for each thing that stands in the way; none when all is well.
 
     Args:
         ports: those that must be free.
@@ -56,7 +56,7 @@ def problems(
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens on the port, on any address of this machine."""
+    """Return whether nothing listens on the port, on any address of this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # without it, connections of the last run that are in TIME_WAIT would count
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Profile(StrEnum):
-    """How Serve is run: `fast` behind HAProxy in throughput mode, `plain` as Serve does by default."""
+    """The way Serve is run: `fast` behind HAProxy in throughput mode, `plain` by Serve's defaults."""
 
     FAST = "fast"
     PLAIN = "plain"

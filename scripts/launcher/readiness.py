@@ -1,4 +1,4 @@
-"""What a start is waiting for, asked of the system itself: Ray, Serve, then each deployment."""
+"""The stage of a start, as the system itself reports it: Ray, Serve, then each deployment."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class StageProbe:
         self._last = Stage("Ray is starting")
 
     def look(self) -> Stage:
-        """Where the start stands now."""
+        """Return the present stage of the start."""
         if all(self._answers(workload) for workload in self._workloads):
             return Stage("ready", ready=True)
         try:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class RunState(BaseModel):
-    """One start of the system.
+    """A start of the system.
 
     Attributes:
         run_id: the mark that its processes carry.
@@ -45,7 +45,7 @@ class RunState(BaseModel):
 
     @staticmethod
     def forget(var: Path) -> None:
-        """To be called when everything is gone."""
+        """Remove the state, once everything is gone."""
         _file(var).unlink(missing_ok=True)
 
     def supervisor(self) -> psutil.Process | None:

@@ -1,4 +1,4 @@
-"""What a start on one machine adds to `serve_config.yaml`: a port, a choice of workloads, an environment."""
+"""Additions of a start to `serve_config.yaml`: a port, a choice of workloads, an environment."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _application(workload: str, arms: Iterable[str], *, own_lifecycle_controller
 
 @dataclass(frozen=True)
 class ProxyPorts:
-    """On loopback, beside the port of the API.
+    """Ports on loopback, beside the port of the API.
 
     Attributes:
         metrics: of HAProxy's Prometheus text.

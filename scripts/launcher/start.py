@@ -27,7 +27,7 @@ from training.runtime.settings import Settings
 
 @dataclass(frozen=True)
 class StartRequest:
-    """What a user asks to be started.
+    """A user's request of what to start.
 
     Attributes:
         port: of HTTP.

@@ -1,4 +1,4 @@
-"""What `raysonde up` will start, decided before anything is."""
+"""The plan of `raysonde up`, made before anything is started."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FALLBACK_PORT = 8500
 
 @dataclass(frozen=True)
 class Plan:
-    """One start.
+    """The plan of one start.
 
     Attributes:
         settings: paths.
@@ -40,26 +40,26 @@ class Plan:
 
     @property
     def api_url(self) -> str:
-        """Of Serve's HTTP, as this machine reaches it."""
+        """Return the URL of Serve's HTTP, as this machine reaches it."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def dashboard_url(self) -> str:
-        """Of Ray's dashboard."""
+        """Return the URL of Ray's dashboard."""
         return f"http://127.0.0.1:{self.dashboard_port}"
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """Those that must be free before and after."""
+        """Return the ports that must be free before and after."""
         return (self.port, self.dashboard_port)
 
     @property
     def log(self) -> Path:
-        """What Ray and Serve print."""
+        """Return the file of what Ray and Serve print."""
         return self.settings.var / "logs" / "serve.log"
 
     def environment(self) -> dict[str, str]:
-        """Of every process of the start. Makes Ray's token, which none of them starts without."""
+        """Return the environment of every process of the start. Makes Ray's token."""
         read_or_create_ray_token(self.settings.var)
         return child_environment(
             os.environ,

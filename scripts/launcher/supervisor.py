@@ -34,7 +34,7 @@ class ChildDied(RuntimeError):
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What is still there after everything was tried."""
+    """Processes and ports that are still there after everything was tried."""
 
     processes: tuple[int, ...]
     ports: tuple[int, ...]
@@ -44,7 +44,7 @@ class Leftovers:
 
 
 class Supervisor:
-    """One child in a session of its own, from its start to the end of its last descendant.
+    """A child in a session of its own, from its start to the end of its last descendant.
 
     Args:
         command: what to run.
@@ -121,7 +121,7 @@ class Supervisor:
                     tell(line)
 
     def check(self) -> None:
-        """See that the child is alive.
+        """Check that the child is alive.
 
         Raises:
             ChildDied: it ended by itself.

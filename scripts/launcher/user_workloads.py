@@ -35,13 +35,13 @@ def settings_with(workloads: Path | None) -> Settings:
 
 
 def workers_runtime_env() -> dict[str, Any] | None:
-    """For `ray.init` at a cluster that runs already: its workers inherit nothing from this process."""
+    """Return what `ray.init` at a running cluster needs: its workers inherit nothing from this process."""
     variables = {name: os.environ[name] for name in (_VARIABLE, _PYTHON_PATH) if name in os.environ}
     return {"env_vars": variables} if _VARIABLE in variables else None
 
 
 def require_modules(settings: Settings, workload: str) -> None:
-    """See that every module that the workload's YAML file names can be found.
+    """Check that every module that the workload's YAML file names can be found.
 
     Raises:
         FileNotFoundError: no such workload, or a module that it names is in no place; says where it was

@@ -1,4 +1,4 @@
-"""Which workloads a start serves, and the Serve config for them."""
+"""The choice of workloads of a start, and the Serve config for them."""
 
 from __future__ import annotations
 

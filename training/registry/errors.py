@@ -1,4 +1,4 @@
-"""What can go wrong with a registry as a whole."""
+"""Errors of a registry as a whole."""
 
 from __future__ import annotations
 

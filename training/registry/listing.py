@@ -55,7 +55,7 @@ def list_versions(
 
 
 def _read(uri: str, workload: str, environment: Mapping[str, str]) -> list[VersionRow] | None:
-    """None: only MLflow itself knows how."""
+    """Read the versions; None where only MLflow itself knows how."""
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if any(environment.get(name) for name in _MLFLOWS_OWN):
         return None

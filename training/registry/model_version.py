@@ -1,4 +1,4 @@
-"""One version in the registry, whoever reads it: MLflow's client, or the readers that do without MLflow."""
+"""A version in the registry, whoever reads it: MLflow's client, or the readers without MLflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a registry keeps of one version, before its bundle is looked at."""
+"""The row of a version in a registry, before its bundle is read."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _FEWEST_TIMES = 10
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """One model on the held-out truths, in the order of time.
+    """A model on the held-out truths, in the order of time.
 
     Attributes:
         loss: (n,) see `training.runtime.row_losses`.
@@ -51,7 +51,7 @@ class EvaluatedModel:
 
 @dataclass(frozen=True)
 class Check:
-    """One question, its answer as a sentence, and the numbers behind it."""
+    """A question, its answer as a sentence, and the numbers behind it."""
 
     name: str
     passed: bool
@@ -67,7 +67,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the challenger may take the champion's place."""
+        """Return whether the challenger may take the champion's place."""
         return all(check.passed for check in self.checks)
 
     @property

@@ -31,7 +31,7 @@ class BadEnvironment(ValueError):
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable, in words.
+    """A variable, in words.
 
     Attributes:
         default: empty where there is none; `VAR` stands for the folder of RAYSONDE_VAR.

@@ -1,4 +1,4 @@
-"""Where things are: one object, read from the environment once, at the edge."""
+"""Paths and addresses of a process, read from the environment once, at the edge."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ class Settings:
 
     @property
     def targets(self) -> Path:
-        """Where Prometheus finds what is served."""
+        """Return the folder in which Prometheus finds what is served."""
         return self.var / "targets"
 
     @property
     def ray_dashboards(self) -> Path:
-        """Where Ray writes its own dashboards for Grafana."""
+        """Return the folder into which Ray writes its own dashboards for Grafana."""
         return self.var / "ray-dashboards"
 
     @property
