@@ -65,7 +65,7 @@ class ScalingContext(Protocol):
 
     @property
     def raw_metrics(self) -> Mapping[str, Mapping[Any, Sequence[TimedValue]]] | None:
-        """All values of the look-back, by metric and replica."""
+        """The values of the look-back, by metric and replica."""
         ...
 
     @property

@@ -314,8 +314,7 @@ def test_a_job_that_dies_is_tried_again_on_the_same_data(scene: Scene) -> None:
     assert len(scene.jobs.submitted) == 2
 
 
-def test_truths_of_a_retraining_that_failed_are_still_new(store_url: str) -> None:
-    scene = Scene(store_url, CONFIG.model_copy(update={"jobs_per_day": 9}))
+def test_truths_of_a_retraining_that_failed_are_still_new(scene: Scene) -> None:
     scene.truths(12)
     scene.ask()
     scene.controller.reconcile()
@@ -328,7 +327,7 @@ def test_truths_of_a_retraining_that_failed_are_still_new(store_url: str) -> Non
     scene.controller.reconcile()
     assert (scene.last.state, scene.last.waits_for) == ("running", None)
     scene.finish(arms={"linear": PASSED})
-    scene.now += timedelta(minutes=31)
+    scene.now += timedelta(days=1)
     scene.ask()
     scene.controller.reconcile()
     assert scene.last.waits_for == "new truths: there are 0, and 10 are needed"

@@ -127,7 +127,7 @@ def test_one_that_is_killed_while_it_reads_back_learns_no_truth_twice(
     before = page(scene)
     with monkeypatch.context() as patch:
         patch.setattr("deployments.monitoring.poller.PAGE_ROWS", 100)
-        patch.setattr("deployments.monitoring.poller.PAGES_A_ROUND", 1)
+        patch.setattr("deployments.monitoring.poller.PAGES_PER_POLL", 1)
         scene.clock.forward(5)
         scene.monitor().poll()  # it has read 100 rows of 1200 when it is killed
         assert not page(scene).up_to_date

@@ -56,7 +56,7 @@ def test_detectors() -> None:
 def test_the_whole() -> None:
     assert limits_of(MonitoringSettings) == {
         "windows_s": {"default": [300.0, 3600.0, 86_400.0]},
-        "looks_s": {"default": [60.0, 300.0]},
+        "detection_windows_s": {"default": [60.0, 300.0]},
         "check_period_s": {"default": 5.0, "exclusiveMinimum": 0},
         "late_after_s": {"default": 3600.0, "exclusiveMinimum": 0},
         "report_period_s": {"default": 600.0, "exclusiveMinimum": 0},
@@ -65,7 +65,7 @@ def test_the_whole() -> None:
     }
 
 
-@pytest.mark.parametrize(("name", "longest_s"), [("windows_s", 86_400.0), ("looks_s", 3600.0)])
+@pytest.mark.parametrize(("name", "longest_s"), [("windows_s", 86_400.0), ("detection_windows_s", 3600.0)])
 def test_windows_are_as_long_as_their_rows_are_kept_and_no_longer(name: str, longest_s: float) -> None:
     assert getattr(MonitoringSettings.model_validate({name: [longest_s]}), name) == (longest_s,)
     for wrong, message in (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ class Plain:
 
     feature_names = ("x",)
     anchor_names = ("x",)
-    output_names: tuple[str, ...] = ("lat1", "lon1", "alt1", "lat2", "lon2", "alt2")
+    output_names: ClassVar[tuple[str, ...]] = ("lat1", "lon1", "alt1", "lat2", "lon2", "alt2")
     output_groups: Any = (("lat1", "lon1"), ("lat2", "lon2"))
 
     def features(self, raw: Any) -> Any:
