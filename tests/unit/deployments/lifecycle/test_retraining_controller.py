@@ -325,7 +325,7 @@ def test_truths_of_a_retraining_that_failed_are_still_new(scene: Scene) -> None:
     scene.keeper.look_after()
     assert (scene.last.state, scene.last.waits_for) == ("running", None)
     scene.finish(arms={"linear": PASSED})
-    scene.now += timedelta(minutes=31)
+    scene.now += timedelta(days=1)
     scene.ask()
     scene.keeper.look_after()
     assert scene.last.waits_for == "new truths: there are 0, and 10 are needed"
