@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ AT_LEAST = 0.85
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0 where enough mutants are killed, 1 where not, 2 where it cannot be told."""
     options = _options().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copies are removed
     paths = modules(REPOSITORY, options.package.split(",") if options.package else PACKAGES)
     drawn = sample(REPOSITORY, paths, options.count, options.seed)
     known = equivalents(EQUIVALENT)

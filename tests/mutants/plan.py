@@ -38,6 +38,8 @@ EDGES = (
     "training/retraining/run.py",
     "training/runtime/artifact_server.py",
 )
+# These simulate a week, or a whole process, and hold claims rather than lines: a minute for each mutant.
+SLOW = ("test_week.py", "test_demo_heal.py")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def sample(root: Path, paths: Iterable[str], count: int, seed: int) -> list[Muta
 def judges_of(root: Path, module: str) -> list[str]:
     """Return the unit tests that mirror the module: its own file first, then those beside it that import it.
 
-    Where there are none, those of its package that import it, or else of any; or else its folder.
+    Where there are none, those of its package that import it, or else of any; or else all of its folder.
     """
     path = Path(module)
     folder = Path("tests/unit", path.parent)
@@ -106,7 +108,10 @@ def judges_of(root: Path, module: str) -> list[str]:
     beside = {one for one in importers if one.parent == folder}
     beside |= {own} if (root / own).exists() else set()
     near = {one for one in importers if one.parts[2] == path.parts[0]}
-    chosen = beside or near or importers or {folder}
+    chosen = (
+        beside or near or importers or {one.relative_to(root) for one in (root / folder).glob("test_*.py")}
+    )
+    chosen = {one for one in chosen if one == own or one.name not in SLOW}
     return [str(one) for one in sorted(chosen, key=lambda one: (one != own, one))]
 
 
