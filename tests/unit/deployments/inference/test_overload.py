@@ -115,18 +115,26 @@ async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> 
 
 
 class SlowDownstream(LocalDownstream):
-    """Answers when it is let to, which takes 20 s by the clock."""
+    """Once it is held, it answers when it is let to, which takes 20 s by the clock."""
 
     def __init__(self, cache: BundleCache, clock: Clock) -> None:
         super().__init__(cache)
+        self.is_held = False
         self._clock = clock
         self._gates: list[asyncio.Event] = []
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
+<<<<<<< 762933a94ec96362024546cf8c956490321b3acd
     ) -> Sequence[ArmAnswer]:
         self._gates.append(asyncio.Event())
         await self._gates[-1].wait()
+=======
+    ) -> Sequence[Row]:
+        if self.is_held:
+            self._gates.append(asyncio.Event())
+            await self._gates[-1].wait()
+>>>>>>> 73c9e1a20de570b33057c074b231991dba1ca234
         return await super().__call__(arm, version, raw, trace)
 
     def answer(self) -> None:
@@ -181,6 +189,7 @@ async def test_over_http_each_is_answered_200_or_503_with_retry_after(slow: Slow
         return answer.status_code, answer.headers.get("retry-after"), answer.json()
 
     async with system.http() as client:
+        slow.downstream.is_held = True
         sent = [asyncio.create_task(post(client)) for _ in range(40)]
         await wait_for(lambda: slow.waiting() >= 30)
         while not all(task.done() for task in sent):
