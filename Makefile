@@ -48,7 +48,7 @@ help:
 	@echo "make check    ruff, mypy --strict, import rules"
 	@echo "make mutants  mutate a sample of the pure packages: what no unit test notices (a quarter of an hour)"
 	@echo "              variables: SEED=1 COUNT=60 PACKAGE=features,deployments/domain/routing.py"
-	@echo "make test     the whole test suite; fails where less is covered than pyproject.toml asks"
+	@echo "make test     the whole test suite, and what of lines and branches the unit tests cover"
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
 	@echo "make faults   kill parts of the self-healing loop at each of its stages, and worker groups that train (half an hour)"
 	@echo "              variables: STAGE=calm|drifting|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"

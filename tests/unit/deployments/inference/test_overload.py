@@ -125,16 +125,10 @@ class SlowDownstream(LocalDownstream):
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
-<<<<<<< 762933a94ec96362024546cf8c956490321b3acd
     ) -> Sequence[ArmAnswer]:
-        self._gates.append(asyncio.Event())
-        await self._gates[-1].wait()
-=======
-    ) -> Sequence[Row]:
         if self.is_held:
             self._gates.append(asyncio.Event())
             await self._gates[-1].wait()
->>>>>>> 73c9e1a20de570b33057c074b231991dba1ca234
         return await super().__call__(arm, version, raw, trace)
 
     def answer(self) -> None:
