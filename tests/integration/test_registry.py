@@ -198,7 +198,7 @@ def test_two_registries_share_one_database(registry: Registry, settings: Setting
 
 def test_first_use_prints_nothing_and_makes_a_file_for_several_processes(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from training.registry import Registry; "
+        "from pathlib import Path; from training.registry.models import Registry; "
         "from training.runtime.settings import Settings; import sys; var = Path(sys.argv[1]); "
         "Registry(Settings(var, var, f'sqlite:///{var}/mlflow/mlflow.db', ''))"
     )

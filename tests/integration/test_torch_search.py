@@ -111,7 +111,7 @@ from pathlib import Path
 import ray
 from tests.support.searches import TRAIN, VALID, plan
 from training.fitting.losses import split_loss
-from training.search import search
+from training.search.tune import search
 from training.runtime.settings import REPOSITORY
 ray.init(address=sys.argv[1], log_to_driver=False)
 search(plan("toy.mortal", int(sys.argv[3])), TRAIN, VALID, Path(sys.argv[2]), lambda *_: None)
