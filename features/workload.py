@@ -25,12 +25,12 @@ class Workload(Protocol):
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Of the columns of `features`; a class attribute will do."""
+        """Names of the columns of `features`; a class attribute will do."""
         ...
 
     @property
     def anchor_names(self) -> tuple[str, ...]:
-        """Of the anchors, all of them among `feature_names`."""
+        """Names of the anchors, all of them among `feature_names`."""
         ...
 
     def features(self, raw: FloatArray) -> FloatArray:
