@@ -32,10 +32,6 @@ class DetectorStates:
         self._hysteresis: dict[Key, Hysteresis] = {}
         self._findings: dict[Key, Finding] = {}
 
-    def is_drifting(self, kind: str, subject: str = "") -> bool:
-        """Return whether the detector is drifting now."""
-        return self._hysteresis_for((kind, subject)).state == "drifting"
-
     def update(self, key: Key, finding: Finding, now: datetime) -> DriftEvent | None:
         """Add what a detector has found, and return an event if its state has changed."""
         self._findings[key] = finding

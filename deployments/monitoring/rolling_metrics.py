@@ -107,10 +107,6 @@ class RollingMetrics:
         counted = np.array([not row.conflicts, row.conflicts], dtype=np.float64)
         self._repeats.add(row.received_at.timestamp(), counted)
 
-    def measured(self, arm: str, now: datetime, window_s: float) -> FloatArray:
-        """Return the sums of the measures over the window that ends now, (measures,)."""
-        return self._sums_for(arm).truths.total(now.timestamp(), window_s)[_MEASURES:]
-
     def window(self, arm: str, now: datetime, window_s: float) -> ArmWindow:
         """Return the metrics of an arm over the window that ends now."""
         now_s = now.timestamp()

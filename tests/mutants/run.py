@@ -6,13 +6,16 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Literal
+from xml.etree import ElementTree
 
 from cosmic_ray.testing import run_tests
 from cosmic_ray.work_item import TestOutcome
@@ -22,6 +25,8 @@ from tests.mutants.plan import Mutant, judges_of
 Outcome = Literal["killed", "survived", "timeout"]
 
 _LONGEST_S = 900.0
+_QUICK_S = 0.5
+_PLUGINS = ("no:cacheprovider", "pytest_asyncio.plugin", "pytest_timeout", "_hypothesis_pytestplugin")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,27 @@ class Judged:
 
 
 class UnmutatedFails(RuntimeError):
-    """The tests of a module fail without any mutant: they cannot tell one."""
+    """The tests fail without any mutant: they cannot tell one."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Unit tests that pass without a mutant.
+
+    Attributes:
+        functions_s: how long each function took, by its file, in the order of the file.
+        start_s: what a run takes beside its tests.
+    """
+
+    functions_s: dict[str, dict[str, float]]
+    start_s: float
+
+    def plan(self, files: Iterable[str]) -> tuple[list[str], float]:
+        """Return the functions of the files, those that take long last; and after how long a run hangs."""
+        functions = {one: took_s for file in files for one, took_s in self.functions_s[file].items()}
+        # another mutant beside it, and a machine that does more, make it slower
+        limit_s = 30.0 + 4 * (self.start_s + sum(functions.values()))
+        return sorted(functions, key=lambda one: functions[one] > _QUICK_S), limit_s
 
 
 def copy_of(root: Path, folder: Path) -> Path:
@@ -74,33 +99,45 @@ class Judge:
         """Judge all of them.
 
         Raises:
-            UnmutatedFails: of some module without a mutant.
+            UnmutatedFails: tests of some module, without a mutant.
         """
-        paths = sorted({mutant.module for mutant in mutants})
+        judges = {path: judges_of(self._root, path) for path in {mutant.module for mutant in mutants}}
+        files = sorted({file for some in judges.values() for file in some})
+        parts = [files[number :: self._workers] for number in range(self._workers)]
         with ThreadPoolExecutor(self._workers) as pool:
-            limits_s = dict(zip(paths, pool.map(self._limit_s, paths), strict=True))
-            return list(pool.map(lambda one: self._judge(one, limits_s[one.module]), mutants))
+            passed = list(pool.map(self._pass, filter(None, parts)))
+            known = Passed(
+                {file: took for one in passed for file, took in one.functions_s.items()},
+                max(one.start_s for one in passed),
+            )
+            self._tell(f"{sum(map(len, known.functions_s.values()))} tests pass without a mutant")
+            return list(pool.map(lambda one: self._judge(one, *known.plan(judges[one.module])), mutants))
 
-    def _limit_s(self, module: str) -> float:
-        """The time after which a mutant of the module hangs."""
+    def _pass(self, files: Sequence[str]) -> Passed:
+        """Run tests without a mutant, all files at once: imports take as long as many tests."""
         copy = self._free.get()
         try:
-            began_s = time.monotonic()
-            outcome, output = self._run(copy, module, _LONGEST_S)
+            with tempfile.TemporaryDirectory() as folder:
+                report = Path(folder) / "report.xml"
+                began_s = time.monotonic()
+                # later runs read the compiled modules of this one; they are out of date for what is mutated
+                outcome, output = self._run(
+                    copy, files, _LONGEST_S, ("PYTHONDONTWRITEBYTECODE=",), (f"--junitxml={report}",)
+                )
+                took_s = time.monotonic() - began_s
+                if outcome != "survived":
+                    raise UnmutatedFails(f"tests fail without a mutant ({outcome}):\n{output}")
+                functions_s = _durations(report, files)
         finally:
             self._free.put(copy)
-        if outcome != "survived":
-            raise UnmutatedFails(f"{module}: its tests fail without a mutant ({outcome}):\n{output}")
-        self._tell(f"passes    {module}")
-        # another mutant beside it, and a machine that does more, make it slower
-        return 30.0 + 4 * (time.monotonic() - began_s)
+        return Passed(functions_s, took_s - sum(sum(one.values()) for one in functions_s.values()))
 
-    def _judge(self, mutant: Mutant, limit_s: float) -> Judged:
+    def _judge(self, mutant: Mutant, tests: Sequence[str], limit_s: float) -> Judged:
         copy = self._free.get()
         path = copy / mutant.module
         try:
             path.write_text(mutant.changed)
-            outcome, _ = self._run(copy, mutant.module, limit_s)
+            outcome, _ = self._run(copy, tests, limit_s)
         finally:
             path.write_text(mutant.source)
             self._free.put(copy)
@@ -108,19 +145,34 @@ class Judge:
         self._tell(f"{told}\n{mutant.diff}" if outcome == "survived" else told)
         return Judged(mutant, outcome)
 
-    def _run(self, copy: Path, module: str, limit_s: float) -> tuple[Outcome, str]:
+    def _run(
+        self,
+        copy: Path,
+        tests: Sequence[str],
+        limit_s: float,
+        environment: Sequence[str] = (),
+        options: Sequence[str] = (),
+    ) -> tuple[Outcome, str]:
         command = [
-            *("env", f"--chdir={copy}", f"PYTHONPATH={copy}", "OMP_NUM_THREADS=1"),
-            *(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"),
-            *(
-                "--hypothesis-profile=mutants",
-                f"--hypothesis-seed={self._seed}",
-                "-k",
-                "not postgresql",
-                *judges_of(self._root, module),
-            ),
+            *("env", f"--chdir={copy}", f"PYTHONPATH={copy}", "OMP_NUM_THREADS=1", *environment),
+            # to look for plugins among all that is installed takes as long as many tests
+            *("PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", sys.executable, "-m", "pytest", "-x", "-q"),
+            *(option for plugin in _PLUGINS for option in ("-p", plugin)),
+            *("--hypothesis-profile=mutants", f"--hypothesis-seed={self._seed}"),
+            *("-k", "not postgresql", *options, *tests),
         ]
         outcome, output = run_tests(shlex.join(command), limit_s)
         if outcome is TestOutcome.SURVIVED:
             return "survived", output
         return ("timeout" if output == "timeout" else "killed"), output
+
+
+def _durations(report: Path, files: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Return what each test function took, by file, from a report in JUnit's format."""
+    names = {file.removesuffix(".py").replace("/", "."): file for file in files}
+    found: dict[str, dict[str, float]] = {file: defaultdict(float) for file in names.values()}
+    for case in ElementTree.parse(report).iter("testcase"):
+        file = names[case.attrib["classname"]]
+        function = case.attrib["name"].split("[")[0]
+        found[file][f"{file}::{function}"] += float(case.attrib["time"])
+    return found

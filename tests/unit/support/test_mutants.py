@@ -9,7 +9,7 @@ import pytest
 from tests.mutants.__main__ import EQUIVALENT
 from tests.mutants.operators import mutations
 from tests.mutants.plan import Mutant, equivalents, judges_of, modules, sample
-from tests.mutants.run import Judge, UnmutatedFails
+from tests.mutants.run import Judge, Passed, UnmutatedFails
 from training.runtime.settings import REPOSITORY
 
 
@@ -115,8 +115,14 @@ def test_a_mutant_is_judged_by_whether_its_tests_fail_and_is_taken_back(
     assert (copy / "features" / "double.py").read_text() == "def double(x):\n    return 2 * x\n"
 
 
+def test_tests_that_take_long_come_last_and_say_when_a_mutant_hangs() -> None:
+    passed = Passed({"a": {"a::slow": 2.0, "a::quick": 0.5}, "b": {"b::slow": 0.6, "b::quick": 0.0}}, 3.0)
+    assert passed.plan(["b", "a"]) == (["b::quick", "a::quick", "b::slow", "a::slow"], 30 + 4 * 6.1)
+    assert passed.plan(["a"]) == (["a::quick", "a::slow"], 30 + 4 * 5.5)
+
+
 def test_tests_that_fail_by_themselves_judge_nothing(tmp_path: Path) -> None:
     copy = repository(tmp_path, "assert False")
     mutants: list[Mutant] = sample(copy, ["features/double.py"], 1, 1)
-    with pytest.raises(UnmutatedFails, match=r"features/double\.py: its tests fail without a mutant"):
+    with pytest.raises(UnmutatedFails, match=r"tests fail without a mutant \(killed\)(?s:.*)test_double"):
         Judge([copy], 1, lambda _: None).judge(mutants)
