@@ -169,10 +169,14 @@ class Judge:
 
 def _durations(report: Path, files: Iterable[str]) -> dict[str, dict[str, float]]:
     """Return what each test function took, by file, from a report in JUnit's format."""
-    names = {file.removesuffix(".py").replace("/", "."): file for file in files}
-    found: dict[str, dict[str, float]] = {file: defaultdict(float) for file in names.values()}
+    found: dict[str, dict[str, float]] = {file: defaultdict(float) for file in files}
     for case in ElementTree.parse(report).iter("testcase"):
-        file = names[case.attrib["classname"]]
-        function = case.attrib["name"].split("[")[0]
-        found[file][f"{file}::{function}"] += float(case.attrib["time"])
+        module, name = case.attrib["classname"], case.attrib["name"].split("[")[0]
+        file = next(one for one in found if f"{module}.".startswith(f"{_module(one)}."))
+        inner = module.removeprefix(_module(file)).split(".")[1:]  # a class, where there is one
+        found[file]["::".join((file, *inner, name))] += float(case.attrib["time"])
     return found
+
+
+def _module(file: str) -> str:
+    return file.removesuffix(".py").replace("/", ".")

@@ -96,7 +96,9 @@ def repository(folder: Path, tests: str) -> Path:
         'from hypothesis import settings\n\nsettings.register_profile("mutants")\n'
     )
     (folder / "tests" / "unit" / "features" / "test_double.py").write_text(
-        f"from features.double import double\n\n\ndef test_it():\n    {tests}\n"
+        "from unittest import TestCase\n\nfrom features.double import double\n\n\n"
+        "class TestMore(TestCase):\n    def test_more(self):\n        pass\n\n\n"
+        f"def test_it():\n    {tests}\n"
     )
     return folder
 

@@ -144,6 +144,16 @@ def test_several_wrong_fields_are_all_named() -> None:
     ]
 
 
+def test_of_wrong_samples_and_instances_the_first_is_named() -> None:
+    """There may be thousands, of which each would be told."""
+    made = samples(altitude_m="x")
+    made[4]["altitude_m"] = "y"
+    assert error_of(body(samples=made)).field == "samples[3].altitude_m"
+    with pytest.raises(FieldError) as caught:
+        list(InstanceParser(FIRE).parse_batch(batch(rider(), rider(Age=-1), rider(Age=-2))))
+    assert (caught.value.field, caught.value.value) == ("instances[1].Age", -1)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"flight", b'{"flight_id": "\xff"}', b'{"id": "\\ud800"}', body()[:-1], b"[" * 10_000],

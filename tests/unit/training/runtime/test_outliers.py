@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,80 @@ def test_rows_do_not_see_each_other_and_sequences_are_seen_whole() -> None:
     jumped = new.copy()
     jumped[:, 2, 0] += 10
     assert (scorer.score(jumped) == 1).all()
+
+
+def test_a_covariance_is_shrunk_to_the_identity_by_its_noise() -> None:
+    """Variances 0.5 and 2; their noise is (8.5 - 4.25) / 4, which is 0.85 of how far they are from 1."""
+    shape = Shape.fit(np.array([[4.0, 4], [2, 4], [3, 6], [3, 2]]))
+    assert shape.mean.tolist() == [3, 4]
+    np.testing.assert_allclose(
+        shape.squared_distances(np.array([[4.0, 4], [3, 5], [4, 5], [3, 4]])),
+        [1 / 0.925, 1 / 1.15, 1 / 0.925 + 1 / 1.15, 0],
+    )
+
+
+def test_a_covariance_that_its_noise_explains_is_the_identity() -> None:
+    crossed = np.array([[1.0, 1], [-1, -1], [1, -1], [-1, 1]])
+    np.testing.assert_allclose(Shape.fit(crossed).squared_distances(np.array([[3.0, 4.0]])), 25.0)
+    np.testing.assert_allclose(Shape.fit(np.array([[1.0], [-1]])).squared_distances(np.array([[3.0]])), 9.0)
+
+
+def test_directions_without_a_variance_are_not_looked_at_closer_than_a_limit() -> None:
+    """A sum that never varies is known to 0.03; a column that never does, to 1."""
+    together = Shape.fit(np.array([[1.0, 1], [-1, -1]]))
+    found = together.squared_distances(np.array([[1.0, 1], [0.1, -0.1]]))
+    np.testing.assert_allclose(found, [1.0, 0.02 / 1e-3])
+    constant = Shape.fit(np.array([[1.0, 5], [-1, 5]]))
+    np.testing.assert_allclose(constant.squared_distances(np.array([[0.0, 7], [1, 5]])), [4.0, 1.0])
+
+
+def test_distances_are_finite_and_what_is_not_known_adds_nothing() -> None:
+    shape = Shape(np.array([3.0, 4.0]), np.eye(2))
+    rows = [
+        [np.inf, 4],
+        [-np.inf, 4],
+        [1e12, 4],
+        [3 + 5e8, 4],
+        [np.nan, 6],
+        [np.nan, np.nan],
+        [np.inf, np.nan],
+    ]
+    found = shape.squared_distances(np.array(rows))
+    np.testing.assert_allclose(found, [1e18, 1e18, 1e18, 2.5e17, 4, 0, 1e18])
+
+
+def test_a_score_is_the_share_of_references_that_lie_nearer() -> None:
+    """Of two references each is two deviations from a shape without it; as far away is not nearer."""
+    scorer = OutlierScorer(np.array([[-1.0], [1.0]]))
+    assert scorer.score(np.array([[0.0], [1.9], [2.0], [-2.0], [2.001], [-9]])).tolist() == [0, 0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("rows", [7, 20, 25])
+def test_references_are_left_out_in_ten_blocks_of_neighbours(rows: int) -> None:
+    reference = np.random.default_rng(8).normal(size=(rows, 2)) * [1, 3]
+    sizes = [rows // 10 + (number < rows % 10) for number in range(10)]
+    ends = np.cumsum([0, *sizes])
+    held_out = [
+        Shape.fit(np.delete(reference, np.arange(begin, end), axis=0)).squared_distances(reference[begin:end])
+        for begin, end in pairwise(ends.tolist())
+        if end > begin
+    ]
+    distances = np.concatenate(held_out)
+    probes = np.random.default_rng(9).normal(size=(400, 2)) * [1, 3]
+    whole = Shape.fit(reference).squared_distances(probes)
+    expected = (distances < whole[:, None]).mean(axis=1)
+    np.testing.assert_allclose(OutlierScorer(reference).score(probes), expected)
+
+
+def test_a_reference_without_a_value_lies_at_0_and_steps_lie_side_by_side() -> None:
+    reference = np.random.default_rng(10).normal(size=(30, 2, 3)).astype(np.float32)
+    zeros = reference.copy()
+    reference[4, 1, 2] = np.nan
+    zeros[4, 1, 2] = 0
+    new = np.random.default_rng(11).normal(size=(50, 2, 3))
+    scores = OutlierScorer(reference).score(new)
+    assert scores.tolist() == OutlierScorer(zeros).score(new).tolist()
+    assert scores.tolist() == OutlierScorer(zeros.reshape(30, 6)).score(new.reshape(50, 6)).tolist()
 
 
 def test_the_reference_of_a_bundle_is_what_its_scaler_scores_by() -> None:
