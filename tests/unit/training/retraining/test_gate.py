@@ -181,6 +181,88 @@ def test_slow_beside_very_fast_is_not_felt() -> None:
     assert evaluate_challenger(CONFIG, slow, replace(champion, latency_s=np.full(100, 1e-5)), 0.9).passed
 
 
+@pytest.mark.parametrize(("rows", "nth"), [(1, 0), (3, 0), (5, 0), (7, 0), (8, 1), (12, 2), (13, 3)])
+def test_the_bound_of_a_median_is_the_value_that_is_below_it_as_surely_as_asked(rows: int, nth: int) -> None:
+    """Of eight values the second is above the median when one at most is below it: in 3.5 of 100 samples."""
+    challenger, champion = pair(1, 1.0)
+    ratios = np.random.default_rng(0).permutation(np.arange(1.0, rows + 1))
+    numbers = evaluate_challenger(
+        CONFIG,
+        replace(challenger, latency_s=0.5 * ratios),
+        replace(champion, latency_s=np.full(rows, 0.5)),
+        0.9,
+    ).numbers
+    assert numbers["latency_ratio_bound"] == nth + 1
+    assert numbers["latency_ratio"] == (rows + 1) / 2
+    assert numbers["latency_s"] == (rows + 1) / 4
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "before_s", "passes"),
+    [(0.5, 0.25, True), (0.501, 0.25, False), (0.001, 1e-5, True), (0.00101, 1e-5, False)],
+)
+def test_where_the_limits_of_the_latency_lie(latency_s: float, before_s: float, passes: bool) -> None:
+    challenger, champion = (
+        replace(one, latency_s=np.full(20, seconds))
+        for one, seconds in zip(pair(1, 1.0), (latency_s, before_s), strict=True)
+    )
+    verdict = evaluate_challenger(CONFIG, challenger, champion, 0.9)
+    assert verdict.passed == passes
+    if not passes:
+        assert verdict.reasons[0].endswith(" times the champion's: too slow, at most 2 times is allowed.")
+
+
+def test_latencies_that_were_not_measured_are_not_compared() -> None:
+    challenger, champion = pair(1, 1.0)
+    for models in (
+        (replace(challenger, latency_s=None), champion),
+        (challenger, replace(champion, latency_s=None)),
+    ):
+        assert [one.name for one in evaluate_challenger(CONFIG, *models, 0.9).checks] == ["gain", "coverage"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "min_gain", "passes"),
+    [(1.5, 0.25, True), (1.5, 0.2501, False), (2.0, 0.0, False), (1.999, 0.0, True), (2.001, 0.0, False)],
+)
+def test_where_the_limits_of_the_gain_lie(loss: float, min_gain: float, passes: bool) -> None:
+    """Losses that do not vary are sure."""
+    config = CONFIG.model_copy(update={"min_gain": min_gain})
+    verdict = evaluate_challenger(config, model(np.full(64, loss)), model(np.full(64, 2.0)), 0.9)
+    assert verdict.passed == passes
+    assert verdict.numbers["gain"] == verdict.numbers["gain_bound"] == pytest.approx(2 - loss)
+
+
+def test_the_bound_of_the_coverage_is_the_share_that_holds_as_few_as_seldom_as_asked() -> None:
+    challenger, champion = pair(1, 1.0)
+    spread = np.ones(500)
+    spread[::6] = 0
+    found = evaluate_challenger(CONFIG, replace(challenger, inside=spread), champion, 0.9).numbers
+    assert stats.binom.cdf(spread.sum(), 500, found["coverage_bound"]) == pytest.approx(0.05)
+    assert (found["coverage"], found["coverage_asked"]) == (spread.mean(), pytest.approx(0.9))
+    all_hold = evaluate_challenger(CONFIG, replace(challenger, inside=np.ones(500)), champion, 0.9).numbers
+    assert all_hold["coverage_bound"] == 1.0
+    none_holds = evaluate_challenger(CONFIG, replace(challenger, inside=np.zeros(500)), champion, 0.9).numbers
+    assert none_holds["coverage_bound"] == pytest.approx(1 - 0.05 ** (1 / 500))
+
+
+def test_by_what_runs_of_misses_make_truths_fewer() -> None:
+    """Two of sixteen blocks miss all: their spread is 33.5 times that of single misses, so 480 are 14.3."""
+    inside = np.repeat([0.0, 1.0], [60, 420])
+    numbers = unopposed(CONFIG, EvaluatedModel(np.ones(480), inside), 0.9).numbers
+    effective = 480 / (16 * 2 * 14 / (16 * 15) / (0.125 * 0.875 * 16 / 480) / 16)
+    expected = stats.beta.ppf(0.95, 0.875 * effective + 1, 0.125 * effective)
+    assert numbers["coverage_bound"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("kept", "blocks"), [(0.0, [16] * 5), (0.8, [5, 16, 16, 16, 16]), (0.95, [4, 4, 4, 9, 7])]
+)
+def test_how_many_blocks_there_are_by_how_long_runs_last(kept: float, blocks: list[int]) -> None:
+    verdicts = [evaluate_challenger(CONFIG, *pair(seed, 0.5, kept), 0.9) for seed in range(5)]
+    assert [one.numbers["blocks"] for one in verdicts] == blocks
+
+
 def test_without_a_champion_the_coverage_alone_is_asked() -> None:
     assert unopposed(CONFIG, model(np.ones(500)), 0.9).passed
     assert not unopposed(CONFIG, model(np.ones(500), covered=0.8), 0.9).passed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -181,6 +182,29 @@ def test_the_journal_has_its_share_of_the_weight() -> None:
     assert len(splits.calibrate.target) == 1000 + len(journal.calibrate.target)
     assert splits.train.data_hash not in ("s", "j")
     assert splits.train.data_hash == splits.valid.data_hash
+
+
+def parts(train: Dataset, calibrate: Dataset) -> Splits:
+    return Splits(train=train, valid=train, calibrate=calibrate, test=table(1))
+
+
+@pytest.mark.parametrize(("source", "journal"), [(0, 3), (3, 0)])
+def test_a_part_without_rows_leaves_all_the_weight_to_the_other(source: int, journal: int) -> None:
+    splits = mix(parts(table(source), table(1)), parts(table(journal), table(1)), 0.8)
+    assert splits.train.weight.tolist() == splits.valid.weight.tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize(("pairs", "rows"), [(99, 99 + 7), (100, 100)])
+def test_a_hundred_pairs_are_enough_to_set_bands_on(pairs: int, rows: int) -> None:
+    splits = mix(parts(table(1), table(7)), parts(table(1), table(pairs)), 0.8)
+    assert len(splits.calibrate.target) == rows
+
+
+def test_an_entity_is_as_old_as_its_first_pair() -> None:
+    """They are numbered in another order than that in which they appeared."""
+    pairs = replace(table(8), group=np.array([3, 3, 1, 0, 0, 2, 3, 1]))
+    splits = split_journal(pairs, 0.25, whole_entities=True)
+    assert splits.test.target.tolist() == [5.0]
 
 
 def test_entities_of_two_tables_stay_apart() -> None:

@@ -74,6 +74,18 @@ def test_the_temperature_is_the_one_with_the_least_log_loss() -> None:
         assert inside[np.arange(20_000), truth.astype(int)].mean() == pytest.approx(0.9, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("truth", "temperature"), [([0.0] * 4, 0.2), ([2.0] * 4, 5.0), ([0.0, 0.0, 0.0, 1.0], 1.0)]
+)
+def test_temperatures_lie_between_a_fifth_and_five_and_one_is_among_them(
+    truth: list[float], temperature: float
+) -> None:
+    """Models that are always right, that never are, and that are right about how often."""
+    told = np.array([[0.75, 0.25 - 1e-9, 1e-9]] * 4)
+    found = TASK.calibrate(told, np.array(truth), NO_ANCHORS, 0.9)
+    assert found.temperature == pytest.approx(temperature, rel=1e-12)
+
+
 def test_a_model_that_is_not_calibrated_has_the_best_class_alone_in_its_sets() -> None:
     plain = TASK.uncalibrated(0.8)
     assert (plain.coverage, plain.temperature) == (0.8, 1.0)
