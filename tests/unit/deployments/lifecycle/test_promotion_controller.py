@@ -200,7 +200,10 @@ def test_a_better_challenger_serves_and_stays(scene: Scene) -> None:
     assert states(scene) == ["shadowing", "promoting", "probation", "kept"]
 
 
-def test_one_that_is_no_better_on_live_requests_never_serves(scene: Scene) -> None:
+def test_one_that_is_no_better_on_live_requests_never_serves(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="deployments.lifecycle.promotion_controller")
     scene.challenge()
     scene.round(2)
     for _ in range(4):
@@ -215,6 +218,17 @@ def test_one_that_is_no_better_on_live_requests_never_serves(scene: Scene) -> No
     assert scene.registry.challengers == {}
     assert len(scene.store.promotions.latest("toy")) == 1, "it is not tried again"
     assert version(2) not in scene.table.arms.values()
+    begun, ended = (one for one in caplog.records if one.name == "deployments.lifecycle.promotion_controller")
+    assert (begun.levelname, begun.getMessage()) == ("INFO", "promotion begun")
+    assert (ended.levelname, ended.getMessage()) == ("WARNING", f"promotion: rejected. {rejected.reason}")
+    for record in (begun, ended):
+        labels = {name: vars(record)[name] for name in ("workload", "arm", "promotion", "model_version")}
+        assert labels == {
+            "workload": "toy",
+            "arm": "linear",
+            "promotion": rejected.id,
+            "model_version": "2",
+        }
 
 
 def test_a_promoted_version_that_turns_out_worse_goes_back(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from training.runtime.retraining_config import GateConfig
 from training.runtime.tasks.factory import make_task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+Logged = Callable[[], list[tuple[str, str, str | None]]]
 
 
 class LocalReplicas:
@@ -134,21 +136,41 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path)
 
 
-async def test_a_new_champion_is_loaded_by_scaler_and_arm_and_then_in_the_table(scene: Scene) -> None:
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Logged:
+    """Level, message and version of what the reconciler has logged."""
+    caplog.set_level("INFO", logger="deployments.lifecycle.reconciler")
+
+    def read() -> list[tuple[str, str, str | None]]:
+        return [
+            (record.levelname, record.getMessage(), getattr(record, "model_version", None))
+            for record in caplog.records
+            if record.name == "deployments.lifecycle.reconciler"
+        ]
+
+    return read
+
+
+async def test_a_new_champion_is_loaded_by_scaler_and_arm_and_then_in_the_table(
+    scene: Scene, logged: Logged
+) -> None:
     await scene.reconciler.reconcile()
     assert scene.replicas.loads == [("FeatureScaler", scene.new.bundle), ("mlp", scene.new.bundle)]
     assert scene.arms() == scene.system.versions | {"mlp": scene.new}
     await scene.reconciler.reconcile()
     assert len(scene.replicas.loads) == 2
+    assert logged() == [("INFO", "arm swapped", "2")]
 
 
-async def test_what_a_replica_refuses_is_an_act_and_not_tried_again(scene: Scene) -> None:
+async def test_what_a_replica_refuses_is_an_act_and_not_tried_again(scene: Scene, logged: Logged) -> None:
     scene.replicas.refusing = {"mlp"}
     await scene.reconciler.reconcile()
     await scene.reconciler.reconcile()
     assert scene.arms() == scene.system.versions
-    assert scene.acts().count("version_refused") == 1
+    (act,) = (one for one in scene.system.store.audit_events(scene.workload) if one.kind == "version_refused")
+    assert act.detail == {"arm": "mlp", "reason": "off by 1 m", **scene.new.model_dump()}
     assert len(scene.replicas.loads) == 2
+    assert logged() == [("WARNING", "version refused: off by 1 m", "2")]
 
 
 async def test_a_bundle_that_is_not_what_its_hash_says_reaches_no_replica(scene: Scene) -> None:
@@ -160,10 +182,12 @@ async def test_a_bundle_that_is_not_what_its_hash_says_reaches_no_replica(scene:
 
 
 @pytest.mark.parametrize("state", ["away", "empty"])
-async def test_without_a_replica_the_swap_waits(scene: Scene, state: str) -> None:
+async def test_without_a_replica_the_swap_waits(scene: Scene, state: str, logged: Logged) -> None:
     setattr(scene.replicas, state, {"mlp"})
     await scene.reconciler.reconcile()
     assert scene.arms() == scene.system.versions
+    reason = "mlp does not answer"
+    assert logged() == ([("WARNING", f"swap put off: {reason}", "2")] if state == "away" else [])
     setattr(scene.replicas, state, set())
     await scene.reconciler.reconcile()
     assert scene.arms()["mlp"] == scene.new
@@ -219,10 +243,15 @@ async def test_a_shadow_goes_on_while_nobody_knows_of_promotions(scene: Scene) -
     assert table.shadows == {}
 
 
-async def test_champions_come_into_service_while_promotions_cannot_be_read(scene: Scene) -> None:
+async def test_champions_come_into_service_while_promotions_cannot_be_read(
+    scene: Scene, logged: Logged
+) -> None:
     scene.promotions_fail = True
     await scene.reconciler.reconcile()
     assert scene.arms()["mlp"] == scene.new
+    # it looks again after a swap
+    failed = ("ERROR", "promotions not observed", None)
+    assert logged() == [failed, ("INFO", "arm swapped", "2"), failed]
 
 
 async def test_a_shadow_goes_on_when_the_controller_is_killed(scene: Scene) -> None:

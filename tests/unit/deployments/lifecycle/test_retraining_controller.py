@@ -298,7 +298,10 @@ def test_only_truths_since_the_change_are_counted_and_learnt_from(scene: Scene) 
     assert scene.last.query.since == scene.now
 
 
-def test_a_job_that_dies_is_tried_again_on_the_same_data(scene: Scene) -> None:
+def test_a_job_that_dies_is_tried_again_on_the_same_data(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="deployments.lifecycle.retraining_controller")
     scene.truths(12)
     scene.ask()
     scene.controller.reconcile()
@@ -312,6 +315,14 @@ def test_a_job_that_dies_is_tried_again_on_the_same_data(scene: Scene) -> None:
     scene.controller.reconcile()
     assert (scene.last.state, scene.last.failure) == ("failed", "killed")
     assert len(scene.jobs.submitted) == 2
+    records = [one for one in caplog.records if one.name == "deployments.lifecycle.retraining_controller"]
+    assert [(one.levelname, one.getMessage()) for one in records] == [
+        ("INFO", "retraining started"),
+        ("WARNING", "retraining job ended: submitting"),
+        ("INFO", "retraining started"),
+        ("WARNING", "retraining job ended: failed"),
+    ]
+    assert {(vars(one)["workload"], vars(one)["retraining"]) for one in records} == {("toy", scene.last.id)}
 
 
 def test_truths_of_a_retraining_that_failed_are_still_new(scene: Scene) -> None:

@@ -115,7 +115,7 @@ def test_without_news_the_next_is_made_after_its_period_and_only_of_new_rows(
 
 
 def test_a_change_of_the_inputs_is_reported_at_once(
-    scene: MonitoredScene, reports: Reports, files: Path
+    scene: MonitoredScene, reports: Reports, files: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monitor = scene.monitor(files)
     scene.traffic(10)
@@ -125,6 +125,10 @@ def test_a_change_of_the_inputs_is_reported_at_once(
     (event,) = (one for one in monitor.poll() if one.kind == "input")
     assert event.state == "drifting"
     assert len(reports.made) == 2
+    (record,) = (one for one in caplog.records if vars(one).get("kind") == "input")
+    assert (record.levelname, record.getMessage()) == ("WARNING", f"detector is drifting: {event.reason}")
+    labels = {name: vars(record)[name] for name in ("workload", "subject", "state")}
+    assert labels == {"workload": scene.workload, "subject": "", "state": "drifting"}
     scene.traffic(10, heavier_kg=60.0)
     monitor.poll()
     assert len(reports.made) == 2
