@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from statistics import stdev
 
 import numpy as np
@@ -23,8 +23,8 @@ def detector(losses: Iterable[float] = (), **changes: object) -> LossDriftDetect
     return found
 
 
-def known(mean: float = 10.0, deviation: float = 2.0, **changes: object) -> LossDriftDetector:
-    return LossDriftDetector(SETTINGS.model_copy(update=changes), Baseline(mean, deviation))
+def known(changes: Mapping[str, object] | None = None) -> LossDriftDetector:
+    return LossDriftDetector(SETTINGS.model_copy(update=changes), Baseline(10.0, 2.0))
 
 
 def baseline(losses: Iterable[float]) -> tuple[float, float]:
@@ -104,14 +104,14 @@ def first(one: LossDriftDetector, losses: Iterable[float]) -> int | None:
     ],
 )
 def test_after_how_many_batches_a_rise_of_two_deviations_is_found(
-    changes: dict[str, float], batches: int
+    changes: dict[str, object], batches: int
 ) -> None:
     """A fifth of a normal loss of 10 is one deviation of 2."""
-    assert first(known(warmup_batches=1000, **changes), [14.0] * 100) == batches
+    assert first(known({"warmup_batches": 1000, **changes}), [14.0] * 100) == batches
 
 
-def drifting(**changes: object) -> LossDriftDetector:
-    one = known(warmup_batches=1000, **changes)
+def drifting() -> LossDriftDetector:
+    one = known({"warmup_batches": 1000})
     assert first(one, [14.0] * 100) is not None
     return one
 
@@ -163,3 +163,13 @@ def test_a_rise_is_named_by_what_found_it() -> None:
     one = drifting()
     assert one.evaluate().evidence["by"] == "Page-Hinkley"
     assert one.evaluate().reason == "mean loss 14, normal is 10, a rise found by Page-Hinkley"
+
+
+@pytest.mark.parametrize(("loss", "fires"), [(11.0, False), (11.01, True), (9.0, False)])
+def test_what_adwin_finds_is_a_rise_beyond_the_slack(loss: float, fires: bool) -> None:
+    """Half a deviation of 2; without it a fall would be a drift as well."""
+    one = known({"threshold": 1e9, "delta": 0.002})
+    found = first(one, [*[10.0] * 500, *[loss] * 500])
+    assert (found is not None) == fires
+    if fires:
+        assert one.evaluate().evidence["by"] == "ADWIN"
