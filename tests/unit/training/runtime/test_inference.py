@@ -160,3 +160,51 @@ def test_halves_that_agree_may_make_a_whole_that_does_not() -> None:
 
 def test_rounding_in_the_last_digits_passes() -> None:
     ArmRuntime(shifted("prediction", 1e-7)(PARTS)).check_golden()
+
+
+@pytest.mark.parametrize(("by", "passes"), [(0.99e-6, True), (1.02e-6, False)])
+def test_where_the_tolerance_of_a_golden_output_lies(by: float, passes: bool) -> None:
+    """Relative to the farther end of the band, whichever number it is that differs."""
+    golden = PARTS.golden
+    made = ArmRuntime(PARTS).predict(scale(PARTS, load_workload(PARTS.contract), golden.features))
+    scales = np.maximum(np.abs(made["lower"]), np.abs(made["upper"]))
+    outputs = Predicted({**made.arrays, "prediction": made["prediction"] - by * scales})
+    runtime = ArmRuntime(replace(PARTS, golden=replace(golden, outputs=outputs)))
+    if passes:
+        runtime.check_golden()
+    else:
+        with pytest.raises(GoldenMismatch, match=r"^prediction\[0\]: got .* to 1e-06 relative$"):
+            runtime.check_golden()
+
+
+def test_golden_outputs_of_another_task_or_length_are_noticed() -> None:
+    golden = PARTS.golden
+    arrays = dict(golden.outputs.arrays)
+    del arrays["upper"]
+    other = ArmRuntime(replace(PARTS, golden=replace(golden, outputs=Predicted(arrays))))
+    expected = r"outputs: got \['lower', 'prediction', 'upper'\], expected \['lower', 'prediction'\]"
+    with pytest.raises(GoldenMismatch, match=expected):
+        other.check_golden()
+    short = ScalerRuntime(replace(PARTS, golden=replace(golden, raw=golden.raw[:-1])))
+    rows = len(golden.raw)
+    with pytest.raises(GoldenMismatch, match=rf"got shape \({rows - 1}, 4\), expected \({rows}, 4\)"):
+        short.check_golden()
+
+
+def test_a_model_computes_in_one_thread_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime as ort
+
+    seen = []
+    real = ort.InferenceSession
+
+    def record(graph: bytes, options: ort.SessionOptions, providers: list[str]) -> ort.InferenceSession:
+        seen.append((options, providers))
+        return real(graph, options, providers=providers)
+
+    monkeypatch.setattr(ort, "InferenceSession", record)
+    ArmRuntime(PARTS)
+    ((options, providers),) = seen
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
+    assert options.execution_mode == ort.ExecutionMode.ORT_SEQUENTIAL
+    assert options.log_severity_level == 3
+    assert providers == ["CPUExecutionProvider"]
