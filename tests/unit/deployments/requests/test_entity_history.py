@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.domain.samples import Samples, complete_samples, leading_samples, merge_samples
-from deployments.requests.entity_history import EntityHistory
+from deployments.requests.entity_history import DEADLINE_S, EntityHistory, history_in_store
 from deployments.store import Store, StoreUnavailable
 from features.contract import Contract
 from features.windows import cut_window, cut_windows
@@ -77,6 +77,66 @@ async def test_a_replica_without_a_store_goes_on_with_what_it_has_seen() -> None
     for entity in "bc":
         await history.exchange(entity, np.array(rows(1), dtype=float))
     assert len(await history.exchange("a", np.array(rows(4), dtype=float))) == 0
+
+
+async def test_what_a_replica_keeps_by_itself_is_logged_and_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    def away(items: object) -> list[Samples]:
+        raise StoreUnavailable("away")
+
+    assert CONTRACT.window is not None
+    most = CONTRACT.window.kept_samples
+    history = EntityHistory(CONTRACT, away)
+    await history.exchange("a", np.array(rows(*range(most + 3)), dtype=float))
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith("samples are kept by this replica only: StoreUnavailable('away'")
+    assert vars(record)["workload"] == "reentry"
+    earlier = await history.exchange("a", np.array(rows(most + 3), dtype=float))
+    assert earlier[:, 0].tolist() == list(range(3, most + 3))
+
+
+async def test_the_store_gets_the_last_samples_and_those_used_last_stay() -> None:
+    calls: list[tuple[str, list[float | None]]] = []
+
+    def keep(items: Sequence[tuple[str, Samples]]) -> list[Samples]:
+        calls.extend((entity, times_of(samples)) for entity, samples in items)
+        if len(calls) > 4:
+            raise StoreUnavailable("away")
+        return [rows(1) for _ in items]
+
+    assert CONTRACT.window is not None
+    most = CONTRACT.window.kept_samples
+    history = EntityHistory(CONTRACT, keep, max_entities=2)
+    await history.exchange("a", np.array(rows(*range(most + 2)), dtype=float))
+    assert calls == [("a", list(range(2, most + 2)))]
+    for entity in "bac":
+        await history.exchange(entity, np.array(rows(50), dtype=float))
+    found = [len(await history.exchange(entity, np.array(rows(60), dtype=float))) for entity in "ab"]
+    assert found[0] > 0
+    assert found[1] == 0
+
+
+def test_a_workload_keeps_samples_in_the_store_if_it_says_so() -> None:
+    apogee = apogee_contract()
+    assert history_in_store(apogee, lambda *_, **__: []) is None
+    assert history_in_store(apogee.model_copy(update={"window": None}), lambda *_, **__: []) is None
+
+
+async def test_how_many_samples_and_entities_the_store_is_asked_to_keep() -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def exchange_samples(workload: str, items: Sequence[object], **limits: int) -> list[Samples]:
+        asked.append((workload, len(items), limits))
+        return [[] for _ in items]
+
+    contract = _keeping(apogee_contract())
+    history = history_in_store(contract, exchange_samples)
+    assert history is not None
+    assert contract.window is not None
+    await history.exchange("a", np.full((1, len(contract.fields)), 1.0))
+    limits = {"time_column": 0, "most_samples": 4 * 50, "most_entities": 10_000}
+    assert asked == [("apogee", 1, limits)]
+    assert DEADLINE_S == 1.0
 
 
 async def test_a_slow_store_does_not_hold_an_answer_up() -> None:

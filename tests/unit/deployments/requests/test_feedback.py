@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from toy.parts import toy_contract
 
 from deployments.domain.errors import InvalidFields, MalformedJson, TooLarge
@@ -93,6 +94,21 @@ def test_several_faults_are_told_together() -> None:
     with pytest.raises(InvalidFields) as caught:
         parse({"id": 7})
     assert [one.field for one in caught.value.errors] == ["id", "truth"]
+
+
+def test_of_the_wrong_ones_of_a_list_the_first_is_named() -> None:
+    """There may be thousands, of which each would be told."""
+    with pytest.raises(FieldError) as caught:
+        parse({"items": [GOOD, GOOD | {"id": ""}, GOOD | {"id": 5}]})
+    assert (caught.value.field, caught.value.value) == ("items[1].id", "")
+
+
+def test_what_was_parsed_is_not_changed() -> None:
+    parsed = TOY.model.model_validate({"items": [GOOD]})
+    (item,) = vars(parsed)["items"]
+    for model, name in ((parsed, "items"), (item, "id"), (item.truth, "area_m2")):
+        with pytest.raises(ValidationError, match="Instance is frozen"):
+            setattr(model, name, None)
 
 
 def test_no_json_is_told_as_such() -> None:

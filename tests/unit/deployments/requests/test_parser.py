@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from deployments.domain.errors import InvalidFields, MalformedJson, TooLarge
 from deployments.domain.instances import Instance
 from deployments.requests.parser import InstanceParser, stack_raw
-from deployments.requests.schema import MAX_INSTANCES, instance_json_schema
+from deployments.requests.schema import (
+    MAX_INSTANCES,
+    batch_model,
+    instance_json_schema,
+    instance_model,
+    naming_model,
+)
 from features.config import load_contract
 from features.contract import Contract
 from features.errors import FieldError, SchemaVersionError
@@ -278,6 +285,27 @@ def test_any_json_is_an_instance_or_an_error_of_ours(content: Any) -> None:
 def test_any_bytes_are_refused_as_they_deserve(content: bytes) -> None:
     with pytest.raises((FieldError, InvalidFields, MalformedJson)):
         parse(content)
+
+
+def test_what_was_parsed_is_not_changed() -> None:
+    window, row_ = instance_model(APOGEE), instance_model(FIRE)
+    parsed = window.model_validate({"flight_id": "A", "samples": samples()})
+    batched = batch_model(row_).model_validate({"instances": [rider()]})
+    named = naming_model(APOGEE).model_validate({"flight_id": "A"})
+    for model, name in (
+        (parsed, "samples"),
+        (vars(parsed)["samples"][0], "field_0"),
+        (batched, "instances"),
+        (vars(batched)["instances"][0], "field_0"),
+        (named, "id"),
+    ):
+        with pytest.raises(ValidationError, match="Instance is frozen"):
+            setattr(model, name, None)
+
+
+def test_the_members_that_name_an_instance_are_all_that_their_model_takes() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        naming_model(APOGEE).model_validate({"flight_id": "A", "samples": []})
 
 
 def test_the_schema_says_units_ranges_and_fills() -> None:

@@ -75,6 +75,42 @@ def test_what_is_read_is_what_the_model_makes_of_it(samples: list[dict[str, Any]
         np.testing.assert_array_equal(read, model_says(samples))
 
 
+@pytest.mark.parametrize("altitude", [-500, -500.0, 100_000])
+def test_the_ends_of_a_range_are_in_it(altitude: float) -> None:
+    read = READER.read([{"time_s": 1, "altitude_m": altitude}, {"time_s": 2, "altitude_m": 0}])
+    assert read is not None
+    assert read[0, 1] == altitude
+
+
+@pytest.mark.parametrize(("count", "known"), [(1, False), (2, True), (4096, True), (4097, False)])
+def test_as_many_samples_are_read_as_a_window_takes(count: int, known: bool) -> None:
+    assert (READER.read([{"time_s": n / 100, "altitude_m": 1} for n in range(count)]) is not None) == known
+
+
+def test_one_name_alone_is_left_to_the_model() -> None:
+    fields = tuple(spec for spec in CONTRACT.fields if spec.name == "time_s")
+    alone = SampleDecoder(CONTRACT.model_copy(update={"fields": fields}))
+    assert alone.read([{"time_s": 1.0}, {"time_s": 2.0}]) is None
+
+
+def without_model(**changes: Any) -> InstanceParser:
+    """One that fails wherever it asks the model."""
+    parser = InstanceParser(CONTRACT, lambda: "id", **changes)
+    del parser.model
+    return parser
+
+
+def test_the_model_is_asked_only_where_the_short_way_is_closed() -> None:
+    body = json.dumps(CONTRACT.example).encode()
+    batch = json.dumps({"instances": [CONTRACT.example | {"id": name} for name in "ab"]}).encode()
+    assert without_model().read(body).id == "id"
+    assert [one.id for one in without_model().parse_batch(batch)] == ["a", "b"]
+    odd = json.dumps({**(CONTRACT.example or {}), "samples": [{"time_s": 1}, {"time_s": 2}]}).encode()
+    for parser, content in ((without_model(decodes_samples=False), body), (without_model(), odd)):
+        with pytest.raises(AttributeError, match="model"):
+            parser.read(content)
+
+
 def test_both_ways_give_the_same_instance() -> None:
     body = json.dumps(CONTRACT.example).encode()
     short = InstanceParser(CONTRACT, lambda: "id")
