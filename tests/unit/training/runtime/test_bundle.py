@@ -73,6 +73,54 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     assert [entry.name for entry in found.path.parent.iterdir()] == ["bundle"]
 
 
+def test_a_contract_is_spelt_as_in_workload_files(bundle: Path) -> None:
+    written = json.loads((bundle / "contract.json").read_bytes())
+    assert written == toy_parts().contract.model_dump(mode="json", by_alias=True)
+    assert written["fields"][0].keys() >= {"min", "max"}
+
+
+def test_features_may_be_sequences(tmp_path: Path) -> None:
+    parts = toy_parts()
+    golden, reference = parts.golden, parts.reference
+    steps = replace(
+        parts,
+        golden=replace(golden, features=np.stack([golden.features] * 5, axis=1)),
+        reference=replace(reference, features=np.stack([reference.features] * 5, axis=1)),
+    )
+    write_bundle(steps, tmp_path / "bundle")
+    assert read_bundle(tmp_path / "bundle").golden.features.shape[1:] == (5, 4)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("golden", {"raw": np.zeros((8, 2))}, r"golden\.raw: got \(2,\), expected \(3,\)"),
+        ("golden", {"raw": np.zeros((7, 3))}, r"golden\.features: got \(8, 4\), expected \(7, 4\)"),
+        ("golden", {"features": np.zeros((8, 3))}, r"golden\.features: got \(8, 3\), expected \(8, 4\)"),
+        ("reference", {"features": np.zeros((64, 3))}, r"reference\.features: got \(3,\), expected \(4,\)"),
+        ("reference", {"raw": np.zeros((63, 3))}, r"reference\.raw: got \(63, 3\), expected \(64, 3\)"),
+        ("reference", {"raw": np.zeros((64, 2))}, r"reference\.raw: got \(64, 2\), expected \(64, 3\)"),
+    ],
+)
+def test_every_array_has_the_shape_that_the_others_ask_for(
+    tmp_path: Path, part: str, change: dict[str, np.ndarray], message: str
+) -> None:
+    parts = toy_parts()
+    with pytest.raises(MalformedBundle, match=message):
+        write_bundle(replace(parts, **{part: replace(getattr(parts, part), **change)}), tmp_path / "bundle")
+
+
+def test_names_and_a_golden_row_are_needed(tmp_path: Path) -> None:
+    parts = toy_parts()
+    scaler = parts.scaler.model_copy(update={"names": ("a", "b", "c", "d")})
+    with pytest.raises(MalformedBundle, match=r"^scaler\.names: got \('a', 'b', 'c', 'd'\), expected \("):
+        write_bundle(replace(parts, scaler=scaler), tmp_path / "bundle")
+    none = Predicted({name: array[:0] for name, array in parts.golden.outputs.arrays.items()})
+    golden = replace(parts.golden, raw=np.empty((0, 3)), features=np.empty((0, 4)), outputs=none)
+    with pytest.raises(MalformedBundle, match="golden: got 0 rows, expected at least 1"):
+        write_bundle(replace(parts, golden=golden), tmp_path / "bundle")
+
+
 def test_the_hash_is_that_of_the_content(tmp_path: Path) -> None:
     first, second = (write_bundle(toy_parts(), tmp_path / name) for name in "ab")
     assert first == second

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from training.registry.tracking import git_commit
-from training.runtime.settings import Settings
+from training.runtime.settings import Settings, without_password
 
 VARIABLES = (
     "RAYSONDE_STORE_URL",
@@ -31,6 +31,45 @@ def test_all_is_under_var_if_nothing_is_said(tmp_path: Path) -> None:
     assert settings.registry_uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
     assert settings.api_key_file == tmp_path / "api-key"
     assert replace(settings, var=Path("/other")).api_key_file == Path("/other/api-key")
+
+
+def test_what_lies_where_under_var() -> None:
+    settings = Settings(Path("/var"), Path("/own"), "sqlite:///r", "sqlite:///s")
+    assert settings.artifacts == Path("/var/mlflow/artifacts")
+    assert settings.bundle_cache == Path("/var/cache/bundles")
+    assert settings.data == Path("/var/data")
+    assert settings.logs == Path("/var/logs")
+    assert settings.targets == Path("/var/targets")
+    assert settings.ray_dashboards == Path("/var/ray-dashboards")
+    assert settings.api_key_file == Path("/var/api-key")
+    assert (settings.key_file, settings.training_resource) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://user:secret@host:5432/store", "postgresql://user:***@host:5432/store"),
+        ("postgresql://user@host/store", "postgresql://user@host/store"),
+        (
+            "postgresql://host/store?user=a&password=secret&x=1",
+            "postgresql://host/store?user=a&password=***&x=1",
+        ),
+        ("postgresql://host/store?password=secret", "postgresql://host/store?password=***"),
+        ("sqlite:////var/store.db", "sqlite:////var/store.db"),
+    ],
+)
+def test_passwords_are_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_folders_that_are_named_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("RAYSONDE_VAR", "RAYSONDE_WORKLOADS", "RAYSONDE_API_KEY_FILE"):
+        monkeypatch.setenv(name, f"here/../{name}")
+    settings = Settings.from_environment()
+    assert settings.var == tmp_path / "RAYSONDE_VAR"
+    assert settings.workloads == tmp_path / "RAYSONDE_WORKLOADS"
+    assert settings.key_file == tmp_path / "RAYSONDE_API_KEY_FILE"
 
 
 def test_trainings_go_anywhere_unless_something_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
