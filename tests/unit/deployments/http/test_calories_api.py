@@ -170,5 +170,5 @@ async def test_a_row_with_anything_wrong_is_refused_and_not_journalled(
     response = await client.post(path, content=json.dumps(body).encode())
     assert response.status_code in (400, 409, 422), (response.status_code, row)
     assert response.headers["content-type"] == "application/problem+json"
-    await system.stack.journal.flush()
+    await system.stack.writers.journal.flush()
     assert system.store.counts("calories").predictions == before
