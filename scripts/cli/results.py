@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from scripts.cli.options import WorkloadsOption
+from scripts.cli.common.options import WorkloadsOption
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from features.contract import Contract
@@ -50,15 +50,12 @@ def results(
 
     console = Console()
     settings = settings_with(workloads)
-    try:
+    with exit_on(console, "results", BundleError, OSError, ValueError):
         files = _files(console, settings, workload, tuple(file or ()), data)
         sections = []
         for name, paths in files.items():
             with console.status(f"Asking the champions of {name} about {_names(paths)}"):
                 sections.append(_section(settings, name, paths))
-    except (BundleError, OSError, ValueError) as error:
-        console.print(f"[bold red]results:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
     written = out or _default_page()
     command = sections[0].command if data is None else f"raysonde results --data {shlex.quote(str(data))}"
     written.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,7 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from scripts.cli.options import WorkloadsOption
+from scripts.cli.common.options import WorkloadsOption
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from training.registry.models import ModelVersion
@@ -68,11 +68,9 @@ def score(
     console = Console()
     settings = settings_with(workloads)
     try:
-        require_modules(settings, workload)
-        scored = _score(console, settings, workload, (records, output), arm, fresh)
-    except (OSError, ValueError, LookupError, BundleError, ScoringFailed) as error:
-        console.print(f"[bold red]not scored:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        with exit_on(console, "not scored", OSError, ValueError, LookupError, BundleError, ScoringFailed):
+            require_modules(settings, workload)
+            scored = _score(console, settings, workload, (records, output), arm, fresh)
     except KeyboardInterrupt as error:
         console.print("Cut off. The same command goes on from here.", highlight=False)
         raise typer.Exit(130) from error
