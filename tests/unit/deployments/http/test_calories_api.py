@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,8 @@ CONTRACT_FIELDS = [name for name in WORKOUT if name != "id"]
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
     folder: Path = tmp_path_factory.mktemp("calories")
-    system = LocalSystem(folder, calories_parts)
-    yield system
-    system.store.close()
-
-
-@pytest.fixture
-async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
-    async with system.http() as client:
-        yield client
+    with LocalSystem(folder, calories_parts) as system:
+        yield system
 
 
 async def test_an_answer_carries_kaggles_id_and_column(client: httpx.AsyncClient) -> None:

@@ -45,9 +45,8 @@ class FastClock:
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path, lambda arm, number: toy_parts(number))
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path, lambda arm, number: toy_parts(number)) as system:
+        yield system
 
 
 def cases(rows: int) -> list[Case]:
