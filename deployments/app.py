@@ -24,6 +24,7 @@ from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract
 from features.old_spellings import respell_keys
+from training.registry.listing import list_champions
 from training.runtime.environment import Environment
 from training.runtime.settings import Settings, without_password
 
@@ -99,10 +100,8 @@ def _prepare_store(settings: Settings, workload: str, policy: RoutingPolicy) -> 
 def _require_models(settings: Settings, store: Store, workload: str) -> None:
     table = store.routing(workload)
     if table is not None and table.arms:
-        return  # served before: no need to wait for MLflow to be imported
-    from training.registry.models import Registry
-
-    if Registry(settings).is_empty(workload):
+        return  # served before: the registry need not answer
+    if not list_champions(settings, workload):
         raise EmptyRegistry(
             f"no model of {workload} in {without_password(settings.registry_uri)};"
             f" train one with: raysonde train {workload}"

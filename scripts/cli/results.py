@@ -46,11 +46,12 @@ def results(
     """
     from scripts.launcher.user_workloads import settings_with
     from scripts.replay.results_page import page
+    from training.registry.errors import RegistryUnreadable
     from training.runtime.errors import BundleError
 
     console = Console()
     settings = settings_with(workloads)
-    with exit_on(console, "results", BundleError, OSError, ValueError):
+    with exit_on(console, "results", BundleError, OSError, RegistryUnreadable, ValueError):
         files = _files(console, settings, workload, tuple(file or ()), data)
         sections = []
         for name, paths in files.items():
@@ -109,9 +110,9 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def _has_models(settings: Settings, workload: str) -> bool:
-    from training.registry.models import Registry  # MLflow takes seconds to import
+    from training.registry.listing import list_champions
 
-    return bool(Registry(settings).champions(workload))
+    return bool(list_champions(settings, workload))
 
 
 def _section(settings: Settings, workload: str, paths: Sequence[Path]) -> Section:
@@ -145,10 +146,10 @@ def _champions(settings: Settings, contract: Contract) -> dict[str, Model]:
         ValueError: there is none at all.
     """
     from deployments.lifecycle.bundle_cache import BundleCache
-    from training.registry.models import Registry  # MLflow takes seconds to import
+    from training.registry.listing import list_champions
     from training.runtime.inference import load_model
 
-    champions = Registry(settings).champions(contract.workload)
+    champions = list_champions(settings, contract.workload)
     if not champions:
         raise ValueError(
             f"no model of {contract.workload} yet: `raysonde train {contract.workload}` makes them"
