@@ -82,7 +82,7 @@ class Router:
         self._app: WorkloadApp | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        """Called by Serve after the constructor."""
+        """Return the ASGI application; Serve calls this after the constructor."""
         refusals = RejectionRecorder(self._requests, self.stack.contract.workload, self._watched)
         self._counting = asyncio.create_task(refusals.follow())
         relax_gc()

@@ -139,8 +139,9 @@ def follow_up(ended: Retraining) -> Request | None:
 
 
 def second_try(ended: Retraining, erring: Collection[str], now: datetime) -> Request | None:
-    """Ask once more for a drift of which some arms still err: on few truths, even a much better model may not
-    be shown to be one.
+    """Ask once more for a drift of which some arms still err.
+
+    On few truths, even a much better model may not be shown to be one.
 
     Args:
         ended: the latest retraining. One that was a second try itself, without an event of its own, has none.

@@ -89,7 +89,7 @@ def route_requests(service: PredictionService, api: ASGIApp) -> Router:
 
 
 def _post(path: str, endpoint: problems.Endpoint) -> Route:
-    """The route, with the same answers for errors and faults as those of `problems.install`."""
+    """Return the route; errors and faults are answered as by `problems.install`."""
     faults = Middleware(ServerErrorMiddleware, handler=problems.answer_fault)
     return Route(path, problems.answering(endpoint), methods=["POST"], middleware=[faults])
 
@@ -97,7 +97,7 @@ def _post(path: str, endpoint: problems.Endpoint) -> Route:
 def build_api(
     stack: ServingStack, watched: MonitorFeed | None = None, waiting_for: WaitingFor | None = None
 ) -> FastAPI:
-    """The FastAPI application of a workload: it documents all routes, and answers all but the busy ones.
+    """Build the FastAPI application of a workload: it documents all routes and answers all but the busy ones.
 
     Args:
         stack: of this router replica.

@@ -44,7 +44,7 @@ class ChangePromotion:
 
     @property
     def reason(self) -> str:
-        """Why it is in the state that it moves to."""
+        """Reason for the state that it moves to."""
         return self.changed.reason or ""
 
 
