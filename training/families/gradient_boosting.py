@@ -90,7 +90,7 @@ class FittedBoosting:
         return np.asarray(self._boosting.predict(flat(x)), dtype=np.float32)[:, None]
 
     def to_onnx(self) -> bytes:
-        """See `training.families.base.Fitted`."""
+        """Return the graph; see `training.families.base.Fitted`."""
         trees = [stage[0].nodes for stage in self._boosting._predictors]
         node = helper.make_node(
             "TreeEnsembleRegressor",
@@ -115,7 +115,7 @@ class FittedBoosting:
 
 
 def _attributes(trees: Sequence[Nodes]) -> dict[str, list[Any]]:
-    """The trees as the lists that the ONNX operator wants: all nodes, then all leaves."""
+    """Return the trees as the lists that the ONNX operator wants: all nodes, then all leaves."""
     nodes = np.concatenate(trees)
     tree = np.repeat(np.arange(len(trees)), [len(one) for one in trees])
     node = np.concatenate([np.arange(len(one)) for one in trees])

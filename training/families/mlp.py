@@ -48,7 +48,7 @@ class MlpFamily:
     def fit(
         self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run = ALONE
     ) -> FittedMembers:
-        """See `training.fitting.torch_fit.fit_members`."""
+        """Fit a model; see `training.fitting.torch_fit.fit_members`."""
         generator = torch.Generator().manual_seed(seed)
         seen, width, depth = _told_once(train.x), int(params["width"]), int(params["depth"])
         # models of before that are fitted again name neither

@@ -47,7 +47,7 @@ class Split:
             raise ValueError(f"y: got the shape {self.y.shape}, expected ({len(self.x)}, outputs)")
 
     def known(self) -> Split:
-        """The rows of which every output is known."""
+        """Return the rows of which every output is known."""
         rows = ~np.isnan(self.y).any(axis=1)
         if rows.all():
             return self

@@ -51,7 +51,7 @@ class CrossValidation:
         return {name: point_metrics(self.target, self.truth, value) for name, value in self.values.items()}
 
     def fold_errors(self, name: str) -> list[float]:
-        """The metric in each part."""
+        """Return the metric in each part."""
         found = []
         for number in np.unique(self.fold):
             rows = self.fold == number
@@ -132,7 +132,7 @@ def _splits(dataset: Dataset, in_test: NDArray[np.bool_], in_valid: NDArray[np.b
 def _predictions(
     contract: Contract, workload: Workload, splits: Splits, params: Mapping[str, Params], seed: int
 ) -> Iterator[tuple[str, FloatArray]]:
-    """The predictions of every family for the test part, by the same scaling that a training makes."""
+    """Yield the predictions of every family for the test part, by the same scaling as in a training."""
     task = make_task(contract, workload)
     scaler = StandardScaler.fit(workload.feature_names, [Moments.of(splits.train.features)])
     target_scaler = task.fit_target_scaler(encoded_target(task, workload, splits.train))

@@ -19,7 +19,7 @@ def compute_metrics(target: AnyTarget, truth: FloatArray, predicted: Predicted) 
 
 
 def point_predictions(target: AnyTarget, predicted: Predicted) -> FloatArray:
-    """The predictions without their regions, as baselines give theirs."""
+    """Return the predictions without their regions, as baselines give theirs."""
     return predicted[point_name(target)]
 
 
@@ -39,7 +39,7 @@ def region_metrics(target: AnyTarget, truth: FloatArray, predicted: Predicted) -
 
 
 def shown_metrics(target: AnyTarget) -> tuple[str, ...]:
-    """The metrics that tables show, that of the contract first."""
+    """Return the metrics that tables show, that of the contract first."""
     if isinstance(target, ClassTarget):
         return ("f1", "precision", "recall", "roc_auc")
     if isinstance(target, PathTarget):

@@ -47,7 +47,7 @@ class Registry:
         self._held: dict[str, tuple[object, dict[str, ModelVersion]]] = {}
 
     def experiment(self, workload: str) -> str:
-        """The id of the workload's experiment, made when it is not there."""
+        """Return the id of the workload's experiment, made when it is not there."""
         found = self.client.get_experiment_by_name(workload)
         if found is not None:
             return str(found.experiment_id)
@@ -89,11 +89,11 @@ class Registry:
             self.client.log_metric(version.run_id, name, value)
 
     def champions(self, workload: str) -> dict[str, ModelVersion]:
-        """The version with the alias `champion` of each arm that has one."""
+        """Return the version with the alias `champion` of each arm that has one."""
         return self.holders(workload)[CHAMPION]
 
     def holders(self, workload: str) -> dict[str, dict[str, ModelVersion]]:
-        """The versions with the aliases `champion` and `challenger`, by alias and arm.
+        """Return the versions with the aliases `champion` and `challenger`, by alias and arm.
 
         Cheap enough to be polled. One that cannot be read is left out, and logged once.
         """
@@ -120,7 +120,7 @@ class Registry:
             self.client.delete_registered_model_alias(there.name, CHALLENGER)
 
     def versions(self, workload: str) -> list[ModelVersion]:
-        """All versions of all arms, by arm and newest first; unreadable ones are left out, and logged."""
+        """Return the versions of all arms, by arm and newest first; unreadable ones are logged instead."""
         found = []
         for model in sorted(self._models(workload), key=lambda m: str(m.name)):
             versions = self.client.search_model_versions(f"name = '{model.name}'", max_results=_PAGE)
@@ -201,7 +201,7 @@ class Registry:
 
 
 def _open(uri: str) -> MlflowClient:
-    """A client. A SQLite database is made ready for several processes, its migrations are not logged."""
+    """Open a client; a SQLite database is made ready for several processes, its migrations not logged."""
     if uri.startswith("sqlite:///"):
         path = Path(uri.removeprefix("sqlite:///"))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -90,7 +90,7 @@ class _Link:
         self._tell(loss, has_model=False)
 
     def finish(self, onnx: bytes, loss: float) -> None:
-        """The last report."""
+        """Send the last report."""
         self._files[MODEL_FILE] = onnx
         self._step += 1
         self._tell(loss, has_model=True)

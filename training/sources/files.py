@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """The table in a CSV or Parquet file.
+    """Read the table in a CSV or Parquet file.
 
     Raises:
         ValueError: the file is neither.

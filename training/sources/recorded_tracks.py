@@ -42,7 +42,7 @@ _SMOOTHING_S = 21
 
 @dataclass(frozen=True)
 class RecordedTracks:
-    """All tracks of a file as records."""
+    """Source of the tracks in a file as records."""
 
     contract: Contract
     path: Path
@@ -53,17 +53,17 @@ class RecordedTracks:
         return hash_file(self.path)
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """See `training.sources.base.Source`; reading is quick, so that the mapper is not used."""
+        """Return all records; reading is quick, so that the mapper is not used."""
         return read_tracks(self.contract, self.path)
 
 
 def make_source(contract: Contract, path: str) -> RecordedTracks:
-    """The source for a contract, from the options in its YAML file."""
+    """Make the source for a contract, from the options in its YAML file."""
     return RecordedTracks(contract, Path(path))
 
 
 def read_tracks(contract: Contract, path: Path) -> pd.DataFrame:
-    """The file's points with the contract's columns, track by track, times increasing.
+    """Read the file's points with the contract's columns, track by track, times increasing.
 
     Raises:
         FieldError: a column is missing, or the file has no points.

@@ -48,17 +48,17 @@ class RecordedTracks:
         return hash_file(self.path)
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """See `training.sources.base.Source`; reading is quick, so that the mapper is not used."""
+        """Return all records; reading is quick, so that the mapper is not used."""
         return track_records(self.contract, read_positions(self.path))
 
 
 def make_source(contract: Contract, path: str) -> RecordedTracks:
-    """The source for a contract, from the options in its YAML file."""
+    """Make the source for a contract, from the options in its YAML file."""
     return RecordedTracks(contract, Path(path))
 
 
 def read_positions(path: Path) -> pd.DataFrame:
-    """The rows of a file, with the times as `time_s`.
+    """Read the rows of a file, with the times as `time_s`.
 
     Raises:
         FieldError: a column is missing, or a row has no track.
@@ -78,7 +78,7 @@ def read_positions(path: Path) -> pd.DataFrame:
 
 
 def track_records(contract: Contract, positions: pd.DataFrame) -> pd.DataFrame:
-    """Records of positions: with truths, without what the API would refuse.
+    """Return the records of positions: with truths, without what the API would refuse.
 
     A value out of its range counts as missing, and a row without time or place is no sample.
     """
