@@ -48,9 +48,11 @@ def rollback(
     url: UrlOption = None,
     workloads: WorkloadsOption = None,
 ) -> None:
-    """Have an arm serve the version before again, which is still loaded. Example:
+    """Have an arm serve the version before again, which is still loaded.
 
-    raysonde rollback weather gru --reason "it answers too high"
+    For example:
+
+        raysonde rollback weather gru --reason "it answers too high"
     """
     _run(workload, url, workloads, lambda client: client.roll_back(arm, reason))
 

@@ -203,7 +203,7 @@ def _show(
 
 
 def by_recording(contract: Contract, recordings: Sequence[Recording], played: Played) -> Predictions:
-    """The answers, as what judges them wants them."""
+    """Return the answers by recording, as the reports take them."""
     from features.workload import load_workload
     from scripts.replay.horizon_errors import TimedPrediction
     from training.runtime.tasks.factory import make_task

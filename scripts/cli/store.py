@@ -39,7 +39,7 @@ def _store() -> None: ...
 def status() -> None:
     """Tell the revision of the tables, how many rows each has, and how large it all is. Changes nothing.
 
-    Examples:
+    For example:
 
         raysonde store status
 
@@ -83,7 +83,7 @@ def upgrade() -> None:
 
 
 def _open(settings: Settings) -> Store:
-    """Raises FileNotFoundError where opening it would make it."""
+    """Open the store; raises FileNotFoundError where there is none yet."""
     from deployments.store import Store
 
     path = settings.store_url.removeprefix("sqlite:///")

@@ -141,7 +141,7 @@ class _Bars:
         self._progress = progress
 
     def stage(self, name: str) -> Report:
-        """The progress of a new stage."""
+        """Begin a new stage; returns the report of its progress."""
         task = self._progress.add_task(name, total=None)
 
         def report(done: int, total: int) -> None:
@@ -184,5 +184,5 @@ def _table(arms: Sequence[TrainedArm], target: AnyTarget) -> Table:
 
 
 def short_hash(bundle: str) -> str:
-    """The first digits of a content hash, enough to tell bundles apart."""
+    """Return the first digits of a content hash, enough to tell bundles apart."""
     return bundle.removeprefix("sha256:")[:10]

@@ -55,7 +55,7 @@ class NodePorts:
 
 
 def ray_start(ports: NodePorts, environment: MutableMapping[str, str]) -> list[str]:
-    """The beginning of `ray start` for any node; its environment is completed in place.
+    """Return the beginning of `ray start` for any node; completes `environment` in place.
 
     Raises:
         ValueError: RAYSONDE_CPUS says nothing that can be meant.

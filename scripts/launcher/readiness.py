@@ -81,7 +81,7 @@ class StageProbe:
 
 
 def readiness_stage(serve_details: dict[str, Any]) -> Stage:
-    """The stage that an answer of Ray's `GET /api/serve/applications/` tells of."""
+    """Return the stage in an answer of Ray's `GET /api/serve/applications/`."""
     applications = serve_details.get("applications") or {}
     if not applications:
         return Stage("Serve is starting")

@@ -38,7 +38,7 @@ def serve(console: Console, plan: Plan, begun_s: float, interruption: Interrupti
 
 @contextmanager
 def running(console: Console, plan: Plan, begun_s: float, interruption: Interruption) -> Iterator[Supervisor]:
-    """A system that is ready when the context begins, unless somebody asked to stop, and gone at its end.
+    """Run a system: ready when the context begins, unless somebody asked to stop, and gone at its end.
 
     A `ChildDied` that is raised within ends it as one during the start does.
 

@@ -151,7 +151,7 @@ class Supervisor:
         return Leftovers(tuple(process.pid for process in left), self._taken_ports())
 
     def last_lines(self, count: int = 15) -> list[str]:
-        """The end of the child's log."""
+        """Return the end of the child's log."""
         if self._log is None or not self._log.exists():
             return []
         return self._log.read_text(errors="replace").splitlines()[-count:]

@@ -19,7 +19,7 @@ class SectionMarkers:
 
 
 def replace_part(before: str, part: str, marks: SectionMarkers, title: str) -> str:
-    """The page with this part in place of the one that it had; what else is on it stays.
+    """Return the page with this part in place of the one that it had; what else is on it stays.
 
     Args:
         before: the page as it is, empty if there is none.

@@ -96,7 +96,7 @@ class HorizonError:
 
 
 def all_marks(predictions: Predictions) -> list[HorizonError]:
-    """The marks of every recording and arm."""
+    """Return the errors of every recording and arm."""
     return [
         mark
         for recording, by_arm in predictions.items()
@@ -146,7 +146,7 @@ def coverage_counts(predictions: Predictions, arm: str, minimum_rate_hz: float =
 
 
 def best_arm(marks: Sequence[HorizonError], arms: Sequence[str]) -> str:
-    """The arm with the lowest sum over the fractions of its median errors on the faster logs.
+    """Return the arm with the lowest sum over the fractions of its median errors on the faster logs.
 
     An arm without an answer at some fraction comes last.
     """

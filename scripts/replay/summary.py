@@ -45,7 +45,7 @@ def _latency_line(played: Played) -> str:
 
 
 def show_failures(console: Console, failures: Sequence[Failure]) -> None:
-    """The commonest reasons, with how often and for which recording."""
+    """Show the commonest reasons, with how often and for which recording."""
     for word, chosen in (
         ("refused", [f for f in failures if f.refused]),
         ("failed", [f for f in failures if not f.refused]),

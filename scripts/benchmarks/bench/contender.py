@@ -76,7 +76,7 @@ class Contender:
         return headers | ({"Authorization": f"Bearer {site.key}"} if self.asks_with_key else {})
 
     def bodies(self, rows: Sequence[Sequence[float]]) -> list[str]:
-        """The requests for these rows, as JSON."""
+        """Return the requests for these rows, as JSON."""
         return [json.dumps(self.body(row)) for row in rows]
 
 

@@ -27,7 +27,7 @@ def machine() -> str:
 
 
 def versions(others: Path, wrk: str) -> list[str]:
-    """A line an environment.
+    """Return a line an environment.
 
     Args:
         others: folder of the programs of the contenders' environment.
@@ -53,6 +53,6 @@ def _processor() -> str:
 
 
 def _said(command: Sequence[str]) -> str:
-    """The first line that it prints; wrk ends its version with an error code."""
+    """Return the first line that a command prints; wrk ends its version with an error code."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return next(iter((done.stdout or done.stderr).splitlines()), "unknown")

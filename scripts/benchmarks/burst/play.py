@@ -52,7 +52,7 @@ class Player:
         self.timeline = Timeline()
 
     async def play(self) -> Timeline:
-        """The whole test. What fails is part of the result."""
+        """Play the whole test. What fails is part of the result."""
         self._begun_s = self._clock()
         timeout = aiohttp.ClientTimeout(_TIMEOUT_S)
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS)

@@ -34,7 +34,7 @@ class EventReport:
     by_file: bool = False
 
     def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
-        """See `scripts.replay.horizon_errors.best_arm`."""
+        """Return the best arm; see `scripts.replay.horizon_errors.best_arm`."""
         return best_arm(all_marks(predictions), arms)
 
     def headline(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> TextTable:
@@ -44,7 +44,7 @@ class EventReport:
         return _errors(title, predictions, all_marks(predictions), arms, FAST_HZ)
 
     def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
-        """The faster logs, all logs, and each log of the best arm."""
+        """Return tables of the faster logs, of all logs, and of each log of the best arm."""
         marks = all_marks(predictions)
         fast = sum(recording.rate_hz >= FAST_HZ for recording in predictions)
         note = (
@@ -62,13 +62,13 @@ class EventReport:
         ]
 
     def write(self, path: Path, contract: Contract, predictions: Predictions) -> None:
-        """A row a log, arm and fraction."""
+        """Write a row a log, arm and fraction."""
         write_horizon_errors(path, contract, all_marks(predictions))
 
     def draw(
         self, directory: Path, contract: Contract, predictions: Predictions, best: str
     ) -> Iterator[Path]:
-        """A picture a log."""
+        """Draw a picture a log."""
         from scripts.replay.plots.event import draw_recording  # matplotlib: not before --help is answered
 
         for recording, answers in predictions.items():
