@@ -150,10 +150,7 @@ async def test_a_version_that_cannot_be_loaded_fails_and_names_its_source(graph:
 
 
 async def test_rows_scaled_for_another_version_are_refused_by_the_arm(graph: Graph) -> None:
-    async def mixed(batch: RawBatch) -> ScaledBatch:
-        scaled = await FeatureScaler._scale(graph.scaler, batch)
-        return ScaledBatch(graph.versions["linear"].bundle, scaled.scaled, scaled.outlier_score)
-
-    graph.scaler._scale = mixed  # type: ignore[method-assign]
+    scaled = graph.models["linear"].scaler.transform(RAW[:2])
+    batch = ScaledBatch(graph.versions["linear"].bundle, scaled, np.zeros(2))
     with pytest.raises(MixedVersions, match="rows scaled for"):
-        await graph.scaler.predict(graph.batch("mlp"))
+        await graph.arms["mlp"].replica.predict(graph.versions["mlp"], batch)

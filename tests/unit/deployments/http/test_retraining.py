@@ -13,7 +13,7 @@ from typer import Exit
 
 from deployments.domain import retraining_transitions as states
 from deployments.domain.retraining import ArmResult, Request, Retraining
-from scripts.cli import retrain as command
+from scripts.cli.retrain import follow as follow_retraining
 from tests.support.serving import LocalSystem
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -94,22 +94,21 @@ def waiting(why: str | None = None) -> Retraining:
     return asked.model_copy(update={"waits_for": why})
 
 
-async def follow(monkeypatch: pytest.MonkeyPatch, *steps: Retraining) -> list[str]:
-    monkeypatch.setattr(command, "_PERIOD_S", 0.0)
+async def follow(*steps: Retraining) -> list[str]:
     console = Console(record=True, width=200, quiet=False, file=None)
     with console.capture() as captured:
         try:
-            await command._follow(console, Progress(*steps), waiting())  # type: ignore[arg-type]
+            await follow_retraining(console, Progress(*steps), waiting(), period_s=0)  # type: ignore[arg-type]
         except Exit as end:
             console.print(f"exit {end.exit_code}")
     return captured.get().splitlines()
 
 
-async def test_the_command_tells_each_state_once_and_the_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_command_tells_each_state_once_and_the_verdicts() -> None:
     running = states.confirm(states.start(waiting(), NOW))
     done = states.finish(running.model_copy(update={"arms": {"linear": BETTER, "mlp": WORSE}}), NOW)
     short = waiting("truths: there are 3, and 10 are needed")
-    assert await follow(monkeypatch, short, short, running, running, done) == [
+    assert await follow(short, short, running, running, done) == [
         "waiting: for the lifecycle controller",
         "waiting: truths: there are 3, and 10 are needed",
         "running, attempt 1",
@@ -119,9 +118,9 @@ async def test_the_command_tells_each_state_once_and_the_verdicts(monkeypatch: p
     ]
 
 
-async def test_the_command_fails_with_the_retraining(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_command_fails_with_the_retraining() -> None:
     failed = states.finish(states.confirm(states.start(waiting(), NOW)), NOW, "no pair to test")
-    assert await follow(monkeypatch, failed) == [
+    assert await follow(failed) == [
         "waiting: for the lifecycle controller",
         "failed: no pair to test",
         "exit 1",
