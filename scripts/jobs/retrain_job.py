@@ -111,8 +111,8 @@ class _Row:
         """Record the end, and why it failed if it did."""
         self._change(lambda row: states.finish(row, datetime.now(UTC), failure))
 
-    def _change(self, act: Callable[[Retraining], Retraining]) -> None:
-        self.store.retrainings.report(self.retraining_id, self.job, act)
+    def _change(self, transition: Callable[[Retraining], Retraining]) -> None:
+        self.store.retrainings.report(self.retraining_id, self.job, transition)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ class Ended:
 
 @pytest.fixture(scope="module")
 def ended(home: Home) -> Ended:
-    home.store.retrainings.ask("toy", Request(reason="drift", at=datetime.now(UTC), by="test"))
+    home.store.retrainings.request("toy", Request(reason="drift", at=datetime.now(UTC), by="test"))
     home.reconcile_until("running")
     wait_until(lambda: home.last.data_hash is not None, 120, "the job has read the truths")
     first = home.last
@@ -193,7 +193,7 @@ def test_too_few_entities_to_judge_on_end_a_retraining_at_once(home: Home) -> No
     config = RetrainingConfig(min_truths=8, max_truths=8, cooldown_min=0)
     jobs = RayJobs(home.settings)
     controller = RetrainingController(toy_contract(), config, home.store, jobs, lambda: datetime.now(UTC))
-    home.store.retrainings.ask("toy", Request(reason="by hand", at=datetime.now(UTC), by="test"))
+    home.store.retrainings.request("toy", Request(reason="by hand", at=datetime.now(UTC), by="test"))
 
     def has_ended() -> bool:
         controller.reconcile()

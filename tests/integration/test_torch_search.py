@@ -119,7 +119,9 @@ search(plan("toy.mortal", int(sys.argv[3])), TRAIN, VALID, Path(sys.argv[2]), la
 
 
 def saved_by_crews(search: Path) -> str:
-    return "".join(state.read_text() for state in search.glob("crews/*/checkpoint_manager_snapshot.json"))
+    return "".join(
+        state.read_text() for state in search.glob("worker_groups/*/checkpoint_manager_snapshot.json")
+    )
 
 
 @pytest.mark.parametrize(

@@ -93,9 +93,9 @@ def class_metrics(target: ClassTarget, truth: FloatArray, probability: FloatArra
     from sklearn import metrics  # takes a second to import, and most workloads predict numbers
 
     column = target.classes.index(target.positive)
-    is_true, is_said = truth == column, probability.argmax(axis=1) == column
-    hits, false_alarms = int((is_true & is_said).sum()), int((~is_true & is_said).sum())
-    misses, passes = int((is_true & ~is_said).sum()), int((~is_true & ~is_said).sum())
+    is_true, is_predicted = truth == column, probability.argmax(axis=1) == column
+    hits, false_alarms = int((is_true & is_predicted).sum()), int((~is_true & is_predicted).sum())
+    misses, passes = int((is_true & ~is_predicted).sum()), int((~is_true & ~is_predicted).sum())
     found = {
         "true_positives": float(hits),
         "false_positives": float(false_alarms),

@@ -48,7 +48,7 @@ def list_versions(
     """
     rows = _read(settings.registry_uri, workload, environment)
     if rows is None:
-        return _asked_of_mlflow(settings, workload)
+        return _versions_by_mlflow(settings, workload)
     rows.sort(key=lambda row: (row.name, -row.version))
     found = (_described(row, settings.registry_uri) for row in rows)
     return [version for version in found if version is not None]
@@ -70,7 +70,7 @@ def _read(uri: str, workload: str, environment: Mapping[str, str]) -> list[Versi
     return None
 
 
-def _asked_of_mlflow(settings: Settings, workload: str) -> list[ModelVersion]:
+def _versions_by_mlflow(settings: Settings, workload: str) -> list[ModelVersion]:
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

@@ -73,7 +73,7 @@ class Scorer:
             batches = _rows(self._contract, found)
         else:
             batches = _windows(self._contract, records, found, errors)
-        answered = [(batch.at, batch.end_s, self._said(batch.raw)) for batch in batches]
+        answered = [(batch.at, batch.end_s, self._predict(batch.raw)) for batch in batches]
         # the errors last: making windows finds more of them
         wrong = np.array(sorted(errors), np.int64)
         blank = np.full((len(wrong), len(self._names)), np.nan)
@@ -91,7 +91,7 @@ class Scorer:
         columns["error"] = _scattered(why, is_error)
         return pa.table(columns | self._stamps(len(index)))
 
-    def _said(self, raw: FloatArray) -> FloatArray:
+    def _predict(self, raw: FloatArray) -> FloatArray:
         """(n, *raw_shape) -> (n, columns)."""
         scaled = self._model.scaler.transform(raw)
         arrays = self._model.arm.predict(scaled).arrays.values()

@@ -12,12 +12,12 @@ from deployments.domain import promotion_transitions as transitions
 from deployments.domain.promotion import InterimLook, Phase, Promotion, State
 from deployments.domain.routing import ArmVersion
 from training.retraining.gate import Check, Verdict
-from training.runtime.promotion_config import LooksConfig, PromotionConfig
+from training.runtime.promotion_config import InterimLooksConfig, PromotionConfig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONFIG = PromotionConfig(
-    shadow=LooksConfig(first_truths=40, looks=3, at_most_h=24),
-    probation=LooksConfig(first_truths=100, looks=2, at_most_h=6),
+    shadow=InterimLooksConfig(first_truths=40, looks=3, at_most_h=24),
+    probation=InterimLooksConfig(first_truths=100, looks=2, at_most_h=6),
 )
 BETTER = Verdict((Check("gain", True, "It is better.", {"gain": 1.0}),))
 WORSE = Verdict((Check("gain", False, "It is worse.", {"gain": -1.0}),))
@@ -62,7 +62,7 @@ def test_one_that_passed_the_gate_proves_itself_where_there_is_a_champion() -> N
 
 
 def test_one_that_a_person_asks_for_is_looked_up_and_serves_without_proof() -> None:
-    asked = transitions.ask("1", "toy", "linear", "7", "api", "I know it", NOW)
+    asked = transitions.request("1", "toy", "linear", "7", "api", "I know it", NOW)
     assert (asked.state, asked.candidate, asked.predecessor, asked.note) == ("asked", None, None, "I know it")
     later = NOW + timedelta(minutes=1)
     found = transitions.found(asked, version(7), version(1), later)
@@ -74,8 +74,8 @@ def test_one_that_a_person_asks_for_is_looked_up_and_serves_without_proof() -> N
 
 
 def test_each_phase_has_its_own_looks() -> None:
-    assert transitions.interim_look_config(CONFIG, there("shadowing")) == CONFIG.shadow
-    assert transitions.interim_look_config(CONFIG, there("probation")) == CONFIG.probation
+    assert transitions.interim_looks_config(CONFIG, there("shadowing")) == CONFIG.shadow
+    assert transitions.interim_looks_config(CONFIG, there("probation")) == CONFIG.probation
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_a_look_decides(
     phase: Phase = "shadowing" if state == "shadowing" else "probation"
     seen = there(state, *[taken(phase)] * before)
     later = NOW + timedelta(minutes=1)
-    found = transitions.look(config, seen, verdict, 77, later)
+    found = transitions.record_interim_look(config, seen, verdict, 77, later)
     assert found.state == expected
     assert (found.state_since, found.reason) == (
         (NOW, seen.reason) if expected == state else (later, verdict.reasons[0])

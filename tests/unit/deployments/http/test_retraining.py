@@ -74,7 +74,7 @@ async def test_a_wrong_body_is_refused(
 async def test_a_retraining_of_another_workload_is_not_found(
     client: httpx.AsyncClient, system: LocalSystem
 ) -> None:
-    other = system.store.retrainings.ask("weather", Request(reason="drift", at=NOW, by="test"))
+    other = system.store.retrainings.request("weather", Request(reason="drift", at=NOW, by="test"))
     for unknown in (other.id, "nobody"):
         assert (await client.get(f"/retrainings/{unknown}")).status_code == 404
 
@@ -90,7 +90,7 @@ class Progress:
 
 
 def waiting(why: str | None = None) -> Retraining:
-    asked = states.ask(None, "apogee", "01M", Request(reason="by hand", at=NOW, by="test"))
+    asked = states.add_request(None, "apogee", "01M", Request(reason="by hand", at=NOW, by="test"))
     return asked.model_copy(update={"waits_for": why})
 
 

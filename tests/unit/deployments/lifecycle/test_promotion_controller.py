@@ -28,13 +28,13 @@ from deployments.store import Store, Truth
 from deployments.store.records import ShadowPair
 from features.workload import load_workload
 from tests.support.records import row, shadow_of
-from training.runtime.promotion_config import LooksConfig, PromotionConfig
+from training.runtime.promotion_config import InterimLooksConfig, PromotionConfig
 from training.runtime.retraining_config import GateConfig
 from training.runtime.tasks.base import ArmAnswer
 from training.runtime.tasks.factory import make_task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LOOKS = LooksConfig(first_truths=40, looks=3, at_most_h=24)
+LOOKS = InterimLooksConfig(first_truths=40, looks=3, at_most_h=24)
 CONFIG = PromotionConfig(shadow=LOOKS, probation=LOOKS)
 
 
@@ -235,7 +235,7 @@ def test_a_promoted_version_that_turns_out_worse_goes_back(scene: Scene) -> None
 
 def test_looking_again_and_again_promotes_no_more_equals_than_one_look_would(tmp_path: Path) -> None:
     """200 challengers that are as good as the champion: alpha is 0.05 over all looks together."""
-    config = PromotionConfig(shadow=LooksConfig(first_truths=40, looks=3))
+    config = PromotionConfig(shadow=InterimLooksConfig(first_truths=40, looks=3))
     promoted = 0
     scene = Scene(f"sqlite:///{tmp_path}/store.db", config)
     task = make_task(scene.contract, load_workload(scene.contract))
@@ -338,7 +338,7 @@ def test_a_promotion_that_does_not_arrive_is_taken_back(scene: Scene) -> None:
 
 
 def test_each_phase_has_its_own_looks(store_url: str) -> None:
-    probation = LooksConfig(first_truths=80, looks=2, at_most_h=48)
+    probation = InterimLooksConfig(first_truths=80, looks=2, at_most_h=48)
     scene = Scene(store_url, PromotionConfig(shadow=LOOKS, probation=probation))
     on_probation(scene)
     for _ in range(4):

@@ -22,10 +22,10 @@ from deployments.lifecycle.promotion_decisions import (
     decide_promotions,
 )
 from training.retraining.gate import Check, Verdict
-from training.runtime.promotion_config import LooksConfig, PromotionConfig
+from training.runtime.promotion_config import InterimLooksConfig, PromotionConfig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LOOKS = LooksConfig(first_truths=40, looks=2, at_most_h=24)
+LOOKS = InterimLooksConfig(first_truths=40, looks=2, at_most_h=24)
 CONFIG = PromotionConfig(shadow=LOOKS, probation=LOOKS)
 POLICY = RoutingPolicy(weights={"linear": 1.0, "mlp": 1.0})
 BETTER = Verdict((Check("gain", True, "It is better."),))
@@ -252,7 +252,7 @@ def test_a_version_that_the_registry_no_longer_moves_to_is_given_up() -> None:
 def test_a_request_goes_on_with_what_the_registry_has(
     found: ArmVersion | None, state: State, reason: str
 ) -> None:
-    asked = transitions.ask("1", "toy", "linear", "2", "api", "", NOW)
+    asked = transitions.request("1", "toy", "linear", "2", "api", "", NOW)
     seen = observation()
     (action,) = decide(replace(seen, promotions=OpenPromotions((asked,), requested={"1": found})))
     assert isinstance(action, ChangePromotion)

@@ -17,7 +17,7 @@ from deployments.domain import retraining_transitions as states
 from deployments.domain.drift_state import SettledState
 from deployments.domain.errors import Conflict, NotFound
 from deployments.domain.retraining import ArmResult, Reason, Request, Retraining
-from deployments.domain.retraining_transitions import Facts, JobState
+from deployments.domain.retraining_transitions import JobState, StartConditions
 from deployments.lifecycle.retraining_controller import JobServiceUnavailable, RetrainingController
 from deployments.store import Store, Truth
 from deployments.store.monitor_feed import DriftEvent, MonitoredPage
@@ -37,35 +37,45 @@ def asked(reason: Reason = "drift", minutes: float = 0, **members: Any) -> Reque
 
 def waiting(*requests: Request) -> Retraining:
     first, *rest = requests or (asked(),)
-    there = states.ask(None, "toy", "1", first)
+    there = states.add_request(None, "toy", "1", first)
     for request in rest:
-        there = states.ask(there, "toy", "2", request)
+        there = states.add_request(there, "toy", "2", request)
     return there
 
 
 @pytest.mark.parametrize(
-    ("requests", "facts", "expected"),
+    ("requests", "conditions", "expected"),
     [
-        ([asked()], Facts(10, 10), None),
-        ([asked()], Facts(99, 9), "new truths: there are 9, and 10 are needed"),
-        ([asked("schedule")], Facts(99, 9), "new truths: there are 9, and 10 are needed"),
-        ([asked("by hand")], Facts(10, 0), None),
-        ([asked("by hand")], Facts(9, 9), "truths: there are 9, and 10 are needed"),
-        ([asked()], Facts(10, 10, NOW - timedelta(minutes=29)), "the cooldown, until 2026-03-01 12:01 UTC"),
-        ([asked()], Facts(10, 10, NOW - timedelta(minutes=30)), None),
-        ([asked("by hand")], Facts(10, 10, NOW), None),
-        ([asked(), asked("by hand")], Facts(10, 0, NOW), None),
-        ([asked()], Facts(10, 10, None, (NOW - timedelta(hours=23),)), None),
+        ([asked()], StartConditions(10, 10), None),
+        ([asked()], StartConditions(99, 9), "new truths: there are 9, and 10 are needed"),
+        ([asked("schedule")], StartConditions(99, 9), "new truths: there are 9, and 10 are needed"),
+        ([asked("by hand")], StartConditions(10, 0), None),
+        ([asked("by hand")], StartConditions(9, 9), "truths: there are 9, and 10 are needed"),
+        (
+            [asked()],
+            StartConditions(10, 10, NOW - timedelta(minutes=29)),
+            "the cooldown, until 2026-03-01 12:01 UTC",
+        ),
+        ([asked()], StartConditions(10, 10, NOW - timedelta(minutes=30)), None),
+        ([asked("by hand")], StartConditions(10, 10, NOW), None),
+        ([asked(), asked("by hand")], StartConditions(10, 0, NOW), None),
+        ([asked()], StartConditions(10, 10, None, (NOW - timedelta(hours=23),)), None),
         (
             [asked("by hand")],
-            Facts(10, 10, None, (NOW - timedelta(hours=1), NOW - timedelta(hours=20))),
+            StartConditions(10, 10, None, (NOW - timedelta(hours=1), NOW - timedelta(hours=20))),
             "the budget: 2 of 2 a day are spent until 2026-03-01 16:00 UTC",
         ),
-        ([asked()], Facts(10, 10, None, (NOW - timedelta(hours=1), NOW - timedelta(hours=24))), None),
+        (
+            [asked()],
+            StartConditions(10, 10, None, (NOW - timedelta(hours=1), NOW - timedelta(hours=24))),
+            None,
+        ),
     ],
 )
-def test_what_a_retraining_waits_for(requests: list[Request], facts: Facts, expected: str | None) -> None:
-    assert states.waits_for(CONFIG, waiting(*requests), facts, NOW) == expected
+def test_what_a_retraining_waits_for(
+    requests: list[Request], conditions: StartConditions, expected: str | None
+) -> None:
+    assert states.waits_for(CONFIG, waiting(*requests), conditions, NOW) == expected
 
 
 def running(attempts: int = 1) -> Retraining:
@@ -114,7 +124,7 @@ def test_a_retraining_knows_since_when_the_world_is_another() -> None:
 def test_drift_that_came_while_it_ran_is_looked_at_again(
     request_: Request, result: ArmResult, expected: bool
 ) -> None:
-    there = states.ask(running(), "toy", "2", request_)
+    there = states.add_request(running(), "toy", "2", request_)
     assert states.follow_up(there) is None
     ended = states.finish(there.model_copy(update={"arms": {"linear": result}}), NOW)
     assert states.follow_up(ended) == (request_ if expected else None)
@@ -211,7 +221,7 @@ class Scene:
 
     def ask(self, reason: Reason = "drift", **members: Any) -> Retraining:
         request = Request(reason=reason, at=self.now, by="test", **members)
-        return self.store.retrainings.ask("toy", request)
+        return self.store.retrainings.request("toy", request)
 
     @property
     def last(self) -> Retraining:

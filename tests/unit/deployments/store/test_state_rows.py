@@ -59,7 +59,7 @@ def again(row: Retraining) -> Retraining:
 
 
 def test_of_two_that_start_an_attempt_at_once_one_does(store: Store) -> None:
-    asked = store.retrainings.ask("toy", Request(reason="by hand", at=NOW, by="test"))
+    asked = store.retrainings.request("toy", Request(reason="by hand", at=NOW, by="test"))
     seen = store.retrainings.change(asked, again)
     store.retrainings.change(seen, again)
     with pytest.raises(Conflict, match=f"retraining {seen.id}: is submitting by now, not submitting"):

@@ -10,7 +10,7 @@ import pytest
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import Store, Truth
 from deployments.store.sql.engine import writing
-from deployments.store.sql.schema import acts
+from deployments.store.sql.schema import audit_events
 from tests.support.records import row
 
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
@@ -109,7 +109,9 @@ def test_a_setting_that_a_later_version_knows_besides_is_no_change_of_the_file(s
     with writing(store.engine) as connection:
         content = POLICY.model_dump(mode="json", exclude={"ensembles"})
         connection.execute(
-            acts.update().where(acts.c.actor == "start-up").values(detail={"from": None, "to": content})
+            audit_events.update()
+            .where(audit_events.c.actor == "start-up")
+            .values(detail={"from": None, "to": content})
         )
     assert store.seed_policy("apogee", POLICY) == changed == first + 1
     assert store.seed_policy("apogee", POLICY.model_copy(update={"deadline_s": 1.0})) == changed + 1

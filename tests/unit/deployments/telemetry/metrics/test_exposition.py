@@ -120,9 +120,9 @@ class FakeSystem:
         event = DriftEvent(NOW, "reentry", "input", "", "drifting", "moved", {})
         page = MonitoredPage(NOW - timedelta(seconds=4), PAGE, Cursors(), {})
         store.monitor_feed.write("reentry", page, [event])
-        done = store.retrainings.ask("reentry", Request(reason="by hand", at=NOW, by="test"))
+        done = store.retrainings.request("reentry", Request(reason="by hand", at=NOW, by="test"))
         store.retrainings.change(done, lambda row: row.model_copy(update={"state": "done", "ended_at": NOW}))
-        waiting = store.retrainings.ask("reentry", Request(reason="by hand", at=NOW, by="test"))
+        waiting = store.retrainings.request("reentry", Request(reason="by hand", at=NOW, by="test"))
         store.retrainings.change(waiting, lambda row: row.model_copy(update={"state": "running"}))
         version = self.local.versions["mlp"]
         promotion = store.promotions.begin("reentry", "mlp", version, version)
@@ -134,7 +134,7 @@ class FakeSystem:
         store.promotions.begin("reentry", "linear", version, version)
         # what is another workload's
         store.monitor_feed.write("other", page, [replace(event, workload="other")])
-        store.retrainings.ask("other", Request(reason="by hand", at=NOW, by="test"))
+        store.retrainings.request("other", Request(reason="by hand", at=NOW, by="test"))
         theirs = store.promotions.begin("other", "mlp", version, version)
         store.promotions.change(theirs, keep)
 
