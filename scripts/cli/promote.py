@@ -61,7 +61,7 @@ def _run(
     workload: str,
     url: str | None,
     workloads: WorkloadsOption,
-    ask: Callable[[WorkloadClient], Awaitable[Promotion]],
+    request: Callable[[WorkloadClient], Awaitable[Promotion]],
 ) -> None:
     import asyncio
 
@@ -78,10 +78,10 @@ def _run(
         async def follow() -> Promotion:
             async with connection.open() as http:
                 client = WorkloadClient(http, workload, contract.target)
-                asked = seen = await ask(client)
+                requested = seen = await request(client)
                 while seen.is_open and seen.state != "probation":
                     await asyncio.sleep(_PERIOD_S)
-                    seen = await client.promotion(asked.id)
+                    seen = await client.promotion(requested.id)
                 return seen
 
         ended = asyncio.run(follow())
@@ -90,10 +90,10 @@ def _run(
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
-    _tell(console, ended)
+    _print_outcome(console, ended)
 
 
-def _tell(console: Console, ended: Promotion) -> None:
+def _print_outcome(console: Console, ended: Promotion) -> None:
     """Print what became of it.
 
     Raises:
@@ -101,9 +101,11 @@ def _tell(console: Console, ended: Promotion) -> None:
     """
     failed = ended.state in ("rejected", "superseded")
     serving = ended.predecessor if ended.state == "rolled_back" else ended.candidate
-    told = (
+    outcome = (
         ended.reason if failed or serving is None else f"{ended.arm} serves version {serving.model_version}"
     )
-    console.print(f"{'[bold red]nothing moved:[/] ' if failed else ''}{escape(told or '')}", highlight=False)
+    console.print(
+        f"{'[bold red]nothing moved:[/] ' if failed else ''}{escape(outcome or '')}", highlight=False
+    )
     if failed:
         raise typer.Exit(1)

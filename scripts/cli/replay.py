@@ -213,7 +213,7 @@ def by_recording(contract: Contract, recordings: Sequence[Recording], played: Pl
         recording: {arm: [] for arm in played.arms} for recording in recordings
     }
     for answer in played.answers:
-        said, case = answer.prediction, answer.case
-        timed = TimedPrediction(case.end_s, task.to_arrays(said.row), case.target)
+        prediction, case = answer.prediction, answer.case
+        timed = TimedPrediction(case.end_s, task.to_arrays(prediction.row), case.target)
         found[case.recording][answer.arm].append(timed)
     return found

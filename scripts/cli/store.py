@@ -49,7 +49,7 @@ def status() -> None:
 
     console = Console()
     settings = Settings.from_environment()
-    with _told(console), closing(_open(settings)) as store:
+    with _errors_printed(console), closing(_open(settings)) as store:
         inventory = store.inventory()
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("table")
@@ -57,7 +57,7 @@ def status() -> None:
     for name, rows in inventory.rows.items():
         table.add_row(name, f"{rows:,}")
     console.print(without_password(settings.store_url), highlight=False, soft_wrap=True)
-    console.print(f"revision {_told_revision(inventory)}", highlight=False)
+    console.print(f"revision {_describe_revision(inventory)}", highlight=False)
     console.print(f"size     {decimal(inventory.size_bytes)}", highlight=False)
     console.print(table)
 
@@ -76,7 +76,7 @@ def upgrade() -> None:
     from training.runtime.settings import Settings
 
     console = Console()
-    with _told(console), closing(Store(Settings.from_environment().store_url)) as store:
+    with _errors_printed(console), closing(Store(Settings.from_environment().store_url)) as store:
         was_older = store.create_tables()
     when = "now" if was_older else "already"
     console.print(f"the store is at revision {REVISIONS[-1]} {when}", highlight=False)
@@ -92,7 +92,7 @@ def _open(settings: Settings) -> Store:
     return Store(settings.store_url)
 
 
-def _told_revision(inventory: Inventory) -> str:
+def _describe_revision(inventory: Inventory) -> str:
     from deployments.store.migrations.upgrade import REVISIONS
 
     if inventory.revision == REVISIONS[-1]:
@@ -106,7 +106,7 @@ def _told_revision(inventory: Inventory) -> str:
 
 
 @contextmanager
-def _told(console: Console) -> Iterator[None]:
+def _errors_printed(console: Console) -> Iterator[None]:
     """End the program with a line that says why, if it has to."""
     from deployments.store import StoreIncompatible, StoreUnavailable
 

@@ -55,7 +55,7 @@ class StageProbe:
         self._client = client
         self._last = Stage("Ray is starting")
 
-    def look(self) -> Stage:
+    def poll(self) -> Stage:
         """Return the present stage of the start."""
         if all(self._answers(workload) for workload in self._workloads):
             return Stage("ready", ready=True)

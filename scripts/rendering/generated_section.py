@@ -18,7 +18,7 @@ class SectionMarkers:
         return cls(f"<!-- measured by {command}: begin -->", f"<!-- measured by {command}: end -->")
 
 
-def replace_part(before: str, part: str, marks: SectionMarkers, title: str) -> str:
+def replace_part(before: str, part: str, markers: SectionMarkers, title: str) -> str:
     """Return the page with this part in place of the one that it had; what else is on it stays.
 
     Args:
@@ -26,9 +26,9 @@ def replace_part(before: str, part: str, marks: SectionMarkers, title: str) -> s
         part: Markdown.
         title: heading of a page that is empty.
     """
-    whole = f"{marks.begin}\n\n{part}\n\n{marks.end}"
-    head, begin, rest = before.partition(marks.begin)
-    _, end, tail = rest.partition(marks.end)
+    whole = f"{markers.begin}\n\n{part}\n\n{markers.end}"
+    head, begin, rest = before.partition(markers.begin)
+    _, end, tail = rest.partition(markers.end)
     if begin and end:
         return f"{head}{whole}{tail}"
     return f"{before.rstrip() or title}\n\n{whole}\n"

@@ -24,25 +24,25 @@ from scripts.replay.player import Played
 from training.scoring.columns import array_columns
 
 
-def write_horizon_errors(path: Path, contract: Contract, marks: Sequence[HorizonError]) -> None:
+def write_horizon_errors(path: Path, contract: Contract, horizon_errors: Sequence[HorizonError]) -> None:
     """Write a row a log, arm and fraction; empty cells where there was no prediction."""
     header = [contract.entity, "source", "arm", "fraction", "prediction", "lower", "upper"]
     header += [contract.target.name, "ape_percent"]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        for mark in marks:
-            prediction = mark.prediction
+        for one in horizon_errors:
+            prediction = one.prediction
             values = [prediction.value, prediction.lower, prediction.upper] if prediction else [math.nan] * 3
             writer.writerow(
                 [
-                    mark.recording.entity,
-                    mark.recording.source,
-                    mark.arm,
-                    mark.fraction,
+                    one.recording.entity,
+                    one.recording.source,
+                    one.arm,
+                    one.fraction,
                     *cells(values),
-                    cell(mark.recording.truth),
-                    cell(mark.ape_percent),
+                    cell(one.recording.truth),
+                    cell(one.ape_percent),
                 ]
             )
 

@@ -16,7 +16,7 @@ from scripts.replay.text_tables import TextTable, number
 from training.pipeline.evaluation import shown_metrics
 
 # more recordings than these are not told one by one
-_MOST_TOLD = 20
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class EachReport:
     def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
         """Return the headline; the same of each recording where there are a few."""
         found = [self.headline(contract, predictions, arms)]
-        if 1 < len(predictions) <= _MOST_TOLD:
+        if 1 < len(predictions) <= _MOST_LISTED:
             found.append(_each_recording(contract, predictions))
         return found
 

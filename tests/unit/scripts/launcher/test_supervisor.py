@@ -83,7 +83,7 @@ def test_warnings_are_passed_on_and_a_signal_ends_the_watch(tmp_path: Path) -> N
     with Interruption() as interruption:
         supervisor.start()
         supervisor.watch(tell, interruption)
-        assert interruption.asked
+        assert interruption.requested
         supervisor.stop(interruption)
     assert told == ["WARNING something"]
 
@@ -105,7 +105,7 @@ def test_two_signals_at_once_are_one_wish(monkeypatch: pytest.MonkeyPatch) -> No
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert (interruption.asked, interruption.hurry, interruption.hang_up) == (True, False, False)
+        assert (interruption.requested, interruption.hurry, interruption.hang_up) == (True, False, False)
         now_s = 51.5
         os.kill(os.getpid(), signal.SIGHUP)
         assert (interruption.hurry, interruption.hang_up) == (True, True)

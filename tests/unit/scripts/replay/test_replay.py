@@ -180,7 +180,7 @@ async def test_a_busy_system_is_asked_again_after_its_pause(busy_times: int, ans
         client = WorkloadClient(http, contract.workload, contract.target)
         played = await Player(contract, client, ["mlp"], sleep=sleep).play(rectangles(2)[:1])
     assert (len(played.answers), len(played.failures)) == (answered, 1 - answered)
-    assert (pauses, played.asked_again, len(set(asked))) == ([2.0] * 3, 3, 1)
+    assert (pauses, played.resent, len(set(asked))) == ([2.0] * 3, 3, 1)
 
 
 async def test_speed_divides_the_time_between_samples(apogee: Contract, system: LocalSystem) -> None:
