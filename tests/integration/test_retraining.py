@@ -174,7 +174,7 @@ def test_what_passes_is_the_challenger_and_nothing_else_has_a_name(home: Home, e
         assert tags["reasons"] == " ".join(result.reasons)
 
 
-def test_the_runs_tell_why_and_on_what(home: Home, ended: Ended) -> None:
+def test_the_runs_hold_why_and_on_what(home: Home, ended: Ended) -> None:
     registry, done = Registry(home.settings), ended.done
     runs = registry.client.search_runs([registry.experiment("toy")], f"tags.retraining = '{done.id}'")
     assert runs
@@ -188,7 +188,7 @@ def test_the_runs_tell_why_and_on_what(home: Home, ended: Ended) -> None:
 
 
 @pytest.mark.usefixtures("ended")  # a retraining waits for one that is under way
-def test_too_few_entities_to_judge_on_end_a_retraining_at_once(home: Home) -> None:
+def test_too_few_entities_to_compare_on_end_a_retraining_at_once(home: Home) -> None:
     """No attempt could mend it."""
     config = RetrainingConfig(min_truths=8, max_truths=8, cooldown_min=0)
     jobs = RayJobs(home.settings)

@@ -101,7 +101,7 @@ async def test_a_trace_goes_on_from_the_caller_to_the_arm(traced: TracedSystem) 
 
 
 @pytest.mark.parametrize("headers", [{}, UNSAMPLED, {"traceparent": "nonsense"}])
-async def test_what_is_not_sampled_leaves_nothing_and_tells_nobody(
+async def test_what_is_not_sampled_leaves_nothing_and_is_passed_to_nobody(
     traced: TracedSystem, headers: dict[str, str]
 ) -> None:
     asked: list[Any] = []
@@ -296,7 +296,7 @@ def test_without_traces_all_is_as_it_was() -> None:
         assert trace is None
 
 
-def test_spans_tell_their_service_and_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spans_name_their_service_and_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "mine")
     provider = make_provider(Environment.of({}), "apogee", "mlp", None)
     assert provider.resource.attributes["service.name"] == "mine"

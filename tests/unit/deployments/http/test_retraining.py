@@ -36,18 +36,20 @@ async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_a_request_is_taken_and_told_about(client: httpx.AsyncClient, system: LocalSystem) -> None:
+async def test_a_request_is_accepted_and_its_retraining_is_shown(
+    client: httpx.AsyncClient, system: LocalSystem
+) -> None:
     response = await client.post("/retrain", json={"note": "new sensor"})
     assert response.status_code == 202
-    asked = Retraining.model_validate(response.json())
-    assert (asked.state, asked.requests[0].reason, asked.requests[0].note) == (
+    requested = Retraining.model_validate(response.json())
+    assert (requested.state, requested.requests[0].reason, requested.requests[0].note) == (
         "waiting",
         "by hand",
         "new sensor",
     )
-    assert response.headers["Location"] == f"/apogee/retrainings/{asked.id}"
-    assert (await client.get(f"/retrainings/{asked.id}")).json() == response.json()
-    assert (await client.post("/retrain")).json()["id"] == asked.id
+    assert response.headers["Location"] == f"/apogee/retrainings/{requested.id}"
+    assert (await client.get(f"/retrainings/{requested.id}")).json() == response.json()
+    assert (await client.post("/retrain")).json()["id"] == requested.id
     (listed,) = (await client.get("/retrainings")).json()
     assert len(listed["requests"]) == 2
     assert [act.kind for act in system.store.audit_events("apogee")][-2:] == ["retraining_asked"] * 2
@@ -90,8 +92,8 @@ class Progress:
 
 
 def waiting(why: str | None = None) -> Retraining:
-    asked = states.add_request(None, "apogee", "01M", Request(reason="by hand", at=NOW, by="test"))
-    return asked.model_copy(update={"waits_for": why})
+    requested = states.add_request(None, "apogee", "01M", Request(reason="by hand", at=NOW, by="test"))
+    return requested.model_copy(update={"waits_for": why})
 
 
 async def follow(*steps: Retraining) -> list[str]:
@@ -104,7 +106,7 @@ async def follow(*steps: Retraining) -> list[str]:
     return captured.get().splitlines()
 
 
-async def test_the_command_tells_each_state_once_and_the_verdicts() -> None:
+async def test_the_command_prints_each_state_once_and_the_verdicts() -> None:
     running = states.confirm(states.start(waiting(), NOW))
     done = states.finish(running.model_copy(update={"arms": {"linear": BETTER, "mlp": WORSE}}), NOW)
     short = waiting("truths: there are 3, and 10 are needed")

@@ -34,8 +34,8 @@ WHY = "new truths: there are 9, and 10 are needed"
 
 def waiting(waits_for: str | None = None, event: int | None = 7) -> Retraining:
     request = Request(reason="drift", at=NOW, by="monitor", since=NOW, event=event)
-    asked = transitions.add_request(None, "toy", "1", request)
-    return asked.model_copy(update={"waits_for": waits_for})
+    requested = transitions.add_request(None, "toy", "1", request)
+    return requested.model_copy(update={"waits_for": waits_for})
 
 
 def submitting(attempts: int = 1) -> Retraining:

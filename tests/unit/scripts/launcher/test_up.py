@@ -59,7 +59,7 @@ def test_the_address_is_replaced_where_one_is_given() -> None:
     assert rendered["http_options"] == {"host": "0.0.0.0", "port": 8000}
 
 
-def test_only_the_chosen_workloads_are_started_and_the_root_is_told() -> None:
+def test_only_the_chosen_workloads_are_started_and_known_to_the_root() -> None:
     applications = yaml.safe_load(render(CONFIG, 8000, KNOWN, ["weather"]))["applications"]
     assert [app["name"] for app in applications] == ["weather", "root"]
     assert applications[1]["args"] == {"workloads": ["weather"]}
@@ -188,7 +188,7 @@ def test_rays_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_stages_are_told_from_what_serve_answers(details: dict[str, object], stage: Stage) -> None:
+def test_stages_follow_from_what_serve_answers(details: dict[str, object], stage: Stage) -> None:
     assert readiness_stage(details) == stage
 
 

@@ -102,6 +102,6 @@ def test_the_same_seed_gives_the_same_and_another_deals_anew() -> None:
 
 
 @pytest.mark.parametrize("folds", [1, 81])
-def test_folds_that_cannot_be_dealt_are_refused(folds: int) -> None:
+def test_numbers_of_folds_that_cannot_be_made_are_refused(folds: int) -> None:
     with pytest.raises(ValueError, match=f"folds: got {folds} for 80 entities"):
         cross_validate(CONTRACT, RECORDS, LINEAR, folds=folds)

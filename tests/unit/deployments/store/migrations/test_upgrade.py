@@ -58,8 +58,8 @@ def test_a_database_of_an_older_version_gets_the_columns_that_it_lacks(tmp_path:
     store = Store(f"sqlite:///{tmp_path}/store.db")
     for _ in range(2):
         store.create_tables()
-    said = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
-    new = row(2)._replace(members=said)
+    members = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
+    new = row(2)._replace(members=members)
     store.write_predictions([new])
     assert [one for _, one in store.predictions("apogee")] == [row(1), new]
 
@@ -88,8 +88,8 @@ def test_a_routing_table_of_an_older_version_has_no_shadows_and_nothing_before(t
 
 
 def test_what_judging_takes_is_read_without_payloads_and_from_near_the_end(store: Store) -> None:
-    said = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
-    store.write_predictions([row(n) for n in range(9)] + [row(9)._replace(members=said)])
+    members = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
+    store.write_predictions([row(n) for n in range(9)] + [row(9)._replace(members=members)])
     store.write_truths("apogee", [Truth(str(n), {"apogee_m": float(n)}) for n in range(10)])
     assert [store.labelled_tail("apogee", n) for n in (0, 3, 10, 11)] == [10, 7, 0, 0]
     assert store.labelled_tail("weather", 3) == 0
@@ -99,7 +99,7 @@ def test_what_judging_takes_is_read_without_payloads_and_from_near_the_end(store
         (9, {"apogee_m": 8.0}, None),
     ]
     assert (found[0].bundle, found[0].prediction) == ("sha256:00", {"apogee_m": 1.0})
-    assert store.labelled("apogee", 9)[0].members == said
+    assert store.labelled("apogee", 9)[0].members == members
     assert store.labelled("apogee", 10) == []
 
 

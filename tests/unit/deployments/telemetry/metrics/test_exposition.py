@@ -166,7 +166,7 @@ async def test_the_page_has_exactly_the_declared_families(fake: FakeSystem) -> N
     assert len({line.rpartition(" ")[0] for line in lines}) == len(lines), "no series is there twice"
 
 
-async def test_what_the_store_holds_is_told_as_it_is(fake: FakeSystem) -> None:
+async def test_what_the_store_holds_is_exported_as_it_is(fake: FakeSystem) -> None:
     fake.fill_the_store()
     of = fake.value
     assert await of("raysonde_window_predictions", arm="mlp", window="5m") == 340
@@ -258,10 +258,10 @@ async def test_a_store_that_is_away_takes_nothing_else_along(fake: FakeSystem) -
 async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
     fake: FakeSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, asked = threading.Event(), []
+    gate, read = threading.Event(), []
 
     def slow(workload: str) -> WorkloadSnapshot:
-        asked.append(workload)
+        read.append(workload)
         assert gate.wait(10)
         return fake.local.store.snapshots.read(workload)
 
@@ -270,7 +270,7 @@ async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
     fake.collect_from(slow)
     monkeypatch.setattr("deployments.telemetry.metrics.collector.READ_TIMEOUT_S", 0.01)
     seen = [{sample.name for sample in await fake.samples()} for _ in range(2)]
-    threads = list(asked)
+    threads = list(read)
     gate.set()
     for names in seen:
         assert ("raysonde_predictions_total" in names, "raysonde_model_info" in names) == (True, False)
