@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from playwright.sync_api import expect
 
 from scripts.host import processes
 from scripts.host.processes import RUN_ID_VARIABLE
@@ -37,6 +38,7 @@ SERVE_RUN = blocks_of(DOCS / "how-to" / "serve-run.md")
 OVER_HTTP = blocks_of(DOCS / "how-to" / "call-over-http.md")
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 90.0
+PAGE_TIMEOUT_MS = 60_000.0
 RUNNING = {"apogee": "RUNNING", "root": "RUNNING"}
 REJECTED = "Authentication required"
 
@@ -139,13 +141,15 @@ def test_the_api_answers_over_http(system: RunningSystem) -> None:
     assert "prediction" in json.loads(typed(system, predict.replace("calories", "apogee")))
 
 
-def test_the_dashboard_shows_the_graph_in_a_browser(system: RunningSystem, tmp_path: Path) -> None:
-    with browser(tmp_path) as page:
-        page.open(f"{system.dashboard_url}/#/serve")
-        page.wait_for("Authentication Token Required")
-        page.type("input[type=password]", ray_token_file(system.settings.var).read_text())
-        page.wait_for("Applications / Deployments", "/apogee", "root", "RUNNING")
-        page.wait_for("Router", "FeatureScaler", *ARMS, "LifecycleController", "Monitor")
+def test_the_dashboard_shows_the_graph_in_a_browser(system: RunningSystem) -> None:
+    with browser() as page:
+        page.goto(f"{system.dashboard_url}/#/serve")
+        expect(page.get_by_text("Authentication Token Required")).to_be_visible(timeout=PAGE_TIMEOUT_MS)
+        page.locator("input[type=password]").fill(ray_token_file(system.settings.var).read_text().strip())
+        page.keyboard.press("Enter")
+        shown = ("Applications / Deployments", "/apogee", "root", "RUNNING")
+        for words in (*shown, "Router", "FeatureScaler", *ARMS, "LifecycleController", "Monitor"):
+            expect(page.locator("body")).to_contain_text(words, timeout=PAGE_TIMEOUT_MS)
 
 
 @dataclass(frozen=True)

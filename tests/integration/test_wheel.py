@@ -19,6 +19,7 @@ import pytest
 from scripts.host.processes import of_run
 from scripts.launcher.run_state import RunState
 from tests.support.models import register
+from tests.support.page import DOCS, block_with, blocks_of
 from tests.support.system import ARMS, START_TIMEOUT_S, STOP_TIMEOUT_S, free_port, wait_until
 from training.registry.models import Registry
 from training.runtime.settings import REPOSITORY, Settings
@@ -161,6 +162,22 @@ def test_the_state_is_in_the_folder_and_nowhere_else(installed: Installed, up: h
     models = json.loads(installed.run("raysonde", "models", "apogee", "--json"))
     assert {model["arm"] for model in models} == set(ARMS)
     assert "predictions" in installed.run("raysonde", "store", "status")
+
+
+def test_prometheus_watches_it_with_the_files_that_the_page_copies(
+    installed: Installed, up: httpx.Client, tmp_path: Path
+) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed: scripts/install-test-packages")
+    (tmp_path / "var").symlink_to(installed.var)
+    copy = block_with(blocks_of(DOCS / "how-to" / "operate.md"), "cp -rL")
+    path = f"{installed.programs}:{os.environ['PATH']}"
+    environment = installed.environment | {"PATH": path}
+    subprocess.run(["bash", "-euc", copy], cwd=tmp_path, env=environment, check=True)
+    config = tmp_path / "configs" / "prometheus" / "prometheus.yml"
+    subprocess.run([promtool, "check", "config", config], check=True)
+    assert (config.parent / "../../var/targets/raysonde.json").resolve().is_file()
 
 
 def test_what_needs_the_source_tree_says_so(installed: Installed) -> None:
