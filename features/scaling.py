@@ -1,4 +1,4 @@
-"""Standard scaling whose fit is the same, bit for bit, however the rows were dealt out to workers.
+"""Standard scaling whose fit is the same, bit for bit, however the rows were shared among workers.
 
 `Moments` holds the count, the sum and the sum of squares of each column exactly, as integers, so merging
 them is plain integer addition: associative, commutative and without rounding. The mean and the variance

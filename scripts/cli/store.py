@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from training.runtime.settings import Settings
 
 app = command_group(
-    """Look after the database of the journal, which RAYSONDE_STORE_URL names. Examples:
+    """Manage the database of the journal, which RAYSONDE_STORE_URL names. Examples:
 
     raysonde store status
 

@@ -42,7 +42,7 @@ class RecordedConfig(BaseModel):
         "folder named like the workload",
     )
     report: str | None = Field(
-        default=None, description="module whose REPORT judges predictions; else errors of each prediction"
+        default=None, description="module whose REPORT scores predictions; else errors of each prediction"
     )
 
 

@@ -94,18 +94,18 @@ class Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The command, from its start to its end."""
-    home = Workspace(tmp_path_factory.mktemp("demo"))
-    write(home.folder / "workloads", SHORT)
+    workspace = Workspace(tmp_path_factory.mktemp("demo"))
+    write(workspace.folder / "workloads", SHORT)
     settings = Settings(
-        home.var,
-        home.folder / "workloads",
-        f"sqlite:///{home.var}/mlflow/mlflow.db",
-        f"sqlite:///{home.var}/store.db",
+        workspace.var,
+        workspace.folder / "workloads",
+        f"sqlite:///{workspace.var}/mlflow/mlflow.db",
+        f"sqlite:///{workspace.var}/store.db",
     )
     register_first_models(settings)
-    log = home.folder / "output.log"
+    log = workspace.folder / "output.log"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "RAYSONDE_"))}
-    command = [sys.executable, "-m", "scripts", "demo", "heal", "--short", "--folder", str(home.folder)]
+    command = [sys.executable, "-m", "scripts", "demo", "heal", "--short", "--folder", str(workspace.folder)]
     with log.open("wb") as file:
         process = subprocess.Popen(
             [*command, "--seed", "5"],
@@ -116,25 +116,25 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             start_new_session=True,
         )
     try:
-        wait_until(lambda: RunState.read(home.var) is not None, 60, "it tells where it is")
-        state = RunState.read(home.var)
+        wait_until(lambda: RunState.read(workspace.var) is not None, 60, "its state is written")
+        state = RunState.read(workspace.var)
         assert state is not None
         seen = Run(settings, -1, "", state, {})
-        wait_until(lambda: _watched(process, seen), HEALED_S, "it ends")
+        wait_until(lambda: _has_ended(process, seen), HEALED_S, "it ends")
     except AssertionError as error:
-        raise AssertionError(f"{error}; it told: {log.read_text()[-3000:]}") from error
+        raise AssertionError(f"{error}; it printed: {log.read_text()[-3000:]}") from error
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(120)
     seen.code, seen.output = process.returncode, log.read_text()
     assert seen.code == 0, seen.output[-3000:]
-    seen.events = json.loads((home.folder / EVENTS).read_bytes())
+    seen.events = json.loads((workspace.folder / EVENTS).read_bytes())
     yield seen
     assert not of_run(state.run_id)
     assert all(is_free(port) for port in state.ports)
 
 
-def _watched(process: subprocess.Popen[bytes], run: Run) -> bool:
+def _has_ended(process: subprocess.Popen[bytes], run: Run) -> bool:
     """Whether it has ended; notes what the running system shows."""
     if process.poll() is not None:
         return True

@@ -82,7 +82,7 @@ def epochs(folder: Path) -> Counter[int]:
     return Counter(int(step) for step, worker, _ in found if worker == "0")
 
 
-# Crews that are killed take longest: they are faults like those of the loop.
+# Worker groups that are killed take longest: they are faults like those of the loop.
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.faults)])
 def test_a_killed_trial_goes_on_from_its_last_epoch(
     workers: int, folder: Path, tmp_path: Path, undisturbed: tuple[NDArray[np.float32], list[float]]

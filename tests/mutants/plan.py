@@ -1,4 +1,4 @@
-"""Which modules are mutated, by which tests each is judged, and which mutants are known to be equivalent."""
+"""Which modules are mutated, which tests each runs, and which mutants are known to be equivalent."""
 
 from __future__ import annotations
 

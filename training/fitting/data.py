@@ -20,7 +20,7 @@ Report = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class Split:
-    """Scaled rows that a family learns from or is judged on.
+    """Scaled rows that a family learns from or is evaluated on.
 
     Attributes:
         x: (n, features) or (n, steps, features) float32, scaled.

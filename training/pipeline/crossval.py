@@ -72,7 +72,7 @@ def cross_validate(
     valid_share: float = _VALID_SHARE,
     progress: Progress = no_progress,
 ) -> CrossValidation:
-    """Deal the entities of `records` out to `folds` parts and predict each from the others.
+    """Partition the entities of `records` into `folds` parts and predict each from the others.
 
     Args:
         contract: of the workload.
@@ -92,7 +92,7 @@ def cross_validate(
     workload = load_workload(contract)
     rows = rows or RowsConfig()
     dataset = build_dataset(contract, workload, records, weigh=rows.weigh)
-    fold = _deal(dataset.group, folds, seed)
+    fold = _partition(dataset.group, folds, seed)
     values: dict[str, FloatArray] = {}
     for number in range(folds):
         others = np.random.default_rng([seed, number]).permutation(np.unique(dataset.group[fold != number]))
@@ -109,7 +109,7 @@ def cross_validate(
     return CrossValidation(contract.target, dataset.target, fold, values)
 
 
-def _deal(group: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+def _partition(group: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
     """(n,) the part of each row; the rows of an entity are in one part."""
     names, code = np.unique(group, return_inverse=True)
     if not 2 <= folds <= len(names):

@@ -1,6 +1,6 @@
 """Arrow tables of records -> the matrix that models see, and what is wrong with each row.
 
-A row is judged as the API judges an instance: a field that is required, a category or a number out of its
+A row is checked as the API checks an instance: a field that is required, a category or a number out of its
 range is an error of that row, and of no other. NaN counts as not there.
 """
 

@@ -24,7 +24,7 @@ MoreTables = Callable[[Contract, "pd.DataFrame", Mapping[str, "Card"]], list[Tex
 
 @runtime_checkable
 class Report(Protocol):
-    """Judges what arms, and baselines beside them, say about recordings.
+    """Scores what arms, and baselines beside them, predict about recordings.
 
     Attributes:
         about: for the page: what was recorded, and what of it the models may have seen.

@@ -1,4 +1,4 @@
-"""The mutants themselves: what is changed, what is left alone, and which tests judge it."""
+"""The mutants themselves: what is changed, what is left alone, and which tests run on it."""
 
 from __future__ import annotations
 
