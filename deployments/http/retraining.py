@@ -40,8 +40,8 @@ def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
     )
     async def retrain(request: Request, response: Response) -> Retraining:
         body = read_model(RetrainingBody, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")
-        asked = RetrainingRequest(reason="by hand", at=datetime.now(UTC), by="api", note=body.note)
-        retraining = await asyncio.to_thread(rows.ask, workload, asked)
+        by_hand = RetrainingRequest(reason="by hand", at=datetime.now(UTC), by="api", note=body.note)
+        retraining = await asyncio.to_thread(rows.request, workload, by_hand)
         response.headers["Location"] = f"/{workload}/retrainings/{retraining.id}"
         return retraining
 

@@ -58,11 +58,8 @@ def logs(
     settings = Settings.from_environment()
     traces = Environment.read().traces or settings.var / "traces"
     try:
-        asked = Logs(folder or settings.logs, traces)
-        if question == _REQUEST:
-            found = asked.of_request(id_)
-        else:
-            found = asked.ask(QUESTIONS.get(question, question))
+        logs = Logs(folder or settings.logs, traces)
+        found = logs.of_request(id_) if question == _REQUEST else logs.ask(QUESTIONS.get(question, question))
     except (NoLogs, Error) as error:
         _refuse(console, str(error), error)
     _show(console, found, as_json)

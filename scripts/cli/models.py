@@ -28,7 +28,7 @@ def models(
 ) -> None:
     """List the model versions of a workload: metrics, aliases and the hash of the bundle.
 
-    Examples:
+    For example:
 
         raysonde models apogee
 

@@ -29,11 +29,13 @@ def _render() -> None: ...
 
 @app.command()
 def kuberay(check: CheckOption = False) -> None:
-    """The Serve config in the manifests of kuberay/, from serve_config.yaml. Examples:
+    """Write the Serve config into the manifests of kuberay/, from serve_config.yaml.
 
-    raysonde render kuberay
+    For example:
 
-    raysonde render kuberay --check
+        raysonde render kuberay
+
+        raysonde render kuberay --check
     """
     from scripts.rendering.files import settle
     from scripts.rendering.kuberay import COMMAND, kuberay_files
@@ -43,9 +45,11 @@ def kuberay(check: CheckOption = False) -> None:
 
 @app.command()
 def grafana(check: CheckOption = False) -> None:
-    """The dashboards in configs/grafana, from scripts/rendering/dashboards. Example:
+    """Make the dashboards in configs/grafana, from scripts/rendering/dashboards.
 
-    raysonde render grafana
+    For example:
+
+        raysonde render grafana
     """
     from scripts.rendering.dashboards.files import COMMAND, grafana_files
     from scripts.rendering.files import settle
@@ -55,11 +59,13 @@ def grafana(check: CheckOption = False) -> None:
 
 @app.command()
 def docs(check: CheckOption = False) -> None:
-    """Make the tables of docs/reference from the code. Examples:
+    """Make the tables of docs/reference from the code.
 
-    raysonde render docs
+    For example:
 
-    raysonde render docs --check
+        raysonde render docs
+
+        raysonde render docs --check
     """
     from scripts.cli.main import app as root  # here: it names this module
     from scripts.rendering.files import settle

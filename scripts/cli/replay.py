@@ -217,7 +217,7 @@ def _show(
 
 
 def by_recording(contract: Contract, recordings: Sequence[Recording], played: Played) -> Predictions:
-    """The answers, as what judges them wants them."""
+    """Return the answers by recording, as the reports take them."""
     from features.workload import load_workload
     from scripts.replay.horizon_errors import TimedPrediction
     from training.runtime.tasks.factory import make_task
@@ -227,7 +227,7 @@ def by_recording(contract: Contract, recordings: Sequence[Recording], played: Pl
         recording: {arm: [] for arm in played.arms} for recording in recordings
     }
     for answer in played.answers:
-        said, case = answer.prediction, answer.case
-        timed = TimedPrediction(case.end_s, task.to_arrays(said.row), case.target)
+        prediction, case = answer.prediction, answer.case
+        timed = TimedPrediction(case.end_s, task.to_arrays(prediction.row), case.target)
         found[case.recording][answer.arm].append(timed)
     return found

@@ -75,7 +75,7 @@ def _default_page() -> Path:
 def _files(
     console: Console, settings: Settings, workload: str | None, given: tuple[Path, ...], data: Path | None
 ) -> dict[str, tuple[Path, ...]]:
-    """The recorded files of each workload that the page is about.
+    """Return the recorded files of each workload that the page is about.
 
     Raises:
         ValueError: the arguments are neither a workload with its file nor a directory; or nothing is there.
@@ -140,7 +140,7 @@ def _section(settings: Settings, workload: str, paths: Sequence[Path]) -> Sectio
 
 
 def _champions(settings: Settings, contract: Contract) -> dict[str, Model]:
-    """The champion of every arm that has one.
+    """Load the champion of every arm that has one.
 
     Raises:
         ValueError: there is none at all.

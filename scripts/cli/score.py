@@ -130,9 +130,9 @@ def _champion(settings: Settings, workload: str, arm: str | None) -> ModelVersio
         weights = RoutingPolicy.model_validate(routing).weights if routing else {}
         return champions[max(sorted(champions), key=lambda name: weights.get(name, 0))]
     if arm not in champions:
-        asked = f"arm {arm!r}" if arm else "any arm"
+        wanted = f"arm {arm!r}" if arm else "any arm"
         advice = f"there are {sorted(champions)}" if champions else f"`raysonde train {workload}` makes them"
-        raise LookupError(f"{workload}: no champion of {asked}; {advice}")
+        raise LookupError(f"{workload}: no champion of {wanted}; {advice}")
     return champions[arm]
 
 

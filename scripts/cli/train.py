@@ -140,7 +140,7 @@ class _Bars:
         self._progress = progress
 
     def stage(self, name: str) -> Report:
-        """The progress of a new stage."""
+        """Begin a new stage; returns the report of its progress."""
         task = self._progress.add_task(name, total=None)
 
         def report(done: int, total: int) -> None:

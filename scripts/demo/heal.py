@@ -52,7 +52,9 @@ def play_heal(
         run = _Run(console, plan, seed, 60 * at_most_min, plan_system(settings, profile), interruption)
         with ready(console, workspace, run.system, interruption, begun_s, fresh=fresh) as supervisor:
             played = run.play(supervisor) if supervisor is not None else None
-            is_whole = played is not None and (played.timeline.healed_s is not None or not interruption.asked)
+            is_whole = played is not None and (
+                played.timeline.healed_s is not None or not interruption.requested
+            )
             if played is not None and is_whole:
                 run.report(workspace.folder, played)
     if not is_whole:
@@ -85,7 +87,7 @@ class _Run:
 
         def goes_on() -> bool:
             supervisor.check()
-            return not self.interruption.asked
+            return not self.interruption.requested
 
         plan, system = self.plan, self.system
         with self.console.status("Making the weather"):

@@ -69,11 +69,11 @@ def ready(
     RunState.of_this_process(system.run_id, system.ports).write(system.settings.var)
     try:
         _bring_first_models(console, workspace, system, interruption, fresh=fresh)
-        if interruption.asked:
+        if interruption.requested:
             yield None
             return
         with running(console, system, begun_s, interruption) as supervisor:
-            yield None if interruption.asked else supervisor
+            yield None if interruption.requested else supervisor
     finally:
         RunState.forget(system.settings.var)
 
@@ -132,5 +132,5 @@ def _bring_first_models(
             train_first(system, [WORKLOAD], interruption)
     except (NotTrained, RegistryUnreadable) as error:
         _exit_on(console, [str(error)])
-    if not interruption.asked:
+    if not interruption.requested:
         workspace.keep_first_models()

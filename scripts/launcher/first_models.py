@@ -51,7 +51,7 @@ def train_first(plan: Plan, workloads: Sequence[str], interruption: Interruption
         code = trainer.wait(interruption)
     finally:
         trainer.stop(interruption)
-    if code and not interruption.asked:
+    if code and not interruption.requested:
         raise NotTrained("training failed: the lines above say why; the same command goes on from there")
 
 

@@ -15,7 +15,7 @@ from scripts.launcher.user_workloads import workers_runtime_env
 
 @contextmanager
 def ray_running(console: Console) -> Iterator[None]:
-    """The cluster that RAY_ADDRESS names, or one of our own, bounded by RAYSONDE_CPUS, while we need it.
+    """Use the cluster that RAY_ADDRESS names, or one of our own, bounded by RAYSONDE_CPUS, in the context.
 
     Raises:
         typer.Exit: RAYSONDE_CPUS says nothing that can be meant.

@@ -63,9 +63,9 @@ def start(console: Console, settings: Settings, request: StartRequest, begun_s: 
         RunState.of_this_process(plan.run_id, plan.ports).write(settings.var)
         # all before the first is trained: a registry that is not there yet is not asked, which takes MLflow
         lacking = [workload for workload in plan.workloads if needs_training(console, settings, workload)]
-        if lacking and not interruption.asked:
+        if lacking and not interruption.requested:
             _train(console, plan, lacking, interruption)
-        if not interruption.asked:
+        if not interruption.requested:
             serve(console, plan, begun_s, interruption)
         RunState.forget(settings.var)
 

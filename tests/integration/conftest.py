@@ -36,7 +36,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     return _BySystem(config, log)
 
 
-class _BySystem(LoadScopeScheduling):
+class _BySystem(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         group = _sharing(self.config.rootpath / file)

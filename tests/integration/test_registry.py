@@ -121,17 +121,17 @@ def test_a_champion_is_asked_for_again_when_something_has_changed(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask = registry.client.get_model_version_by_alias
-    asked: list[tuple[str, ...]] = []
+    requests: list[tuple[str, ...]] = []
 
     def counted(*name: str) -> Any:
-        asked.append(name)
+        requests.append(name)
         return ask(*name)
 
     monkeypatch.setattr(registry.client, "get_model_version_by_alias", counted)
     registry.set_champion(registered(registry, tmp_path / "0"))
     first = registry.champions("toy")["linear"]
     assert registry.champions("toy")["linear"] == first
-    assert len(asked) == 1
+    assert len(requests) == 1
     registry.client.delete_registered_model("toy.linear")
     again = registered(registry, tmp_path / "1", seed=1)
     assert again.version == first.version

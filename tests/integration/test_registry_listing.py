@@ -178,7 +178,7 @@ def test_a_database_too_old_is_left_to_mlflow_which_knows_what_to_do(tmp_path: P
     assert (found.version, found.bundle) == ("1", "sha256:1")
 
 
-def test_what_mlflow_refuses_is_told(tmp_path: Path) -> None:
+def test_what_mlflow_refuses_is_reported(tmp_path: Path) -> None:
     made = settings_at(tmp_path, f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     Registry(made)
     with closing(create_engine(made.registry_uri).connect()) as connection:

@@ -17,7 +17,7 @@ from typing import Literal
 from cosmic_ray.testing import run_tests
 from cosmic_ray.work_item import TestOutcome
 
-from tests.mutants.plan import Mutant, judges_of
+from tests.mutants.plan import Mutant, tests_of
 
 Outcome = Literal["killed", "survived", "timeout"]
 
@@ -25,7 +25,7 @@ _LONGEST_S = 900.0
 
 
 @dataclass(frozen=True)
-class Judged:
+class TestedMutant:
     """A mutant, and what its tests said of it."""
 
     mutant: Mutant
@@ -52,26 +52,26 @@ def copy_of(root: Path, folder: Path) -> Path:
     return folder
 
 
-class Judge:
-    """Judges mutants, as many at once as there are copies.
+class MutantRunner:
+    """Runs the tests of mutants, as many at once as there are copies.
 
     Args:
-        copies: of the repository; each is as it was when a mutant has been judged.
-        seed: of Hypothesis, so that a mutant is judged by the same examples each time.
-        tell: takes a line of progress.
+        copies: of the repository; each is as it was when a mutant has been tested.
+        seed: of Hypothesis, so that a mutant is tested by the same examples each time.
+        show: takes a line of progress.
     """
 
-    def __init__(self, copies: Sequence[Path], seed: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, copies: Sequence[Path], seed: int, show: Callable[[str], None]) -> None:
         self._root = copies[0]
         self._seed = seed
-        self._tell = tell
+        self._show = show
         self._workers = len(copies)
         self._free: SimpleQueue[Path] = SimpleQueue()
         for copy in copies:
             self._free.put(copy)
 
-    def judge(self, mutants: Sequence[Mutant]) -> list[Judged]:
-        """Judge all of them.
+    def run(self, mutants: Sequence[Mutant]) -> list[TestedMutant]:
+        """Run the tests of all of them.
 
         Raises:
             UnmutatedFails: of some module without a mutant.
@@ -79,7 +79,7 @@ class Judge:
         paths = sorted({mutant.module for mutant in mutants})
         with ThreadPoolExecutor(self._workers) as pool:
             limits_s = dict(zip(paths, pool.map(self._limit_s, paths), strict=True))
-            return list(pool.map(lambda one: self._judge(one, limits_s[one.module]), mutants))
+            return list(pool.map(lambda one: self._run_tests(one, limits_s[one.module]), mutants))
 
     def _limit_s(self, module: str) -> float:
         """The time after which a mutant of the module hangs."""
@@ -91,11 +91,11 @@ class Judge:
             self._free.put(copy)
         if outcome != "survived":
             raise UnmutatedFails(f"{module}: its tests fail without a mutant ({outcome}):\n{output}")
-        self._tell(f"passes    {module}")
+        self._show(f"passes    {module}")
         # another mutant beside it, and a machine that does more, make it slower
         return 30.0 + 4 * (time.monotonic() - began_s)
 
-    def _judge(self, mutant: Mutant, limit_s: float) -> Judged:
+    def _run_tests(self, mutant: Mutant, limit_s: float) -> TestedMutant:
         copy = self._free.get()
         path = copy / mutant.module
         try:
@@ -104,9 +104,9 @@ class Judge:
         finally:
             path.write_text(mutant.source)
             self._free.put(copy)
-        told = f"{outcome:9} {mutant.module}:{mutant.mutation.line}  {mutant.mutation.operator}"
-        self._tell(f"{told}\n{mutant.diff}" if outcome == "survived" else told)
-        return Judged(mutant, outcome)
+        line = f"{outcome:9} {mutant.module}:{mutant.mutation.line}  {mutant.mutation.operator}"
+        self._show(f"{line}\n{mutant.diff}" if outcome == "survived" else line)
+        return TestedMutant(mutant, outcome)
 
     def _run(self, copy: Path, module: str, limit_s: float) -> tuple[Outcome, str]:
         command = [
@@ -117,7 +117,7 @@ class Judge:
                 f"--hypothesis-seed={self._seed}",
                 "-k",
                 "not postgresql",
-                *judges_of(self._root, module),
+                *tests_of(self._root, module),
             ),
         ]
         outcome, output = run_tests(shlex.join(command), limit_s)

@@ -100,7 +100,7 @@ class _BatchLoss:
         self._peers = run.peers
 
     def of(self, rows: torch.Tensor) -> torch.Tensor:
-        """Of the numbers of the rows of a whole batch, the same in every worker."""
+        """Return the random numbers of the rows of a whole batch, the same in every worker."""
         share = slice(self._peers.number, None, self._peers.count)
         mine = rows[share].to(self.device)
         inputs = [self._x[mine]]

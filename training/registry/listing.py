@@ -1,4 +1,4 @@
-"""The versions of a workload, all or the champions, for a command that answers at once.
+"""List of the versions of a workload, all or the champions, for a command that answers at once.
 
 MLflow takes three seconds of a core to import, whichever part is wanted: its package imports all of them. Its
 database and its server are therefore read directly, and its client only asked where they cannot be.
@@ -70,7 +70,7 @@ def _list(
 ) -> list[ModelVersion]:
     rows = _read(settings.registry_uri, workload, environment, alias)
     if rows is None:
-        return _asked_of_mlflow(settings, workload, alias)
+        return _versions_by_mlflow(settings, workload, alias)
     rows.sort(key=lambda row: (row.name, -row.version))
     found = (_described(row, settings.registry_uri) for row in rows)
     return [version for version in found if version is not None]
@@ -94,7 +94,7 @@ def _read(
     return None
 
 
-def _asked_of_mlflow(settings: Settings, workload: str, alias: str | None) -> list[ModelVersion]:
+def _versions_by_mlflow(settings: Settings, workload: str, alias: str | None) -> list[ModelVersion]:
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

@@ -64,8 +64,8 @@ class _Api:
     def _row(self, version: Mapping[str, Any], aliases: tuple[str, ...]) -> VersionRow:
         name, run_id = version["name"], version.get("run_id") or ""
         tags = {tag["key"]: tag.get("value") for tag in version.get("tags", ())}
-        asked = {"name": name, "version": version["version"]}
-        located = self._get("model-versions/get-download-uri", asked).raise_for_status().json()
+        params = {"name": name, "version": version["version"]}
+        located = self._get("model-versions/get-download-uri", params).raise_for_status().json()
         return VersionRow(
             name=name,
             version=int(version["version"]),
@@ -87,12 +87,12 @@ class _Api:
     def _pages(self, kind: str, key: str, wanted: str) -> Iterator[Mapping[str, Any]]:
         token = ""
         while True:
-            asked = {"filter": wanted, "max_results": str(_PAGE)} | ({"page_token": token} if token else {})
-            page = self._get(f"{kind}/search", asked).raise_for_status().json()
+            params = {"filter": wanted, "max_results": str(_PAGE)} | ({"page_token": token} if token else {})
+            page = self._get(f"{kind}/search", params).raise_for_status().json()
             yield from page.get(key, ())
             token = page.get("next_page_token", "")
             if not token:
                 return
 
-    def _get(self, call: str, asked: Mapping[str, str]) -> httpx.Response:
-        return self._client.get(f"{self._root}/{call}", params=dict(asked))
+    def _get(self, call: str, params: Mapping[str, str]) -> httpx.Response:
+        return self._client.get(f"{self._root}/{call}", params=dict(params))

@@ -143,7 +143,7 @@ class _Gate:
     verdicts: list[Verdict] = field(default_factory=list)
 
     def evaluate(self, parts: BundleParts) -> Mapping[str, str]:
-        """See `training.pipeline.arm_training.EvaluateChallenger`."""
+        """Evaluate a challenger; see `training.pipeline.arm_training.EvaluateChallenger`."""
         verdict = compare(self.config.gate, self.prepared.splits.test, parts, self.champion)
         self.verdicts.append(verdict)
         against = "none" if self.champion is None else self.champion.content_hash

@@ -106,7 +106,7 @@ class _Work:
     folder: Path
 
     def size(self, part: int) -> int:
-        """Records in a part."""
+        """Return the number of records in a part."""
         return int(np.diff(self.plan[part]).sum())
 
 

@@ -40,7 +40,7 @@ class GeneratedWorkouts:
     revision: str = "1"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """All records, numbered from 0."""
+        """Return all records, numbered from 0."""
         batches = [range(i, min(i + _BATCH, self.people)) for i in range(0, self.people, _BATCH)]
         return pd.concat(mapper(partial(draw, self.seed), batches, progress), ignore_index=True)
 
@@ -48,14 +48,14 @@ class GeneratedWorkouts:
 def make_source(
     contract: Contract, people: int = 12_000, seed: int = 0, path: str | None = None
 ) -> GeneratedWorkouts | RecordedFile:
-    """The source for a contract, from the options in its YAML file; `path` takes the generator's place."""
+    """Make the source for a contract from the options in its YAML file; `path` replaces the generator."""
     if not path:
         return GeneratedWorkouts(people, seed)
     return RecordedFile(Path(path), partial(read_workouts, contract))
 
 
 def read_workouts(contract: Contract, path: Path) -> pd.DataFrame:
-    """A CSV or Parquet file with a column for each field of the contract, its entity and its target.
+    """Read a CSV or Parquet file with a column for each field of the contract, its entity and its target.
 
     Raises:
         FieldError: a column is missing, a value is no number or out of the contract's range.
@@ -83,7 +83,7 @@ def _check_numbers(column: pd.Series[Any], spec: FieldSpec | TargetSpec) -> None
 
 
 def draw(seed: int, people: range) -> pd.DataFrame:
-    """The workouts with these numbers."""
+    """Draw the workouts with these numbers."""
     rng = np.random.default_rng([seed, people.start])
     n = len(people)
     male = rng.random(n) < 0.5

@@ -39,7 +39,7 @@ class RecordedFile:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """The table in a CSV or Parquet file.
+    """Read the table in a CSV or Parquet file.
 
     Raises:
         ValueError: the file is neither.

@@ -41,12 +41,12 @@ _SMOOTHING_S = 21
 
 
 def make_source(contract: Contract, path: str) -> RecordedFile:
-    """The source for a contract, from the options in its YAML file."""
+    """Make the source for a contract, from the options in its YAML file."""
     return RecordedFile(Path(path), partial(read_tracks, contract))
 
 
 def read_tracks(contract: Contract, path: Path) -> pd.DataFrame:
-    """The file's points with the contract's columns, track by track, times increasing.
+    """Read the file's points with the contract's columns, track by track, times increasing.
 
     Raises:
         FieldError: a column is missing, or the file has no points.

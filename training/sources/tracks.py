@@ -31,12 +31,12 @@ _ALTITUDE = "altitude_m"
 
 
 def make_source(contract: Contract, path: str) -> RecordedFile:
-    """The source for a contract, from the options in its YAML file."""
+    """Make the source for a contract, from the options in its YAML file."""
     return RecordedFile(Path(path), lambda file: track_records(contract, read_positions(file)))
 
 
 def read_positions(path: Path) -> pd.DataFrame:
-    """The rows of a file, with the times as `time_s`.
+    """Read the rows of a file, with the times as `time_s`.
 
     Raises:
         FieldError: a column is missing, or a row has no track.
@@ -56,7 +56,7 @@ def read_positions(path: Path) -> pd.DataFrame:
 
 
 def track_records(contract: Contract, positions: pd.DataFrame) -> pd.DataFrame:
-    """Records of positions: with truths, without what the API would refuse.
+    """Return the records of positions: with truths, without what the API would refuse.
 
     A value out of its range counts as missing, and a row without time or place is no sample.
     """

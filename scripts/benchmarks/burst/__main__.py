@@ -26,7 +26,7 @@ from training.runtime.settings import REPOSITORY, Settings
 
 PAGE = REPOSITORY / "docs" / "benchmarks" / "scaling.md"
 _QUICK = BurstPlan(rounds=1, burst_s=30, idle_s=60, lead_s=3)
-_TELL_PERIOD_S = 10.0
+_REPORT_PERIOD_S = 10.0
 
 
 def burst(
@@ -72,7 +72,7 @@ def _run(console: Console, plan: BurstPlan, folder: Path, arm: str, port: int) -
         nonlocal next_s
         if at_s < next_s:
             return
-        next_s = at_s + _TELL_PERIOD_S
+        next_s = at_s + _REPORT_PERIOD_S
         answered = len(player.timeline.ended)
         running = ", ".join(f"{name} {count}" for name, count in seen.running.items())
         console.print(

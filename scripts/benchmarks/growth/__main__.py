@@ -95,7 +95,7 @@ def growth(
 
 
 def measure(plan: Plan, show: Show) -> dict[Size, Measured]:
-    """The medians of all rounds of each size.
+    """Measure each size, as medians of its rounds.
 
     Raises:
         CannotServe, WrkFailed: a size could not be measured.

@@ -57,7 +57,7 @@ def metric_columns(metrics: Mapping[str, float]) -> tuple[Column, ...]:
 
 
 def main_metric_columns(all_metrics: Sequence[Mapping[str, float]]) -> tuple[Column, ...]:
-    """The two that tell most about models with these metrics, and the coverage."""
+    """Return the two columns that say most about models with these metrics, and the coverage."""
     common = set.intersection(*(set(metrics) for metrics in all_metrics)) if all_metrics else set()
     shown = [one for one in (*_NUMBERS, *_CLASSES, *_PATHS) if one.metric in common and one.metric != "rmse"]
     # of the two ways to count a relative error the logarithmic one is what its models are compared by
@@ -66,5 +66,5 @@ def main_metric_columns(all_metrics: Sequence[Mapping[str, float]]) -> tuple[Col
 
 
 def short_hash(bundle: str) -> str:
-    """The first digits of a content hash, enough to tell bundles apart."""
+    """Return the first digits of a content hash, enough to tell bundles apart."""
     return bundle.removeprefix("sha256:")[:10]

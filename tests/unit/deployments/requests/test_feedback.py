@@ -89,13 +89,13 @@ def test_what_is_no_truth_at_all(body: Any, field: str, expected: str) -> None:
     assert caught.value.expected.startswith(expected)
 
 
-def test_several_faults_are_told_together() -> None:
+def test_several_faults_are_reported_together() -> None:
     with pytest.raises(InvalidFields) as caught:
         parse({"id": 7})
     assert [one.field for one in caught.value.errors] == ["id", "truth"]
 
 
-def test_no_json_is_told_as_such() -> None:
+def test_no_json_is_reported_as_such() -> None:
     with pytest.raises(MalformedJson, match="The body is not JSON: "):
         TOY.parse(b"{")
 

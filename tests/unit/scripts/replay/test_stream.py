@@ -160,7 +160,7 @@ async def test_requests_do_not_wait_for_answers_and_latency_counts_from_when_the
     assert first.latency_s == pytest.approx(0.3, abs=0.11)
 
 
-async def test_a_stream_is_told_written_and_judged(system: LocalSystem, tmp_path: Path) -> None:
+async def test_a_stream_is_shown_written_and_scored(system: LocalSystem, tmp_path: Path) -> None:
     raw = toy_raw(6)
     recordings = [Recording("thing", "", raw, np.arange(6.0), raw[:, 0] * raw[:, 1])]
     console = Console(record=True, file=io.StringIO(), width=100)

@@ -78,13 +78,13 @@ class Sink:
 
 
 async def test_predictions_are_journalled_counted_and_copied_for_the_shadow() -> None:
-    asked: list[tuple[str, ArmVersion, int]] = []
+    calls: list[tuple[str, ArmVersion, int]] = []
     answers: list[ShadowRow] = []
 
     async def downstream(
         arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
     ) -> Sequence[ArmAnswer]:
-        asked.append((arm, version, len(raw)))
+        calls.append((arm, version, len(raw)))
         return [ArmAnswer({"area_m2": 6.0}, {}, 0.9)] * len(raw)
 
     shadows = ShadowTraffic("toy", downstream, answers.extend, lambda arm: False, gather_s=0.0)
@@ -102,7 +102,7 @@ async def test_predictions_are_journalled_counted_and_copied_for_the_shadow() ->
     assert counts.fallbacks == {"linear": 2}
     while not shadows.is_idle:
         await asyncio.sleep(0)
-    assert asked == [("linear", SHADOW, 1)]
+    assert calls == [("linear", SHADOW, 1)]
     assert [(one.id, one.created_at, one.prediction) for one in answers] == [("7", NOW, {"area_m2": 6.0})]
     log.flush()
     await shadows.close()
