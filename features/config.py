@@ -19,7 +19,7 @@ BUILT_IN = configs() / "workloads"
 
 
 def load_sections(directory: Path, workload: str) -> dict[str, Any]:
-    """The parsed file `workload.yaml` of `directory`, else the built-in one.
+    """Load the file `workload.yaml` of `directory`, else the built-in one.
 
     Raises:
         FileNotFoundError: there is none; the message lists those there are.
@@ -37,7 +37,7 @@ def load_sections(directory: Path, workload: str) -> dict[str, Any]:
 
 
 def load_contract(directory: Path, workload: str) -> Contract:
-    """The contract of a workload, validated."""
+    """Load the contract of a workload, validated."""
     # with it come pydantic and numpy, which whoever only asks for paths or names can do without
     from features.contract import Contract
 

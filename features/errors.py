@@ -42,7 +42,7 @@ class SchemaVersionError(InvalidInput):
 
 
 def printable(value: Any, limit: int = 80) -> str:
-    """A value as an error shows it: its repr, NaN and infinities by name, never longer than `limit`."""
+    """Return a value as errors show it: its repr, NaN and infinities by name, no longer than `limit`."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     text = repr(value)

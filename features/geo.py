@@ -62,7 +62,7 @@ def wrapped_deg(longitude: FloatArray) -> FloatArray:
 
 
 def axes(place: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Unit vectors (..., 3) up, east and north at places (..., 2), in Earth-centred, Earth-fixed axes."""
+    """Return unit vectors (..., 3) up, east and north at places (..., 2), in Earth-fixed axes (ECEF)."""
     lat, lon = np.moveaxis(np.radians(place), -1, 0)
     zero = np.zeros_like(lat)
     up = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)

@@ -1,4 +1,4 @@
-"""Where the files are that come with raysonde, and where it keeps its state unless it is told.
+"""Places of the files that come with raysonde, and of its state unless another one is set.
 
 The packages and `configs/` lie side by side: in the folder of a checkout, or in `site-packages`, where a
 wheel brings them.

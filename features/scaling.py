@@ -1,4 +1,4 @@
-"""Standard scaling whose fit is the same, bit for bit, however the rows were dealt out to workers.
+"""Standard scaling whose fit is the same, bit for bit, however the rows were shared among workers.
 
 `Moments` holds the count, the sum and the sum of squares of each column exactly, as integers, so merging
 them is plain integer addition: associative, commutative and without rounding. The mean and the variance
@@ -176,7 +176,7 @@ def _exact_sums(column: FloatArray) -> tuple[int, int]:
 
 
 def _sum_shifted(integers: NDArray[np.int64], shift: NDArray[np.int64]) -> int:
-    """The exact sum of ``integers << shift``, by limbs small enough to be summed in float64."""
+    """Return the exact sum of ``integers << shift``, by limbs small enough to be summed in float64."""
     high = np.bincount(shift, weights=integers >> _LIMB_BITS)
     low = np.bincount(shift, weights=integers & _LIMB_MASK)
     used = np.flatnonzero((high != 0) | (low != 0))

@@ -24,7 +24,7 @@ def great_circle_m(one: FloatArray, other: FloatArray) -> FloatArray:
 
 
 def mean_position(positions: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
-    """The weighted middle of places (..., 3), latitude, longitude and altitude, over the antimeridian too."""
+    """Return the weighted mean of places (..., 3), latitude, longitude and altitude, on the sphere."""
     stacked = np.stack(positions)
     lat, lon = np.radians(stacked[..., 0]), np.radians(stacked[..., 1])
     vectors = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)

@@ -65,7 +65,7 @@ class GridWindow(_Window):
         return f"the last {self.length_s:g} s or more{self._now_or_before}"
 
     def first_needed(self, times: Sequence[float]) -> int:
-        """The first of these increasing times that a window at the last one, or later, can need.
+        """Return the index of the first of these increasing times that a window from now on can need.
 
         It is the last sample at or before the first grid point.
         """
@@ -106,7 +106,7 @@ class PointWindow(_Window):
         return f"at least {self.points} points, {each}{self._now_or_before}"
 
     def first_needed(self, times: Sequence[float]) -> int:
-        """The first of these increasing times that a window at the last one, or later, can need."""
+        """Return the index of the first of these increasing times that a window from now on can need."""
         return max(len(times) - self.points, 0)
 
 

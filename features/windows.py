@@ -38,7 +38,7 @@ class Window:
 
 
 def cut_window(contract: Contract, samples: FloatArray) -> Window:
-    """The window that ends at the last of `samples`.
+    """Cut the window that ends at the last of `samples`.
 
     Args:
         contract: of a windowed workload.
@@ -99,7 +99,7 @@ def needed_samples(contract: Contract, samples: FloatArray) -> FloatArray:
 
 
 def _on_grid(spec: GridWindow, times: FloatArray) -> tuple[int, FloatArray]:
-    """The first sample that matters to the window, and the grid (steps,)."""
+    """Return the first sample that matters to the window, and the grid (steps,)."""
     end_s = float(times[-1])
     grid = end_s - _before_end_s(spec.steps, spec.rate_hz)
     # the sample at or before the first grid point is the first that matters
@@ -123,12 +123,12 @@ def _on_grid(spec: GridWindow, times: FloatArray) -> tuple[int, FloatArray]:
 
 @lru_cache(maxsize=8)
 def _before_end_s(steps: int, rate_hz: float) -> FloatArray:
-    """(steps,): how long before its end a window's grid points lie."""
+    """Return the times (steps,) from a window's grid points to its end."""
     return np.arange(steps)[::-1] / rate_hz
 
 
 def _first_point(spec: PointWindow, times: FloatArray) -> int:
-    """The sample that the last `points` begin with."""
+    """Return the sample that the last `points` begin with."""
     breaks = np.flatnonzero(np.diff(times) > spec.max_gap_s)
     since = len(times) - (int(breaks[-1]) + 1 if breaks.size else 0)
     if since < spec.points:
@@ -182,7 +182,7 @@ def _grid_derivative(steps: int, rate_hz: float) -> FloatArray:
 
 
 def _derivative(times: FloatArray) -> FloatArray:
-    """(steps, steps): values at these times -> derivative there of their least-squares quadratic."""
+    """Return (steps, steps): values at these times -> derivative there of their least-squares quadratic."""
     _, linear, quadratic = np.linalg.pinv(np.vander(times, 3, increasing=True))
     return np.asarray(linear + 2 * np.outer(times, quadratic))
 
@@ -235,7 +235,7 @@ class Windower:
         return self._window_if_due(time_s)
 
     def samples(self) -> FloatArray:
-        """The samples that the newest window sees, (n, fields): what a client sends for it."""
+        """Return the samples that the newest window sees, (n, fields): what a client sends for it."""
         return np.asarray(self._rows, dtype=np.float64)
 
     def _insert_late(self, position: int, time_s: float, row: Sequence[float]) -> None:
@@ -270,6 +270,6 @@ class Windower:
 
 
 def cut_windows(contract: Contract, rows: Iterable[Sequence[float]]) -> list[Window]:
-    """All windows of a recorded sequence, by the very path that a live stream takes."""
+    """Cut all windows of a recorded sequence, by the very path that a live stream takes."""
     windower = Windower(contract)
     return [w for w in map(windower.push, rows) if w is not None]

@@ -62,12 +62,12 @@ class Transform(Protocol):
         ...
 
     def interval_scale(self, anchors: FloatArray) -> FloatArray:
-        """The variable (n,) along which regions are calibrated, for example time in flight."""
+        """Return the variable (n,) along which regions are calibrated, for example time in flight."""
         ...
 
 
 def load_workload(contract: Contract) -> Workload:
-    """The `WORKLOAD` object of the contract's module.
+    """Load the `WORKLOAD` object of the contract's module.
 
     Raises:
         TypeError: the module has none, or it lacks a part of the protocol.
@@ -82,7 +82,7 @@ def load_workload(contract: Contract) -> Workload:
 
 
 def transform_of(workload: Workload) -> Transform:
-    """The workload as its target transform.
+    """Return the workload as its target transform.
 
     Raises:
         TypeError: it lacks a part of it.
@@ -96,6 +96,6 @@ def transform_of(workload: Workload) -> Transform:
 
 
 def anchors_of(workload: Workload, features: FloatArray) -> FloatArray:
-    """The anchor columns of features, (n, anchors); of a sequence those of its last step."""
+    """Return the anchor columns of features, (n, anchors); of a sequence those of its last step."""
     last = features if features.ndim == 2 else features[:, -1]
     return last[:, [workload.feature_names.index(name) for name in workload.anchor_names]]

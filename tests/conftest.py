@@ -30,16 +30,16 @@ AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that is skipped for a reason that a strict run does not accept."""
-    return _judged((yield))
+    return _with_skips_checked((yield))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """The same for a module that is skipped as a whole."""
-    return _judged((yield))
+    return _with_skips_checked((yield))
 
 
-def _judged(report: AnyReport) -> AnyReport:
+def _with_skips_checked(report: AnyReport) -> AnyReport:
     if report.skipped and isinstance(report.longrepr, tuple) and is_strict():
         reason = report.longrepr[2]
         if not may_be_skipped(reason):

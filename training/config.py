@@ -60,7 +60,8 @@ class TrainingConfig(BaseModel):
     seed: int = Field(default=0, ge=0, description="of the split, the search and the models")
     shares: Shares = Field(default=Shares(), description="how the data are partitioned")
     split: Literal["group", "time"] = Field(
-        default="group", description="what is dealt out: entities, or spans of time with the last one to test"
+        default="group",
+        description="what is partitioned: entities, or spans of time with the last one to test",
     )
     baselines: tuple[str, ...] = Field(
         default=(), description="modules with a `BASELINE` that is fitted on the train part, for comparison"

@@ -139,7 +139,7 @@ class ServeReplicas:
         self._handles: dict[str, DeploymentHandle] = {}
 
     async def served(self) -> Served:
-        """See `Replicas`."""
+        """Return what the router serves; see `Replicas`."""
         router = await self._handle("Router")
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -149,7 +149,7 @@ class ServeReplicas:
         return served
 
     async def load(self, deployment: str, version: ArmVersion) -> int:
-        """See `Replicas`."""
+        """Load a version into all replicas; see `Replicas`."""
         handle = await self._handle(deployment)
         try:
             return len(await handle.broadcast("load", version).results_async(timeout_s=LOAD_TIMEOUT_S))

@@ -60,7 +60,7 @@ class Router:
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         store = Store(options.store_url)
-        self._watched = store.monitor_feed
+        self._monitor_feed = store.monitor_feed
         levels = CoverageLevels(partial(store.monitor_feed.levels, contract.workload))
         self._scaler = RpcClient(scaler, "predict", is_direct=options.bind_address is not None)
         self.stack = build_stack(
@@ -82,13 +82,13 @@ class Router:
         self._app: WorkloadApp | None = None
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        """Called by Serve after the constructor."""
-        refusals = RejectionRecorder(self._requests, self.stack.contract.workload, self._watched)
-        self._counting = asyncio.create_task(refusals.follow())
+        """Return the ASGI application; Serve calls this after the constructor."""
+        rejections = RejectionRecorder(self._requests, self.stack.contract.workload, self._monitor_feed)
+        self._counting = asyncio.create_task(rejections.follow())
         relax_gc()
         self._app = build_app(
             self.stack,
-            build_api(self.stack, self._watched, self.waiting_for),
+            build_api(self.stack, self._monitor_feed, self.waiting_for),
             self._api_key,
             self._requests,
             self._tracing,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from deployments.domain.promotion import InterimLook, Phase, Promotion, State
 from deployments.domain.routing import ArmVersion
-from training.runtime.promotion_config import LooksConfig, PromotionConfig
+from training.runtime.promotion_config import InterimLooksConfig, PromotionConfig
 
 if TYPE_CHECKING:
     from training.retraining.gate import Verdict  # brings SciPy; every replica's store imports this module
@@ -54,7 +54,7 @@ def begin(
     )
 
 
-def ask(
+def request(
     promotion_id: str, workload: str, arm: str, model_version: str, by: str, note: str, now: datetime
 ) -> Promotion:
     """Return the promotion of a version that a person wants to serve."""
@@ -84,22 +84,22 @@ def found(
     return _move(known, "promoting", f"{promotion.by} wants it.", now)
 
 
-def interim_look_config(config: PromotionConfig, promotion: Promotion) -> LooksConfig:
+def interim_looks_config(config: PromotionConfig, promotion: Promotion) -> InterimLooksConfig:
     """Return the interim looks of the present phase."""
     return config.shadow if promotion.state == "shadowing" else config.probation
 
 
 def truths_wanted(config: PromotionConfig, promotion: Promotion) -> int | None:
     """Return how many truths the next interim look takes; None when none is due any more."""
-    looks = interim_look_config(config, promotion)
+    looks = interim_looks_config(config, promotion)
     taken = promotion.interim_looks
     return looks.truths_at(taken) if taken < looks.looks else None
 
 
-def look(
+def record_interim_look(
     config: PromotionConfig, promotion: Promotion, verdict: Verdict, truths: int, now: datetime
 ) -> Promotion:
-    """Take an interim look: the two versions were compared.
+    """Record an interim look: the two versions were compared.
 
     Args:
         config: how often they are.
@@ -140,7 +140,7 @@ def time_is_up(config: PromotionConfig, promotion: Promotion, truths: int, now: 
         return cannot_serve(promotion, "It did not come into service.", now)
     if promotion.state not in ("shadowing", "probation"):
         return promotion
-    allowed_h = interim_look_config(config, promotion).at_most_h
+    allowed_h = interim_looks_config(config, promotion).at_most_h
     if lasted <= timedelta(hours=allowed_h):
         return promotion
     evidence = f"{truths} truths in {allowed_h:g} h"

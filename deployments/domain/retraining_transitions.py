@@ -29,8 +29,8 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Facts:
-    """Facts that decide whether a retraining may start.
+class StartConditions:
+    """Counts and times that decide whether a retraining may start.
 
     Attributes:
         truths: pairs of the journal that could be learnt from, counted up to what is asked for.
@@ -45,7 +45,7 @@ class Facts:
     starts: tuple[datetime, ...] = ()
 
 
-def ask(there: Retraining | None, workload: str, new_id: str, request: Request) -> Retraining:
+def add_request(there: Retraining | None, workload: str, new_id: str, request: Request) -> Retraining:
     """Return the request as a new retraining, or merged into the one that is open."""
     if there is not None and there.is_open:
         return there.model_copy(update={"requests": (*there.requests, request)})
@@ -54,21 +54,23 @@ def ask(there: Retraining | None, workload: str, new_id: str, request: Request) 
     )
 
 
-def waits_for(config: RetrainingConfig, retraining: Retraining, facts: Facts, now: datetime) -> str | None:
+def waits_for(
+    config: RetrainingConfig, retraining: Retraining, conditions: StartConditions, now: datetime
+) -> str | None:
     """Return the first condition that does not hold; None when it may start.
 
     Somebody who asks by hand has seen how things are: no cooldown, and the truths need not be new.
     """
     by_hand = any(request.reason == "by hand" for request in retraining.requests)
-    started = sorted(start for start in facts.starts if now - start < _DAY)
+    started = sorted(start for start in conditions.starts if now - start < _DAY)
     if len(started) >= config.jobs_per_day:
         again = started[-config.jobs_per_day] + _DAY
         return f"the budget: {len(started)} of {config.jobs_per_day} a day are spent until {_minute(again)}"
-    if not by_hand and facts.last_end is not None:
-        again = facts.last_end + timedelta(minutes=config.cooldown_min)
+    if not by_hand and conditions.last_end is not None:
+        again = conditions.last_end + timedelta(minutes=config.cooldown_min)
         if now < again:
             return f"the cooldown, until {_minute(again)}"
-    truths, kind = (facts.truths, "") if by_hand else (facts.new_truths, "new ")
+    truths, kind = (conditions.truths, "") if by_hand else (conditions.new_truths, "new ")
     if truths < config.min_truths:
         return f"{kind}truths: there are {truths}, and {config.min_truths} are needed"
     return None
@@ -139,8 +141,9 @@ def follow_up(ended: Retraining) -> Request | None:
 
 
 def second_try(ended: Retraining, erring: Collection[str], now: datetime) -> Request | None:
-    """Ask once more for a drift of which some arms still err: on few truths, even a much better model may not
-    be shown to be one.
+    """Ask once more for a drift of which some arms still err.
+
+    On few truths, even a much better model may not be shown to be one.
 
     Args:
         ended: the latest retraining. One that was a second try itself, without an event of its own, has none.

@@ -89,19 +89,19 @@ def route_requests(service: PredictionService, api: ASGIApp) -> Router:
 
 
 def _post(path: str, endpoint: problems.Endpoint) -> Route:
-    """The route, with the same answers for errors and faults as those of `problems.install`."""
+    """Return the route; errors and faults are answered as by `problems.install`."""
     faults = Middleware(ServerErrorMiddleware, handler=problems.answer_fault)
     return Route(path, problems.answering(endpoint), methods=["POST"], middleware=[faults])
 
 
 def build_api(
-    stack: ServingStack, watched: MonitorFeed | None = None, waiting_for: WaitingFor | None = None
+    stack: ServingStack, monitor_feed: MonitorFeed | None = None, waiting_for: WaitingFor | None = None
 ) -> FastAPI:
-    """The FastAPI application of a workload: it documents all routes, and answers all but the busy ones.
+    """Build the FastAPI application of a workload: it documents all routes and answers all but the busy ones.
 
     Args:
         stack: of this router replica.
-        watched: where the Monitor writes what it sees; without it there are no routes for that.
+        monitor_feed: where the Monitor writes what it sees; without it there are no routes for that.
         waiting_for: arms that any of the router replicas waits for; None: this one is the only one.
     """
     contract, service = stack.contract, stack.service
@@ -116,8 +116,8 @@ def build_api(
     add_feedback(app, service, Truths(service))
     add_info(app, stack, waiting_for)
     add_traffic(app, stack.follower)
-    if watched is not None:
-        add_monitoring(app, watched, contract.workload)
+    if monitor_feed is not None:
+        add_monitoring(app, monitor_feed, contract.workload)
     add_retraining(app, stack.store, contract.workload)
     add_promotions(app, stack.store, contract.workload, stack.follower.arms)
     _add_examples(app, stack)

@@ -32,7 +32,7 @@ class Ensemble:
         self._errors = errors
 
     async def __call__(self, arm: str, version: ArmVersion, raw: FloatArray) -> Sequence[ArmAnswer]:
-        """See `Downstream`; every member of an ensemble has to answer."""
+        """Return the answers of the arm; see `Downstream`; every member of an ensemble has to answer."""
         if not isinstance(version, EnsembleVersion):
             return await self._downstream(arm, version, raw)
         by_member = await asyncio.gather(*(self._downstream(*member, raw) for member in version.members))

@@ -27,7 +27,7 @@ class CallsInFlight:
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
     ) -> Sequence[ArmAnswer]:
-        """See `Downstream`."""
+        """Return the answers of the arm; see `Downstream`."""
         self.by_arm[arm] += 1
         try:
             return await self._downstream(arm, version, raw, trace)

@@ -33,7 +33,7 @@ class ModelClient:
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
     ) -> Sequence[ArmAnswer]:
-        """See `Downstream`."""
+        """Return the answers of the arm; see `Downstream`."""
         level = self._levels.level(arm, version.bundle)
         try:
             message: PredictedMessage = await self._scaler(RawBatch(arm, version, raw, level, trace))

@@ -50,7 +50,7 @@ class TracedCoalescer(Coalescer[K, R, T]):
         self._waits: dict[int, tuple[Span, Span]] = {}
 
     async def submit(self, key: K, row: R, patience_s: float = math.inf) -> T:
-        """See `Coalescer`."""
+        """Submit; see `Coalescer`."""
         request = get_current_span()
         if not request.is_recording():
             return await super().submit(key, row, patience_s)
@@ -97,7 +97,7 @@ class TracedDownstream:
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
     ) -> Sequence[ArmAnswer]:
-        """See `Downstream`; the trace is that of the present context."""
+        """Return the answers of the arm; see `Downstream`; the trace is that of the present context."""
         del trace
         if not get_current_span().is_recording():
             return await self._downstream(arm, version, raw)

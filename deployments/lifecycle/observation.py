@@ -13,7 +13,7 @@ from datetime import datetime
 
 from deployments.domain.promotion import Promotion
 from deployments.domain.retraining import Retraining
-from deployments.domain.retraining_transitions import Facts, JobState
+from deployments.domain.retraining_transitions import JobState, StartConditions
 from deployments.domain.routing import ArmVersion, RoutingTable
 from deployments.domain.served import Served
 from training.retraining.gate import Verdict
@@ -100,7 +100,7 @@ class RetrainingObservation:
         first_truth: when the oldest prediction with a truth was made; read where there is no retraining yet.
         drifting_arms: arms whose drift goes on; read once after a retraining has ended.
         query: the pairs that a waiting retraining would learn from.
-        facts: whether it may start.
+        conditions: whether it may start.
         job: state and message of the job of a running one.
     """
 
@@ -109,5 +109,5 @@ class RetrainingObservation:
     first_truth: datetime | None = None
     drifting_arms: frozenset[str] = frozenset()
     query: JournalQuery | None = None
-    facts: Facts | None = None
+    conditions: StartConditions | None = None
     job: tuple[JobState, str] | None = None

@@ -150,7 +150,7 @@ class PromotionController:
         self._rests_until[seen.id] = self._clock() + _REST * (self._clock() - began)
         if wanted is None or truths < wanted:
             return Comparison(truths)
-        evidence, looks = self._evidence, transitions.interim_look_config(self._config, seen)
+        evidence, looks = self._evidence, transitions.interim_looks_config(self._config, seen)
         is_challenger = seen.state == "shadowing"
         evaluate = evidence.evaluate_challenger if is_challenger else evidence.evaluate_promoted
         return Comparison(truths, evaluate(looks, self._answers.pairs(*pairs, limit=wanted)))

@@ -44,7 +44,7 @@ class ChangePromotion:
 
     @property
     def reason(self) -> str:
-        """Why it is in the state that it moves to."""
+        """Reason for the state that it moves to."""
         return self.changed.reason or ""
 
 
@@ -151,7 +151,9 @@ def _compare(
         return []
     if compared.verdict is None:
         return _change(promotion, transitions.time_is_up(config, promotion, compared.truths, now))
-    return _change(promotion, transitions.look(config, promotion, compared.verdict, compared.truths, now))
+    return _change(
+        promotion, transitions.record_interim_look(config, promotion, compared.verdict, compared.truths, now)
+    )
 
 
 def _change(seen: Promotion, changed: Promotion) -> list[PromotionAction]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deployments.store.records import ShadowPair
 from features.targets import AnyTarget
 from training.retraining.gate import EvaluatedModel, Verdict, evaluate_challenger, evaluate_promoted
-from training.runtime.promotion_config import LooksConfig
+from training.runtime.promotion_config import InterimLooksConfig
 from training.runtime.retraining_config import GateConfig
 from training.runtime.row_losses import row_losses, rows_inside
 from training.runtime.tasks.base import ArmAnswer, Task, stack_answers
@@ -33,7 +33,7 @@ class Evidence:
         self._task = task
         self._gate = gate
 
-    def evaluate_challenger(self, looks: LooksConfig, pairs: Sequence[ShadowPair]) -> Verdict:
+    def evaluate_challenger(self, looks: InterimLooksConfig, pairs: Sequence[ShadowPair]) -> Verdict:
         """Return whether the version in the shadow is better than the one that served.
 
         Args:
@@ -43,12 +43,12 @@ class Evidence:
         shadow, served, nominal = self._evaluated(pairs)
         return evaluate_challenger(self._gate_config(looks), shadow, served, nominal)
 
-    def evaluate_promoted(self, looks: LooksConfig, pairs: Sequence[ShadowPair]) -> Verdict:
+    def evaluate_promoted(self, looks: InterimLooksConfig, pairs: Sequence[ShadowPair]) -> Verdict:
         """Return whether the version that served is not worse than its predecessor in the shadow."""
         shadow, served, nominal = self._evaluated(pairs)
         return evaluate_promoted(self._gate_config(looks), served, shadow, nominal)
 
-    def _gate_config(self, looks: LooksConfig) -> GateConfig:
+    def _gate_config(self, looks: InterimLooksConfig) -> GateConfig:
         most = min(self._gate.min_truths, looks.first_truths)
         return self._gate.model_copy(update={"alpha": self._gate.alpha / looks.looks, "min_truths": most})
 

@@ -42,7 +42,7 @@ class RayJobs:
         self._client: JobSubmissionClient | None = None
 
     def submit(self, job: str, retraining_id: str) -> None:
-        """See `Jobs.submit`."""
+        """Submit; see `Jobs.submit`."""
         if self.state(job)[0] != "unknown":
             return
         # without an address Ray would join whichever cluster of the machine was started last
@@ -60,7 +60,7 @@ class RayJobs:
             raise JobServiceUnavailable(f"{job}: {error}") from error
 
     def state(self, job: str) -> tuple[JobState, str]:
-        """See `Jobs.state`."""
+        """Return the state of a job; see `Jobs.state`."""
         try:
             found = next((one for one in self._open().list_jobs() if one.submission_id == job), None)
         except (RuntimeError, OSError) as error:

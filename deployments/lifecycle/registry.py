@@ -42,8 +42,8 @@ class RegisteredVersions:
         """Return the versions that have an alias now."""
         holders = self._registry.open().holders(self._workload)
         by_alias = {
-            alias: {arm: _arm_version(found) for arm, found in held.items()}
-            for alias, held in holders.items()
+            alias: {arm: _arm_version(found) for arm, found in by_arm.items()}
+            for alias, by_arm in holders.items()
         }
         return Aliases(by_alias["champion"], by_alias["challenger"])
 

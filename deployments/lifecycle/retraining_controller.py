@@ -15,12 +15,12 @@ from typing import Protocol
 from deployments.domain import retraining_transitions as transitions
 from deployments.domain.errors import Conflict
 from deployments.domain.retraining import Retraining
-from deployments.domain.retraining_transitions import Facts, JobState
+from deployments.domain.retraining_transitions import JobState, StartConditions
 from deployments.lifecycle.observation import RetrainingObservation
 from deployments.lifecycle.retraining_decisions import (
-    AskForRetraining,
     EndAttempt,
     RecordWaiting,
+    RequestRetraining,
     RetrainingAction,
     StartAttempt,
     SubmitJob,
@@ -92,7 +92,7 @@ class RetrainingController:
             JobServiceUnavailable: a job cannot be started or asked about now; the row tells where to go on.
             StoreUnavailable: as for the store.
         """
-        self._ask_for_drift()
+        self._request_for_drift()
         seen = self._observe()
         try:
             for action in decide_retraining(self._config, seen):
@@ -104,7 +104,7 @@ class RetrainingController:
         if seen.past and not seen.past[0].is_open:
             self._reviewed_id = seen.past[0].id
 
-    def _ask_for_drift(self) -> None:
+    def _request_for_drift(self) -> None:
         """Ask once for every drift event since the last one that asked."""
         if self._cursor is None:
             past = self._rows.latest(self._workload, _PAST_EVENTS_IN)
@@ -127,15 +127,15 @@ class RetrainingController:
             return replace(seen, drifting_arms=self._drifting_arms(newest))
         if newest.state == "waiting":
             query = self._query(newest)
-            return replace(seen, query=query, facts=self._facts(query, past[1:]))
+            return replace(seen, query=query, conditions=self._start_conditions(query, past[1:]))
         if newest.state == "running":
             return replace(seen, job=self._jobs.state(newest.attempts[-1].job))
         return seen
 
     def _act(self, action: RetrainingAction) -> None:
         rows = self._rows
-        if isinstance(action, AskForRetraining):
-            rows.ask(self._workload, action.request)
+        if isinstance(action, RequestRetraining):
+            rows.request(self._workload, action.request)
         elif isinstance(action, RecordWaiting):
             rows.change(action.seen, lambda row: row.model_copy(update={"waits_for": action.reason}))
         elif isinstance(action, StartAttempt):
@@ -168,12 +168,12 @@ class RetrainingController:
             self._workload, self._schema_version, self._config.max_truths, waiting.since
         )
 
-    def _facts(self, query: JournalQuery, past: tuple[Retraining, ...]) -> Facts:
+    def _start_conditions(self, query: JournalQuery, past: tuple[Retraining, ...]) -> StartConditions:
         """Count what decides about a start; `past` is newest first."""
         seen = max((one.query.until for one in past if one.query and one.state == "done"), default=0)
         fresh = query.model_copy(update={"after": max(query.after, seen)})
         enough = self._config.min_truths
-        return Facts(
+        return StartConditions(
             truths=self._journal.count(query, enough),
             new_truths=self._journal.count(fresh, enough),
             last_end=past[0].ended_at if past else None,

@@ -24,7 +24,7 @@ _OF_ARMS = ("concept", "calibration")
 
 
 @dataclass(frozen=True)
-class AskForRetraining:
+class RequestRetraining:
     """A request becomes a retraining, or is merged into the one that is open."""
 
     request: Request
@@ -76,13 +76,13 @@ class EndAttempt:
         return self.message or self.job
 
 
-RetrainingAction = AskForRetraining | RecordWaiting | StartAttempt | SubmitJob | EndAttempt
+RetrainingAction = RequestRetraining | RecordWaiting | StartAttempt | SubmitJob | EndAttempt
 
 
-def decide_requests(events: Iterable[DriftEvent], now: datetime) -> tuple[AskForRetraining, ...]:
+def decide_requests(events: Iterable[DriftEvent], now: datetime) -> tuple[RequestRetraining, ...]:
     """Return a request for every event that is a reason to learn again, in order."""
     return tuple(
-        AskForRetraining(
+        RequestRetraining(
             Request(
                 reason="drift",
                 at=now,
@@ -115,7 +115,7 @@ def decide_retraining(config: RetrainingConfig, seen: RetrainingObservation) -> 
     """Return what the newest retraining of a workload calls for, in order; nothing while it waits or runs."""
     newest = seen.past[0] if seen.past else None
     if newest is None or not newest.is_open:
-        return _ask_again(config, newest, seen)
+        return _request_again(config, newest, seen)
     if newest.state == "waiting":
         return _start_if_due(config, newest, seen)
     if newest.state == "submitting":
@@ -123,7 +123,7 @@ def decide_retraining(config: RetrainingConfig, seen: RetrainingObservation) -> 
     return _follow_job(config, newest, seen)
 
 
-def _ask_again(
+def _request_again(
     config: RetrainingConfig, last: Retraining | None, seen: RetrainingObservation
 ) -> tuple[RetrainingAction, ...]:
     """Ask for what the last retraining left open, or for the routine check."""
@@ -131,15 +131,15 @@ def _ask_again(
     if last is not None:
         request = transitions.follow_up(last) or transitions.second_try(last, seen.drifting_arms, seen.now)
     request = request or transitions.routine(config, last, seen.first_truth, seen.now)
-    return () if request is None else (AskForRetraining(request),)
+    return () if request is None else (RequestRetraining(request),)
 
 
 def _start_if_due(
     config: RetrainingConfig, waiting: Retraining, seen: RetrainingObservation
 ) -> tuple[RetrainingAction, ...]:
-    if seen.query is None or seen.facts is None:
+    if seen.query is None or seen.conditions is None:
         return ()
-    why = transitions.waits_for(config, waiting, seen.facts, seen.now)
+    why = transitions.waits_for(config, waiting, seen.conditions, seen.now)
     if why is not None:
         return () if why == waiting.waits_for else (RecordWaiting(waiting, why),)
     started = transitions.start(waiting, seen.now, seen.query)

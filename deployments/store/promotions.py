@@ -13,7 +13,7 @@ from deployments.domain.audit import LIFECYCLE_CONTROLLER
 from deployments.domain.errors import Conflict
 from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion, RoutingTable
-from deployments.store.routes import record_act
+from deployments.store.routes import record_audit_event
 from deployments.store.sql.engine import reading, writing
 from deployments.store.state_rows import StateRows, state_table
 
@@ -69,7 +69,7 @@ class Promotions(StateRows[Promotion]):
             if (there.arm, there.model_version, there.state) == (arm, model_version, "shadowing"):
                 return self.change(there, lambda row: transitions.promote(row, by, self._clock()), by)
         return self._begin(
-            transitions.ask(self._new_id(), workload, arm, model_version, by, note, self._clock()), by
+            transitions.request(self._new_id(), workload, arm, model_version, by, note, self._clock()), by
         )
 
     def roll_back(self, workload: str, arm: str, table: RoutingTable, by: str, note: str) -> Promotion:
@@ -90,9 +90,9 @@ class Promotions(StateRows[Promotion]):
         return self.promote(workload, arm, before.model_version, by, note)
 
     def change(
-        self, seen: Promotion, act: Callable[[Promotion], Promotion], actor: str = LIFECYCLE_CONTROLLER
+        self, seen: Promotion, transition: Callable[[Promotion], Promotion], actor: str = LIFECYCLE_CONTROLLER
     ) -> Promotion:
-        """Apply `act` to the row, which has to be where `seen` was: its state and its looks.
+        """Apply `transition` to the row, which has to be where `seen` was: its state and its looks.
 
         Raises:
             Conflict: somebody else has moved it on.
@@ -102,7 +102,7 @@ class Promotions(StateRows[Promotion]):
             there = self._read(connection, seen.id)
             if (there.state, len(there.looks)) != (seen.state, len(seen.looks)):
                 raise Conflict(f"promotion {seen.id}: is {there.state} by now, not {seen.state}")
-            changed = act(there)
+            changed = transition(there)
             if changed != there:
                 self._replace(connection, changed)
                 if changed.state != there.state:
@@ -123,4 +123,4 @@ class Promotions(StateRows[Promotion]):
         detail = promotion.model_dump(
             mode="json", include={"id", "arm", "model_version", "state", "reason", "note"}
         )
-        record_act(connection, promotion.workload, "promotion", actor, detail, self._clock())
+        record_audit_event(connection, promotion.workload, "promotion", actor, detail, self._clock())

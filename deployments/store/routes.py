@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from deployments.domain.errors import Conflict
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
-from deployments.store.sql.schema import acts, routing
+from deployments.store.sql.schema import audit_events, routing
 
 _SEEDER = "start-up"
 
@@ -55,9 +55,13 @@ def seed_policy(connection: Connection, workload: str, policy: RoutingPolicy, no
     So a change at run time survives a restart, and a change of the workload's file takes effect at one.
     """
     query = (
-        select(acts.c.detail)
-        .where(acts.c.workload == workload, acts.c.kind == "policy", acts.c.actor == _SEEDER)
-        .order_by(acts.c.seq.desc())
+        select(audit_events.c.detail)
+        .where(
+            audit_events.c.workload == workload,
+            audit_events.c.kind == "policy",
+            audit_events.c.actor == _SEEDER,
+        )
+        .order_by(audit_events.c.seq.desc())
         .limit(1)
     )
     seeded = connection.scalar(query)
@@ -96,12 +100,12 @@ def put_shadows(
     return _change(connection, workload, row, values, "shadows", actor, _detail(before, changed), now)
 
 
-def record_act(
+def record_audit_event(
     connection: Connection, workload: str, kind: str, actor: str, detail: Mapping[str, Any], now: datetime
 ) -> int:
     """Add an audit event, and return its cursor."""
     values = {"at": now, "workload": workload, "kind": kind, "actor": actor, "detail": dict(detail)}
-    result = connection.execute(insert(acts).values(values).returning(acts.c.seq))
+    result = connection.execute(insert(audit_events).values(values).returning(audit_events.c.seq))
     return int(result.scalar_one())
 
 
@@ -144,5 +148,5 @@ def _change(
         connection.execute(insert(routing).values({"workload": workload, "arms": {}, **content}))
     else:
         connection.execute(update(routing).where(routing.c.workload == workload).values(content))
-    record_act(connection, workload, kind, actor, {**detail, "revision": revision}, now)
+    record_audit_event(connection, workload, kind, actor, {**detail, "revision": revision}, now)
     return int(revision)

@@ -38,7 +38,7 @@ from deployments.store.retrainings import Retrainings
 from deployments.store.shadow_store import ShadowStore
 from deployments.store.sql import engine as db
 from deployments.store.sql.cursor import after_cursor, join_pairs
-from deployments.store.sql.schema import acts, joins, predictions, repeated_truths, truths
+from deployments.store.sql.schema import audit_events, joins, predictions, repeated_truths, truths
 
 
 def utc_now() -> datetime:
@@ -232,11 +232,11 @@ class Store:
     def record_audit_event(self, workload: str, kind: str, actor: str, detail: Mapping[str, Any]) -> int:
         """Add an administrative action or a decision to the audit log, and return its cursor."""
         with db.writing(self._engine) as connection:
-            return routes.record_act(connection, workload, kind, actor, detail, self._clock())
+            return routes.record_audit_event(connection, workload, kind, actor, detail, self._clock())
 
     def audit_events(self, workload: str, after: int = 0, limit: int = 1000) -> list[AuditEvent]:
         """Return the audit events after the cursor, oldest first."""
-        query = after_cursor(select(acts), acts, workload, after, limit)
+        query = after_cursor(select(audit_events), audit_events, workload, after, limit)
         with db.reading(self._engine) as connection:
             return [AuditEvent(**row._mapping) for row in connection.execute(query)]
 

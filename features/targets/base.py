@@ -32,5 +32,5 @@ def object_schema(members: dict[str, Any]) -> dict[str, Any]:
 
 
 def free_name(name: str, taken: Sequence[str]) -> str:
-    """The name; where a field has it, one of its own."""
+    """Return the name, or a free one where a field has it."""
     return f"target_{name}" if name in taken else name

@@ -54,11 +54,11 @@ class ClassTarget(BaseTarget):
         return "one of " + ", ".join(map(repr, self.classes))
 
     def columns(self, taken: Sequence[str]) -> tuple[str, ...]:
-        """See `TargetSpec.columns`."""
+        """Return the names of the columns; see `TargetSpec.columns`."""
         return (free_name(self.name, taken),)
 
     def of_columns(self, columns: Sequence[NDArray[Any]]) -> FloatArray:
-        """See `TargetSpec.of_columns`; the column holds names, or None.
+        """Return truths from columns; see `TargetSpec.of_columns`; the column holds names, or None.
 
         Raises:
             FieldError: another name.
@@ -71,15 +71,15 @@ class ClassTarget(BaseTarget):
         return found
 
     def truth_type(self) -> Any:
-        """See `TargetSpec.truth_type`."""
+        """Return the type of a truth in JSON; see `TargetSpec.truth_type`."""
         return Literal[self.classes]
 
     def to_json(self, truth: FloatArray) -> Any:
-        """See `TargetSpec.to_json`."""
+        """Return a truth as JSON; see `TargetSpec.to_json`."""
         return self.classes[int(truth)] if np.isfinite(truth) else None
 
     def of_json(self, truth: Any) -> FloatArray:
-        """See `TargetSpec.of_json`."""
+        """Return a truth from JSON; see `TargetSpec.of_json`."""
         return np.array(np.nan if truth is None else self.classes.index(truth), dtype=np.float64)
 
     @property
@@ -88,16 +88,16 @@ class ClassTarget(BaseTarget):
         return self.classes[0]
 
     def truth_like(self, prediction: Mapping[str, Any]) -> Any:
-        """See `TargetSpec.truth_like`."""
+        """Return a truth like a prediction; see `TargetSpec.truth_like`."""
         return prediction[self.name]
 
     @property
     def region(self) -> str:
-        """See `TargetSpec.region`."""
+        """Return the name of the region; see `TargetSpec.region`."""
         return "prediction_set"
 
     def answer_schema(self) -> dict[str, dict[str, Any]]:
-        """See `TargetSpec.answer_schema`."""
+        """Return the schema of an answer; see `TargetSpec.answer_schema`."""
         one = {"type": "string", "enum": list(self.classes)}
         share = {"type": "number", "minimum": 0, "maximum": 1}
         all_of_them = object_schema(dict.fromkeys(self.classes, share))

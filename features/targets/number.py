@@ -41,7 +41,7 @@ class TargetSpec(BaseTarget):
         return (free_name(self.name, taken),)
 
     def of_columns(self, columns: Sequence[NDArray[Any]]) -> FloatArray:
-        """The array of truths from its columns of records, NaN where not known."""
+        """Return the array of truths from its columns of records, NaN where not known."""
         return np.asarray(columns[0], dtype=np.float64)
 
     def truth_type(self) -> Any:
@@ -63,7 +63,7 @@ class TargetSpec(BaseTarget):
         return self.minimum
 
     def truth_like(self, prediction: Mapping[str, Any]) -> Any:
-        """The truth that such a prediction would be exactly right about, as it is sent."""
+        """Return the truth that such a prediction would be exactly right about, as it is sent."""
         return prediction[self.name]
 
     @property

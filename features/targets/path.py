@@ -56,16 +56,16 @@ class PathTarget(BaseTarget):
         return f"a list of points, each with a time_s of {times} (once), {LATITUDE}, {LONGITUDE}"
 
     def columns(self, taken: Sequence[str]) -> tuple[str, ...]:
-        """See `TargetSpec.columns`; a triple each horizon."""
+        """Return the names of the columns; see `TargetSpec.columns`; a triple each horizon."""
         return tuple(f"{name}_in_{time:g}_s" for time in self.horizons_s for name, *_ in COORDINATES)
 
     def of_columns(self, columns: Sequence[NDArray[Any]]) -> FloatArray:
-        """See `TargetSpec.of_columns`."""
+        """Return truths from columns; see `TargetSpec.of_columns`."""
         table = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
         return table.reshape(len(table), len(self.horizons_s), len(COORDINATES))
 
     def truth_type(self) -> Any:
-        """See `TargetSpec.truth_type`; any of the horizons, each at most once."""
+        """Return the type of a truth: any of the horizons, each at most once; see `TargetSpec.truth_type`."""
         times = Field(strict=True, json_schema_extra={"enum": list(self.horizons_s)})
         members: dict[str, Any] = {
             "time_s": (
@@ -84,7 +84,7 @@ class PathTarget(BaseTarget):
         return Annotated[list[point], limits, AfterValidator(_check_unrepeated)]
 
     def to_json(self, truth: FloatArray) -> Any:
-        """See `TargetSpec.to_json`; a list of the points that are known."""
+        """Return a truth as JSON; see `TargetSpec.to_json`; a list of the points that are known."""
         points = []
         for time_s, place in zip(self.horizons_s, truth.tolist(), strict=True):
             values = {name: value for (name, *_), value in zip(COORDINATES, place, strict=True)}
@@ -94,7 +94,7 @@ class PathTarget(BaseTarget):
         return points or None
 
     def of_json(self, truth: Any) -> FloatArray:
-        """See `TargetSpec.of_json`."""
+        """Return a truth from JSON; see `TargetSpec.of_json`."""
         found = np.full((len(self.horizons_s), len(COORDINATES)), np.nan)
         for point in truth or ():
             found[self.horizons_s.index(point["time_s"])] = [
@@ -108,17 +108,17 @@ class PathTarget(BaseTarget):
         return [{"time_s": self.horizons_s[0], LATITUDE: 47.5, LONGITUDE: 8.5, ALTITUDE: 10_000.0}]
 
     def truth_like(self, prediction: Mapping[str, Any]) -> Any:
-        """See `TargetSpec.truth_like`."""
+        """Return a truth like a prediction; see `TargetSpec.truth_like`."""
         kept = ("time_s", *(name for name, *_ in COORDINATES))
         return [{name: point[name] for name in kept} for point in prediction[self.name]]
 
     @property
     def region(self) -> str:
-        """See `TargetSpec.region`: each point has a radius."""
+        """Return the name of the region; see `TargetSpec.region`: each point has a radius."""
         return ""
 
     def answer_schema(self) -> dict[str, dict[str, Any]]:
-        """See `TargetSpec.answer_schema`."""
+        """Return the schema of an answer; see `TargetSpec.answer_schema`."""
         times = {"type": "number", "enum": list(self.horizons_s), "description": "s after the last sample"}
         numbers = {name: {"type": "number", "description": f"in {unit}"} for name, unit, *_ in COORDINATES}
         radius = {"type": "number", "description": "m on the ground around it, where the truth is so often"}

@@ -187,7 +187,7 @@ def _coefficients(values: FloatArray, step_s: float, degree: int) -> FloatArray:
 
 
 def _fit(relative_s: FloatArray, altitude_m: FloatArray) -> _Fit:
-    """All windows are on one grid, so that a fit is a product with a constant matrix."""
+    """Fit by a product with a constant matrix, since all windows are on one grid."""
     steps = altitude_m.shape[1]
     # rounded, so that the digits that large times lose do not count
     step_s = round(float(-relative_s[0, 0]) / (steps - 1), 4) if len(relative_s) else 0.05

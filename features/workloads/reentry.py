@@ -111,7 +111,7 @@ def _speeds(slopes: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _of_window(
     time_s: FloatArray, state: FloatArray, climb: FloatArray, speed: FloatArray
 ) -> tuple[FloatArray, ...]:
-    """The features of the whole window but the last, (n,) each."""
+    """Return the features of the whole window but the last, (n,) each."""
     slopes = _slopes(time_s, state)
     mean_speed, mean_climb, level = _speeds(slopes)
     altitude = state[:, :, 3]

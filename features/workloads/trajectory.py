@@ -190,7 +190,7 @@ def _reported(raw: FloatArray, local: FloatArray) -> tuple[FloatArray, NDArray[n
 
 
 def _motion(local: FloatArray, reported: FloatArray, known: NDArray[np.bool_]) -> _Motion:
-    """The last reported velocity is the reference; if none counts, that of the last 20 s of positions."""
+    """Return the motion relative to the last reported velocity, or to that of the last 20 s of positions."""
     of_positions = _slope(local[:, -3:])
     reference = np.where(known[:, -1:], reported[:, -1], of_positions)
     speed = np.hypot(reference[:, 0], reference[:, 1])

@@ -59,7 +59,7 @@ class WeatherWorkload:
         return np.stack(columns, axis=2)
 
     def encode_target(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
-        """The change over the coming hour in K."""
+        """Return the change over the coming hour in K."""
         return np.asarray(target - anchors[:, 0])
 
     def decode_target(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
@@ -71,7 +71,7 @@ class WeatherWorkload:
         return anchors[:, 1]
 
     def baselines(self, features: FloatArray) -> Mapping[str, FloatArray]:
-        """`persistence`: it stays as it is. The seasonal one is fitted: `training.baselines.harmonic`."""
+        """Return `persistence`: no change. The seasonal one is fitted: `training.baselines.harmonic`."""
         return {"persistence": features[:, -1, 0]}
 
 

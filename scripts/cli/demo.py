@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.cli.groups import command_group
+from scripts.cli.common.groups import command_group
 from scripts.launcher.profile import Profile
 
 app = command_group(
@@ -31,11 +31,12 @@ def heal(
     fresh: Annotated[bool, typer.Option(help="Train the first models again.")] = False,
     profile: Annotated[Profile, typer.Option(help="As of `raysonde up`.")] = Profile.PLAIN,
 ) -> None:
-    """A heat wave makes the models of `weather` wrong, and the system heals itself, in about five minutes.
+    """Show a heat wave that makes the models of `weather` wrong, and how the system heals itself.
 
-    It starts a system of its own, beside any that runs, with models that have seen only calm weather; the
-    first time it trains them. Then stations ask, an hour of weather a time, and tell what turned out to be
-    true. Each step is told as it happens; a picture and a list of all events are written. Examples:
+    It takes about five minutes. It starts a system of its own, beside any that runs, with models that have
+    seen only calm weather; the first time it trains them. Then stations ask, an hour of weather a time, and
+    send what turned out to be true. Each step is printed as it happens; a picture and a list of all events
+    are written. Examples:
 
         raysonde demo heal
 

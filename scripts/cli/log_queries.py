@@ -126,7 +126,7 @@ class Logs:
             self._add("spans", traces, _SPAN)
 
     def ask(self, sql: str) -> Found:
-        """The answer to a query.
+        """Answer a query.
 
         Raises:
             duckdb.Error: it is no SQL, or names what is not there.
@@ -143,7 +143,7 @@ class Logs:
         return Found(columns, answer.fetchall())
 
     def _add(self, name: str, folder: Path, columns: dict[str, str]) -> None:
-        """A view of all files of a folder, those that were rotated too; `file` is the name of each."""
+        """Add a view of all files of a folder, rotated ones too; `file` is the name of each."""
         types = ", ".join(f"{column}: '{kind}'" for column, kind in columns.items())
         # a line that is being written is not whole yet
         read = f"""read_json({_quoted(f"{folder}/*.jsonl*")}, format = 'newline_delimited',

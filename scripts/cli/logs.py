@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from scripts.host.failure import print_failure
+
 if TYPE_CHECKING:
     from scripts.cli.log_queries import Found
 
@@ -56,18 +58,15 @@ def logs(
     settings = Settings.from_environment()
     traces = Environment.read().traces or settings.var / "traces"
     try:
-        asked = Logs(folder or settings.logs, traces)
-        if question == _REQUEST:
-            found = asked.of_request(id_)
-        else:
-            found = asked.ask(QUESTIONS.get(question, question))
+        logs = Logs(folder or settings.logs, traces)
+        found = logs.of_request(id_) if question == _REQUEST else logs.ask(QUESTIONS.get(question, question))
     except (NoLogs, Error) as error:
         _refuse(console, str(error), error)
     _show(console, found, as_json)
 
 
 def _refuse(console: Console, reason: str, cause: Exception) -> NoReturn:
-    console.print(f"[bold red]no answer:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+    print_failure(console, "no answer", reason)
     raise typer.Exit(1) from cause
 
 

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scripts.cli.options import UrlOption, WorkloadsOption
+from scripts.cli.common.options import UrlOption, WorkloadsOption
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from deployments.domain.promotion import Promotion
@@ -48,9 +49,11 @@ def rollback(
     url: UrlOption = None,
     workloads: WorkloadsOption = None,
 ) -> None:
-    """Have an arm serve the version before again, which is still loaded. Example:
+    """Have an arm serve the version before again, which is still loaded.
 
-    raysonde rollback weather gru --reason "it answers too high"
+    For example:
+
+        raysonde rollback weather gru --reason "it answers too high"
     """
     _run(workload, url, workloads, lambda client: client.roll_back(arm, reason))
 
@@ -59,7 +62,7 @@ def _run(
     workload: str,
     url: str | None,
     workloads: WorkloadsOption,
-    ask: Callable[[WorkloadClient], Awaitable[Promotion]],
+    request: Callable[[WorkloadClient], Awaitable[Promotion]],
 ) -> None:
     import asyncio
 
@@ -69,29 +72,26 @@ def _run(
 
     console = Console()
     settings = settings_with(workloads)
-    try:
+
+    async def follow() -> Promotion:
         contract = load_contract(settings.workloads, workload)
-        connection = Connection.find(settings, url)
+        async with Connection.find(settings, url).open() as http:
+            client = WorkloadClient(http, workload, contract.target)
+            requested = seen = await request(client)
+            while seen.is_open and seen.state != "probation":
+                await asyncio.sleep(_PERIOD_S)
+                seen = await client.promotion(requested.id)
+            return seen
 
-        async def follow() -> Promotion:
-            async with connection.open() as http:
-                client = WorkloadClient(http, workload, contract.target)
-                asked = seen = await ask(client)
-                while seen.is_open and seen.state != "probation":
-                    await asyncio.sleep(_PERIOD_S)
-                    seen = await client.promotion(asked.id)
-                return seen
-
-        ended = asyncio.run(follow())
-    except (ApiError, FileNotFoundError, ValueError) as error:
-        console.print(f"[bold red]nothing moved:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+    try:
+        with exit_on(console, "nothing moved", ApiError, FileNotFoundError, ValueError):
+            ended = asyncio.run(follow())
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
-    _tell(console, ended)
+    _print_outcome(console, ended)
 
 
-def _tell(console: Console, ended: Promotion) -> None:
+def _print_outcome(console: Console, ended: Promotion) -> None:
     """Print what became of it.
 
     Raises:
@@ -99,9 +99,11 @@ def _tell(console: Console, ended: Promotion) -> None:
     """
     failed = ended.state in ("rejected", "superseded")
     serving = ended.predecessor if ended.state == "rolled_back" else ended.candidate
-    told = (
+    outcome = (
         ended.reason if failed or serving is None else f"{ended.arm} serves version {serving.model_version}"
     )
-    console.print(f"{'[bold red]nothing moved:[/] ' if failed else ''}{escape(told or '')}", highlight=False)
+    console.print(
+        f"{'[bold red]nothing moved:[/] ' if failed else ''}{escape(outcome or '')}", highlight=False
+    )
     if failed:
         raise typer.Exit(1)

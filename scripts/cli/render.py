@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from scripts.cli.groups import command_group
+from scripts.cli.common.groups import command_group
+from scripts.host.failure import print_failure
 
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Write nothing; exit code 1 if something is stale.")
@@ -28,11 +29,13 @@ def _render() -> None: ...
 
 @app.command()
 def kuberay(check: CheckOption = False) -> None:
-    """The Serve config in the manifests of kuberay/, from serve_config.yaml. Examples:
+    """Write the Serve config into the manifests of kuberay/, from serve_config.yaml.
 
-    raysonde render kuberay
+    For example:
 
-    raysonde render kuberay --check
+        raysonde render kuberay
+
+        raysonde render kuberay --check
     """
     from scripts.rendering.files import settle
     from scripts.rendering.kuberay import COMMAND, kuberay_files
@@ -42,9 +45,11 @@ def kuberay(check: CheckOption = False) -> None:
 
 @app.command()
 def grafana(check: CheckOption = False) -> None:
-    """The dashboards in configs/grafana, from scripts/rendering/dashboards. Example:
+    """Make the dashboards in configs/grafana, from scripts/rendering/dashboards.
 
-    raysonde render grafana
+    For example:
+
+        raysonde render grafana
     """
     from scripts.rendering.dashboards.files import COMMAND, grafana_files
     from scripts.rendering.files import settle
@@ -54,11 +59,13 @@ def grafana(check: CheckOption = False) -> None:
 
 @app.command()
 def docs(check: CheckOption = False) -> None:
-    """Make the tables of docs/reference from the code. Examples:
+    """Make the tables of docs/reference from the code.
 
-    raysonde render docs
+    For example:
 
-    raysonde render docs --check
+        raysonde render docs
+
+        raysonde render docs --check
     """
     from scripts.cli.main import app as root  # here: it names this module
     from scripts.rendering.files import settle
@@ -78,7 +85,6 @@ def _checkout() -> Path:
 
     found = checkout()
     if found is None:
-        console = Console()
-        console.print("[bold red]nothing to render:[/] raysonde is installed without its source tree")
+        print_failure(Console(), "nothing to render", "raysonde is installed without its source tree")
         raise typer.Exit(1)
     return found

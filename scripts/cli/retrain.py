@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scripts.cli.options import UrlOption, WorkloadsOption
+from scripts.cli.common.options import UrlOption, WorkloadsOption
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from deployments.domain.retraining import Retraining
@@ -45,11 +46,9 @@ def retrain(
     console = Console()
     settings = settings_with(workloads)
     try:
-        contract = load_contract(settings.workloads, workload)
-        asyncio.run(_retrain(console, contract, Connection.find(settings, url), reason, wait))
-    except (ApiError, FileNotFoundError, ValueError) as error:
-        console.print(f"[bold red]not retrained:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        with exit_on(console, "not retrained", ApiError, FileNotFoundError, ValueError):
+            contract = load_contract(settings.workloads, workload)
+            asyncio.run(_retrain(console, contract, Connection.find(settings, url), reason, wait))
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
 
@@ -63,14 +62,16 @@ async def _retrain(
         client = WorkloadClient(http, contract.workload, contract.target)
         retraining = await client.retrain(reason)
         merged = len(retraining.requests) > 1
-        told = "merged into" if merged else "asked for: "
-        console.print(f"{told} retraining {retraining.id}", highlight=False)
+        outcome = "merged into" if merged else "asked for: "
+        console.print(f"{outcome} retraining {retraining.id}", highlight=False)
         if wait:
-            await _follow(console, client, retraining)
+            await follow(console, client, retraining)
 
 
-async def _follow(console: Console, client: WorkloadClient, retraining: Retraining) -> None:
-    """Tell of each change until the end.
+async def follow(
+    console: Console, client: WorkloadClient, retraining: Retraining, period_s: float = _PERIOD_S
+) -> None:
+    """Print each change until the end.
 
     Raises:
         ApiError: the system is gone.
@@ -78,15 +79,15 @@ async def _follow(console: Console, client: WorkloadClient, retraining: Retraini
     """
     import asyncio
 
-    told = ""
+    printed = ""
     while True:
         state = _state(retraining)
-        if state != told:
+        if state != printed:
             console.print(state, highlight=False, soft_wrap=True)
-            told = state
+            printed = state
         if not retraining.is_open:
             break
-        await asyncio.sleep(_PERIOD_S)
+        await asyncio.sleep(period_s)
         retraining = await client.retraining(retraining.id)
     for arm, result in retraining.arms.items():
         word = "[green]challenger[/]" if result.passed else "[yellow]archived[/]"

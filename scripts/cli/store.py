@@ -7,14 +7,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from rich import box
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 
-from scripts.cli.groups import command_group
+from scripts.cli.common.groups import command_group
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from deployments.store import Store
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from training.runtime.settings import Settings
 
 app = command_group(
-    """Look after the database of the journal, which RAYSONDE_STORE_URL names. Examples:
+    """Manage the database of the journal, which RAYSONDE_STORE_URL names. Examples:
 
     raysonde store status
 
@@ -39,7 +38,7 @@ def _store() -> None: ...
 def status() -> None:
     """Tell the revision of the tables, how many rows each has, and how large it all is. Changes nothing.
 
-    Examples:
+    For example:
 
         raysonde store status
 
@@ -49,7 +48,7 @@ def status() -> None:
 
     console = Console()
     settings = Settings.from_environment()
-    with _told(console), closing(_open(settings)) as store:
+    with _errors_printed(console), closing(_open(settings)) as store:
         inventory = store.inventory()
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("table")
@@ -57,7 +56,7 @@ def status() -> None:
     for name, rows in inventory.rows.items():
         table.add_row(name, f"{rows:,}")
     console.print(without_password(settings.store_url), highlight=False, soft_wrap=True)
-    console.print(f"revision {_told_revision(inventory)}", highlight=False)
+    console.print(f"revision {_describe_revision(inventory)}", highlight=False)
     console.print(f"size     {decimal(inventory.size_bytes)}", highlight=False)
     console.print(table)
 
@@ -76,14 +75,14 @@ def upgrade() -> None:
     from training.runtime.settings import Settings
 
     console = Console()
-    with _told(console), closing(Store(Settings.from_environment().store_url)) as store:
+    with _errors_printed(console), closing(Store(Settings.from_environment().store_url)) as store:
         was_older = store.create_tables()
     when = "now" if was_older else "already"
     console.print(f"the store is at revision {REVISIONS[-1]} {when}", highlight=False)
 
 
 def _open(settings: Settings) -> Store:
-    """Raises FileNotFoundError where opening it would make it."""
+    """Open the store; raises FileNotFoundError where there is none yet."""
     from deployments.store import Store
 
     path = settings.store_url.removeprefix("sqlite:///")
@@ -92,7 +91,7 @@ def _open(settings: Settings) -> Store:
     return Store(settings.store_url)
 
 
-def _told_revision(inventory: Inventory) -> str:
+def _describe_revision(inventory: Inventory) -> str:
     from deployments.store.migrations.upgrade import REVISIONS
 
     if inventory.revision == REVISIONS[-1]:
@@ -106,12 +105,9 @@ def _told_revision(inventory: Inventory) -> str:
 
 
 @contextmanager
-def _told(console: Console) -> Iterator[None]:
+def _errors_printed(console: Console) -> Iterator[None]:
     """End the program with a line that says why, if it has to."""
     from deployments.store import StoreIncompatible, StoreUnavailable
 
-    try:
+    with exit_on(console, "no", StoreUnavailable, StoreIncompatible, FileNotFoundError, ValueError):
         yield
-    except (StoreUnavailable, StoreIncompatible, FileNotFoundError, ValueError) as error:
-        console.print(f"[bold red]no:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error

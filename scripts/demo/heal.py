@@ -10,13 +10,13 @@ from pathlib import Path
 import orjson
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from scripts.demo.console import DemoConsole, steps_table
 from scripts.demo.plan import SHORT, USUAL, HealPlan
 from scripts.demo.play import Played, play
 from scripts.demo.staging import demo_stage, plan_system, ready
 from scripts.demo.workspace import Workspace
+from scripts.host.failure import print_failure
 from scripts.host.interruption import Interruption
 from scripts.launcher.profile import Profile
 from scripts.launcher.start_plan import Plan
@@ -52,7 +52,9 @@ def play_heal(
         run = _Run(console, plan, seed, 60 * at_most_min, plan_system(settings, profile), interruption)
         with ready(console, workspace, run.system, interruption, begun_s, fresh=fresh) as supervisor:
             played = run.play(supervisor) if supervisor is not None else None
-            is_whole = played is not None and (played.timeline.healed_s is not None or not interruption.asked)
+            is_whole = played is not None and (
+                played.timeline.healed_s is not None or not interruption.requested
+            )
             if played is not None and is_whole:
                 run.report(workspace.folder, played)
     if not is_whole:
@@ -85,7 +87,7 @@ class _Run:
 
         def goes_on() -> bool:
             supervisor.check()
-            return not self.interruption.asked
+            return not self.interruption.requested
 
         plan, system = self.plan, self.system
         with self.console.status("Making the weather"):
@@ -122,5 +124,5 @@ class _Run:
         self.console.print(f"Written: {picture}, {path}", highlight=False, soft_wrap=True)
         if timeline.healed_s is None:
             why = f"not within {self.at_most_s / 60:g} minutes: {timeline.missing}. {played.waits_for}"
-            self.console.print(f"[bold red]not healed:[/] {escape(why)}", highlight=False, soft_wrap=True)
+            print_failure(self.console, "not healed", why)
             raise typer.Exit(1)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from ulid_transform import ulid_now
 
 from features.config import known_workloads, load_contract
@@ -16,6 +15,7 @@ from scripts.demo.plan import HealPlan, calm_cases, cases_of_wave
 from scripts.demo.play import Stage
 from scripts.demo.synthetic_weather import WORKLOAD
 from scripts.demo.workspace import Workspace
+from scripts.host.failure import print_failure
 from scripts.host.interruption import Interruption
 from scripts.launcher import preflight, serve_settings
 from scripts.launcher.first_models import NotTrained, lacks_models, train_first
@@ -69,11 +69,11 @@ def ready(
     RunState.of_this_process(system.run_id, system.ports).write(system.settings.var)
     try:
         _bring_first_models(console, workspace, system, interruption, fresh=fresh)
-        if interruption.asked:
+        if interruption.requested:
             yield None
             return
         with running(console, system, begun_s, interruption) as supervisor:
-            yield None if interruption.asked else supervisor
+            yield None if interruption.requested else supervisor
     finally:
         RunState.forget(system.settings.var)
 
@@ -110,7 +110,7 @@ def _runs_already(settings: Settings) -> list[str]:
 
 def _exit_on(console: Console, problems: list[str]) -> None:
     for problem in problems:
-        console.print(f"[bold red]no demonstration:[/] {escape(problem)}", highlight=False, soft_wrap=True)
+        print_failure(console, "no demonstration", problem)
     if problems:
         raise typer.Exit(1)
 
@@ -132,5 +132,5 @@ def _bring_first_models(
             train_first(system, [WORKLOAD], interruption)
     except (NotTrained, RegistryUnreadable) as error:
         _exit_on(console, [str(error)])
-    if not interruption.asked:
+    if not interruption.requested:
         workspace.keep_first_models()

@@ -18,7 +18,7 @@ ONE_THREAD: Mapping[str, str] = dict.fromkeys(
 
 
 def usable_cpus() -> int:
-    """The cores that this process may run on, or the whole ones of a container's quota if those are fewer."""
+    """Return the cores that this process may use, or the whole ones of a container's quota if fewer."""
     from joblib import cpu_count  # a quarter of a second
 
     return int(cpu_count())

@@ -22,7 +22,7 @@ class Interruption:
         self.hang_up = False
         self._first_s: float | None = None
         self._hurry = threading.Event()
-        self._asked = threading.Event()
+        self._requested = threading.Event()
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Interruption:
@@ -35,9 +35,9 @@ class Interruption:
             signal.signal(number, handler)  # type: ignore[arg-type]  # it came from signal.signal
 
     @property
-    def asked(self) -> bool:
+    def requested(self) -> bool:
         """Return whether a stop was requested."""
-        return self._asked.is_set()
+        return self._requested.is_set()
 
     @property
     def hurry(self) -> bool:
@@ -45,8 +45,8 @@ class Interruption:
         return self._hurry.is_set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait to be asked; whether we were."""
-        return self._asked.wait(timeout_s)
+        """Wait for a request to stop; whether there was one."""
+        return self._requested.wait(timeout_s)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         now_s = time.monotonic()
@@ -55,4 +55,4 @@ class Interruption:
         elif now_s - self._first_s > _SAME_WISH_S:
             self._hurry.set()
         self.hang_up = self.hang_up or number == signal.SIGHUP
-        self._asked.set()
+        self._requested.set()

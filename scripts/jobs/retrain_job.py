@@ -93,11 +93,11 @@ class _Row:
     job: str
 
     def has_data(self, data_hash: str) -> None:
-        """See `RetrainingListener.has_data`."""
+        """Record the hash of the data; see `RetrainingListener.has_data`."""
         self._change(lambda row: row.model_copy(update={"data_hash": data_hash}))
 
     def has_verdict(self, version: ModelVersion, verdict: Verdict) -> None:
-        """See `RetrainingListener.has_verdict`."""
+        """Record a verdict; see `RetrainingListener.has_verdict`."""
         result = ArmResult(
             model_version=version.version,
             bundle=version.bundle,
@@ -108,11 +108,11 @@ class _Row:
         self._change(lambda row: row.model_copy(update={"arms": row.arms | {version.arm: result}}))
 
     def finish(self, failure: str | None) -> None:
-        """The end."""
+        """Record the end, and why it failed if it did."""
         self._change(lambda row: states.finish(row, datetime.now(UTC), failure))
 
-    def _change(self, act: Callable[[Retraining], Retraining]) -> None:
-        self.store.retrainings.report(self.retraining_id, self.job, act)
+    def _change(self, transition: Callable[[Retraining], Retraining]) -> None:
+        self.store.retrainings.report(self.retraining_id, self.job, transition)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ _WRAPPER = str(haproxy_wrapper())
 
 
 def bundled_haproxy() -> str:
-    """The binary that comes with Ray Serve.
+    """Return the path of the binary that comes with Ray Serve.
 
     Raises:
         ImportError: there is none for this system, which has the plain profile.

@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import yaml
 from rich.console import Console
-from rich.markup import escape
 from ulid_transform import ulid_now
 
 from scripts.host.cpus import bound_threads
+from scripts.host.failure import print_failure
 from scripts.host.interruption import Interruption
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.host.ray_address import forget_dead_address
@@ -31,7 +31,7 @@ from scripts.launcher.supervisor import ChildDied, Supervisor
 from training.runtime.settings import Settings
 
 _POLL_S = 0.5
-_LOOK_S = 5.0
+_PROBE_TIMEOUT_S = 5.0
 _START_SERVING_S = 120.0
 # the replicas' own time to end, and Serve's
 _END_SERVING_S = 25.0
@@ -55,7 +55,7 @@ class NodePorts:
 
 
 def ray_start(ports: NodePorts, environment: MutableMapping[str, str]) -> list[str]:
-    """The beginning of `ray start` for any node; its environment is completed in place.
+    """Return the beginning of `ray start` for any node; completes `environment` in place.
 
     Raises:
         ValueError: RAYSONDE_CPUS says nothing that can be meant.
@@ -92,14 +92,14 @@ def run_head(
         try:
             ray.start()
             dashboard.wait(ray.check, interruption)
-            if not interruption.asked:
+            if not interruption.requested:
                 dashboard.serve(yaml.safe_load(serve_config))
                 console.print("Ray runs, and has been told what to serve.", highlight=False)
             code = ray.wait(interruption)
             if code is None:
                 dashboard.end_serving()
         except (ChildDied, ServeRefused, httpx.HTTPError) as error:
-            console.print(f"[bold red]not running:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+            print_failure(console, "not running", error)
             code = 1
         finally:
             ray.stop(interruption)
@@ -133,7 +133,9 @@ class Dashboard:
 
     def __init__(self, url: str, token: str, transport: httpx.BaseTransport | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=_LOOK_S, transport=transport)
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=_PROBE_TIMEOUT_S, transport=transport
+        )
 
     def wait(self, check: Callable[[], None], interruption: Interruption) -> None:
         """Wait until it answers, or somebody asks to stop; what `check` raises comes through.

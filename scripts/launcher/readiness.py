@@ -55,7 +55,7 @@ class StageProbe:
         self._client = client
         self._last = Stage("Ray is starting")
 
-    def look(self) -> Stage:
+    def poll(self) -> Stage:
         """Return the present stage of the start."""
         if all(self._answers(workload) for workload in self._workloads):
             return Stage("ready", ready=True)
@@ -81,7 +81,7 @@ class StageProbe:
 
 
 def readiness_stage(serve_details: dict[str, Any]) -> Stage:
-    """The stage that an answer of Ray's `GET /api/serve/applications/` tells of."""
+    """Return the stage in an answer of Ray's `GET /api/serve/applications/`."""
     applications = serve_details.get("applications") or {}
     if not applications:
         return Stage("Serve is starting")

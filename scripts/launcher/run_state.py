@@ -27,13 +27,13 @@ class RunState(BaseModel):
 
     @classmethod
     def of_this_process(cls, run_id: str, ports: tuple[int, ...]) -> RunState:
-        """The state of a start that this process supervises."""
+        """Return the state of a start that this process supervises."""
         own = psutil.Process()
         return cls(run_id=run_id, supervisor_pid=own.pid, supervisor_started_s=own.create_time(), ports=ports)
 
     @classmethod
     def read(cls, var: Path) -> RunState | None:
-        """The last start that did not end in good order, or is still alive."""
+        """Read the state of the last start that did not end in good order, or is still alive."""
         try:
             return cls.model_validate_json(_file(var).read_text())
         except (FileNotFoundError, ValidationError):
@@ -49,7 +49,7 @@ class RunState(BaseModel):
         _file(var).unlink(missing_ok=True)
 
     def supervisor(self) -> psutil.Process | None:
-        """The process of `raysonde up`, if it is alive."""
+        """Return the process of `raysonde up`, if it is alive."""
         try:
             process = psutil.Process(self.supervisor_pid)
             return process if process.create_time() == self.supervisor_started_s else None

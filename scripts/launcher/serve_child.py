@@ -49,13 +49,13 @@ def main() -> None:
         dashboard_port=options.dashboard_port,
         object_store_memory=options.object_store_bytes,
     )
-    _tell_prometheus(settings.targets, Path(options.config), Path(context.address_info["session_dir"]))
+    _write_scrape_targets(settings.targets, Path(options.config), Path(context.address_info["session_dir"]))
     from ray.serve.scripts import cli as serve_cli  # here: after `serve_without_pandas`
 
     serve_cli(["run", options.config])
 
 
-def _tell_prometheus(targets: Path, config: Path, session: Path) -> None:
+def _write_scrape_targets(targets: Path, config: Path, session: Path) -> None:
     api_port = yaml.safe_load(config.read_text())["http_options"]["port"]
     metrics_port = Environment.read().ray_serve_haproxy_metrics_port
     write_targets(

@@ -38,7 +38,7 @@ _NAME_ANOTHER_CLUSTER = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKE
 def render(
     config_text: str, port: int, known: Sequence[str], chosen: Sequence[str], host: str | None = None
 ) -> str:
-    """The Serve config with another port, and of the applications named after a workload only the chosen.
+    """Return the Serve config with another port and, of the applications of workloads, only the chosen.
 
     Args:
         config_text: text of `serve_config.yaml`.
@@ -68,12 +68,12 @@ def render(
 
 
 def served_workloads(config_text: str, known: Sequence[str]) -> list[str]:
-    """The workloads that have an application in the config, in its order."""
+    """Return the workloads that have an application in the config, in its order."""
     return [app["name"] for app in yaml.safe_load(config_text)["applications"] if app["name"] in known]
 
 
 def with_applications(config_text: str, arms: Mapping[str, Iterable[str]]) -> str:
-    """The Serve config with an application for each workload that has none; the root is told of them.
+    """Return the Serve config with an application for each workload that has none, known to the root too.
 
     Args:
         config_text: text of `serve_config.yaml`.
@@ -139,7 +139,7 @@ class ProxyPorts:
 def child_environment(
     base: Mapping[str, str], *, run_id: str, profile: Profile, var: Path, ports: ProxyPorts
 ) -> dict[str, str]:
-    """The environment of everything that a start makes.
+    """Return the environment of everything that a start makes.
 
     Args:
         base: what to start from, for example `os.environ`.
@@ -177,7 +177,7 @@ def child_environment(
 
 
 def ray_token_file(var: Path) -> Path:
-    """Where Ray's own token is kept: the one that its dashboard asks for."""
+    """Return the path of Ray's own token, which its dashboard asks for."""
     return var / "ray-token"
 
 
@@ -212,7 +212,7 @@ def write_ray_commands_file(var: Path, dashboard_url: str) -> Path:
 
 
 def read_or_create_ray_token(var: Path) -> str:
-    """The token, made at the first start, readable by its owner only."""
+    """Read the token; the first start makes it, readable by its owner only."""
     path = ray_token_file(var)
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from deployments.http.auth import read_or_create_key
+from scripts.host.failure import print_failure
 from scripts.host.interruption import Interruption
 from scripts.launcher.display import StageDisplay, show_ready, write_examples
 from scripts.launcher.readiness import StageProbe
@@ -28,7 +29,7 @@ def serve(console: Console, plan: Plan, begun_s: float, interruption: Interrupti
         typer.Exit: the child ended by itself, or something is left of it.
     """
     with running(console, plan, begun_s, interruption) as supervisor:
-        if not interruption.asked:
+        if not interruption.requested:
             key = _key(plan)
             show_ready(console, plan, key, write_examples(plan), time.monotonic() - begun_s)
         supervisor.watch(
@@ -38,7 +39,7 @@ def serve(console: Console, plan: Plan, begun_s: float, interruption: Interrupti
 
 @contextmanager
 def running(console: Console, plan: Plan, begun_s: float, interruption: Interruption) -> Iterator[Supervisor]:
-    """A system that is ready when the context begins, unless somebody asked to stop, and gone at its end.
+    """Run a system: ready when the context begins, unless somebody asked to stop, and gone at its end.
 
     A `ChildDied` that is raised within ends it as one during the start does.
 
@@ -54,14 +55,14 @@ def running(console: Console, plan: Plan, begun_s: float, interruption: Interrup
         with httpx.Client() as client:
             probe = StageProbe(plan.api_url, key, plan.dashboard_url, token, plan.workloads, client)
             with StageDisplay(console, begun_s) as display:
-                supervisor.wait_until_ready(probe.look, display.show, interruption)
+                supervisor.wait_until_ready(probe.poll, display.show, interruption)
         yield supervisor
     except ChildDied as death:
         failure = str(death)
     finally:
         if interruption.hang_up:
             console = Console(quiet=True)  # the terminal is gone: writing to it would fail
-        _say_why(console, failure, supervisor)
+        _print_failure(console, failure, supervisor)
         _stop(console, plan, supervisor, interruption)
     if failure:
         raise typer.Exit(1)
@@ -82,12 +83,12 @@ def _supervisor(plan: Plan) -> Supervisor:
     return Supervisor(command, plan.environment(), plan.log, plan.run_id, plan.ports)
 
 
-def _say_why(console: Console, failure: str | None, supervisor: Supervisor) -> None:
+def _print_failure(console: Console, failure: str | None, supervisor: Supervisor) -> None:
     if failure is None:
         return
     for line in supervisor.last_lines():
         console.print(escape(line), style="dim", highlight=False)
-    console.print(f"[bold red]not running:[/] {escape(failure)}", highlight=False)
+    print_failure(console, "not running", failure)
 
 
 def _stop(console: Console, plan: Plan, supervisor: Supervisor, interruption: Interruption) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from ulid_transform import ulid_now
 
 from deployments.store import StoreIncompatible, StoreUnavailable
 from scripts.host.cpus import requested_cpus
+from scripts.host.failure import print_failure
 from scripts.host.interruption import Interruption
 from scripts.launcher import preflight
 from scripts.launcher.first_models import NotTrained, lacks_models, train_first
@@ -63,9 +63,9 @@ def start(console: Console, settings: Settings, request: StartRequest, begun_s: 
         RunState.of_this_process(plan.run_id, plan.ports).write(settings.var)
         # all before the first is trained: a registry that is not there yet is not asked, which takes MLflow
         lacking = [workload for workload in plan.workloads if needs_training(console, settings, workload)]
-        if lacking and not interruption.asked:
+        if lacking and not interruption.requested:
             _train(console, plan, lacking, interruption)
-        if not interruption.asked:
+        if not interruption.requested:
             serve(console, plan, begun_s, interruption)
         RunState.forget(settings.var)
 
@@ -116,7 +116,7 @@ def _running_already(settings: Settings) -> list[str]:
 def _refuse(console: Console, problems: Sequence[str]) -> None:
     """End the program if anything stands in its way, with a line for each."""
     for problem in problems:
-        console.print(f"[bold red]cannot start:[/] {escape(problem)}", highlight=False, soft_wrap=True)
+        print_failure(console, "cannot start", problem)
     if problems:
         raise typer.Exit(1)
 

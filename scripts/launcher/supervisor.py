@@ -92,24 +92,24 @@ class Supervisor:
         return self._child.poll()
 
     def wait_until_ready(
-        self, look: Callable[[], Stage], show: Callable[[str], None], stop: Interruption
+        self, poll: Callable[[], Stage], show: Callable[[str], None], stop: Interruption
     ) -> None:
-        """Look until the system is ready or somebody asks to stop.
+        """Poll until the system is ready or somebody asks to stop.
 
         Raises:
             ChildDied: it will not be ready.
         """
         while not stop.wait(_POLL_S):
             self.check()
-            stage = look()
+            stage = poll()
             if stage.failure:
                 raise ChildDied(stage.failure)
             show(stage.text)
             if stage.ready:
                 return
 
-    def watch(self, tell: Callable[[str], None], stop: Interruption) -> None:
-        """Tell of warnings and errors in the child's log until somebody asks to stop.
+    def watch(self, show: Callable[[str], None], stop: Interruption) -> None:
+        """Show warnings and errors in the child's log until somebody asks to stop.
 
         Raises:
             ChildDied: the child ended by itself.
@@ -118,7 +118,7 @@ class Supervisor:
             self.check()
             for line in self._new_lines():
                 if _NOTABLE.search(line) and not _NOT_NOTABLE.search(line):
-                    tell(line)
+                    show(line)
 
     def check(self) -> None:
         """Check that the child is alive.
@@ -151,7 +151,7 @@ class Supervisor:
         return Leftovers(tuple(process.pid for process in left), self._taken_ports())
 
     def last_lines(self, count: int = 15) -> list[str]:
-        """The end of the child's log."""
+        """Return the end of the child's log."""
         if self._log is None or not self._log.exists():
             return []
         return self._log.read_text(errors="replace").splitlines()[-count:]

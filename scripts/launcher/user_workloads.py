@@ -21,7 +21,7 @@ _PYTHON_PATH = "PYTHONPATH"
 
 
 def settings_with(workloads: Path | None) -> Settings:
-    """The settings of this process, whose workloads are those of the directory and the built-in ones."""
+    """Return the settings of this process; workloads are those of the directory and the built-in ones."""
     if workloads is None:
         return Settings.from_environment()
     directory = workloads.resolve()

@@ -16,7 +16,7 @@ from training.runtime.settings import Settings
 def choose(
     config: Path | None, settings: Settings, port: int, names: Sequence[str], host: str | None
 ) -> tuple[Sequence[str], str]:
-    """The workloads to start, and the text of the Serve config for them.
+    """Choose the workloads to start, and make the text of the Serve config for them.
 
     Args:
         config: the Serve config to start from, None: raysonde's own; a user's workloads need no

@@ -40,7 +40,7 @@ class ClusterLayout:
 
 
 def cluster_serve_config(text: str, known: Collection[str], layout: ClusterLayout) -> str:
-    """The Serve config for KubeRay's `serveConfigV2`.
+    """Return the Serve config for KubeRay's `serveConfigV2`.
 
     Args:
         text: of `serve_config.yaml`.

@@ -18,17 +18,17 @@ class SectionMarkers:
         return cls(f"<!-- measured by {command}: begin -->", f"<!-- measured by {command}: end -->")
 
 
-def replace_part(before: str, part: str, marks: SectionMarkers, title: str) -> str:
-    """The page with this part in place of the one that it had; what else is on it stays.
+def replace_part(before: str, part: str, markers: SectionMarkers, title: str) -> str:
+    """Return the page with this part in place of the one that it had; what else is on it stays.
 
     Args:
         before: the page as it is, empty if there is none.
         part: Markdown.
         title: heading of a page that is empty.
     """
-    whole = f"{marks.begin}\n\n{part}\n\n{marks.end}"
-    head, begin, rest = before.partition(marks.begin)
-    _, end, tail = rest.partition(marks.end)
+    whole = f"{markers.begin}\n\n{part}\n\n{markers.end}"
+    head, begin, rest = before.partition(markers.begin)
+    _, end, tail = rest.partition(markers.end)
     if begin and end:
         return f"{head}{whole}{tail}"
     return f"{before.rstrip() or title}\n\n{whole}\n"

@@ -49,7 +49,7 @@ def _patch(serve_config: str) -> str:
 
 
 def _rules(folder: Path) -> str:
-    """The rules of all files, for the Prometheus operator."""
+    """Return the rules of all files, for the Prometheus operator."""
     paths = sorted(folder.glob("*.yml"))
     groups = [group for path in paths for group in yaml.safe_load(path.read_text()).get("groups") or ()]
     return _rendered(
@@ -64,7 +64,7 @@ def _rules(folder: Path) -> str:
 
 
 def _dashboards(folder: Path) -> str:
-    """A ConfigMap a dashboard, as Grafana's sidecar looks for them; one for all could be too large."""
+    """Return a ConfigMap a dashboard, as Grafana's sidecar expects; one for all could be too large."""
     maps = [
         {"name": f"raysonde-dashboard-{path.stem}".replace("_", "-"), "files": [path.name]}
         for path in sorted(folder.glob("*.json"))

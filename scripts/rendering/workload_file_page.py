@@ -25,7 +25,7 @@ from features.window_spec import GridWindow, PointWindow
 from scripts.rendering.model_tables import field_table
 from scripts.replay.recordings import RecordedConfig
 from training.config import RowsConfig, Shares, TrainingConfig
-from training.runtime.promotion_config import LooksConfig, PromotionConfig
+from training.runtime.promotion_config import InterimLooksConfig, PromotionConfig
 from training.runtime.retraining_config import GateConfig, RetrainingConfig
 
 
@@ -63,7 +63,7 @@ SECTIONS: Sequence[Section] = (
     Section("retraining", RetrainingConfig),
     Section("retraining.gate", GateConfig),
     Section("promotion", PromotionConfig),
-    Section("promotion.shadow", LooksConfig, "`promotion.probation` has the same keys"),
+    Section("promotion.shadow", InterimLooksConfig, "`promotion.probation` has the same keys"),
     Section("recorded", RecordedConfig),
 )
 

@@ -80,7 +80,7 @@ class Connection:
     def open(
         self, connections: int = 16, transport: httpx.AsyncBaseTransport | None = None
     ) -> httpx.AsyncClient:
-        """A client with that many connections at most, over the network unless told; the caller closes it."""
+        """Open a client of at most that many connections, over the network by default; callers close it."""
         return httpx.AsyncClient(
             base_url=self.url,
             headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
@@ -175,7 +175,7 @@ class WorkloadClient:
         return Retraining.model_validate(answer)
 
     async def retrainings(self) -> list[Retraining]:
-        """The last ones, newest first."""
+        """Return the last ones, newest first."""
         return [Retraining.model_validate(one) for one in await self._call("GET", "/retrainings")]
 
     async def retraining(self, retraining_id: str) -> Retraining:
@@ -197,7 +197,7 @@ class WorkloadClient:
         return Promotion.model_validate(await self._call("GET", f"/promotions/{promotion_id}"))
 
     async def promotions(self) -> list[Promotion]:
-        """The last ones, newest first."""
+        """Return the last ones, newest first."""
         return [Promotion.model_validate(one) for one in await self._call("GET", "/promotions")]
 
     async def monitor(self) -> MonitorPage:

@@ -38,7 +38,7 @@ def answer_cells(target: AnyTarget, row: ArmAnswer) -> list[str]:
 
 
 def array_cells(target: AnyTarget, arrays: Mapping[str, FloatArray]) -> list[str]:
-    """The arrays of one prediction of an arm or a rule, as `array_columns`; empty where a rule has none."""
+    """Return the arrays of a prediction, as `array_columns`; empty where a rule has none."""
     found = [text for values in arrays.values() for text in cells(np.ravel(values))]
     return found + [""] * (len(array_columns(target)) - len(found))
 
@@ -77,5 +77,5 @@ def cells(values: Iterable[float]) -> list[str]:
 
 
 def cell(value: float) -> str:
-    """The shortest text that is read back as this number; empty for NaN."""
+    """Return the shortest text that is read back as this number; empty for NaN."""
     return "" if math.isnan(value) else repr(float(value))

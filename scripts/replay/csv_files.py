@@ -24,31 +24,31 @@ from scripts.replay.player import Played
 from training.scoring.columns import array_columns
 
 
-def write_horizon_errors(path: Path, contract: Contract, marks: Sequence[HorizonError]) -> None:
-    """A row a log, arm and fraction; empty cells where there was no prediction."""
+def write_horizon_errors(path: Path, contract: Contract, horizon_errors: Sequence[HorizonError]) -> None:
+    """Write a row a log, arm and fraction; empty cells where there was no prediction."""
     header = [contract.entity, "source", "arm", "fraction", "prediction", "lower", "upper"]
     header += [contract.target.name, "ape_percent"]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        for mark in marks:
-            prediction = mark.prediction
+        for one in horizon_errors:
+            prediction = one.prediction
             values = [prediction.value, prediction.lower, prediction.upper] if prediction else [math.nan] * 3
             writer.writerow(
                 [
-                    mark.recording.entity,
-                    mark.recording.source,
-                    mark.arm,
-                    mark.fraction,
+                    one.recording.entity,
+                    one.recording.source,
+                    one.arm,
+                    one.fraction,
                     *cells(values),
-                    cell(mark.recording.truth),
-                    cell(mark.ape_percent),
+                    cell(one.recording.truth),
+                    cell(one.ape_percent),
                 ]
             )
 
 
 def write_each(path: Path, contract: Contract, predictions: Predictions) -> None:
-    """A row a case and arm; the truth is empty where it is not known, and so is the region of a rule."""
+    """Write a row a case and arm; an unknown truth is empty, and so is the region of a rule."""
     target = contract.target
     header = [contract.entity, "source", *_when(contract), "arm", *array_columns(target)]
     with path.open("w", newline="") as file:
@@ -64,7 +64,7 @@ def write_each(path: Path, contract: Contract, predictions: Predictions) -> None
 
 
 def write_predictions(path: Path, contract: Contract, played: Played) -> None:
-    """A row a case and arm that was answered, with all that the answer holds."""
+    """Write a row a case and arm that was answered, with all that the answer holds."""
     key = "id" if contract.entity != "id" else "prediction_id"
     header = [contract.entity, "source", "arm", *_when(contract), key, *answer_columns(contract.target)]
     header += truth_columns(contract.target)

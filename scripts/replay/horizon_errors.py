@@ -95,13 +95,13 @@ class HorizonError:
         return 100 * abs(self.prediction.value - self.recording.truth) / abs(self.recording.truth)
 
 
-def all_marks(predictions: Predictions) -> list[HorizonError]:
-    """The marks of every recording and arm."""
+def all_horizon_errors(predictions: Predictions) -> list[HorizonError]:
+    """Return the errors of every recording and arm."""
     return [
-        mark
+        one
         for recording, by_arm in predictions.items()
         for arm, answers in by_arm.items()
-        for mark in horizon_errors(recording, arm, answers)
+        for one in horizon_errors(recording, arm, answers)
     ]
 
 
@@ -110,26 +110,26 @@ def horizon_errors(
 ) -> list[HorizonError]:
     """Return the error at each fraction."""
     ordered = sorted(predictions, key=lambda p: p.end_s)
-    marks = []
+    errors = []
     for fraction in FRACTIONS:
         before = [p for p in ordered if p.end_s <= fraction * recording.event_s]
-        marks.append(HorizonError(recording, arm, fraction, before[-1] if before else None))
-    return marks
+        errors.append(HorizonError(recording, arm, fraction, before[-1] if before else None))
+    return errors
 
 
 def median_ape_percent(
-    marks: Iterable[HorizonError], arm: str, fraction: float, minimum_rate_hz: float = 0.0
+    errors: Iterable[HorizonError], arm: str, fraction: float, minimum_rate_hz: float = 0.0
 ) -> float:
     """Median over the logs of at least this rate; NaN when none has a prediction."""
-    errors = [
-        mark.ape_percent
-        for mark in marks
-        if mark.arm == arm
-        and mark.fraction == fraction
-        and mark.prediction is not None
-        and mark.recording.rate_hz >= minimum_rate_hz
+    percents = [
+        one.ape_percent
+        for one in errors
+        if one.arm == arm
+        and one.fraction == fraction
+        and one.prediction is not None
+        and one.recording.rate_hz >= minimum_rate_hz
     ]
-    return float(np.median(errors)) if errors else math.nan
+    return float(np.median(percents)) if percents else math.nan
 
 
 def coverage_counts(predictions: Predictions, arm: str, minimum_rate_hz: float = 0.0) -> tuple[int, int]:
@@ -145,14 +145,14 @@ def coverage_counts(predictions: Predictions, arm: str, minimum_rate_hz: float =
     return inside, of
 
 
-def best_arm(marks: Sequence[HorizonError], arms: Sequence[str]) -> str:
-    """The arm with the lowest sum over the fractions of its median errors on the faster logs.
+def best_arm(errors: Sequence[HorizonError], arms: Sequence[str]) -> str:
+    """Return the arm with the lowest sum over the fractions of its median errors on the faster logs.
 
     An arm without an answer at some fraction comes last.
     """
 
     def total(arm: str) -> float:
-        medians = [median_ape_percent(marks, arm, fraction, FAST_HZ) for fraction in FRACTIONS]
+        medians = [median_ape_percent(errors, arm, fraction, FAST_HZ) for fraction in FRACTIONS]
         return math.inf if any(math.isnan(m) for m in medians) else sum(medians)
 
     return min(arms, key=total)

@@ -61,12 +61,12 @@ class Played:
     """The result of a replay.
 
     Attributes:
-        asked_again: requests that were sent again because the system was busy.
+        resent: requests that were sent again because the system was busy.
         truth_failures: why truths of a recording were not taken.
     """
 
     arms: tuple[str, ...]
-    asked_again: int = 0
+    resent: int = 0
     answers: list[Answer] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     feedback: FeedbackCounts = field(default_factory=FeedbackCounts)
@@ -183,5 +183,5 @@ class Player:
                 if refused.retry_after_s is None or not pauses_left:
                     raise
                 pauses_left -= 1
-                self.played.asked_again += 1
+                self.played.resent += 1
                 await self._sleep(refused.retry_after_s)

@@ -42,7 +42,7 @@ class RecordedConfig(BaseModel):
         "folder named like the workload",
     )
     report: str | None = Field(
-        default=None, description="module whose REPORT judges predictions; else errors of each prediction"
+        default=None, description="module whose REPORT scores predictions; else errors of each prediction"
     )
 
 
@@ -109,7 +109,7 @@ class Case:
 
 
 def iter_steps(contract: Contract, recording: Recording) -> Iterator[tuple[float, Case | None]]:
-    """The time of each row, with the case that the row completes, if it does.
+    """Yield the time of each row, with the case that the row completes, if it does.
 
     A windowed recording without a single window has one case all the same, at its end, so that the system
     can say in its words what is missing.
@@ -141,12 +141,12 @@ def make_cases(contract: Contract, recording: Recording) -> list[Case]:
 
 
 def recorded_config(workloads: Path, workload: str) -> RecordedConfig:
-    """The section `recorded`, empty where there is none."""
+    """Load the section `recorded`, empty where there is none."""
     return RecordedConfig.model_validate(load_sections(workloads, workload).get("recorded") or {})
 
 
 def load_records(workloads: Path, contract: Contract, *paths: Path) -> pd.DataFrame:
-    """The records of files, one after the other; see `training.sources.base` for their columns.
+    """Load the records of files, one after the other; see `training.sources.base` for their columns.
 
     Raises:
         ValueError: no source of this workload reads files, or a file is not what it expects.
@@ -180,7 +180,7 @@ def _source_options(workloads: Path, workload: str) -> dict[str, Any]:
 
 
 def split_recordings(contract: Contract, records: pd.DataFrame) -> list[Recording]:
-    """The recordings in records, in the order of their first rows."""
+    """Split records into recordings, in the order of their first rows."""
     from training.data.dataset import read_matrix, read_target, with_entity
     from training.sources.base import LOG
 
@@ -201,12 +201,12 @@ def split_recordings(contract: Contract, records: pd.DataFrame) -> list[Recordin
 
 
 def load_recordings(workloads: Path, contract: Contract, path: Path) -> list[Recording]:
-    """All recordings of a file; raises as `load_records` does."""
+    """Load all recordings of a file; raises as `load_records` does."""
     return split_recordings(contract, load_records(workloads, contract, path))
 
 
 def find_recorded(workloads: Path, workload: str, data: Path) -> tuple[Path, ...]:
-    """The recorded files of a workload that are in a directory of data of all workloads.
+    """Find the recorded files of a workload in a directory of data of all workloads.
 
     Raises:
         ValueError: there are several, and the workload's YAML file does not say which.

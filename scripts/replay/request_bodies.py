@@ -13,7 +13,7 @@ from scripts.replay.recordings import Case
 
 
 def instance_body(contract: Contract, instance_id: str, case: Case) -> bytes:
-    """The body of `POST /predict`; values that were not recorded are left out, categories go by name."""
+    """Return the body of `POST /predict`, without values that were not recorded; categories go by name."""
     body: dict[str, Any] = {"id": instance_id, "schema_version": contract.schema_version}
     if contract.entity != "id":
         # a name may hold a slash too: what is left over belongs to the first

@@ -30,7 +30,7 @@ class Section:
 
 
 def page(sections: Sequence[Section], command: str) -> str:
-    """The whole page, made by `command`."""
+    """Return the whole page, made by `command`."""
     introduction = (
         "Models that `raysonde train` made, asked about recorded data without a running system. Made with:"
     )

@@ -42,7 +42,7 @@ class Score:
 
 
 def score_predictions(answers: Iterable[TimedPrediction], target: AnyTarget) -> Score:
-    """The score of one arm's predictions."""
+    """Score one arm's predictions."""
     known = [one for one in answers if one.known]
     if not known:
         return Score(0, {}, math.nan, 0)
@@ -68,7 +68,7 @@ def names_in(predictions: Predictions) -> list[str]:
 
 
 def best_by(predictions: Predictions, arms: Sequence[str], target: AnyTarget) -> str:
-    """The arm that is best by the target's metric; one without an answer comes last."""
+    """Return the arm that is best by the target's metric; one without an answer comes last."""
 
     def error(arm: str) -> float:
         found = score_predictions(answers_by(predictions, arm), target).error(target.metric)

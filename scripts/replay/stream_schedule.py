@@ -25,7 +25,7 @@ class Steady:
         _check_positive("rate_per_s", self.rate_per_s)
 
     def due_s(self, request: int) -> float:
-        """See `Pace`."""
+        """Return when a request is due; see `Pace`."""
         return request / self.rate_per_s
 
 
@@ -44,7 +44,7 @@ class Bursts:
             raise ValueError(f"idle_s: got {self.idle_s:g}, expected 0 s or more")
 
     def due_s(self, request: int) -> float:
-        """See `Pace`."""
+        """Return when a request is due; see `Pace`."""
         # a burst has at least its first request; the tolerance keeps 0.1 x 30 from becoming 2
         per_burst = max(1, int(self.rate_per_s * self.active_s + 1e-9))
         burst, within = divmod(request, per_burst)

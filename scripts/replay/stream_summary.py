@@ -26,7 +26,7 @@ QUANTILES = (50, 95, 99)
 
 
 def stream_table(contract: Contract, sent: Sequence[SentRequest]) -> TextTable:
-    """A row an arm that answered, one for what none answered, and one for all."""
+    """Return a row an arm that answered, one for what none answered, and one for all."""
     elapsed_s = max((one.ended_s for one in sent), default=0.0)
     groups: dict[str, list[SentRequest]] = {}
     for one in sent:
@@ -61,7 +61,7 @@ def _row(contract: Contract, name: str, sent: Sequence[SentRequest], elapsed_s: 
 
 
 def show_stream(console: Console, contract: Contract, streamed: Streamed, dropped_truths: int) -> None:
-    """The table, how late the client itself was, the truths, and the reasons of failures."""
+    """Show the table, how late the client itself was, the truths, and the reasons of failures."""
     console.print(stream_table(contract, streamed.sent).rich("all"))
     if streamed.sent:
         late_ms = 1000 * float(np.percentile([one.sent_s - one.due_s for one in streamed.sent], 99))
@@ -78,7 +78,7 @@ def show_stream(console: Console, contract: Contract, streamed: Streamed, droppe
 
 
 def write_stream(path: Path, contract: Contract, sent: Sequence[SentRequest]) -> None:
-    """A row a request, by number; empty cells where there was no answer."""
+    """Write a row a request, by number; empty cells where there was no answer."""
     header = ["request", contract.entity, "due_s", "sent_s", "latency_ms", "status", "arm", "prediction_id"]
     header += [*answer_columns(contract.target), *truth_columns(contract.target)]
     with path.open("w", newline="") as file:

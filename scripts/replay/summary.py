@@ -37,7 +37,7 @@ def _latency_line(played: Played) -> str:
     latencies_ms = np.array([answer.latency_s for answer in played.answers]) * 1000
     p50, p95, p99 = np.percentile(latencies_ms, (50, 95, 99))
     fallbacks = sum(answer.prediction.fallback for answer in played.answers)
-    again = f", {played.asked_again} requests sent again to a busy system" if played.asked_again else ""
+    again = f", {played.resent} requests sent again to a busy system" if played.resent else ""
     return (
         f"{len(played.answers)} answers, {fallbacks} by a fallback{again}; "
         f"latency p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
@@ -45,7 +45,7 @@ def _latency_line(played: Played) -> str:
 
 
 def show_failures(console: Console, failures: Sequence[Failure]) -> None:
-    """The commonest reasons, with how often and for which recording."""
+    """Show the commonest reasons, with how often and for which recording."""
     for word, chosen in (
         ("refused", [f for f in failures if f.refused]),
         ("failed", [f for f in failures if not f.refused]),

@@ -125,6 +125,6 @@ def test_it_keeps_to_half_of_the_cores(container: Container) -> None:
     assert int(container.does("python", "-c", serving)) == max(all_cores // 2, 1)
 
 
-def test_it_ends_in_good_order_when_it_is_told_to(container: Container) -> None:
+def test_it_ends_in_good_order_on_a_signal(container: Container) -> None:
     engine("stop", "--time", str(STOP_S), container.name)
     assert container.state("ExitCode") == "0", engine("logs", "--tail", "50", container.name).stdout

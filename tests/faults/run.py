@@ -76,7 +76,7 @@ def heal_under_faults(folder: Path, stage: LoopStage, victims: Sequence[str]) ->
             def goes_on() -> bool:
                 supervisor.check()
                 striker.begin()
-                return not interruption.asked
+                return not interruption.requested
 
             def waits() -> bool:
                 return not (striker.has_all_back and _has_ended(store))
@@ -87,7 +87,7 @@ def heal_under_faults(folder: Path, stage: LoopStage, victims: Sequence[str]) ->
                     played = asyncio.run(play(Connection.find(settings, system.api_url), wave, demo_console))
             finally:
                 striker.end()
-            assert not interruption.asked, "somebody asked to stop"
+            assert not interruption.requested, "somebody asked to stop"
     return Run(settings, system.run_id, played, striker.strikes)
 
 

@@ -30,36 +30,36 @@ RMSE = 2  # column of the table that a training ends with: version, MAE, RMSE
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the page's files, and a `raysonde` that keeps its state there."""
-    home = tmp_path_factory.mktemp("user")
-    write_files(BLOCKS, home)
-    assert sorted(path.name for path in (home / "mine").iterdir()) == ["diabetes.py", "diabetes.yaml"]
-    command = home / "bin" / "raysonde"
+    user_folder = tmp_path_factory.mktemp("user")
+    write_files(BLOCKS, user_folder)
+    assert sorted(path.name for path in (user_folder / "mine").iterdir()) == ["diabetes.py", "diabetes.yaml"]
+    command = user_folder / "bin" / "raysonde"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m scripts "$@"\n')
     command.chmod(0o755)
-    return home
+    return user_folder
 
 
 @pytest.fixture(scope="module")
-def environment(home: Path) -> dict[str, str]:
+def environment(user_folder: Path) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "RAYSONDE_"))}
     return inherited | {
-        "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{user_folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(REPOSITORY),
-        "RAYSONDE_VAR": str(home / "var"),
+        "RAYSONDE_VAR": str(user_folder / "var"),
         "PYTHONUNBUFFERED": "1",
         "COLUMNS": "80",
     }
 
 
 @pytest.fixture(scope="module")
-def trained(home: Path, environment: dict[str, str]) -> str:
+def trained(user_folder: Path, environment: dict[str, str]) -> str:
     """What the page's training prints."""
     done = subprocess.run(
         block_with(BLOCKS, "raysonde train").split(),
-        cwd=home,
+        cwd=user_folder,
         env=environment | {"RAY_AUTH_MODE": "disabled"},
         capture_output=True,
         text=True,
@@ -70,15 +70,15 @@ def trained(home: Path, environment: dict[str, str]) -> str:
 
 
 @contextmanager
-def started(home: Path, environment: dict[str, str], *options: str) -> Iterator[int]:
+def started(user_folder: Path, environment: dict[str, str], *options: str) -> Iterator[int]:
     """The page's second command, with its port; ended by Ctrl-C, which leaves nothing."""
     port, dashboard_port = free_port(), free_port()
     ports = ["--port", str(port), "--dashboard-port", str(dashboard_port)]
-    output = home / f"up.{port}.txt"
+    output = user_folder / f"up.{port}.txt"
     with output.open("w") as file:
         process = subprocess.Popen(
             [*block_with(BLOCKS, "raysonde up").split(), *ports, *options],
-            cwd=home,
+            cwd=user_folder,
             env=environment,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -105,9 +105,9 @@ def started(home: Path, environment: dict[str, str], *options: str) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def port(home: Path, environment: dict[str, str], trained: str) -> Iterator[int]:
+def port(user_folder: Path, environment: dict[str, str], trained: str) -> Iterator[int]:
     """Of the system that the page's second command starts."""
-    with started(home, environment) as port:
+    with started(user_folder, environment) as port:
         yield port
 
 
@@ -137,16 +137,19 @@ def test_the_training_ends_with_the_table_of_the_page(trained: str) -> None:
 
 
 def test_the_application_of_the_page_brings_its_models_into_service_by_itself(
-    home: Path, environment: dict[str, str], trained: str
+    user_folder: Path, environment: dict[str, str], trained: str
 ) -> None:
     """Alone in its config, without the root application and its controller, on a store that is empty."""
     var = Path(environment["RAYSONDE_VAR"])
     config = yaml.safe_load((REPOSITORY / "serve_config.yaml").read_text())
     config["applications"] = yaml.safe_load(block_with(BLOCKS, "- name: diabetes"))
-    (home / "my_config.yaml").write_text(yaml.safe_dump(config))
-    own = {"RAYSONDE_VAR": str(home / "own"), "RAYSONDE_REGISTRY_URI": f"sqlite:///{var}/mlflow/mlflow.db"}
-    with started(home, environment | own, "--config", "my_config.yaml") as port:
-        key = (home / "own" / "api-key").read_text().strip()
+    (user_folder / "my_config.yaml").write_text(yaml.safe_dump(config))
+    own = {
+        "RAYSONDE_VAR": str(user_folder / "own"),
+        "RAYSONDE_REGISTRY_URI": f"sqlite:///{var}/mlflow/mlflow.db",
+    }
+    with started(user_folder, environment | own, "--config", "my_config.yaml") as port:
+        key = (user_folder / "own" / "api-key").read_text().strip()
         url, headers = f"http://127.0.0.1:{port}/diabetes/info", {"Authorization": f"Bearer {key}"}
         # more than there are routers: ready means that each of them has the arms
         arms = [set(httpx.get(url, headers=headers, timeout=30).json()["arms"]) for _ in range(8)]
@@ -154,11 +157,11 @@ def test_the_application_of_the_page_brings_its_models_into_service_by_itself(
 
 
 def test_the_request_of_the_page_is_answered_as_there(
-    home: Path, environment: dict[str, str], port: int
+    user_folder: Path, environment: dict[str, str], port: int
 ) -> None:
     command = block_with(BLOCKS, "curl").replace("127.0.0.1:8000", f"127.0.0.1:{port}")
     done = subprocess.run(
-        ["bash", "-c", command], cwd=home, env=environment, capture_output=True, text=True, check=True
+        ["bash", "-c", command], cwd=user_folder, env=environment, capture_output=True, text=True, check=True
     )
     answer, documented = json.loads(done.stdout), json.loads(block_with(BLOCKS, '{"id"'))
     assert list(answer) == list(documented)
@@ -170,14 +173,14 @@ def test_the_request_of_the_page_is_answered_as_there(
 
 
 def test_only_the_chosen_workload_runs_and_refuses_in_the_words_of_its_contract(
-    home: Path, environment: dict[str, str], port: int
+    user_folder: Path, environment: dict[str, str], port: int
 ) -> None:
-    key = (home / "var" / "api-key").read_text().strip()
+    key = (user_folder / "var" / "api-key").read_text().strip()
     with httpx.Client(
         base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"}
     ) as client:
         assert client.get("/healthz").json()["workloads"] == {"diabetes": "ready"}
-        row = json.loads((home / "var" / "examples" / "diabetes.json").read_text())
+        row = json.loads((user_folder / "var" / "examples" / "diabetes.json").read_text())
         assert client.post("/diabetes/predict", json=row).status_code == 200
         refused = client.post("/diabetes/predict", json=row | {"bmi": 2260})
     assert refused.status_code == 422

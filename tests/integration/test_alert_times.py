@@ -58,7 +58,7 @@ class Stopwatch:
     def now_s(self) -> float:
         return time.monotonic() - self.begun_s
 
-    def look(self, found: dict[str, bool]) -> bool:
+    def note(self, found: dict[str, bool]) -> bool:
         """Whether all have been so by now."""
         for name, is_so in found.items():
             if is_so:
@@ -113,12 +113,12 @@ def firing(watcher: Prometheus, **labels: str) -> bool:
     return any(labels.items() <= one.items() for one in watcher.alerts())
 
 
-def told(slack: tuple[str, list[Any]], text: str) -> bool:
+def is_posted(slack: tuple[str, list[Any]], text: str) -> bool:
     return any(text in str(one) for one in slack[1])
 
 
 @pytest.fixture
-def tell(
+def report(
     request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[str, Stopwatch], None]:
     """Write the times where whoever runs the tests sees them."""
@@ -137,7 +137,7 @@ def test_an_arm_that_fails_fires_within_a_minute(
     system: RunningSystem,
     watcher: Prometheus,
     slack: tuple[str, list[Any]],
-    tell: Callable[[str, Stopwatch], None],
+    report: Callable[[str, Stopwatch], None],
 ) -> None:
     with system.client() as client:
         wait_until(lambda: len(watcher.query("raysonde_arm_ready == 1")) == 3, 60, "Prometheus has looked")
@@ -153,19 +153,19 @@ def test_an_arm_that_fails_fires_within_a_minute(
             wait_until(fails, 60, "the first call fails")
             stopwatch = Stopwatch()
 
-            def is_told() -> bool:
+            def is_alerted() -> bool:
                 fails()
-                return stopwatch.look(
+                return stopwatch.note(
                     {
                         "firing": firing(watcher, alertname="ArmFailing", workload="apogee", arm="mlp"),
-                        "told": told(slack, "mlp of apogee fails"),
+                        "posted": is_posted(slack, "mlp of apogee fails"),
                     }
                 )
 
-            wait_until(is_told, 3 * ARM_LIMIT_S, "the alert fires and is told")
+            wait_until(is_alerted, 3 * ARM_LIMIT_S, "the alert fires and is posted")
         finally:
             client.put("/traffic", json=policy).raise_for_status()
-    tell("an arm that fails, after its first failure", stopwatch)
+    report("an arm that fails, after its first failure", stopwatch)
     assert stopwatch.seen_s["firing"] <= ARM_LIMIT_S
 
 
@@ -173,7 +173,7 @@ def test_a_drift_fires_within_five_minutes(
     system: RunningSystem,
     watcher: Prometheus,
     slack: tuple[str, list[Any]],
-    tell: Callable[[str, Stopwatch], None],
+    report: Callable[[str, Stopwatch], None],
 ) -> None:
     with system.client() as client:
         policy = client.get("/traffic").json()["policy"]
@@ -193,13 +193,13 @@ def test_a_drift_fires_within_five_minutes(
         world.has_changed = True
         stopwatch = Stopwatch()
 
-        def is_told() -> bool:
+        def is_alerted() -> bool:
             world.go_on()
             found = {one: firing(watcher, alertname="DriftDetected", detector=one) for one in DETECTORS}
-            return stopwatch.look(found | {"told": told(slack, "apogee drifts")})
+            return stopwatch.note(found | {"posted": is_posted(slack, "apogee drifts")})
 
         try:
-            wait_until(is_told, 2 * DRIFT_LIMIT_S, "each detector's alert fires, and is told")
+            wait_until(is_alerted, 2 * DRIFT_LIMIT_S, "each detector's alert fires, and is posted")
         finally:
-            tell(f"a drift, after its first pair, at {PAIRS_PER_S} a second", stopwatch)
+            report(f"a drift, after its first pair, at {PAIRS_PER_S} a second", stopwatch)
     assert max(stopwatch.seen_s[one] for one in DETECTORS) <= DRIFT_LIMIT_S

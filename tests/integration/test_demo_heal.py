@@ -77,7 +77,7 @@ class Run:
     code: int
     output: str
     state: RunState
-    told: dict[str, Any]
+    events: dict[str, Any]
     shown: set[tuple[str, str]] = field(default_factory=set)
     champions_shown: set[tuple[str, str]] = field(default_factory=set)
 
@@ -94,18 +94,18 @@ class Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """The command, from its start to its end."""
-    home = Workspace(tmp_path_factory.mktemp("demo"))
-    write(home.folder / "workloads", SHORT)
+    workspace = Workspace(tmp_path_factory.mktemp("demo"))
+    write(workspace.folder / "workloads", SHORT)
     settings = Settings(
-        home.var,
-        home.folder / "workloads",
-        f"sqlite:///{home.var}/mlflow/mlflow.db",
-        f"sqlite:///{home.var}/store.db",
+        workspace.var,
+        workspace.folder / "workloads",
+        f"sqlite:///{workspace.var}/mlflow/mlflow.db",
+        f"sqlite:///{workspace.var}/store.db",
     )
     register_first_models(settings)
-    log = home.folder / "output.log"
+    log = workspace.folder / "output.log"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "RAYSONDE_"))}
-    command = [sys.executable, "-m", "scripts", "demo", "heal", "--short", "--folder", str(home.folder)]
+    command = [sys.executable, "-m", "scripts", "demo", "heal", "--short", "--folder", str(workspace.folder)]
     with log.open("wb") as file:
         process = subprocess.Popen(
             [*command, "--seed", "5"],
@@ -116,25 +116,25 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             start_new_session=True,
         )
     try:
-        wait_until(lambda: RunState.read(home.var) is not None, 60, "it tells where it is")
-        state = RunState.read(home.var)
+        wait_until(lambda: RunState.read(workspace.var) is not None, 60, "its state is written")
+        state = RunState.read(workspace.var)
         assert state is not None
         seen = Run(settings, -1, "", state, {})
-        wait_until(lambda: _watched(process, seen), HEALED_S, "it ends")
+        wait_until(lambda: _has_ended(process, seen), HEALED_S, "it ends")
     except AssertionError as error:
-        raise AssertionError(f"{error}; it told: {log.read_text()[-3000:]}") from error
+        raise AssertionError(f"{error}; it printed: {log.read_text()[-3000:]}") from error
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(120)
     seen.code, seen.output = process.returncode, log.read_text()
     assert seen.code == 0, seen.output[-3000:]
-    seen.told = json.loads((home.folder / EVENTS).read_bytes())
+    seen.events = json.loads((workspace.folder / EVENTS).read_bytes())
     yield seen
     assert not of_run(state.run_id)
     assert all(is_free(port) for port in state.ports)
 
 
-def _watched(process: subprocess.Popen[bytes], run: Run) -> bool:
+def _has_ended(process: subprocess.Popen[bytes], run: Run) -> bool:
     """Whether it has ended; notes what the running system shows."""
     if process.poll() is not None:
         return True
@@ -163,8 +163,8 @@ def test_a_job_learnt_from_what_was_asked_since_and_its_models_passed_the_gate(r
     events = {event.seq: event for event in run.store.monitor_feed.events(WORKLOAD)}
     assert first.query is not None
     assert first.started_at is not None
-    asked = [one for one in first.requests if one.at < first.started_at and one.event]
-    assert first.query.since == max(events[one.event].at for one in asked if one.event)
+    requests = [one for one in first.requests if one.at < first.started_at and one.event]
+    assert first.query.since == max(events[one.event].at for one in requests if one.event)
     assert set(first.arms) == set(ARMS)
     for result in first.arms.values():
         assert result.passed, result.reasons
@@ -202,16 +202,16 @@ def test_the_error_is_back_where_it_was(run: Run) -> None:
         return math.sqrt(sum(some) / len(some))
 
     level = rms(squares[:calm])
-    assert level == pytest.approx(run.told["calm_error"], rel=0.05)
+    assert level == pytest.approx(run.events["calm_error"], rel=0.05)
     worst = max(rms(squares[start : start + truths]) for start in range(0, len(squares) - truths, 20))
     assert worst > 2 * level
     assert rms(squares[-truths:]) < 1.1 * SHORT.rule.factor * level
 
 
-def test_nobody_who_asked_was_let_down_and_it_was_told(run: Run) -> None:
-    assert run.told["healed"]
-    assert run.told["failed_requests"] == 0
-    steps = run.told["steps_s"]
+def test_no_request_failed_and_the_events_are_written(run: Run) -> None:
+    assert run.events["healed"]
+    assert run.events["failed_requests"] == 0
+    steps = run.events["steps_s"]
     for order in (
         ("wave", "high", "healed"),
         ("wave", "drifting", "job", "done"),

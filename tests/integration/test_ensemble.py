@@ -30,8 +30,8 @@ def test_a_blend_is_the_mean_of_members_over_serve(system: RunningSystem) -> Non
             info = client.get("/info").json()
         finally:
             client.put("/traffic", json=before)
-    blended, *said = [answer["prediction"]["apogee_m"] for answer in answers]
-    assert blended == pytest.approx(sum(said) / 2, rel=1e-6)
+    blended, *by_members = [answer["prediction"]["apogee_m"] for answer in answers]
+    assert blended == pytest.approx(sum(by_members) / 2, rel=1e-6)
     versions = [f"{arm}:{system.champions[arm].version}" for arm in MEMBERS]
     assert answers[0]["model_version"] == "+".join(versions)
     assert answers[0]["outlier_score"] == max(answer["outlier_score"] for answer in answers[1:])

@@ -194,12 +194,12 @@ def test_every_answer_over_http_is_the_offline_one(
     compared = 0
     recordings = load_recordings(clone / "configs" / "workloads", contract, recorded_flights)
     for recording, by_arm in evaluate(contract, recordings, models).items():
-        for arm, said in by_arm.items():
+        for arm, predictions in by_arm.items():
             if arm not in models:
                 continue  # a baseline
             of_log = (online["flight_id"] == recording.entity) & (online["source"] == recording.source)
             got = online[of_log & (online["arm"] == arm)].sort_values("end_s")
-            expected = [p for p in said if p.end_s <= got["end_s"].max() + 1e-9]
+            expected = [p for p in predictions if p.end_s <= got["end_s"].max() + 1e-9]
             assert len(got) == len(expected) > 0
             np.testing.assert_allclose(got["prediction"], [p.value for p in expected], rtol=1e-5)
             nominal = got["id"].isin(at_nominal).to_numpy()

@@ -162,12 +162,12 @@ def service() -> Iterator[Ingress]:
 
 def is_running(cluster: LocalCluster, config: dict[str, Any]) -> bool:
     """Whether all that the config asks for is there, and nothing else."""
-    told = cluster.applications()
+    applications = cluster.applications()
     for app in config["applications"]:
-        if told.get(app["name"], {}).get("status") != "RUNNING":
+        if applications.get(app["name"], {}).get("status") != "RUNNING":
             return False
         for part in app["deployments"]:
-            replicas = told[app["name"]]["deployments"][part["name"]]["replicas"]
+            replicas = applications[app["name"]]["deployments"][part["name"]]["replicas"]
             fewest = part.get("autoscaling_config", {}).get("min_replicas", part.get("num_replicas"))
             if sum(one["state"] == "RUNNING" for one in replicas) < fewest:
                 return False
@@ -250,5 +250,5 @@ def test_it_serves_is_updated_in_place_and_survives_the_loss_of_a_node(
 
 def pids(cluster: LocalCluster) -> set[int]:
     """Of the replicas of the workload."""
-    told = cluster.applications()["apogee"]["deployments"].values()
-    return {int(one["pid"]) for part in told for one in part["replicas"] if one["state"] == "RUNNING"}
+    applications = cluster.applications()["apogee"]["deployments"].values()
+    return {int(one["pid"]) for part in applications for one in part["replicas"] if one["state"] == "RUNNING"}

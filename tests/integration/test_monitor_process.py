@@ -17,7 +17,7 @@ from tests.support.system import RunningSystem, bodies, wait_until
 pytestmark = pytest.mark.integration
 
 
-def judge(client: httpx.Client, flight: int) -> int:
+def send_truths(client: httpx.Client, flight: int) -> int:
     """Predictions of a flight, each with its truth; how many."""
     answers = client.post("/batch_predict", json={"instances": bodies(flight)}).json()["predictions"]
     items = [{"id": answer["id"], "truth": {"apogee_m": 1000.0}} for answer in answers]
@@ -49,12 +49,12 @@ def stored(system: RunningSystem) -> dict[str, int]:
 
 def test_a_killed_monitor_reads_what_it_has_missed(system: RunningSystem) -> None:
     with system.client() as client:
-        assert judge(client, flight=11) > 0
+        assert send_truths(client, flight=11) > 0
         wait_until(lambda: day(client) == stored(system), 60, "the Monitor has seen all that is stored")
         (pid,) = monitor_pids(system)
         os.kill(pid, signal.SIGKILL)
         before = stored(system)
-        more = judge(client, flight=12)  # nobody watches, and nobody waits
+        more = send_truths(client, flight=12)  # nobody watches, and nobody waits
         expected = {name: count + more for name, count in before.items()}
         wait_until(lambda: day(client) == expected, 90, f"a new Monitor has seen {expected}")
         assert pid not in monitor_pids(system)

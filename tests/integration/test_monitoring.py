@@ -116,10 +116,10 @@ def test_every_rule_is_loaded_and_asks_for_what_there_is(watcher: Prometheus) ->
     assert {(rule["name"], rule["health"], rule.get("lastError")) for rule in loaded} == {
         (rule["name"], "ok", None) for rule in loaded
     }
-    asked = {str(one) for rule in rules() for one in selectors(rule["expr"])}
-    assert set(EMPTY_SELECTORS) <= asked
+    wanted = {str(one) for rule in rules() for one in selectors(rule["expr"])}
+    assert set(EMPTY_SELECTORS) <= wanted
     # what is recorded of a rate comes two scrapes and an evaluation after the start
-    wait_for_series(watcher, {("a rule", one) for one in asked - set(EMPTY_SELECTORS)})
+    wait_for_series(watcher, {("a rule", one) for one in wanted - set(EMPTY_SELECTORS)})
     assert {series["metric"]["job"]: series["value"][1] for series in watcher.query("up")} == dict.fromkeys(
         ("raysonde", "ray", "haproxy"), "1"
     )
@@ -143,10 +143,10 @@ def test_what_the_runbook_asks_by_hand_is_answered(fast_system: RunningSystem) -
         assert part in done.stdout
 
 
-def test_an_arm_that_fails_is_told_by_a_prometheus_that_looks_every_two_seconds(
+def test_an_arm_that_fails_is_alerted_by_a_prometheus_that_scrapes_every_two_seconds(
     fast_system: RunningSystem, watcher: Prometheus, slack: tuple[str, list[Any]]
 ) -> None:
-    _, told = slack
+    _, posts = slack
     with fast_system.client() as client:
         traffic = client.get("/traffic").json()
         policy, arms = traffic["policy"], traffic["arms"]
@@ -154,15 +154,15 @@ def test_an_arm_that_fails_is_told_by_a_prometheus_that_looks_every_two_seconds(
         try:
             client.put("/traffic", json=policy | failing).raise_for_status()
 
-            def is_told() -> bool:
+            def is_posted() -> bool:
                 assert client.post("/predict", json=bodies(flight=8)[0]).status_code == 200
-                return any("mlp of apogee fails" in str(one) for one in told)
+                return any("mlp of apogee fails" in str(one) for one in posts)
 
-            wait_until(is_told, 60, "Slack hears that the arm fails")
+            wait_until(is_posted, 60, "Slack hears that the arm fails")
         finally:
             client.put("/traffic", json=policy).raise_for_status()
         assert "ArmFailing" in watcher.firing()
-        (text,) = [one["text"] for post in told for one in post["attachments"] if "mlp of" in one["text"]]
+        (text,) = [one["text"] for post in posts for one in post["attachments"] if "mlp of" in one["text"]]
         assert "docs/how-to/operate.md#armfailing" in text
 
         def is_well_again() -> bool:

@@ -19,7 +19,7 @@ from toy.parts import WORKLOADS, toy_parts
 
 from tests.support.mlflow_server import mlflow_server
 from training.registry.errors import RegistryUnreadable
-from training.registry.listing import list_versions
+from training.registry.listing import list_champions, list_versions
 from training.registry.model_version import ModelVersion
 from training.registry.models import Registry
 from training.runtime.bundle import write_bundle
@@ -102,6 +102,10 @@ def test_it_says_what_mlflow_says(settings: Settings) -> None:
     assert found[2].metrics == {}
 
 
+def test_the_champions_are_those_of_mlflow(settings: Settings) -> None:
+    assert list_champions(settings, "toy", {}) == Registry(settings).champions("toy")
+
+
 def test_an_underscore_in_a_name_stands_for_itself(settings: Settings) -> None:
     assert [one.arm for one in list_versions(settings, "to_", {})] == ["mlp"]
     assert list_versions(settings, "t_y", {}) == []
@@ -174,7 +178,7 @@ def test_a_database_too_old_is_left_to_mlflow_which_knows_what_to_do(tmp_path: P
     assert (found.version, found.bundle) == ("1", "sha256:1")
 
 
-def test_what_mlflow_refuses_is_told(tmp_path: Path) -> None:
+def test_what_mlflow_refuses_is_reported(tmp_path: Path) -> None:
     made = settings_at(tmp_path, f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     Registry(made)
     with closing(create_engine(made.registry_uri).connect()) as connection:

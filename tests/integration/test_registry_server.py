@@ -115,9 +115,9 @@ def test_a_version_made_by_hand_is_found(
     with caplog.at_level(logging.WARNING, "training.registry.models"):
         for _ in range(2):
             assert [one.version for one in registry.versions("toy") if one.arm == "gru"] == [made.version]
-    (told,) = (record for record in caplog.records if record.name == "training.registry.models")
-    assert isinstance(told.args, tuple)
-    assert (nothing.name, str(nothing.version)) == told.args[:2]
+    (record,) = (record for record in caplog.records if record.name == "training.registry.models")
+    assert isinstance(record.args, tuple)
+    assert (nothing.name, str(nothing.version)) == record.args[:2]
 
 
 def test_a_replica_imports_no_mlflow_for_it(url: str, champion: ModelVersion, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def cluster() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Home:
+class TrainedToy:
     """The toy workload, whose arm `linear` has a champion, and a store with truths."""
 
     settings: Settings
@@ -81,7 +81,7 @@ class Home:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Home:
+def trained_toy(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> TrainedToy:
     var = tmp_path_factory.mktemp("home")
     settings = Settings(var, WORKLOADS, f"sqlite:///{var}/mlflow/mlflow.db", f"sqlite:///{var}/store.db")
     registry = Registry(settings)
@@ -91,15 +91,15 @@ def home(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Home:
     registry.set_champion(champion)
     store = Store(settings.store_url)
     store.create_tables()
-    _tell_truths(store)
+    _write_truths(store)
     config = RetrainingConfig(min_truths=PAIRS)
     controller = RetrainingController(
         toy_contract(), config, store, RayJobs(settings), lambda: datetime.now(UTC)
     )
-    return Home(settings, store, controller, champion)
+    return TrainedToy(settings, store, controller, champion)
 
 
-def _tell_truths(store: Store) -> None:
+def _write_truths(store: Store) -> None:
     """Areas of rectangles, as they are: the champion was never fitted."""
     raw, begin = toy_raw(PAIRS), datetime(2026, 3, 1, tzinfo=UTC)
     predictions, truths = [], []
@@ -131,16 +131,16 @@ class Ended:
 
 
 @pytest.fixture(scope="module")
-def ended(home: Home) -> Ended:
-    home.store.retrainings.ask("toy", Request(reason="drift", at=datetime.now(UTC), by="test"))
-    home.reconcile_until("running")
-    wait_until(lambda: home.last.data_hash is not None, 120, "the job has read the truths")
-    first = home.last
+def ended(trained_toy: TrainedToy) -> Ended:
+    trained_toy.store.retrainings.request("toy", Request(reason="drift", at=datetime.now(UTC), by="test"))
+    trained_toy.reconcile_until("running")
+    wait_until(lambda: trained_toy.last.data_hash is not None, 120, "the job has read the truths")
+    first = trained_toy.last
     driver = driver_of(first.attempts[0].job)
     assert driver is not None
     nice = driver.nice()
     os.kill(driver.pid, signal.SIGKILL)
-    return Ended(first, home.reconcile_until("done"), nice)
+    return Ended(first, trained_toy.reconcile_until("done"), nice)
 
 
 def test_a_retraining_whose_first_job_is_killed_ends_in_verdicts(ended: Ended) -> None:
@@ -158,12 +158,14 @@ def test_a_retraining_whose_first_job_is_killed_ends_in_verdicts(ended: Ended) -
     assert linear.numbers["challenger_loss"] < linear.numbers["champion_loss"]
 
 
-def test_what_passes_is_the_challenger_and_nothing_else_has_a_name(home: Home, ended: Ended) -> None:
-    registry = Registry(home.settings)
+def test_what_passes_is_the_challenger_and_nothing_else_has_a_name(
+    trained_toy: TrainedToy, ended: Ended
+) -> None:
+    registry = Registry(trained_toy.settings)
     done = ended.done
     versions = registry.versions("toy")
     named = {alias: (one.arm, one.version) for one in versions for alias in one.aliases}
-    assert named["champion"] == ("linear", home.champion.version)
+    assert named["champion"] == ("linear", trained_toy.champion.version)
     passed = {arm: result.model_version for arm, result in done.arms.items() if result.passed}
     challengers = {one.arm: one.version for one in versions if "challenger" in one.aliases}
     assert challengers == passed
@@ -174,8 +176,8 @@ def test_what_passes_is_the_challenger_and_nothing_else_has_a_name(home: Home, e
         assert tags["reasons"] == " ".join(result.reasons)
 
 
-def test_the_runs_tell_why_and_on_what(home: Home, ended: Ended) -> None:
-    registry, done = Registry(home.settings), ended.done
+def test_the_runs_hold_why_and_on_what(trained_toy: TrainedToy, ended: Ended) -> None:
+    registry, done = Registry(trained_toy.settings), ended.done
     runs = registry.client.search_runs([registry.experiment("toy")], f"tags.retraining = '{done.id}'")
     assert runs
     assert done.query is not None
@@ -188,18 +190,20 @@ def test_the_runs_tell_why_and_on_what(home: Home, ended: Ended) -> None:
 
 
 @pytest.mark.usefixtures("ended")  # a retraining waits for one that is under way
-def test_too_few_entities_to_judge_on_end_a_retraining_at_once(home: Home) -> None:
+def test_too_few_entities_to_compare_on_end_a_retraining_at_once(trained_toy: TrainedToy) -> None:
     """No attempt could mend it."""
     config = RetrainingConfig(min_truths=8, max_truths=8, cooldown_min=0)
-    jobs = RayJobs(home.settings)
-    controller = RetrainingController(toy_contract(), config, home.store, jobs, lambda: datetime.now(UTC))
-    home.store.retrainings.ask("toy", Request(reason="by hand", at=datetime.now(UTC), by="test"))
+    jobs = RayJobs(trained_toy.settings)
+    controller = RetrainingController(
+        toy_contract(), config, trained_toy.store, jobs, lambda: datetime.now(UTC)
+    )
+    trained_toy.store.retrainings.request("toy", Request(reason="by hand", at=datetime.now(UTC), by="test"))
 
     def has_ended() -> bool:
         controller.reconcile()
-        return not home.last.is_open
+        return not trained_toy.last.is_open
 
     wait_until(has_ended, 120, "it has failed")
-    assert home.last.failure is not None
-    assert "too few" in home.last.failure
-    assert len(home.last.attempts) == 1
+    assert trained_toy.last.failure is not None
+    assert "too few" in trained_toy.last.failure
+    assert len(trained_toy.last.attempts) == 1

@@ -108,9 +108,9 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(source: Path, tmp_path:
     assert progress.seen[-1] == ROWS
     answers = pq.read_table(resumed)
     assert answers == pq.read_table(whole)
-    said = Model(toy_parts()).predict(toy_raw(ROWS, seed=1))
+    predicted = Model(toy_parts()).predict(toy_raw(ROWS, seed=1))
     for name in ("prediction", "lower", "upper"):
-        np.testing.assert_allclose(answers[name].to_numpy(), said[name], rtol=1e-6)
+        np.testing.assert_allclose(answers[name].to_numpy(), predicted[name], rtol=1e-6)
     assert {path.name for path in tmp_path.iterdir()} == {"in.parquet", "whole.parquet", "resumed.parquet"}
 
 
@@ -157,8 +157,8 @@ def test_the_command_answers_each_window_of_a_folder(tmp_path: Path, cluster: st
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(windows)} rows in {output}" in done.stdout
     answers = pq.read_table(output)
-    said = Model(make_parts("mlp")).predict(np.stack([window.values for window in windows]))
-    np.testing.assert_allclose(answers["prediction"].to_numpy(), said["prediction"], rtol=1e-6)
+    predicted = Model(make_parts("mlp")).predict(np.stack([window.values for window in windows]))
+    np.testing.assert_allclose(answers["prediction"].to_numpy(), predicted["prediction"], rtol=1e-6)
     assert set(answers["bundle"].to_pylist()) == {version.bundle}
     again = raysonde(["score", "apogee", str(records), str(output)], var, cluster)
     assert again.returncode == 1

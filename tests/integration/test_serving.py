@@ -120,8 +120,8 @@ def test_a_shadow_is_asked_what_its_arm_has_answered(system: RunningSystem) -> N
         finally:
             store.put_shadows("apogee", {"mlp": None})
             client.put("/traffic", json=table["policy"]).raise_for_status()
-    said = [pair.shadow.prediction["apogee_m"] for pair in pairs()]
-    assert said == [pytest.approx(answer["prediction"]["apogee_m"]) for answer in expected * 2]
+    by_shadows = [pair.shadow.prediction["apogee_m"] for pair in pairs()]
+    assert by_shadows == [pytest.approx(answer["prediction"]["apogee_m"]) for answer in expected * 2]
     assert [pair.served.prediction for pair in pairs()] == [answer["prediction"] for answer in answers]
     store.close()
 

@@ -71,7 +71,7 @@ def undisturbed() -> tuple[NDArray[np.float32], list[float]]:
     return fitted.predict(VALID.x), losses
 
 
-def said(best: Best) -> NDArray[np.float32]:
+def outputs(best: Best) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(best.onnx, providers=["CPUExecutionProvider"])
     return np.asarray(session.run(None, {"x": VALID.x})[0])
 
@@ -82,7 +82,7 @@ def epochs(folder: Path) -> Counter[int]:
     return Counter(int(step) for step, worker, _ in found if worker == "0")
 
 
-# Crews that are killed take longest: they are faults like those of the loop.
+# Worker groups that are killed take longest: they are faults like those of the loop.
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.faults)])
 def test_a_killed_trial_goes_on_from_its_last_epoch(
     workers: int, folder: Path, tmp_path: Path, undisturbed: tuple[NDArray[np.float32], list[float]]
@@ -98,7 +98,7 @@ def test_a_killed_trial_goes_on_from_its_last_epoch(
     # a worker group may lose the epochs that its controller has not seen yet
     assert done[1] == 1 if workers > 1 else set(done.values()) == {1}
     output, losses = undisturbed
-    np.testing.assert_allclose(said(best), output, atol=1e-5)
+    np.testing.assert_allclose(outputs(best), output, atol=1e-5)
     (record,) = records
     assert record.error is None
     assert record.loss == pytest.approx(min(losses), abs=1e-6)
@@ -118,15 +118,17 @@ search(plan("toy.mortal", int(sys.argv[3])), TRAIN, VALID, Path(sys.argv[2]), la
 """
 
 
-def saved_by_crews(search: Path) -> str:
-    return "".join(state.read_text() for state in search.glob("crews/*/checkpoint_manager_snapshot.json"))
+def saved_by_groups(search: Path) -> str:
+    return "".join(
+        state.read_text() for state in search.glob("worker_groups/*/checkpoint_manager_snapshot.json")
+    )
 
 
 @pytest.mark.parametrize(
     ("workers", "saved", "third"),
     [
         (1, kept_trials, "checkpoint_000002"),
-        pytest.param(2, saved_by_crews, '"step":3', marks=pytest.mark.faults),
+        pytest.param(2, saved_by_groups, '"step":3', marks=pytest.mark.faults),
     ],
 )
 def test_a_killed_search_goes_on_within_its_trial(
@@ -155,7 +157,7 @@ def test_a_killed_search_goes_on_within_its_trial(
     (folder / "hold").unlink()
     best = search(plan("toy.mortal", workers), TRAIN, VALID, directory, lambda *_: None)
     assert epochs(folder) == Counter(range(1, 7))
-    np.testing.assert_allclose(said(best), undisturbed[0], atol=1e-5)
+    np.testing.assert_allclose(outputs(best), undisturbed[0], atol=1e-5)
 
 
 def test_a_search_by_workers_stops_the_bad_and_finds_what_one_process_makes(tmp_path: Path) -> None:
@@ -167,5 +169,5 @@ def test_a_search_by_workers_stops_the_bad_and_finds_what_one_process_makes(tmp_
     assert 1 <= sum(record.loss is None for record in records) <= 2
     assert not directory.exists()
     alone = load_family("toy.brief").fit(best.params, TRAIN, VALID, 3, lambda *_: None)
-    np.testing.assert_allclose(said(best), alone.predict(VALID.x), atol=1e-4)
+    np.testing.assert_allclose(outputs(best), alone.predict(VALID.x), atol=1e-4)
     assert best.loss == pytest.approx(split_loss(alone.predict(VALID.x), VALID), abs=1e-5)

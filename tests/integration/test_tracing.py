@@ -38,9 +38,9 @@ def test_a_trace_goes_from_the_caller_to_the_arm(system: RunningSystem, collecto
         "scale": ("scaler", "scaler"),
         "arm": ("mlp", "scaler"),
     }
-    told = {one.key: one.value for one in spans["POST /apogee/predict"].span.attributes}
-    assert told["raysonde.prediction.id"].string_value == answer.json()["id"]
-    assert told["http.response.status_code"].int_value == 200
+    attributes = {one.key: one.value for one in spans["POST /apogee/predict"].span.attributes}
+    assert attributes["raysonde.prediction.id"].string_value == answer.json()["id"]
+    assert attributes["http.response.status_code"].int_value == 200
     # the other requests were over before this one came
     assert collector.trace_ids() == {TRACE}
     (line,) = wait_for_lines(system, "request_id", answer.json()["id"])

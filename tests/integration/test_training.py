@@ -64,13 +64,13 @@ def settings_at(var: Path) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings_at(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
-def trained(home: Settings, cluster: str) -> list[TrainedArm]:
-    return train_workload(home, "toy", TrainingOptions(reason="test"), no_stages)
+def trained(settings: Settings, cluster: str) -> list[TrainedArm]:
+    return train_workload(settings, "toy", TrainingOptions(reason="test"), no_stages)
 
 
 def raysonde(arguments: list[str], var: Path, address: str) -> subprocess.Popen[str]:
@@ -87,8 +87,8 @@ def raysonde(arguments: list[str], var: Path, address: str) -> subprocess.Popen[
     )
 
 
-def test_every_family_gets_a_champion_that_runs(home: Settings, trained: list[TrainedArm]) -> None:
-    champions = Registry(home).champions("toy")
+def test_every_family_gets_a_champion_that_runs(settings: Settings, trained: list[TrainedArm]) -> None:
+    champions = Registry(settings).champions("toy")
     assert set(champions) == {"linear", "toy"}
     for arm in trained:
         version = champions[arm.version.arm]
@@ -103,8 +103,8 @@ def test_the_model_beats_no_model(trained: list[TrainedArm]) -> None:
     assert trained[0].card.baselines["product"]["mae"] < 1
 
 
-def test_every_trial_is_a_run_under_its_search(home: Settings, trained: list[TrainedArm]) -> None:
-    registry = Registry(home)
+def test_every_trial_is_a_run_under_its_search(settings: Settings, trained: list[TrainedArm]) -> None:
+    registry = Registry(settings)
     runs = registry.client.search_runs([registry.experiment("toy")])
     parents = {run.info.run_id: run for run in runs if "mlflow.parentRunId" not in run.data.tags}
     assert {run.data.tags["family"] for run in parents.values()} == {"linear", "toy"}
@@ -136,10 +136,10 @@ def test_the_same_seed_gives_the_same_model(trained: list[TrainedArm], tmp_path:
     assert (again.data_hash, again.params, again.metrics) == (first.data_hash, first.params, first.metrics)
 
 
-def test_another_seed_splits_and_searches_otherwise(home: Settings, trained: list[TrainedArm]) -> None:
+def test_another_seed_splits_and_searches_otherwise(settings: Settings, trained: list[TrainedArm]) -> None:
     stages: dict[str, list[tuple[int, int]]] = {}
     other = train_workload(
-        home,
+        settings,
         "toy",
         TrainingOptions(families=("linear",), seed=9, trials=1),
         lambda name: lambda done, total: stages.setdefault(name, []).append((done, total)),
@@ -149,7 +149,7 @@ def test_another_seed_splits_and_searches_otherwise(home: Settings, trained: lis
     # the records are made once
     assert stages["Source data"] == [(120, 120)]
     assert stages["Search linear"] == [(0, 1), (1, 1)]
-    assert Registry(home).champions("toy")["linear"].version == "2"
+    assert Registry(settings).champions("toy")["linear"].version == "2"
 
 
 def test_a_killed_search_goes_on_where_it_was(gate: Path, cluster: str, tmp_path: Path) -> None:
@@ -193,18 +193,18 @@ def test_two_trainings_of_a_workload_do_not_meet(tmp_path: Path) -> None:
             train_workload(settings_at(tmp_path), "toy", TrainingOptions(), no_stages)
 
 
-def test_unknown_families_are_named(home: Settings) -> None:
+def test_unknown_families_are_named(settings: Settings) -> None:
     with pytest.raises(ValueError, match=r"\['forest'\], expected some of \['linear', 'toy.family'\]"):
-        train_workload(home, "toy", TrainingOptions(families=("forest",)), no_stages)
+        train_workload(settings, "toy", TrainingOptions(families=("forest",)), no_stages)
 
 
-def test_a_search_whose_trials_all_fail_says_why(home: Settings, tmp_path: Path) -> None:
+def test_a_search_whose_trials_all_fail_says_why(settings: Settings, tmp_path: Path) -> None:
     text = (WORKLOADS / "toy.yaml").read_text().replace("toy.family", "toy.broken")
     (tmp_path / "toy.yaml").write_text(text)
-    settings = Settings(tmp_path, tmp_path, home.registry_uri, home.store_url)
+    settings = Settings(tmp_path, tmp_path, settings.registry_uri, settings.store_url)
     with pytest.raises(SearchError, match=r"all 3 trials failed: .*no bread"):
         train_workload(settings, "toy", TrainingOptions(families=("toy.broken",)), no_stages)
-    registry = Registry(home)
+    registry = Registry(settings)
     failed = registry.client.search_runs([registry.experiment("toy")], "attributes.status = 'FAILED'")
     assert {run.data.tags["family"] for run in failed} == {"broken"}
     assert all("no bread" in run.data.tags["error"] for run in failed if "trial_id" in run.data.tags)

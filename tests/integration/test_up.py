@@ -85,7 +85,7 @@ def around(fast_system: RunningSystem) -> dict[str, str]:
     }
 
 
-def test_a_start_tells_its_stages_and_where_everything_is(fast_system: RunningSystem) -> None:
+def test_a_start_shows_its_stages_and_where_everything_is(fast_system: RunningSystem) -> None:
     # the system may answer before the start has seen it
     wait_until(lambda: "mlflow ui" in fast_system.output.read_text(), 30, "the start tells that it is ready")
     shown = fast_system.output.read_text()

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.mutants.plan import PACKAGES, Mutant, equivalents, modules, sample
-from tests.mutants.run import Judge, Judged, UnmutatedFails, copy_of
+from tests.mutants.run import MutantRunner, TestedMutant, UnmutatedFails, copy_of
 from training.runtime.settings import REPOSITORY
 
 EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
@@ -24,10 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
     paths = modules(REPOSITORY, options.package.split(",") if options.package else PACKAGES)
     drawn = sample(REPOSITORY, paths, options.count, options.seed)
     known = equivalents(EQUIVALENT)
-    judged_by_hand = [one for one in drawn if (one.module, *one.lines) in known]
-    mutants = [one for one in drawn if one not in judged_by_hand]
+    known_equivalents = [one for one in drawn if (one.module, *one.lines) in known]
+    mutants = [one for one in drawn if one not in known_equivalents]
     if not mutants:
-        _tell(f"No mutant in {options.package!r}: expected modules of {', '.join(PACKAGES)}.")
+        _print(f"No mutant in {options.package!r}: expected modules of {', '.join(PACKAGES)}.")
         return 2
     with ExitStack() as stack:
         folders = [
@@ -35,11 +35,13 @@ def main(arguments: list[str] | None = None) -> int:
             for _ in range(options.jobs)
         ]
         try:
-            found = Judge([copy_of(REPOSITORY, one) for one in folders], options.seed, _tell).judge(mutants)
+            found = MutantRunner([copy_of(REPOSITORY, one) for one in folders], options.seed, _print).run(
+                mutants
+            )
         except UnmutatedFails as error:
-            _tell(str(error))
+            _print(str(error))
             return 2
-    return _report(found, judged_by_hand)
+    return _report(found, known_equivalents)
 
 
 def _options() -> argparse.ArgumentParser:
@@ -53,18 +55,18 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def _report(found: list[Judged], judged_by_hand: list[Mutant]) -> int:
+def _report(found: list[TestedMutant], known_equivalents: list[Mutant]) -> int:
     survived = sum(one.outcome == "survived" for one in found)
     timeouts = sum(one.outcome == "timeout" for one in found)
     share = 1 - survived / len(found)
-    _tell(
+    _print(
         f"{len(found) - survived} of {len(found)} mutants killed, {share:.0%} of at least {AT_LEAST:.0%}; "
-        f"{timeouts} of them by time; {survived} survived; {len(judged_by_hand)} more are equivalent."
+        f"{timeouts} of them by time; {survived} survived; {len(known_equivalents)} more are equivalent."
     )
     return 0 if share >= AT_LEAST else 1
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Which modules are mutated, by which tests each is judged, and which mutants are known to be equivalent."""
+"""Which modules are mutated, which tests each runs, and which mutants are known to be equivalent."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Mutant:
     @property
     def lines(self) -> tuple[str, str]:
         """The changed lines, before and after, without their margins."""
-        told = self.diff.splitlines()[2:]
+        lines = self.diff.splitlines()[2:]
         return tuple(  # type: ignore[return-value]
-            "\n".join(line[1:].strip() for line in told if line.startswith(sign)) for sign in "-+"
+            "\n".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+"
         )
 
 
@@ -96,7 +96,7 @@ def sample(root: Path, paths: Iterable[str], count: int, seed: int) -> list[Muta
     return list(islice(filter(_compiles, mutants), count))
 
 
-def judges_of(root: Path, module: str) -> list[str]:
+def unit_tests_of(root: Path, module: str) -> list[str]:
     """Return the unit tests that mirror the module: its own file first, then those beside it that import it.
 
     Where there are none, those of its package that import it, or else of any; or else all of its folder.

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 from cosmic_ray.testing import run_tests
 from cosmic_ray.work_item import TestOutcome
 
-from tests.mutants.plan import Mutant, judges_of
+from tests.mutants.plan import Mutant, unit_tests_of
 
 Outcome = Literal["killed", "survived", "timeout"]
 
@@ -30,7 +30,7 @@ _PLUGINS = ("no:cacheprovider", "pytest_asyncio.plugin", "pytest_timeout", "_hyp
 
 
 @dataclass(frozen=True)
-class Judged:
+class TestedMutant:
     """A mutant, and what its tests said of it."""
 
     mutant: Mutant
@@ -77,32 +77,32 @@ def copy_of(root: Path, folder: Path) -> Path:
     return folder
 
 
-class Judge:
-    """Judges mutants, as many at once as there are copies.
+class MutantRunner:
+    """Runs the tests of mutants, as many at once as there are copies.
 
     Args:
-        copies: of the repository; each is as it was when a mutant has been judged.
-        seed: of Hypothesis, so that a mutant is judged by the same examples each time.
-        tell: takes a line of progress.
+        copies: of the repository; each is as it was when a mutant has been tested.
+        seed: of Hypothesis, so that a mutant is tested by the same examples each time.
+        show: takes a line of progress.
     """
 
-    def __init__(self, copies: Sequence[Path], seed: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, copies: Sequence[Path], seed: int, show: Callable[[str], None]) -> None:
         self._root = copies[0]
         self._seed = seed
-        self._tell = tell
+        self._show = show
         self._workers = len(copies)
         self._free: SimpleQueue[Path] = SimpleQueue()
         for copy in copies:
             self._free.put(copy)
 
-    def judge(self, mutants: Sequence[Mutant]) -> list[Judged]:
-        """Judge all of them.
+    def run(self, mutants: Sequence[Mutant]) -> list[TestedMutant]:
+        """Run the tests of all of them.
 
         Raises:
             UnmutatedFails: tests of some module, without a mutant.
         """
-        judges = {path: judges_of(self._root, path) for path in {mutant.module for mutant in mutants}}
-        files = sorted({file for some in judges.values() for file in some})
+        tests = {path: unit_tests_of(self._root, path) for path in {mutant.module for mutant in mutants}}
+        files = sorted({file for some in tests.values() for file in some})
         parts = [files[number :: self._workers] for number in range(self._workers)]
         with ThreadPoolExecutor(self._workers) as pool:
             passed = list(pool.map(self._pass, filter(None, parts)))
@@ -110,8 +110,8 @@ class Judge:
                 {file: took for one in passed for file, took in one.functions_s.items()},
                 max(one.start_s for one in passed),
             )
-            self._tell(f"{sum(map(len, known.functions_s.values()))} tests pass without a mutant")
-            return list(pool.map(lambda one: self._judge(one, *known.plan(judges[one.module])), mutants))
+            self._show(f"{sum(map(len, known.functions_s.values()))} tests pass without a mutant")
+            return list(pool.map(lambda one: self._run_tests(one, *known.plan(tests[one.module])), mutants))
 
     def _pass(self, files: Sequence[str]) -> Passed:
         """Run tests without a mutant, all files at once: imports take as long as many tests."""
@@ -132,7 +132,7 @@ class Judge:
             self._free.put(copy)
         return Passed(functions_s, took_s - sum(sum(one.values()) for one in functions_s.values()))
 
-    def _judge(self, mutant: Mutant, tests: Sequence[str], limit_s: float) -> Judged:
+    def _run_tests(self, mutant: Mutant, tests: Sequence[str], limit_s: float) -> TestedMutant:
         copy = self._free.get()
         path = copy / mutant.module
         try:
@@ -141,9 +141,9 @@ class Judge:
         finally:
             path.write_text(mutant.source)
             self._free.put(copy)
-        told = f"{outcome:9} {mutant.module}:{mutant.mutation.line}  {mutant.mutation.operator}"
-        self._tell(f"{told}\n{mutant.diff}" if outcome == "survived" else told)
-        return Judged(mutant, outcome)
+        line = f"{outcome:9} {mutant.module}:{mutant.mutation.line}  {mutant.mutation.operator}"
+        self._show(f"{line}\n{mutant.diff}" if outcome == "survived" else line)
+        return TestedMutant(mutant, outcome)
 
     def _run(
         self,

@@ -49,9 +49,9 @@ class Collector:
     def take(self, request: ExportTraceServiceRequest) -> None:
         with self._lock:
             for by_process in request.resource_spans:
-                told = {one.key: one.value.string_value for one in by_process.resource.attributes}
+                attributes = {one.key: one.value.string_value for one in by_process.resource.attributes}
                 for scope in by_process.scope_spans:
-                    self._spans += [Collected(span, told) for span in scope.spans]
+                    self._spans += [Collected(span, attributes) for span in scope.spans]
 
     def of_trace(self, trace_id: str) -> list[Collected]:
         with self._lock:

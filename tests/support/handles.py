@@ -13,12 +13,12 @@ class FakeHandle:
 
     Args:
         replica: that answers what is not broadcast.
-        told: what a broadcast is answered with; changed while a test runs.
+        broadcast_answers: what a broadcast is answered with; changed while a test runs.
     """
 
-    def __init__(self, replica: Any, told: Sequence[Any] = ()) -> None:
+    def __init__(self, replica: Any, broadcast_answers: Sequence[Any] = ()) -> None:
         self.replica = replica
-        self.told = told
+        self.broadcast_answers = broadcast_answers
         self.methods: list[str] = []
         self.error: BaseException | None = None
         self.gate: asyncio.Event | None = None
@@ -38,7 +38,7 @@ class FakeHandle:
 
     async def results_async(self, *, return_exceptions: bool) -> list[Any]:
         assert return_exceptions
-        return list(self.told)
+        return list(self.broadcast_answers)
 
 
 class _Method(FakeHandle):

@@ -14,7 +14,7 @@ def limits_of(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
     found = {}
     for name, schema in model.model_json_schema()["properties"].items():
         parts = [schema, *schema.get("anyOf", ())]
-        told = {word: part[word] for part in parts for word in _WORDS if word in part}
-        if not isinstance(told.get("default"), dict):
-            found[name] = told
+        limits = {word: part[word] for part in parts for word in _WORDS if word in part}
+        if not isinstance(limits.get("default"), dict):
+            found[name] = limits
     return found

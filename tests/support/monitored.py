@@ -70,8 +70,8 @@ class MonitoredScene:
         half = 0.5 * np.array([row.interval["Calories"][1] - row.interval["Calories"][0] for row in rows])
         # nine of ten standard normals are within 1.645
         noise = error * self._rng.normal(size=count) * half / 1.645
-        said = np.array([row.prediction["Calories"] for row in rows])
-        values = np.clip(said + noise, 0, 5000).tolist()
+        predicted = np.array([row.prediction["Calories"] for row in rows])
+        values = np.clip(predicted + noise, 0, 5000).tolist()
         truths = [Truth(row.id, {"Calories": value}) for row, value in zip(rows, values, strict=True)]
         self.store.write_truths(self.workload, truths)
 

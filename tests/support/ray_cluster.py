@@ -109,8 +109,8 @@ class LocalCluster:
 
     def applications(self) -> dict[str, Any]:
         """As Serve tells of them."""
-        told = httpx.get(self._serve, **self._asking()).raise_for_status().json()
-        found = told["applications"]
+        details = httpx.get(self._serve, **self._asking()).raise_for_status().json()
+        found = details["applications"]
         assert isinstance(found, dict)
         return found
 

@@ -57,44 +57,44 @@ class Answered:
 
     target: AnyTarget
     task: Task
-    said: FloatArray
+    outputs: FloatArray
     truth: FloatArray
 
     @property
     def anchors(self) -> FloatArray:
         """(n, 1) of no meaning."""
-        return np.zeros((len(self.said), 1))
+        return np.zeros((len(self.outputs), 1))
 
 
 def numbers(rng: np.random.Generator, rows: int, spread: float = 1.0) -> Answered:
     """Numbers with normal errors, so many times as large."""
     target = TargetSpec(name="area_m2", unit="m2", minimum=-1000, maximum=1000)
     truth = rng.normal(0, 100, rows)
-    said = (truth + spread * rng.normal(0, 5, rows))[:, None]
-    return Answered(target, RegressionTask(target, Plain()), said, truth)
+    outputs = (truth + spread * rng.normal(0, 5, rows))[:, None]
+    return Answered(target, RegressionTask(target, Plain()), outputs, truth)
 
 
 def logarithms(rng: np.random.Generator, rows: int, spread: float = 1.0) -> Answered:
     """Numbers whose logarithms are learnt, with normal errors there."""
     target = TargetSpec(name="area_m2", unit="m2", minimum=0, maximum=1e9)
     truth = rng.uniform(50, 5000, rows)
-    said = (np.log1p(truth) + spread * rng.normal(0, 0.3, rows))[:, None]
-    return Answered(target, RegressionTask(target, Logarithmic()), said, truth)
+    outputs = (np.log1p(truth) + spread * rng.normal(0, 0.3, rows))[:, None]
+    return Answered(target, RegressionTask(target, Logarithmic()), outputs, truth)
 
 
 def classes(rng: np.random.Generator, rows: int, spread: float = 1.0) -> Answered:
     """Classes of a model that is right about how sure it is; with a spread above 1, too sure."""
     target = ClassTarget(name="phase", classes=("a", "b", "c"), positive="a")
-    said = rng.dirichlet([1.0, 1.0, 1.0], rows)
-    true = said ** (1 / spread)
+    outputs = rng.dirichlet([1.0, 1.0, 1.0], rows)
+    true = outputs ** (1 / spread)
     truth = np.array([rng.choice(3, p=one) for one in true / true.sum(axis=1, keepdims=True)])
-    return Answered(target, ClassificationTask(target), said, truth.astype(np.float64))
+    return Answered(target, ClassificationTask(target), outputs, truth.astype(np.float64))
 
 
 def paths(rng: np.random.Generator, rows: int, spread: float = 1.0) -> Answered:
     """Places at two times, of which three in ten do not become known."""
     target = PathTarget(name="path", horizons_s=(60, 300))
-    said = rng.uniform(-50, 50, (rows, 2))
-    truth = Plain().decode_target(said + spread * rng.normal(0, 0.05, (rows, 2)), said)
+    outputs = rng.uniform(-50, 50, (rows, 2))
+    truth = Plain().decode_target(outputs + spread * rng.normal(0, 0.05, (rows, 2)), outputs)
     truth[rng.random((rows, 2)) < 0.3] = np.nan
-    return Answered(target, PathTask(target, Plain()), said, truth)
+    return Answered(target, PathTask(target, Plain()), outputs, truth)

@@ -20,7 +20,7 @@ class MeanByDuration:
     name = "mean_by_duration"
 
     def predict(self, workload: Workload, splits: Splits) -> NDArray[np.float64]:
-        """See `training.baselines.base.Baseline`."""
+        """Predict; see `training.baselines.base.Baseline`."""
         column = workload.feature_names.index(_DURATION)
         durations, code = np.unique(splits.train.features[:, column], return_inverse=True)
         means = np.bincount(code, np.log1p(splits.train.target)) / np.bincount(code)

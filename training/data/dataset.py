@@ -62,7 +62,7 @@ class Dataset:
         )
 
     def every(self, step: int) -> Dataset:
-        """The first row of each entity, and every `step`-th of its rows after it."""
+        """Return the first row of each entity, and every `step`-th of its rows after it."""
         if step == 1:
             return self
         order = np.argsort(self.group, kind="stable")
@@ -166,7 +166,7 @@ def raw_type(contract: Contract) -> type[np.floating]:
 
 
 def split_chunks(contract: Contract, records: pd.DataFrame) -> list[pd.DataFrame]:
-    """The records in pieces of whole entities, for tasks of a second or so.
+    """Split the records into pieces of whole entities, for tasks of a second or so.
 
     Raises:
         FieldError: a column that every source has to give is missing.
@@ -183,7 +183,7 @@ def split_chunks(contract: Contract, records: pd.DataFrame) -> list[pd.DataFrame
 
 
 def windows_of_chunk(contract: Contract, workload: Workload, records: pd.DataFrame) -> list[LogWindows]:
-    """The windows of every log in these records, with features; logs too short for a window are left out.
+    """Cut the windows of every log in these records, with features; logs too short for one are left out.
 
     A table is one log: its rows have nothing to do with each other.
     """
@@ -217,7 +217,7 @@ def windows_of_chunk(contract: Contract, workload: Workload, records: pd.DataFra
 def _windows_of_log(
     contract: Contract, rows: pd.DataFrame
 ) -> tuple[pd.DataFrame, NDArray[np.int64], FloatArray, FloatArray] | None:
-    """The log's rows; for each window the row it ends at, its end, its raw matrix. None without windows.
+    """Return the log's rows; for each window its last row, its end, its raw matrix. None without windows.
 
     A window whose truth is not known (NaN) teaches nothing; its samples stay in the windows after it.
     """
@@ -243,7 +243,7 @@ def _with_truth(
 
 
 def with_entity(contract: Contract, records: pd.DataFrame) -> pd.DataFrame:
-    """The records with a column named as the contract's entity, which may have to be joined from several.
+    """Return the records with a column named as the contract's entity, joined from several if need be.
 
     Raises:
         FieldError: one of them is missing.
@@ -258,7 +258,7 @@ def with_entity(contract: Contract, records: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_target(contract: Contract, records: pd.DataFrame) -> FloatArray:
-    """The target's array of these rows, NaN where the truth is not known."""
+    """Read the target's array of these rows, NaN where the truth is not known."""
     return contract.target.of_columns([records[name].to_numpy() for name in contract.target_columns])
 
 

@@ -42,7 +42,7 @@ def split_by_time(
 ) -> Splits:
     """Split so that test is the last `shares[3]` of the time axis, and all else comes before it.
 
-    The time before is cut into blocks that are dealt out evenly to train, valid and calibrate, so that each
+    The time before is cut into blocks that are shared evenly among train, valid and calibrate, so that each
     of them sees every season. Nothing is drawn. A group is then a block of an entity: rows of one block
     resemble each other, rows of two blocks little.
 

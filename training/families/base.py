@@ -32,7 +32,7 @@ class Fitted(Protocol):
         ...
 
     def to_onnx(self) -> bytes:
-        """Serialised graph: `x` float32 (batch, [steps,] features) to `y` float32 (batch, outputs)."""
+        """Return the graph: `x` float32 (batch, [steps,] features) to `y` float32 (batch, outputs)."""
         ...
 
 
@@ -70,7 +70,7 @@ class ResumableFamily(Protocol):
     resumable: bool
 
     def fit(self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run) -> Fitted:
-        """See `Family.fit`; the model is the same for any `run`."""
+        """Fit a model; see `Family.fit`; the model is the same for any `run`."""
         ...
 
 
@@ -92,7 +92,7 @@ def expect_numbers(family: str, split: Split, most: int | None = None) -> None:
 
 
 def load_family(name: str) -> Family:
-    """The `FAMILY` object of `training.families.<name>`, or of the module `name` when there is a dot in it.
+    """Load the `FAMILY` of `training.families.<name>`, or of the module `name` when there is a dot in it.
 
     Raises:
         ValueError: no such family.

@@ -85,13 +85,17 @@ class FittedBoosting:
         self._boosting = boosting
         self._input_shape = input_shape
 
+    @property
+    def trees(self) -> list[Nodes]:
+        """The nodes of each tree."""
+        return [stage[0].nodes for stage in self._boosting._predictors]
+
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, [steps,] features) -> (n, 1)."""
         return np.asarray(self._boosting.predict(flat(x)), dtype=np.float32)[:, None]
 
     def to_onnx(self) -> bytes:
-        """See `training.families.base.Fitted`."""
-        trees = [stage[0].nodes for stage in self._boosting._predictors]
+        """Return the graph; see `training.families.base.Fitted`."""
         node = helper.make_node(
             "TreeEnsembleRegressor",
             ["x"],
@@ -99,7 +103,7 @@ class FittedBoosting:
             domain=_TREE_DOMAIN,
             n_targets=1,
             base_values=[float(self._boosting._baseline_prediction[0, 0])],
-            **_attributes(trees),
+            **_attributes(self.trees),
         )
         width = math.prod(self._input_shape)
         graph = helper.make_graph(
@@ -115,7 +119,7 @@ class FittedBoosting:
 
 
 def _attributes(trees: Sequence[Nodes]) -> dict[str, list[Any]]:
-    """The trees as the lists that the ONNX operator wants: all nodes, then all leaves."""
+    """Return the trees as the lists that the ONNX operator wants: all nodes, then all leaves."""
     nodes = np.concatenate(trees)
     tree = np.repeat(np.arange(len(trees)), [len(one) for one in trees])
     node = np.concatenate([np.arange(len(one)) for one in trees])

@@ -48,7 +48,7 @@ class GruFamily:
     def fit(
         self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run = ALONE
     ) -> FittedMembers:
-        """See `training.fitting.torch_fit.fit_members`.
+        """Fit a model; see `training.fitting.torch_fit.fit_members`.
 
         Raises:
             ValueError: there is nothing that `masked_features` names.

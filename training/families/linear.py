@@ -82,7 +82,7 @@ class FittedLinear:
         return np.asarray(expanded @ self._coefficients.T + self._intercepts, dtype=np.float32)
 
     def to_onnx(self) -> bytes:
-        """See `training.families.base.Fitted`."""
+        """Return the graph; see `training.families.base.Fitted`."""
         constants = {
             "low": np.float32(-_CLIP),
             "high": np.float32(_CLIP),
@@ -112,7 +112,7 @@ class FittedLinear:
 
 
 def outputs_by_rows(y: NDArray[np.float32]) -> list[tuple[Rows, list[int]]]:
-    """The outputs that are known in the same rows, together with these rows.
+    """Group the outputs that are known in the same rows, together with these rows.
 
     Raises:
         ValueError: an output is known in no row.

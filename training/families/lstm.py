@@ -44,7 +44,7 @@ class LstmFamily:
     def fit(
         self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run = ALONE
     ) -> FittedMembers:
-        """See `training.fitting.torch_fit.fit_members`."""
+        """Fit a model; see `training.fitting.torch_fit.fit_members`."""
         inputs, outputs, width = train.x.shape[-1], train.y.shape[1], int(params["width"])
         network = started(lambda: _Network(inputs, outputs, width), seed)
         generator = torch.Generator().manual_seed(seed)

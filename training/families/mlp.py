@@ -48,9 +48,9 @@ class MlpFamily:
     def fit(
         self, params: Params, train: Split, valid: Split, seed: int, report: Report, run: Run = ALONE
     ) -> FittedMembers:
-        """See `training.fitting.torch_fit.fit_members`."""
+        """Fit a model; see `training.fitting.torch_fit.fit_members`."""
         generator = torch.Generator().manual_seed(seed)
-        seen, width, depth = _told_once(train.x), int(params["width"]), int(params["depth"])
+        seen, width, depth = _informative_columns(train.x), int(params["width"]), int(params["depth"])
         # models of before that are fitted again name neither
         members, linear_path = int(params.get("members", 4)), bool(params.get("linear_path", True))
         shape = _Shape(members, seen, width, depth, train.y.shape[1], linear_path)
@@ -124,8 +124,8 @@ def _kept(
     return torch.cat([kept(rows, members, width, share, generator) for width, share in columns], dim=2)
 
 
-def _told_once(x: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Columns of `flat(x)` without those of earlier steps that say in every row what the last step says."""
+def _informative_columns(x: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the columns of `flat(x)` without those of earlier steps that always equal the last step."""
     if x.ndim == 2:
         return np.arange(x.shape[1])
     steps, features = x.shape[1:]

@@ -22,7 +22,7 @@ class RandomForestFamily:
     iterative = False
 
     def search_space(self, trial: Any) -> None:
-        """A tree sees a third to two thirds of the columns at a split; leaves of a dozen rows or more."""
+        """Suggest a third to two thirds of the columns at a split, and leaves of a dozen rows or more."""
         trial.suggest_categorical("trees", [60])
         trial.suggest_int("min_samples_leaf", 8, 40, log=True)
         trial.suggest_float("max_features", 0.3, 0.7)
@@ -62,7 +62,7 @@ class FittedForest:
         return np.asarray(self._forest.predict(flat(x)), dtype=np.float32).reshape(len(x), -1)
 
     def to_onnx(self) -> bytes:
-        """See `training.families.base.Fitted`."""
+        """Return the graph; see `training.families.base.Fitted`."""
         inputs = [("x", FloatTensorType([None, self._forest.n_features_in_]))]
         model = to_onnx(self._forest, initial_types=inputs, target_opset=18)
         graph = model.graph

@@ -18,7 +18,7 @@ _LEAST_SQUARE = 1e-5
 
 
 def make_costs(params: Params, groups: Groups) -> Costs:
-    """The costs of numbers that parameters ask for.
+    """Make the costs of numbers that parameters ask for.
 
     Args:
         params: `loss`, "huber" with `huber_delta` unless it is given, or "distance".

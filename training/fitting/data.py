@@ -20,7 +20,7 @@ Report = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class Split:
-    """Scaled rows that a family learns from or is judged on.
+    """Scaled rows that a family learns from or is evaluated on.
 
     Attributes:
         x: (n, features) or (n, steps, features) float32, scaled.
@@ -47,7 +47,7 @@ class Split:
             raise ValueError(f"y: got the shape {self.y.shape}, expected ({len(self.x)}, outputs)")
 
     def known(self) -> Split:
-        """The rows of which every output is known."""
+        """Return the rows of which every output is known."""
         rows = ~np.isnan(self.y).any(axis=1)
         if rows.all():
             return self

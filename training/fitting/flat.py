@@ -16,7 +16,7 @@ def flat(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def with_input_shape(model: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.ModelProto:
-    """A model whose `x` is (batch, width), to one that takes `x` (batch, *shape) of as many numbers.
+    """Turn a model whose `x` is (batch, width) into one of `x` (batch, *shape) with as many numbers.
 
     A model that takes this shape already is returned as it is.
     """

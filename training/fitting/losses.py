@@ -14,7 +14,7 @@ _LEAST_PROBABILITY = 1e-6
 
 
 def split_loss(outputs: NDArray[np.floating[Any]], split: Split) -> float:
-    """How far `outputs` is from the target of `split`, each row by its weight.
+    """Return how far `outputs` is from the target of `split`, each row by its weight.
 
     Args:
         outputs: (n, outputs), see `training.families.base.Fitted.predict`.

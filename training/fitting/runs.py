@@ -21,7 +21,7 @@ class Peers(Protocol):
         ...
 
     def join(self, network: Any) -> Any:
-        """A module that computes what `network` does; its gradients are the mean of those of all workers."""
+        """Return a module that computes as `network`; its gradients are the mean of those of all workers."""
         ...
 
     def agree(self, value: float) -> float:
@@ -37,7 +37,7 @@ class Alone:
     count: int = 1
 
     def join(self, network: Any) -> Any:
-        """The network itself."""
+        """Return the network itself."""
         return network
 
     def agree(self, value: float) -> float:

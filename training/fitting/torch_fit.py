@@ -50,10 +50,7 @@ def fit_members(
     """
     network = network.to(pick_device(str(params.get("device", "auto"))))
     epochs, batches = int(params["epochs"]), len(train.y) // batch_size
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=float(params["learning_rate"]), total_steps=epochs * batches, pct_start=0.2
-    )
+    optimizer, schedule = _one_cycle(network, params, epochs * batches)
     state = FitState(network, optimizer, schedule, generator)
     if run.saved is not None:
         state.load(run.saved)
@@ -75,6 +72,17 @@ def fit_members(
     return FittedMembers(network.cpu(), train.kind, train.x.shape[1:])
 
 
+def _one_cycle(
+    network: Any, params: Params, steps: int
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.OneCycleLR]:
+    """Return Adam over the parameters of a network, and its step size over so many steps."""
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=float(params["learning_rate"]), total_steps=steps, pct_start=0.2
+    )
+    return optimizer, schedule
+
+
 class _BatchLoss:
     """The loss of this worker's share of a batch. The mean over the workers is that of the whole batch."""
 
@@ -92,7 +100,7 @@ class _BatchLoss:
         self._peers = run.peers
 
     def of(self, rows: torch.Tensor) -> torch.Tensor:
-        """Of the numbers of the rows of a whole batch, the same in every worker."""
+        """Return the random numbers of the rows of a whole batch, the same in every worker."""
         share = slice(self._peers.number, None, self._peers.count)
         mine = rows[share].to(self.device)
         inputs = [self._x[mine]]

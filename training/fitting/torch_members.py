@@ -23,7 +23,7 @@ def started(make: Callable[[], Any], seed: int) -> Any:
 
 
 def sequences(x: Any) -> Any:
-    """An array or tensor (n, features) -> (n, 1, features); of sequences as it is."""
+    """Reshape (n, features) -> (n, 1, features); sequences stay as they are."""
     return x[:, None] if x.ndim == 2 else x
 
 
@@ -71,7 +71,7 @@ class FittedMembers:
             return np.asarray(self._answer(torch.from_numpy(np.ascontiguousarray(x, np.float32))).numpy())
 
     def to_onnx(self) -> bytes:
-        """See `training.families.base.Fitted`."""
+        """Return the graph; see `training.families.base.Fitted`."""
         program = torch.onnx.export(
             self._answer,
             (torch.zeros(2, *self._input_shape),),

@@ -33,7 +33,7 @@ class TrainedArm:
     card: Card
 
 
-def no_judge(parts: BundleParts) -> Mapping[str, str]:
+def no_evaluation(parts: BundleParts) -> Mapping[str, str]:
     """Says nothing."""
     return {}
 
@@ -66,7 +66,7 @@ class ArmTrainer:
     tags: Mapping[str, str] = field(default_factory=dict)
     at_once: int | None = None
 
-    def train(self, family: str, judge: EvaluateChallenger = no_judge) -> TrainedArm:
+    def train(self, family: str, evaluate: EvaluateChallenger = no_evaluation) -> TrainedArm:
         """Search, bundle, register: a version without an alias.
 
         Raises:
@@ -90,7 +90,7 @@ class ArmTrainer:
         assert run_id is not None, "a trial that ended has been logged"
         origin = Origin(arm, datetime.now(UTC), commit, self.seed)
         parts = assemble(self.prepared, best, origin, self.config.coverage)
-        verdict = judge(parts)
+        verdict = evaluate(parts)
         with tempfile.TemporaryDirectory(prefix="raysonde-") as folder:
             directory = Path(folder) / "bundle"
             content_hash = write_bundle(parts, directory)

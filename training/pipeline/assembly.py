@@ -31,7 +31,7 @@ class Origin:
 
 
 def assemble(prepared: Prepared, best: Best, origin: Origin, coverage: float) -> BundleParts:
-    """All parts of the bundle of the model `best.onnx`."""
+    """Assemble all parts of the bundle of the model `best.onnx`."""
     rng = np.random.default_rng(origin.seed)
     golden_raw = _sample(prepared.splits.test, GOLDEN_ROWS, rng).raw.astype(np.float64)
     reference = _sample(prepared.splits.train, REFERENCE_ROWS, rng)

@@ -51,7 +51,7 @@ class CrossValidation:
         return {name: point_metrics(self.target, self.truth, value) for name, value in self.values.items()}
 
     def fold_errors(self, name: str) -> list[float]:
-        """The metric in each part."""
+        """Return the metric in each part."""
         found = []
         for number in np.unique(self.fold):
             rows = self.fold == number
@@ -72,7 +72,7 @@ def cross_validate(
     valid_share: float = _VALID_SHARE,
     progress: Progress = no_progress,
 ) -> CrossValidation:
-    """Deal the entities of `records` out to `folds` parts and predict each from the others.
+    """Partition the entities of `records` into `folds` parts and predict each from the others.
 
     Args:
         contract: of the workload.
@@ -92,30 +92,36 @@ def cross_validate(
     workload = load_workload(contract)
     rows = rows or RowsConfig()
     dataset = build_dataset(contract, workload, records, weigh=rows.weigh)
-    fold = _deal(dataset.group, folds, seed)
+    fold = _partition(dataset.group, folds, seed)
     values: dict[str, FloatArray] = {}
     for number in range(folds):
-        others = np.random.default_rng([seed, number]).permutation(np.unique(dataset.group[fold != number]))
-        valid = others[: max(int(valid_share * len(others)), 1)]
-        splits = _splits(dataset, fold == number, np.isin(dataset.group, valid), rows.every)
-        predictions = dict(_predictions(contract, workload, splits, params, seed))
-        predictions |= {
-            **workload.baselines(splits.test.features),
-            **fitted_baselines(baselines, workload, splits),
-        }
+        in_test = fold == number
+        valid = _pick(dataset.group[~in_test], valid_share, [seed, number])
+        splits = _splits(dataset, in_test, np.isin(dataset.group, valid), rows.every)
+        predictions = (
+            dict(_predictions(contract, workload, splits, params, seed))
+            | dict(workload.baselines(splits.test.features))
+            | dict(fitted_baselines(baselines, workload, splits))
+        )
         for name, value in predictions.items():
             values.setdefault(name, np.empty((len(fold), *value.shape[1:])))[fold == number] = value
         progress(number + 1, folds)
     return CrossValidation(contract.target, dataset.target, fold, values)
 
 
-def _deal(group: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+def _partition(group: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
     """(n,) the part of each row; the rows of an entity are in one part."""
     names, code = np.unique(group, return_inverse=True)
     if not 2 <= folds <= len(names):
         raise ValueError(f"folds: got {folds} for {len(names)} entities, expected 2 to as many as there are")
     part = np.arange(len(names)) % folds
     return np.asarray(np.random.default_rng(seed).permutation(part)[code])
+
+
+def _pick(group: NDArray[np.int64], share: float, seed: list[int]) -> NDArray[np.int64]:
+    """Draw a share of the entities, one at least."""
+    entities = np.random.default_rng(seed).permutation(np.unique(group))
+    return entities[: max(int(share * len(entities)), 1)]
 
 
 def _splits(dataset: Dataset, in_test: NDArray[np.bool_], in_valid: NDArray[np.bool_], every: int) -> Splits:
@@ -132,7 +138,7 @@ def _splits(dataset: Dataset, in_test: NDArray[np.bool_], in_valid: NDArray[np.b
 def _predictions(
     contract: Contract, workload: Workload, splits: Splits, params: Mapping[str, Params], seed: int
 ) -> Iterator[tuple[str, FloatArray]]:
-    """The predictions of every family for the test part, by the same scaling that a training makes."""
+    """Yield the predictions of every family for the test part, by the same scaling as in a training."""
     task = make_task(contract, workload)
     scaler = StandardScaler.fit(workload.feature_names, [Moments.of(splits.train.features)])
     target_scaler = task.fit_target_scaler(encoded_target(task, workload, splits.train))

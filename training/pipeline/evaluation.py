@@ -19,7 +19,7 @@ def compute_metrics(target: AnyTarget, truth: FloatArray, predicted: Predicted) 
 
 
 def point_predictions(target: AnyTarget, predicted: Predicted) -> FloatArray:
-    """The predictions without their regions, as baselines give theirs."""
+    """Return the predictions without their regions, as baselines give theirs."""
     return predicted[point_name(target)]
 
 
@@ -39,7 +39,7 @@ def region_metrics(target: AnyTarget, truth: FloatArray, predicted: Predicted) -
 
 
 def shown_metrics(target: AnyTarget) -> tuple[str, ...]:
-    """The metrics that tables show, that of the contract first."""
+    """Return the metrics that tables show, that of the contract first."""
     if isinstance(target, ClassTarget):
         return ("f1", "precision", "recall", "roc_auc")
     if isinstance(target, PathTarget):
@@ -93,9 +93,9 @@ def class_metrics(target: ClassTarget, truth: FloatArray, probability: FloatArra
     from sklearn import metrics  # takes a second to import, and most workloads predict numbers
 
     column = target.classes.index(target.positive)
-    is_true, is_said = truth == column, probability.argmax(axis=1) == column
-    hits, false_alarms = int((is_true & is_said).sum()), int((~is_true & is_said).sum())
-    misses, passes = int((is_true & ~is_said).sum()), int((~is_true & ~is_said).sum())
+    is_true, is_predicted = truth == column, probability.argmax(axis=1) == column
+    hits, false_alarms = int((is_true & is_predicted).sum()), int((~is_true & is_predicted).sum())
+    misses, passes = int((is_true & ~is_predicted).sum()), int((~is_true & ~is_predicted).sum())
     found = {
         "true_positives": float(hits),
         "false_positives": float(false_alarms),

@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def ray_map(function: Callable[[T], R], items: Sequence[T], progress: Progress) -> list[R]:
-    """`function` of every item as Ray tasks of one CPU each; Ray must run. The first error is raised."""
+    """Call `function` on every item in Ray tasks of one CPU each; Ray must run. Raises the first error."""
     task = ray.remote(num_cpus=1)(_apply)
     shared = ray.put(function)
     references = [task.remote(shared, item) for item in items]

@@ -19,18 +19,23 @@ import mlflow.entities.model_registry as mlflow_registry
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from training.registry.model_version import HASH_TAG, ModelVersion, bundle_hash_at, path_or_uri
+from training.registry.model_version import (
+    CHALLENGER,
+    CHAMPION,
+    HASH_TAG,
+    ModelVersion,
+    bundle_hash_at,
+    path_or_uri,
+)
 from training.runtime.artifact_server import is_remote
 from training.runtime.bundle import read_bundle
 from training.runtime.errors import BundleError
 from training.runtime.settings import Settings
 
-__all__ = ["CHALLENGER", "CHAMPION", "ModelVersion", "Registry"]
+__all__ = ["ModelVersion", "Registry"]
 
 log = logging.getLogger(__name__)
 
-CHAMPION = "champion"
-CHALLENGER = "challenger"
 ARTIFACT_FOLDER = "bundle"
 _PAGE = 1000
 
@@ -43,11 +48,11 @@ class Registry:
         self._uri = settings.registry_uri
         self.client = _open(settings.registry_uri)
         self._known: dict[tuple[str, str, int], ModelVersion] = {}
-        self._refused: set[tuple[str, str, int]] = set()
-        self._held: dict[str, tuple[object, dict[str, ModelVersion]]] = {}
+        self._unreadable: set[tuple[str, str, int]] = set()
+        self._known_aliases: dict[str, tuple[object, dict[str, ModelVersion]]] = {}
 
     def experiment(self, workload: str) -> str:
-        """The id of the workload's experiment, made when it is not there."""
+        """Return the id of the workload's experiment, made when it is not there."""
         found = self.client.get_experiment_by_name(workload)
         if found is not None:
             return str(found.experiment_id)
@@ -89,17 +94,17 @@ class Registry:
             self.client.log_metric(version.run_id, name, value)
 
     def champions(self, workload: str) -> dict[str, ModelVersion]:
-        """The version with the alias `champion` of each arm that has one."""
+        """Return the version with the alias `champion` of each arm that has one."""
         return self.holders(workload)[CHAMPION]
 
     def holders(self, workload: str) -> dict[str, dict[str, ModelVersion]]:
-        """The versions with the aliases `champion` and `challenger`, by alias and arm.
+        """Return the versions with the aliases `champion` and `challenger`, by alias and arm.
 
         Cheap enough to be polled. One that cannot be read is left out, and logged once.
         """
         found: dict[str, dict[str, ModelVersion]] = {CHAMPION: {}, CHALLENGER: {}}
         for model in self._models(workload):
-            for alias, version in self._held_of(model).items():
+            for alias, version in self._aliased_versions(model).items():
                 found[alias][version.arm] = version
         return found
 
@@ -120,7 +125,7 @@ class Registry:
             self.client.delete_registered_model_alias(there.name, CHALLENGER)
 
     def versions(self, workload: str) -> list[ModelVersion]:
-        """All versions of all arms, by arm and newest first; unreadable ones are left out, and logged."""
+        """Return the versions of all arms, by arm and newest first; unreadable ones are logged instead."""
         found = []
         for model in sorted(self._models(workload), key=lambda m: str(m.name)):
             versions = self.client.search_model_versions(f"name = '{model.name}'", max_results=_PAGE)
@@ -130,30 +135,26 @@ class Registry:
                     found.append(described)
         return found
 
-    def is_empty(self, workload: str) -> bool:
-        """Return whether no arm of the workload has a champion."""
-        return not any(CHAMPION in model.aliases for model in self._models(workload))
-
     def _set_alias(self, version: ModelVersion, alias: str) -> None:
         name = _model_name(version.workload, version.arm)
         self.client.set_registered_model_alias(name, alias, version.version)
 
-    def _held_of(self, model: mlflow_registry.RegisteredModel) -> dict[str, ModelVersion]:
+    def _aliased_versions(self, model: mlflow_registry.RegisteredModel) -> dict[str, ModelVersion]:
         """Return versions by alias; they are read again after a change, or when one could not be read."""
         state = _state_of(model)
-        known_state, held = self._held.get(model.name, (None, {}))
+        known_state, by_alias = self._known_aliases.get(model.name, (None, {}))
         if known_state == state:
-            return held
+            return by_alias
         aliases = {CHAMPION, CHALLENGER} & model.aliases.keys()
-        held = {}
+        by_alias = {}
         for alias in aliases:
             version = self.client.get_model_version_by_alias(model.name, alias)
             described = self._describe_or_refuse(version, _aliases_of(model, version))
             if described:
-                held[alias] = described
-        if held.keys() == aliases:
-            self._held[model.name] = state, held
-        return held
+                by_alias[alias] = described
+        if by_alias.keys() == aliases:
+            self._known_aliases[model.name] = state, by_alias
+        return by_alias
 
     def _models(self, workload: str) -> list[mlflow_registry.RegisteredModel]:
         found = self.client.search_registered_models(f"name LIKE '{workload}.%'", max_results=_PAGE)
@@ -164,7 +165,7 @@ class Registry:
         self, version: mlflow_registry.ModelVersion, aliases: tuple[str, ...]
     ) -> ModelVersion | None:
         key = _key(version)
-        if key in self._refused:
+        if key in self._unreadable:
             return None
         try:
             return self._describe(version, aliases)
@@ -172,7 +173,7 @@ class Registry:
             if _may_pass(error):
                 log.warning("model version %s %s not read now: %s", version.name, version.version, error)
             else:
-                self._refused.add(key)
+                self._unreadable.add(key)
                 log.warning("model version %s %s refused: %s", version.name, version.version, error)
             return None
 
@@ -201,7 +202,7 @@ class Registry:
 
 
 def _open(uri: str) -> MlflowClient:
-    """A client. A SQLite database is made ready for several processes, its migrations are not logged."""
+    """Open a client; a SQLite database is made ready for several processes, its migrations not logged."""
     if uri.startswith("sqlite:///"):
         path = Path(uri.removeprefix("sqlite:///"))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,20 +19,23 @@ _PAGE = 1000
 _NOT_FOUND = 404
 
 
-def read_versions(uri: str, workload: str, environment: Mapping[str, str]) -> list[VersionRow] | None:
+def read_versions(
+    uri: str, workload: str, environment: Mapping[str, str], alias: str | None = None
+) -> list[VersionRow] | None:
     """Return the versions of a workload; None where the server wants more than is known here.
 
     Args:
         uri: of the server.
         workload: whose versions.
         environment: with the token, or user and password, if any.
+        alias: only those that have it.
 
     Raises:
         RegistryUnreadable: no MLflow server answers.
     """
     try:
         with server_client(uri, Environment.of(environment)) as client:
-            return list(_Api(client, uri).versions(workload))
+            return list(_Api(client, uri).versions(workload, alias))
     except (PermissionError, FileNotFoundError):
         # MLflow's client knows more ways to sign in, and more versions of the API
         return None
@@ -45,7 +48,7 @@ class _Api:
         self._client = client
         self._root = f"{uri.rstrip('/')}/api/2.0/mlflow"
 
-    def versions(self, workload: str) -> Iterator[VersionRow]:
+    def versions(self, workload: str, alias: str | None) -> Iterator[VersionRow]:
         # an underscore in the name of a workload is a wildcard to LIKE
         wanted, prefix = f"name LIKE '{workload}.%'", f"{workload}."
         aliases: dict[tuple[str, int], list[str]] = defaultdict(list)
@@ -53,15 +56,16 @@ class _Api:
             for one in model.get("aliases", ()):
                 aliases[model["name"], int(one["version"])].append(one["alias"])
         for version in self._pages("model-versions", "model_versions", wanted):
-            if version["name"].startswith(prefix):
-                name, number = version["name"], int(version["version"])
-                yield self._row(version, tuple(sorted(aliases[name, number])))
+            held = aliases[version["name"], int(version["version"])]
+            # a row costs two more questions
+            if version["name"].startswith(prefix) and (alias is None or alias in held):
+                yield self._row(version, tuple(sorted(held)))
 
     def _row(self, version: Mapping[str, Any], aliases: tuple[str, ...]) -> VersionRow:
         name, run_id = version["name"], version.get("run_id") or ""
         tags = {tag["key"]: tag.get("value") for tag in version.get("tags", ())}
-        asked = {"name": name, "version": version["version"]}
-        located = self._get("model-versions/get-download-uri", asked).raise_for_status().json()
+        params = {"name": name, "version": version["version"]}
+        located = self._get("model-versions/get-download-uri", params).raise_for_status().json()
         return VersionRow(
             name=name,
             version=int(version["version"]),
@@ -83,12 +87,12 @@ class _Api:
     def _pages(self, kind: str, key: str, wanted: str) -> Iterator[Mapping[str, Any]]:
         token = ""
         while True:
-            asked = {"filter": wanted, "max_results": str(_PAGE)} | ({"page_token": token} if token else {})
-            page = self._get(f"{kind}/search", asked).raise_for_status().json()
+            params = {"filter": wanted, "max_results": str(_PAGE)} | ({"page_token": token} if token else {})
+            page = self._get(f"{kind}/search", params).raise_for_status().json()
             yield from page.get(key, ())
             token = page.get("next_page_token", "")
             if not token:
                 return
 
-    def _get(self, call: str, asked: Mapping[str, str]) -> httpx.Response:
-        return self._client.get(f"{self._root}/{call}", params=dict(asked))
+    def _get(self, call: str, params: Mapping[str, str]) -> httpx.Response:
+        return self._client.get(f"{self._root}/{call}", params=dict(params))

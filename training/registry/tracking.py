@@ -64,7 +64,7 @@ class SearchRuns:
         self._client.set_terminated(run_id, "FAILED" if record.error else "FINISHED")
 
     def run_of(self, trial_id: str) -> str | None:
-        """The run of a trial, if it has been logged; one that failed may be tried again, in a new run."""
+        """Return the run of a trial, if it has been logged; a trial that failed may be tried in a new run."""
         wanted = (
             f"tags.{_TRIAL_TAG} = '{trial_id}' AND tags.`{_PARENT_TAG}` = '{self._parent}'"
             " AND attributes.status != 'FAILED'"

@@ -103,7 +103,7 @@ def download_file(
 
 @contextmanager
 def server_client(source: str, environment: Environment | None) -> Iterator[httpx.Client]:
-    """An HTTP client that signs in as MLflow's does, and tells of httpx's errors as OSErrors.
+    """Open an HTTP client that signs in as MLflow's does, and raises httpx's errors as OSErrors.
 
     Args:
         source: what is asked for, to be named in errors.

@@ -140,7 +140,7 @@ def read_bundle(path: Path, expected_hash: str | None = None, expected_workload:
 
 
 def read_content_hash(path: Path) -> str:
-    """The content hash of a bundle, from its manifest alone: the other files are not looked at.
+    """Read the content hash of a bundle from its manifest alone: the other files are not opened.
 
     Raises:
         ForeignBundle, UnsupportedFormat, TamperedBundle: the manifest is not one of this format.
@@ -213,7 +213,7 @@ def _arrays_from_bytes(content: bytes) -> dict[str, FloatArray]:
 
 
 def _check_consistent(parts: BundleParts) -> None:
-    """Raises MalformedBundle where shapes or names disagree."""
+    """Raise MalformedBundle where shapes or names disagree."""
     names, shape = parts.card.feature_names, parts.contract.raw_shape
     golden, reference = parts.golden, parts.reference
     rows = len(golden.raw)

@@ -1,4 +1,4 @@
-"""Why a bundle is refused.
+"""Errors of a bundle that is refused.
 
 BundleError
  |- ForeignBundle       no bundle at all, one of another workload, or of other features than the code has

@@ -126,7 +126,7 @@ class ArmRuntime:
 
 
 class Model:
-    """Both halves of one bundle in one process."""
+    """Complete model of a bundle in one process: both of its halves."""
 
     def __init__(self, bundle: BundleParts) -> None:
         self.bundle = bundle
@@ -150,7 +150,7 @@ def scale(bundle: BundleParts, workload: Workload, features: FloatArray) -> Scal
 
 
 def load_model(bundle: Bundle) -> Model:
-    """A model that has reproduced its golden outputs on this machine.
+    """Load a model that has reproduced its golden outputs on this machine.
 
     Raises:
         GoldenMismatch: it does not.

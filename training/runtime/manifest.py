@@ -57,7 +57,7 @@ def write_files(files: Mapping[str, bytes], directory: Path, format_version: int
 
 
 def read_manifest(path: Path, format_version: int) -> Manifest:
-    """The manifest of the directory `path`; the other files are not looked at.
+    """Read the manifest of the directory `path`; the other files are not opened.
 
     Raises:
         ForeignBundle: there is none, or it is of another format.
@@ -86,7 +86,7 @@ def read_manifest(path: Path, format_version: int) -> Manifest:
 def read_files(
     path: Path, names: Collection[str], format_version: int, expected_hash: str
 ) -> dict[str, bytes]:
-    """The files `names` of the directory `path`, each with the content that the manifest promises.
+    """Read the files `names` of the directory `path`, each with the content that the manifest promises.
 
     Raises:
         ForeignBundle, UnsupportedFormat: as `read_manifest`.

@@ -72,7 +72,7 @@ class OutlierScorer:
         self._distances = np.sort(_held_out_distances(rows))
 
     def score(self, matrix: NDArray[np.floating]) -> FloatArray:
-        """The share of the reference that lies nearer, (n,); 1 is farther out than all of it.
+        """Return the share of the reference that lies nearer, (n,); 1 is farther out than all of it.
 
         Features of sequences are laid side by side: by the last step and the mean alone, a jump in the
         middle of a window would hardly be seen.

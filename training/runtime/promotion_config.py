@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class LooksConfig(BaseModel):
+class InterimLooksConfig(BaseModel):
     """Settings of the interim looks at two versions that answer the same requests.
 
     The first look is at `first_truths`, each later one when there are twice as many. Each has an equal part
@@ -33,8 +33,10 @@ class PromotionConfig(BaseModel):
         description="whether a challenger that proves itself in the shadow takes the champion's place; "
         "otherwise it waits there for POST /arms/{arm}/promote",
     )
-    shadow: LooksConfig = Field(default=LooksConfig(), description="the challenger gets copies of requests")
-    probation: LooksConfig = Field(
-        default=LooksConfig(first_truths=200),
+    shadow: InterimLooksConfig = Field(
+        default=InterimLooksConfig(), description="the challenger gets copies of requests"
+    )
+    probation: InterimLooksConfig = Field(
+        default=InterimLooksConfig(first_truths=200),
         description="after the promotion the version before gets the copies",
     )

@@ -53,6 +53,6 @@ class RetrainingConfig(BaseModel):
         default=0.8, gt=0, lt=1, description="weight of the truths of the journal beside the source"
     )
     held_out: float = Field(
-        default=0.25, gt=0, lt=1, description="share of the truths, the newest, that judge; at most"
+        default=0.25, gt=0, lt=1, description="share of the truths, the newest, to evaluate on; at most"
     )
     gate: GateConfig = Field(default=GateConfig(), description="what a challenger has to show offline")

@@ -18,7 +18,7 @@ _PASSWORD = re.compile(r"(?P<user>(?<=://)[^:/@]*:)[^@]*(?=@)|(?P<name>[?&]passw
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown."""
+    """Return the URL as it may be shown."""
     return _PASSWORD.sub(lambda found: f"{found['user'] or found['name']}***", url)
 
 
@@ -44,7 +44,9 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Defaults under `var` of the checkout, or of the current folder; RAYSONDE_VAR, RAYSONDE_WORKLOADS,
+        """Read the settings from the environment.
+
+        Defaults lie under `var` of the checkout, or of the current folder; RAYSONDE_VAR, RAYSONDE_WORKLOADS,
         RAYSONDE_REGISTRY_URI, RAYSONDE_STORE_URL, RAYSONDE_API_KEY_FILE and RAYSONDE_TRAINING_RESOURCE
         override. The two URLs may hold a password, and may lie in a file instead, which
         RAYSONDE_REGISTRY_URI_FILE or RAYSONDE_STORE_URL_FILE names.

@@ -1,4 +1,4 @@
-"""Why a file is not scored, beside records that do not fit."""
+"""Errors of a file that is not scored, beside records that do not fit."""
 
 from __future__ import annotations
 

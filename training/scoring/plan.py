@@ -51,7 +51,7 @@ class Records:
 
 
 def open_records(contract: Contract, path: Path) -> Records:
-    """The Parquet file at `path`, or the files of that folder by name.
+    """Open the Parquet file at `path`, or the files of that folder by name.
 
     Raises:
         FieldError: a file lacks a column, or one holds what its field does not.
@@ -72,7 +72,7 @@ def open_records(contract: Contract, path: Path) -> Records:
 
 
 def plan_parts(contract: Contract, records: Records, rows_per_part: int = ROWS_PER_PART) -> list[Ranges]:
-    """The parts, each as the ranges (k, 2) of its rows, from and up to, in their order.
+    """Plan the parts, each as the ranges (k, 2) of its rows, from and up to, in their order.
 
     Parts of a table are as they come. For windows a part holds whole logs, wherever their rows lie: only the
     columns that name logs are read for that.
@@ -93,7 +93,7 @@ def plan_parts(contract: Contract, records: Records, rows_per_part: int = ROWS_P
 
 
 def rows_in(ranges: Ranges) -> NDArray[np.int64]:
-    """The numbers of the rows of a part."""
+    """Return the numbers of the rows of a part."""
     return np.concatenate([np.arange(start, stop) for start, stop in ranges.tolist()])
 
 
@@ -105,7 +105,7 @@ class RecordsReader:
         self._last: tuple[tuple[str, int], pa.Table] | None = None
 
     def read(self, rows: NDArray[np.int64]) -> pa.Table:
-        """The records with these increasing numbers."""
+        """Read the records with these increasing numbers."""
         tables = []
         for file, group, first, count in _groups(self._records):
             begin, end = np.searchsorted(rows, (first, first + count)).tolist()

@@ -1,6 +1,6 @@
 """Arrow tables of records -> the matrix that models see, and what is wrong with each row.
 
-A row is judged as the API judges an instance: a field that is required, a category or a number out of its
+A row is checked as the API checks an instance: a field that is required, a category or a number out of its
 range is an error of that row, and of no other. NaN counts as not there.
 """
 
@@ -45,7 +45,7 @@ class Checked:
 
 
 def required_columns(contract: Contract, schema: pa.Schema, source: str) -> list[str]:
-    """The columns of a file that scoring reads.
+    """Return the columns of a file that scoring reads.
 
     Raises:
         FieldError: one is missing, or holds neither numbers nor names as its field does; says which, and
@@ -79,7 +79,7 @@ def key_column(contract: Contract, records: pa.Table) -> pa.Array:
 
 
 def checked(contract: Contract, records: pa.Table) -> Checked:
-    """The matrix of the records, with the errors of each row."""
+    """Return the matrix of the records, with the errors of each row."""
     matrix = np.full((len(records), len(contract.fields)), np.nan)
     errors: dict[int, str] = {}
     nameless = np.asarray(pc.is_null(entity_column(contract, records)))

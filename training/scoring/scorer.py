@@ -57,7 +57,7 @@ class Scorer:
         self._names = [*array_columns(self._contract.target), "outlier_score"]
 
     def answers(self, records: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
-        """A row for each instance that the records hold, and for each record that is wrong.
+        """Return a row for each instance that the records hold, and for each record that is wrong.
 
         Columns: `row`, the number of the record that the instance ends with; `entity`; `end_s`, for windows;
         the numbers of the prediction and its region, `outlier_score`, null where there is an `error`; the
@@ -73,7 +73,7 @@ class Scorer:
             batches = _rows(self._contract, found)
         else:
             batches = _windows(self._contract, records, found, errors)
-        answered = [(batch.at, batch.end_s, self._said(batch.raw)) for batch in batches]
+        answered = [(batch.at, batch.end_s, self._predict(batch.raw)) for batch in batches]
         # the errors last: making windows finds more of them
         wrong = np.array(sorted(errors), np.int64)
         blank = np.full((len(wrong), len(self._names)), np.nan)
@@ -91,7 +91,7 @@ class Scorer:
         columns["error"] = _scattered(why, is_error)
         return pa.table(columns | self._stamps(len(index)))
 
-    def _said(self, raw: FloatArray) -> FloatArray:
+    def _predict(self, raw: FloatArray) -> FloatArray:
         """(n, *raw_shape) -> (n, columns)."""
         scaled = self._model.scaler.transform(raw)
         arrays = self._model.arm.predict(scaled).arrays.values()
@@ -121,7 +121,7 @@ def _rows(contract: Contract, found: Checked) -> Iterator[_Instances]:
 def _windows(
     contract: Contract, records: pa.Table, found: Checked, errors: dict[int, str]
 ) -> Iterator[_Instances]:
-    """The windows of every log, and an error more for each log that has none.
+    """Yield the windows of every log, and add an error for each log that has none.
 
     A record that is wrong is no sample: the windows are those of the log without it.
     """
@@ -147,7 +147,7 @@ def _windows(
 
 
 def _logs(contract: Contract, records: pa.Table, good: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
-    """The records of each log that are sound, in their order."""
+    """Yield the records of each log that are sound, in their order."""
     keys = pc.dictionary_encode(key_column(contract, records))
     codes = np.asarray(keys.indices)
     order = np.argsort(codes, kind="stable")

@@ -29,7 +29,7 @@ from training.search.worker_group import release_group, remember_group
 
 _STATE_FILE = "state"
 _WAIT_S = 0.2
-_LOOK_S = "0.2"
+_HEALTH_CHECK_S = "0.2"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def fit_together(
         Exception: what the first worker that failed has raised.
     """
     # the controller, which polls for epochs, takes this from the process that starts it
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _LOOK_S)
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _HEALTH_CHECK_S)
     release_group(directory)
     reports = Queue(actor_options={"num_cpus": 0})
     trainer = _trainer(task, worker_group, directory, reports)

@@ -14,7 +14,7 @@ from training.fitting.data import Params
 
 
 def search_space_without(family: Family, fixed: Params) -> Callable[[Any], None]:
-    """The family's search space, in which the parameters of `fixed` have one value each."""
+    """Return the family's search space, in which the parameters of `fixed` have one value each."""
     return partial(_suggest, family, dict(fixed))
 
 

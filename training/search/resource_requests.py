@@ -15,7 +15,7 @@ _WAITING_CPU = 0.01
 
 
 def plan_worker_group(family: Family, workers: int, free: Mapping[str, float]) -> WorkerGroup | None:
-    """The worker group of each trial; None where one process fits alone.
+    """Plan the worker group of each trial; None where one process fits alone.
 
     Workers claim a core each, or less where fewer are free: they would wait forever for what is not there.
 

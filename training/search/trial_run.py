@@ -32,7 +32,7 @@ class TrialTask:
         family: as `load_family` takes it.
         seed: of the models.
         worker_group: of each trial; None where its process fits alone.
-        directory: where crews keep their states.
+        directory: where worker groups keep their states.
     """
 
     family: str
@@ -48,12 +48,12 @@ def run_trial(config: dict[str, Any], task: TrialTask, train: Split, valid: Spli
     """
     link = _Link()
     if task.worker_group is not None:
-        # torch takes seconds to import, and only crews need it here
+        # torch takes seconds to import, and only worker groups need it here
         from training.search.data_parallel import WorkerGroupTask, fit_together
 
-        crew_task = WorkerGroupTask(task.family, config, train, valid, task.seed)
+        group_task = WorkerGroupTask(task.family, config, train, valid, task.seed)
         directory = task.directory / tune.get_context().get_trial_id()
-        model = fit_together(crew_task, task.worker_group, directory, link.report)
+        model = fit_together(group_task, task.worker_group, directory, link.report)
         link.finish(model.onnx, model.loss)
         return
     family = load_family(task.family)
@@ -87,18 +87,18 @@ class _Link:
     def report(self, step: int, loss: float) -> None:
         """Report to Tune, as `Family.fit` is to do."""
         self._step = step
-        self._tell(loss, has_model=False)
+        self._report(loss, has_model=False)
 
     def finish(self, onnx: bytes, loss: float) -> None:
-        """The last report."""
+        """Send the last report."""
         self._files[MODEL_FILE] = onnx
         self._step += 1
-        self._tell(loss, has_model=True)
+        self._report(loss, has_model=True)
 
     def _keep(self, state: bytes) -> None:
         self._files[_STATE_FILE] = state
 
-    def _tell(self, loss: float, has_model: bool) -> None:
+    def _report(self, loss: float, has_model: bool) -> None:
         metrics = {STEP: self._step, LOSS: loss, HAS_MODEL: has_model}
         if not self._files:
             tune.report(metrics)

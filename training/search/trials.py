@@ -37,7 +37,7 @@ class WorkerGroup:
         workers: how many.
         cpus_each: cores that each claims.
         use_gpu: whether each has a GPU of its own.
-        at_once: crews for which there are cores.
+        at_once: worker groups for which there are cores.
     """
 
     workers: int

@@ -37,7 +37,7 @@ from training.search.trials import Best, Listener, SearchPlan, TrialRecord, Work
 from training.search.worker_group import release_group
 
 _EXPERIMENT = "tune"
-_CREWS = "crews"
+_GROUPS = "worker_groups"
 _PLAN_FILE = "plan.json"
 _STATE_FILE = "state.zip"
 _GRACE_STEPS = 5
@@ -80,16 +80,10 @@ def search(
     Raises:
         SearchError: every trial failed.
     """
-    plan_file = directory / _PLAN_FILE
-    wanted = json.dumps(asdict(plan), sort_keys=True)
-    going_on = resume and plan_file.is_file() and plan_file.read_text() == wanted
-    if not going_on:
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        plan_file.write_text(wanted)
+    going_on = _claim(directory, plan, resume)
     family = load_family(plan.family)
     worker_group = plan_worker_group(family, plan.workers, ray.available_resources())
-    task = TrialTask(plan.family, plan.seed, worker_group, directory / _CREWS)
+    task = TrialTask(plan.family, plan.seed, worker_group, directory / _GROUPS)
     trial = tune.with_parameters(run_trial, task=task, train=train, valid=valid)
     claim = resource_request(family, worker_group, ray.cluster_resources().get("GPU", 0.0))
     trainable = tune.with_resources(trial, claim)
@@ -109,6 +103,18 @@ def search(
     # what is finished is not continued: the same call later searches anew
     shutil.rmtree(directory)
     return best
+
+
+def _claim(directory: Path, plan: SearchPlan, resume: bool) -> bool:
+    """Make the directory that of this plan; return whether it holds an unfinished search to go on with."""
+    plan_file = directory / _PLAN_FILE
+    wanted = json.dumps(asdict(plan), sort_keys=True)
+    if resume and plan_file.is_file() and plan_file.read_text() == wanted:
+        return True
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    plan_file.write_text(wanted)
+    return False
 
 
 def _tune_config(plan: SearchPlan, worker_group: WorkerGroup | None, at_once: int | None) -> tune.TuneConfig:
@@ -141,7 +147,7 @@ def _run_config(directory: Path) -> tune.RunConfig:
         name=_EXPERIMENT,
         storage_path=str(directory),
         verbose=0,
-        callbacks=[_TellListener(directory / _CREWS), SearchStateWriter(directory / _STATE_FILE)],
+        callbacks=[_ListenerCallback(directory / _GROUPS), SearchStateWriter(directory / _STATE_FILE)],
         checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
         failure_config=tune.FailureConfig(max_failures=1),
     )
@@ -167,11 +173,11 @@ def _last_line(error: object) -> str:
 _listener: ContextVar[Listener] = ContextVar("listener")
 
 
-class _TellListener(tune.Callback):  # type: ignore[misc]
-    """Tells the current listener of each trial that ended, and sees that it leaves no worker group behind."""
+class _ListenerCallback(tune.Callback):  # type: ignore[misc]
+    """Notifies the current listener of each trial that ended, and removes a worker group left behind."""
 
-    def __init__(self, crews: Path) -> None:
-        self._crews = crews
+    def __init__(self, groups: Path) -> None:
+        self._groups = groups
         self._curves: dict[str, dict[int, float]] = {}
 
     def on_trial_result(
@@ -181,16 +187,16 @@ class _TellListener(tune.Callback):  # type: ignore[misc]
             self._curves.setdefault(trial.trial_id, {})[result[STEP]] = result[LOSS]
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        release_group(self._crews / trial.trial_id)
+        release_group(self._groups / trial.trial_id)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._tell(trials, trial, None)
+        self._notify(trials, trial, None)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._tell(trials, trial, _last_line(Path(trial.error_file).read_text()))
+        self._notify(trials, trial, _last_line(Path(trial.error_file).read_text()))
 
-    def _tell(self, trials: list[Trial], trial: Trial, error: str | None) -> None:
-        release_group(self._crews / trial.trial_id)
+    def _notify(self, trials: list[Trial], trial: Trial, error: str | None) -> None:
+        release_group(self._groups / trial.trial_id)
         result = trial.last_result or {}
         record = TrialRecord(
             trial_id=trial.trial_id,

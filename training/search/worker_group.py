@@ -17,7 +17,7 @@ _FILE = "placement_group"
 
 
 def remember_group(directory: Path) -> None:
-    """Called in a worker: leave the name of its placement group in the directory of the fit."""
+    """Leave the name of this worker's placement group in the directory of the fit."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / _FILE).write_text(get_current_placement_group().id.hex())
 

@@ -33,7 +33,7 @@ class Mapper(Protocol):
     """Applies a pure function to every item, in order of the items: one after the other, or on a cluster."""
 
     def __call__(self, function: Callable[[T], R], items: Sequence[T], progress: Progress) -> list[R]:
-        """The results, in the order of `items`; `progress` is told how many are done."""
+        """Return the results, in the order of `items`; `progress` gets how many are done."""
         ...
 
 
@@ -47,7 +47,7 @@ class Source(Protocol):
     revision: str
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """All records; the same for the same options and seed, whatever the mapper."""
+        """Return all records; the same for the same options and seed, whatever the mapper."""
         ...
 
 
@@ -56,7 +56,7 @@ def no_progress(done: int, total: int) -> None:
 
 
 def serial_map(function: Callable[[T], R], items: Sequence[T], progress: Progress) -> list[R]:
-    """A `Mapper` that needs nothing."""
+    """Map in this process: a `Mapper` that needs nothing."""
     results = []
     for done, item in enumerate(items, start=1):
         results.append(function(item))
@@ -65,7 +65,7 @@ def serial_map(function: Callable[[T], R], items: Sequence[T], progress: Progres
 
 
 def load_source(contract: Contract, options: Mapping[str, Any]) -> Source:
-    """The source that `options["module"]` makes with the other options.
+    """Load the source that `options["module"]` makes with the other options.
 
     Raises:
         ValueError: no module is named, or it has no `make_source`.
@@ -76,7 +76,7 @@ def load_source(contract: Contract, options: Mapping[str, Any]) -> Source:
 
 
 def with_file(options: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """The options with `file` as what the source reads.
+    """Return the options with `file` as what the source reads.
 
     Raises:
         ValueError: it reads no files: its `make_source` has no option `path`.
@@ -100,7 +100,7 @@ def _maker(name: str | None) -> Callable[..., Source]:
 def cached_records(
     contract: Contract, options: Mapping[str, Any], directory: Path, mapper: Mapper, progress: Progress
 ) -> pd.DataFrame:
-    """Records of a source, made once and read from `directory` afterwards.
+    """Return the records of a source, made once and read from `directory` afterwards.
 
     The file's name carries a hash of the options (the seed is one of them), the source's revision and the
     contract's fields and columns of the truth, so that any change makes a new file.

@@ -21,7 +21,7 @@ from features.errors import FieldError
 from features.targets import TargetSpec
 from features.workloads.calories import KEYTEL_FEMALE, KEYTEL_MALE, KJ_PER_KCAL
 from training.sources.base import Mapper, Progress
-from training.sources.files import hash_file
+from training.sources.files import RecordedFile
 
 FloatArray = NDArray[np.float64]
 
@@ -40,41 +40,22 @@ class GeneratedWorkouts:
     revision: str = "1"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """All records, numbered from 0."""
+        """Return all records, numbered from 0."""
         batches = [range(i, min(i + _BATCH, self.people)) for i in range(0, self.people, _BATCH)]
         return pd.concat(mapper(partial(draw, self.seed), batches, progress), ignore_index=True)
 
 
-@dataclass(frozen=True)
-class RecordedWorkouts:
-    """The rows of a file."""
-
-    contract: Contract
-    path: Path
-
-    @property
-    def revision(self) -> str:
-        """The hash of the file, so that one that has changed is read again.
-
-        Raises:
-            FileNotFoundError: no such file.
-        """
-        return hash_file(self.path)
-
-    def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """All rows."""
-        return read_workouts(self.contract, self.path)
-
-
 def make_source(
     contract: Contract, people: int = 12_000, seed: int = 0, path: str | None = None
-) -> GeneratedWorkouts | RecordedWorkouts:
-    """The source for a contract, from the options in its YAML file; `path` takes the generator's place."""
-    return RecordedWorkouts(contract, Path(path)) if path else GeneratedWorkouts(people, seed)
+) -> GeneratedWorkouts | RecordedFile:
+    """Make the source for a contract from the options in its YAML file; `path` replaces the generator."""
+    if not path:
+        return GeneratedWorkouts(people, seed)
+    return RecordedFile(Path(path), partial(read_workouts, contract))
 
 
 def read_workouts(contract: Contract, path: Path) -> pd.DataFrame:
-    """A CSV or Parquet file with a column for each field of the contract, its entity and its target.
+    """Read a CSV or Parquet file with a column for each field of the contract, its entity and its target.
 
     Raises:
         FieldError: a column is missing, a value is no number or out of the contract's range.
@@ -102,7 +83,7 @@ def _check_numbers(column: pd.Series[Any], spec: FieldSpec | TargetSpec) -> None
 
 
 def draw(seed: int, people: range) -> pd.DataFrame:
-    """The workouts with these numbers."""
+    """Draw the workouts with these numbers."""
     rng = np.random.default_rng([seed, people.start])
     n = len(people)
     male = rng.random(n) < 0.5

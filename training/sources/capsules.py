@@ -56,7 +56,7 @@ class CapsuleSource:
     revision: str = "2"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """All records, in the order of the tracks."""
+        """Return all records, in the order of the tracks."""
         batches = [range(i, min(i + _BATCH, self.tracks)) for i in range(0, self.tracks, _BATCH)]
 
         def scaled(done: int, total: int) -> None:
@@ -67,17 +67,17 @@ class CapsuleSource:
 
 
 def make_source(contract: Contract, tracks: int = 1000, seed: int = 0) -> CapsuleSource:
-    """The source for a contract, from the options in its YAML file."""
+    """Make the source for a contract, from the options in its YAML file."""
     return CapsuleSource(contract.target_columns[0], tracks, seed)
 
 
 def simulate_batch(target: str, seed: int, indices: range) -> pd.DataFrame:
-    """Records of the tracks with these indices."""
+    """Simulate the tracks with these indices."""
     return pd.concat([_records(target, seed, index) for index in indices], ignore_index=True)
 
 
 def draw_path(generator: np.random.Generator, kind: str) -> TruePath | None:
-    """A random path of a kind; None where one that shall come back from space does not."""
+    """Draw a random path of a kind; None where one that shall come back from space does not."""
     if kind not in FLIGHTS:
         return aircraft(generator) if kind == "aircraft" else balloon(generator)
     path = true_path(FLIGHTS[kind](generator))

@@ -69,7 +69,7 @@ class HeatWave:
         return np.asarray(self.height_k * share)
 
     def observe(self, station: int) -> pd.DataFrame:
-        """The hours of one station, in the columns of `training.sources.weather.read_hours`."""
+        """Return the hours of one station, in the columns of `training.sources.weather.read_hours`."""
         generator = np.random.default_rng([self.seed, station])
         time_s = self.start.timestamp() + _HOUR_S * np.arange(self.hours)
         phase = 2 * np.pi * (time_s / _HOUR_S - _WARMEST_HOUR_UTC) / 24
@@ -97,13 +97,13 @@ class HeatWaveSource:
     revision: str = "1"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """All records, in the order of the stations."""
+        """Return all records, in the order of the stations."""
         tables = mapper(self.wave.observe, range(self.wave.stations), progress)
         return hourly_records(self.contract, pd.concat(tables, ignore_index=True))
 
 
 def make_source(contract: Contract, start: str | None = None, **options: float) -> HeatWaveSource:
-    """The source for a contract: `start` as ISO 8601 with zone, the other options as `HeatWave` has them.
+    """Make the source for a contract: `start` as ISO 8601 with zone, the other options as of `HeatWave`.
 
     Raises:
         TypeError: an option that it has not.

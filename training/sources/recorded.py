@@ -55,14 +55,14 @@ class RecordedLog:
 
 @dataclass(frozen=True)
 class RecordedSource:
-    """All logs of a file as records for training or evaluation, each up to its apogee."""
+    """Source of the logs in a file as records for training or evaluation, each up to its apogee."""
 
     contract: Contract
     path: Path
     revision: str = "1"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """See `training.sources.base.Source`; reading is quick, so that the mapper is not used."""
+        """Return all records; reading is quick, so that the mapper is not used."""
         logs = read_logs(self.path)
         tables = []
         for done, log in enumerate(logs, start=1):
@@ -76,7 +76,7 @@ class RecordedSource:
 
 
 def make_source(contract: Contract, path: str) -> RecordedSource:
-    """The source for a contract, from the options in its YAML file."""
+    """Make the source for a contract, from the options in its YAML file."""
     return RecordedSource(contract, Path(path))
 
 
@@ -138,7 +138,7 @@ def _log(entity: str, device: str, rows: pd.DataFrame) -> RecordedLog:
 
 
 def _check_speed(entity: str, device: str, time_s: FloatArray, altitude_m: FloatArray) -> None:
-    """Times in milliseconds or altitudes in other units show as an impossible speed over a second or more."""
+    """Refuse an impossible speed over a second or more: times or altitudes are in other units."""
     if time_s[-1] - time_s[0] < 1:
         raise FieldError(
             _TIME, f"{time_s[-1] - time_s[0]:g} s of {entity} {device}".strip(), "more than 1 s of samples"

@@ -43,7 +43,7 @@ class RocketSource:
     revision: str = "3"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """All records, in the order of the flights."""
+        """Return all records, in the order of the flights."""
         batches = [range(i, min(i + _BATCH, self.flights)) for i in range(0, self.flights, _BATCH)]
 
         def scaled(done: int, total: int) -> None:
@@ -56,12 +56,12 @@ class RocketSource:
 def make_source(
     contract: Contract, flights: int = 800, logs_per_flight: int = 2, seed: int = 0
 ) -> RocketSource:
-    """The source for a contract, from the options in its YAML file."""
+    """Make the source for a contract, from the options in its YAML file."""
     return RocketSource(Names(contract.entity, contract.target.name), flights, logs_per_flight, seed)
 
 
 def simulate_batch(names: Names, logs_per_flight: int, seed: int, indices: range) -> pd.DataFrame:
-    """Records of the flights with these indices."""
+    """Simulate the flights with these indices."""
     tables = []
     for index in indices:
         flight, logs = fly(seed, index, logs_per_flight)

@@ -40,7 +40,7 @@ class TrafficTracks:
     revision: str = "1"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """See `training.sources.base.Source`.
+        """Return all records; see `training.sources.base.Source`.
 
         Raises:
             ModuleNotFoundError: the package is not installed.
@@ -58,12 +58,12 @@ class TrafficTracks:
 
 
 def make_source(contract: Contract, sample: str = "switzerland") -> TrafficTracks:
-    """The source for a contract, from the options in its YAML file."""
+    """Make the source for a contract, from the options in its YAML file."""
     return TrafficTracks(contract, sample)
 
 
 def tidy_positions(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of `traffic` (feet, knots, feet a minute) as `tracks.track_records` takes it, every 10 s.
+    """Turn a table of `traffic` (feet, knots, feet a minute) into one for `tracks.track_records`, every 10 s.
 
     A track is a flight of the column `flight_id` where there is one, else of aircraft and callsign.
     """

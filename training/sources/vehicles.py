@@ -17,10 +17,10 @@ from features.contract import Contract
 from features.geo import from_local
 from features.targets import PathTarget
 from training.sources.base import LOG, Mapper, Progress
+from training.sources.files import RecordedFile
 from training.sources.simulation.vehicle_motion import STEP_S, STEPS, Motion, move
 from training.sources.simulation.vehicle_plans import Plan, draw_plan
 from training.sources.simulation.vehicle_sensors import SAMPLE_S, receive
-from training.sources.tracks import RecordedTracks
 from training.sources.tracks import make_source as recorded_source
 
 FloatArray = NDArray[np.float64]
@@ -40,7 +40,7 @@ class GeneratedVehicles:
     revision: str = "1"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """See `training.sources.base.Source`."""
+        """Return all records; see `training.sources.base.Source`."""
         batches = [range(i, min(i + _BATCH, self.vehicles)) for i in range(0, self.vehicles, _BATCH)]
         return pd.concat(
             mapper(partial(draw, self.contract, self.seed), batches, progress), ignore_index=True
@@ -49,13 +49,13 @@ class GeneratedVehicles:
 
 def make_source(
     contract: Contract, vehicles: int = 900, seed: int = 0, path: str | None = None
-) -> GeneratedVehicles | RecordedTracks:
-    """The source for a contract, from the options in its YAML file; `path` takes the generator's place."""
+) -> GeneratedVehicles | RecordedFile:
+    """Make the source for a contract from the options in its YAML file; `path` replaces the generator."""
     return recorded_source(contract, path) if path else GeneratedVehicles(contract, vehicles, seed)
 
 
 def draw(contract: Contract, seed: int, vehicles: range) -> pd.DataFrame:
-    """The records of the vehicles with these numbers."""
+    """Draw the records of the vehicles with these numbers."""
     random = np.random.default_rng([seed, vehicles.start])
     plans = [draw_plan(random) for _ in vehicles]
     motion = move(plans, random)
@@ -69,7 +69,7 @@ def draw(contract: Contract, seed: int, vehicles: range) -> pd.DataFrame:
 
 
 def _first(motion: Motion, row: int, plan: Plan, random: np.random.Generator) -> int:
-    """The step that a piece begins with: before the landing, while there is something to see."""
+    """Draw the step that a piece begins with: before the landing, while there is something to see."""
     landed = np.flatnonzero(motion.landed[row])
     last = int(landed[0]) if landed.size else STEPS - int(_PIECE_S / STEP_S)
     return int(random.integers(0, max(min(last, int(plan.lively_s / STEP_S)), 1)))
@@ -78,7 +78,7 @@ def _first(motion: Motion, row: int, plan: Plan, random: np.random.Generator) ->
 def _piece(
     contract: Contract, motion: Motion, row: int, first: int, random: np.random.Generator
 ) -> pd.DataFrame:
-    """A piece of the life of one vehicle, with the truth of each sample."""
+    """Return a piece of the life of one vehicle, with the truth of each sample."""
     assert isinstance(contract.target, PathTarget)
     steps = np.arange(first, min(first + int(_PIECE_S / STEP_S), STEPS), int(SAMPLE_S / STEP_S))
     origin, turned = _origin(random), _turned(random.uniform(0, 2 * np.pi))
@@ -106,7 +106,7 @@ def _piece(
 
 
 def _origin(random: np.random.Generator) -> FloatArray:
-    """A place, all of the globe alike."""
+    """Draw a place, all of the globe alike."""
     return np.array([np.degrees(np.arcsin(random.uniform(-1, 1))), random.uniform(-180, 180)])
 
 

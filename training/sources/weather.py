@@ -36,13 +36,13 @@ class WeatherSource:
     revision: str = "1"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """See `training.sources.base.Source`; reading is quick, so that the mapper is not used."""
+        """Return all records; reading is quick, so that the mapper is not used."""
         table = new_york() if self.path is None else read_hours(self.path)
         return hourly_records(self.contract, table)
 
 
 def make_source(contract: Contract, path: str | None = None) -> WeatherSource:
-    """The source for a contract, from the options in its YAML file."""
+    """Make the source for a contract, from the options in its YAML file."""
     return WeatherSource(contract, None if path is None else Path(path))
 
 
@@ -70,7 +70,7 @@ def new_york() -> pd.DataFrame:
 
 
 def read_hours(path: Path) -> pd.DataFrame:
-    """The hours in a file.
+    """Read the hours in a file.
 
     Raises:
         FieldError: a column is missing.
@@ -86,7 +86,7 @@ def read_hours(path: Path) -> pd.DataFrame:
 
 
 def hourly_records(contract: Contract, hours: pd.DataFrame) -> pd.DataFrame:
-    """Records of hours in the units of the contract: with truths, without what the API would refuse.
+    """Return the records of hours in units of the contract: with truths, without what the API would refuse.
 
     A value out of its range, such as a wind of 469 m/s, counts as missing, and an hour that lacks a required
     value is no sample. The truth of an hour is NaN where the next one was not observed.

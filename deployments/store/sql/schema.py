@@ -151,7 +151,7 @@ histories = Table(
     Index("histories_by_age", "workload", "updated_at"),
 )
 
-acts = Table(
+audit_events = Table(
     "acts",
     metadata,
     seq_column(),

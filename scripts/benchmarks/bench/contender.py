@@ -58,7 +58,7 @@ class Contender:
         path: of a prediction.
         body: request for a row of 16 numbers.
         answer: the number in the parsed answer.
-        asks_with_key: whether requests carry the key.
+        sends_key: whether requests carry the key.
     """
 
     name: str
@@ -68,15 +68,15 @@ class Contender:
     path: str
     body: Callable[[Sequence[float]], Any]
     answer: Callable[[Any], float]
-    asks_with_key: bool = False
+    sends_key: bool = False
 
     def headers(self, site: Site) -> dict[str, str]:
         """Return the headers of every request."""
         headers = {"Content-Type": "application/json"}
-        return headers | ({"Authorization": f"Bearer {site.key}"} if self.asks_with_key else {})
+        return headers | ({"Authorization": f"Bearer {site.key}"} if self.sends_key else {})
 
     def bodies(self, rows: Sequence[Sequence[float]]) -> list[str]:
-        """The requests for these rows, as JSON."""
+        """Return the requests for these rows, as JSON."""
         return [json.dumps(self.body(row)) for row in rows]
 
 
@@ -139,7 +139,7 @@ def _raysonde(profile: str) -> Contender:
         path=f"/{raysonde.WORKLOAD}/predict",
         body=lambda row: {"row": "r1", **_named(row)},
         answer=lambda answer: float(answer["prediction"]["y"]),
-        asks_with_key=True,
+        sends_key=True,
     )
 
 

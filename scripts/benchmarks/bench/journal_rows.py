@@ -13,7 +13,7 @@ TARGET = "y"
 
 
 def prediction_row(arm: str, y: float, payload: str) -> PredictionRecord:
-    """An answer of `arm`, given now.
+    """Return the record of an answer of `arm`, given now.
 
     Args:
         y: what was predicted.

@@ -12,7 +12,7 @@ import psutil
 
 _OWN = ("ray", "onnxruntime", "fastapi", "uvicorn", "scikit-learn", "numpy")
 _THEIRS = ("fastapi", "uvicorn", "litserve", "bentoml", "mlflow", "scikit-learn", "numpy")
-_ASK = """
+_PRINT_VERSIONS = """
 import sys
 from importlib.metadata import version
 print(*[f"{name} {version(name)}" for name in sys.argv[1:]], sep=", ")
@@ -27,19 +27,19 @@ def machine() -> str:
 
 
 def versions(others: Path, wrk: str) -> list[str]:
-    """A line an environment.
+    """Return a line an environment.
 
     Args:
         others: folder of the programs of the contenders' environment.
         wrk: its path.
     """
     own = ", ".join(f"{name} {version(name)}" for name in _OWN)
-    theirs = _said([str(others / "python"), "-c", _ASK, *_THEIRS])
+    theirs = _first_line([str(others / "python"), "-c", _PRINT_VERSIONS, *_THEIRS])
     return [
         f"Python {platform.python_version()}",
         f"raysonde and the naive graph: {own}",
         f"the others: {theirs}",
-        _said([wrk, "-v"]).split(" [")[0],
+        _first_line([wrk, "-v"]).split(" [")[0],
     ]
 
 
@@ -52,7 +52,7 @@ def _processor() -> str:
     return next(named, platform.machine())
 
 
-def _said(command: Sequence[str]) -> str:
-    """The first line that it prints; wrk ends its version with an error code."""
+def _first_line(command: Sequence[str]) -> str:
+    """Return the first line that a command prints; wrk ends its version with an error code."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return next(iter((done.stdout or done.stderr).splitlines()), "unknown")

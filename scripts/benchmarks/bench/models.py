@@ -44,7 +44,7 @@ from training.sources.base import serial_map
 SEED = 0
 WORKLOAD = "bench"
 FOLDER = Path(__file__).parent / "workload"
-_ASKED_ROWS = 64
+_REQUEST_ROWS = 64
 # what MLflow asks whether to trust, in models that were fitted here
 _TRUSTED = ["sklearn.neural_network._stochastic_optimizers.AdamOptimizer", "sklearn.tree._tree.Tree"]
 
@@ -117,7 +117,7 @@ def _make(prepared: Prepared, arm: str, folder: Path) -> None:
     write_bundle(assemble(prepared, best, origin, coverage=0.9), folder / "bundle")
     joblib.dump(pipeline, folder / "model.joblib")
     mlflow.sklearn.save_model(pipeline, folder / "mlflow", pip_requirements=[], skops_trusted_types=_TRUSTED)
-    rows = instances(_ASKED_ROWS, SEED)
+    rows = instances(_REQUEST_ROWS, SEED)
     expected: NDArray[np.float64] = pipeline.predict(rows)
     (folder / "asked.json").write_text(json.dumps({"rows": rows.tolist(), "expected": expected.tolist()}))
 

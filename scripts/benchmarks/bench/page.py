@@ -81,7 +81,7 @@ def measured_part(
 
 
 def page_with(before: str, part: str) -> str:
-    """The page with this part in place of the one that it had; what else is on it stays.
+    """Return the page with this part in place of the one that it had; what else is on it stays.
 
     Args:
         before: the page as it is, empty if there is none.

@@ -45,7 +45,7 @@ class Plan:
 
     @property
     def models(self) -> Path:
-        """See `scripts.benchmarks.bench.models`."""
+        """Return the folder of the models; see `scripts.benchmarks.bench.models`."""
         return self.folder / f"models-{revision()}"
 
     @property
@@ -120,7 +120,7 @@ def _measure(
 
 
 def one_round(server: Server, connections: int, duration_s: int, script: Path) -> Round:
-    """A round of load, and what it took of the machine."""
+    """Play a round of load, and measure what it takes of the machine."""
     before = server.tree.cpu_times()
     load = run_wrk(server.target, connections, duration_s, script)
     spent_s = cpu_spent_s(before, server.tree.cpu_times())

@@ -62,7 +62,7 @@ class Dashboard:
 
 
 def count_replicas(serve_details: Mapping[str, Any]) -> Replicas:
-    """The replicas of the benchmark's workload in an answer of `GET /api/serve/applications/`."""
+    """Count the replicas of the benchmark's workload in an answer of `GET /api/serve/applications/`."""
     application = serve_details.get("applications", {}).get(raysonde.WORKLOAD, {})
     return {
         name: tuple(Replica(one["state"], one.get("node_id") or "") for one in deployment.get("replicas", ()))
@@ -71,7 +71,7 @@ def count_replicas(serve_details: Mapping[str, Any]) -> Replicas:
 
 
 def own_site(folder: Path, name: str, arm: str, port: int) -> Site:
-    """An empty folder for a start; the models lie beside it, see `scripts.benchmarks.bench.models`."""
+    """Make an empty folder for a start; the models lie beside it, see `scripts.benchmarks.bench.models`."""
     home = folder / "runs" / name
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)

@@ -39,7 +39,7 @@ class TableWorkload:
         return target
 
     def decode_target(self, encoded: FloatArray, anchors: FloatArray) -> FloatArray:
-        """The way back."""
+        """Decode the target: the inverse of `encode_target`."""
         return encoded
 
     def interval_scale(self, anchors: FloatArray) -> FloatArray:
@@ -60,7 +60,7 @@ class Rows:
     revision: str = "1"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """A column for each number, `row` and `y`."""
+        """Return a column for each number, `row` and `y`."""
         import pandas as pd  # here: what serves the models does not need it
 
         rng = np.random.default_rng(self.seed)
@@ -72,7 +72,7 @@ class Rows:
 
 
 def make_source(contract: Contract, rows: int, seed: int) -> Rows:
-    """The source, from the options in the YAML file."""
+    """Make the source, from the options in the YAML file."""
     return Rows(rows, seed)
 
 

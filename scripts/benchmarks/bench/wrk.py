@@ -84,7 +84,7 @@ class Load:
 
 
 def require_wrk() -> str:
-    """The path of `wrk`.
+    """Return the path of `wrk`.
 
     Raises:
         WrkMissing: with what to do.
@@ -137,7 +137,7 @@ def lua_script(target: Target) -> str:
 
 
 def parse(output: str, complaint: str = "") -> Load:
-    """The result in what wrk printed.
+    """Read the result from what wrk printed.
 
     Raises:
         WrkFailed: there is none.

@@ -51,7 +51,7 @@ class BurstPlan:
         return Schedule(pace, truth_delay_s=0.0, requests=self.requests)
 
     def phases(self) -> tuple[Phase, ...]:
-        """A burst and an idle time a round."""
+        """Return a burst and an idle time a round."""
         phases = []
         for number in range(self.rounds):
             begin_s = self.lead_s + number * (self.burst_s + self.idle_s)

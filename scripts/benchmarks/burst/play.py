@@ -13,14 +13,14 @@ from scripts.benchmarks.bench.wrk import Target
 from scripts.benchmarks.burst.phases import BurstPlan
 from scripts.benchmarks.burst.timeline import Ended, Seen, Timeline
 
-_LOOK_PERIOD_S = 1.0
+_POLL_PERIOD_S = 1.0
 _TIMEOUT_S = 30.0
 # what happens is at most this late; 500 requests a second are 2 ms apart
 _TICK_S = 0.002
 _CONNECTIONS = 256
 
-# report(seconds since the begin, the newest look)
-Tell = Callable[[float, Seen], None]
+# report(seconds since the begin, the newest observation)
+Report = Callable[[float, Seen], None]
 
 
 class Player:
@@ -30,7 +30,7 @@ class Player:
         plan: when requests are due.
         target: what is asked.
         dashboard: where the replicas are looked up.
-        report: called after each look.
+        report: called after each poll.
         clock: monotonic seconds.
     """
 
@@ -39,7 +39,7 @@ class Player:
         plan: BurstPlan,
         target: Target,
         dashboard: Dashboard,
-        report: Tell,
+        report: Report,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
@@ -52,19 +52,19 @@ class Player:
         self.timeline = Timeline()
 
     async def play(self) -> Timeline:
-        """The whole test. What fails is part of the result."""
+        """Play the whole test. What fails is part of the result."""
         self._begun_s = self._clock()
         timeout = aiohttp.ClientTimeout(_TIMEOUT_S)
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
         headers = dict(self._target.headers)
         async with aiohttp.ClientSession(headers=headers, connector=connector, timeout=timeout) as session:
-            watching = asyncio.create_task(self._watch())
+            polling = asyncio.create_task(self._poll_replicas())
             try:
                 await self._send(session)
                 await asyncio.sleep(max(0.0, self._plan.duration_s - self._now_s()))
             finally:
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
+                polling.cancel()
+                await asyncio.gather(polling, return_exceptions=True)
         return self.timeline
 
     def _now_s(self) -> float:
@@ -75,10 +75,10 @@ class Player:
         async with asyncio.TaskGroup() as group:
             while (next_s := schedule.next_due_s()) is not None:
                 for number, due_s in schedule.take(self._now_s() - lead_s).requests:
-                    group.create_task(self._ask(session, number, lead_s + due_s))
+                    group.create_task(self._request(session, number, lead_s + due_s))
                 await asyncio.sleep(max(_TICK_S, lead_s + next_s - self._now_s()))
 
-    async def _ask(self, session: aiohttp.ClientSession, number: int, due_s: float) -> None:
+    async def _request(self, session: aiohttp.ClientSession, number: int, due_s: float) -> None:
         body, error = self._target.bodies[number % len(self._target.bodies)], ""
         try:
             async with session.post(self._url, data=body) as answer:
@@ -89,7 +89,7 @@ class Player:
             error = f"{type(failure).__name__} {failure}".strip()
         self.timeline.ended.append(Ended(due_s, self._now_s() - due_s, error))
 
-    async def _watch(self) -> None:
+    async def _poll_replicas(self) -> None:
         timeout = aiohttp.ClientTimeout(_TIMEOUT_S)
         async with aiohttp.ClientSession(headers=self._dashboard.headers, timeout=timeout) as session:
             while True:
@@ -97,9 +97,9 @@ class Player:
                     async with session.get(self._dashboard.applications_url) as answer:
                         replicas = count_replicas(await answer.json())
                 except (aiohttp.ClientError, TimeoutError):
-                    replicas = {}  # the dashboard is not what is tested: a look is left out
+                    replicas = {}  # the dashboard is not what is tested: a poll is left out
                 if replicas:
                     running = {name: sum(one.runs for one in those) for name, those in replicas.items()}
                     self.timeline.seen.append(Seen(self._now_s(), running))
                     self._report(self._now_s(), self.timeline.seen[-1])
-                await asyncio.sleep(_LOOK_PERIOD_S)
+                await asyncio.sleep(_POLL_PERIOD_S)

@@ -38,7 +38,7 @@ class Seen:
 
 @dataclass
 class Timeline:
-    """All observations, in order of time."""
+    """Observations of a test, in order of time."""
 
     ended: list[Ended] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
@@ -100,7 +100,7 @@ def courses(timeline: Timeline, plan: BurstPlan, deployments: Sequence[str]) -> 
 
 
 def per_second(ended: Sequence[Ended], duration_s: float) -> Seconds:
-    """The whole test in steps of one second."""
+    """Return the whole test in steps of one second."""
     at_s = np.arange(int(np.ceil(duration_s)), dtype=np.float64)
     answered = [one for one in ended if not one.error]
     due = np.array([one.due_s for one in answered], np.float64).astype(np.int64)

@@ -18,7 +18,7 @@ _HEADER = ("", "req/s", "p50 ms", "p95 ms", "p99 ms", "errors", "CPU s", "MB", "
 
 
 def growth_table(found: Mapping[Size, Measured]) -> TextTable:
-    """A row a size; its last two cells are latencies over those of the first."""
+    """Return a row a size; its last two cells are latencies over those of the first."""
     first = next(iter(found.values()))
     rows = tuple(
         (

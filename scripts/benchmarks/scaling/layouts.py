@@ -37,7 +37,7 @@ LAYOUTS = (
 
 
 def serve_config(text: str, arm: str, layout: Layout) -> str:
-    """The Serve config with the benchmark's workload in these numbers of replicas, which no load changes.
+    """Return the Serve config with the benchmark's workload in fixed numbers of replicas.
 
     Args:
         text: of `serve_config.yaml`.

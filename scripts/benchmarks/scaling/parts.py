@@ -11,7 +11,7 @@ PARTS = (ROUTER, SCALER, ARM, HAPROXY, REST)
 
 
 def classify_process(command: str) -> str:
-    """The part whose process has this command line, which Ray's workers write their title over.
+    """Return the part whose process has this command line; Ray's workers write their title over theirs.
 
     >>> classify_process("ray::ServeReplica:bench:Router")
     'router'

@@ -24,7 +24,7 @@ def auth_headers(place: Connection) -> dict[str, str]:
 
 
 def request_bodies(example: Mapping[str, Any], rows: int) -> list[bytes]:
-    """A few batches of so many rows. They carry no ids, so that each row is a new one to the journal."""
+    """Return some batches of so many rows, without ids: each row is a new one to the journal."""
     rng = np.random.default_rng(0)
     row = {name: value for name, value in example.items() if name != "id"}
     return [
@@ -34,7 +34,7 @@ def request_bodies(example: Mapping[str, Any], rows: int) -> list[bytes]:
 
 
 def window_instances(contract: Contract) -> list[dict[str, Any]]:
-    """The example with a sample at each step of its window, each with the first `WINDOW_FIELDS` fields.
+    """Return the example with a sample at each step of its window, with the first `WINDOW_FIELDS` fields.
 
     A few, which differ in the entity, so that all arms get their share.
     """

@@ -26,7 +26,7 @@ _DECADE_S = 10 * 365.25 * 86400
 
 
 def draw_table(directory: Path, contract: Contract, predictions: Predictions, best: str) -> Path:
-    """A column an arm, the best first: predicted against true, and below it what is between them."""
+    """Draw a column an arm, the best first: predicted against true, and below it the differences."""
     arms = sorted(names_in(predictions), key=lambda arm: arm != best)
     figure = new_figure(4.6 * len(arms), 7.2)
     panels = figure.subplots(2, len(arms), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2))
@@ -103,7 +103,7 @@ def _last(answers: Sequence[TimedPrediction]) -> list[TimedPrediction]:
 
 
 def _times(answers: Sequence[TimedPrediction]) -> NDArray[np.float64] | NDArray[np.datetime64]:
-    """Ends of the windows, as dates where they can only be Unix time."""
+    """Return the ends of the windows, as dates where they can only be Unix time."""
     ends_s = np.array([p.end_s for p in answers], np.float64)
     return ends_s.astype("datetime64[s]") if _is_unix(answers) else ends_s
 

@@ -85,7 +85,7 @@ def _frame(axes: Axes, contract: Contract, recording: Recording) -> None:
 
 
 def _shown_field(contract: Contract) -> FieldSpec:
-    """The measured field that shares an axis with the target: the first one in the target's unit."""
+    """Return the measured field that shares an axis with the target: the first one in the target's unit."""
     same_unit = [spec for spec in contract.fields if spec.unit == contract.target.unit]
     return same_unit[0] if same_unit else contract.fields[1]
 

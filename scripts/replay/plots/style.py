@@ -14,13 +14,13 @@ OTHERS = ("#e08e0b", "#3a8f5c", "#8e5ea2")
 
 
 def new_figure(width: float = 9, height: float = 5.2) -> Figure:
-    """An empty one, in inches."""
+    """Return an empty figure; its size is in inches."""
     matplotlib.rcParams["font.size"] = 10
     return Figure(figsize=(width, height), dpi=120, layout="constrained")
 
 
 def plain(axes: Axes, title: str) -> None:
-    """A title, a light grid, no box."""
+    """Set a title, a light grid and no box."""
     axes.set_title(title, loc="left", color=INK, fontsize=12)
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)

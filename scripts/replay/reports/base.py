@@ -24,7 +24,7 @@ MoreTables = Callable[[Contract, "pd.DataFrame", Mapping[str, "Card"]], list[Tex
 
 @runtime_checkable
 class Report(Protocol):
-    """Judges what arms, and baselines beside them, say about recordings.
+    """Scores what arms, and baselines beside them, predict about recordings.
 
     Attributes:
         about: for the page: what was recorded, and what of it the models may have seen.
@@ -42,7 +42,7 @@ class Report(Protocol):
     def more(self) -> MoreTables | None: ...  # noqa: D102
 
     def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
-        """The arm that did best."""
+        """Return the arm that did best."""
         ...
 
     def headline(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> TextTable:
@@ -50,7 +50,7 @@ class Report(Protocol):
         ...
 
     def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
-        """All for the page, the headline first."""
+        """Return all tables of the page, the headline first."""
         ...
 
     def write(self, path: Path, contract: Contract, predictions: Predictions) -> None:
@@ -65,7 +65,7 @@ class Report(Protocol):
 
 
 def load_report(workloads: Path, contract: Contract) -> Report:
-    """The report that the YAML file names, else that in `scripts.replay.reports`, else errors one by one.
+    """Load the report that the YAML file names, else that in `scripts.replay.reports`, else `each`.
 
     Raises:
         TypeError: the module named has no `REPORT`, or that is none.

@@ -32,7 +32,7 @@ class ClassReport(EachReport):
     most_pictures: int = 12
 
     def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
-        """The headline, then the counts of hits and mistakes for each kind of recording."""
+        """Return the headline, then the counts of hits and mistakes for each kind of recording."""
         sources = list(dict.fromkeys(recording.source for recording in predictions))
         headline = self.headline(contract, predictions, arms)
         return [headline, *(_counts(contract, predictions, source) for source in sources)]
@@ -40,7 +40,7 @@ class ClassReport(EachReport):
     def draw(
         self, directory: Path, contract: Contract, predictions: Predictions, best: str
     ) -> Iterator[Path]:
-        """A picture of each of the first recordings."""
+        """Draw a picture of each of the first recordings."""
         from scripts.replay.plots.classes import draw_track  # matplotlib
 
         column = _positive(contract)

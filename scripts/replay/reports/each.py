@@ -16,7 +16,7 @@ from scripts.replay.text_tables import TextTable, number
 from training.pipeline.evaluation import shown_metrics
 
 # more recordings than these are not told one by one
-_MOST_TOLD = 20
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class EachReport:
     by_file: bool = False
 
     def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
-        """The arm that is best by the contract's metric."""
+        """Return the arm that is best by the contract's metric."""
         return best_by(predictions, arms, contract.target)
 
     def headline(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> TextTable:
@@ -54,20 +54,20 @@ class EachReport:
         return TextTable(f"{words} over {count:,} predictions", header, tuple(rows))
 
     def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
-        """The headline; the same of each recording where there are a few."""
+        """Return the headline; the same of each recording where there are a few."""
         found = [self.headline(contract, predictions, arms)]
-        if 1 < len(predictions) <= _MOST_TOLD:
+        if 1 < len(predictions) <= _MOST_LISTED:
             found.append(_each_recording(contract, predictions))
         return found
 
     def write(self, path: Path, contract: Contract, predictions: Predictions) -> None:
-        """A row an arm and case."""
+        """Write a row an arm and case."""
         write_each(path, contract, predictions)
 
     def draw(
         self, directory: Path, contract: Contract, predictions: Predictions, best: str
     ) -> Iterator[Path]:
-        """A picture a series, or one of the whole table."""
+        """Draw a picture a series, or one of the whole table."""
         from scripts.replay.plots.each import draw_series, draw_table  # matplotlib
 
         if contract.task != "regression":

@@ -13,7 +13,7 @@ from scripts.replay.horizon_errors import (
     FRACTIONS,
     HorizonError,
     Predictions,
-    all_marks,
+    all_horizon_errors,
     best_arm,
     coverage_counts,
     median_ape_percent,
@@ -34,18 +34,18 @@ class EventReport:
     by_file: bool = False
 
     def best(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> str:
-        """See `scripts.replay.horizon_errors.best_arm`."""
-        return best_arm(all_marks(predictions), arms)
+        """Return the best arm; see `scripts.replay.horizon_errors.best_arm`."""
+        return best_arm(all_horizon_errors(predictions), arms)
 
     def headline(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> TextTable:
         """Median errors by arm and fraction, on the faster logs."""
         fast = sum(recording.rate_hz >= FAST_HZ for recording in predictions)
         title = f"median absolute error in %, {fast} logs of {FAST_HZ:g} Hz and more"
-        return _errors(title, predictions, all_marks(predictions), arms, FAST_HZ)
+        return _errors(title, predictions, all_horizon_errors(predictions), arms, FAST_HZ)
 
     def tables(self, contract: Contract, predictions: Predictions, arms: Sequence[str]) -> list[TextTable]:
-        """The faster logs, all logs, and each log of the best arm."""
-        marks = all_marks(predictions)
+        """Return tables of the faster logs, of all logs, and of each log of the best arm."""
+        horizon_errors = all_horizon_errors(predictions)
         fast = sum(recording.rate_hz >= FAST_HZ for recording in predictions)
         note = (
             f"Median absolute error in % of `{contract.target.name}`, of the last prediction at or before a "
@@ -56,19 +56,21 @@ class EventReport:
             "simulated ones."
         )
         return [
-            _errors(f"{fast} logs of {FAST_HZ:g} Hz and more", predictions, marks, arms, FAST_HZ, note),
-            _errors(f"All {len(predictions)} logs", predictions, marks, arms, 0.0),
-            _each_log(predictions, marks, best_arm(marks, arms)),
+            _errors(
+                f"{fast} logs of {FAST_HZ:g} Hz and more", predictions, horizon_errors, arms, FAST_HZ, note
+            ),
+            _errors(f"All {len(predictions)} logs", predictions, horizon_errors, arms, 0.0),
+            _each_log(predictions, horizon_errors, best_arm(horizon_errors, arms)),
         ]
 
     def write(self, path: Path, contract: Contract, predictions: Predictions) -> None:
-        """A row a log, arm and fraction."""
-        write_horizon_errors(path, contract, all_marks(predictions))
+        """Write a row a log, arm and fraction."""
+        write_horizon_errors(path, contract, all_horizon_errors(predictions))
 
     def draw(
         self, directory: Path, contract: Contract, predictions: Predictions, best: str
     ) -> Iterator[Path]:
-        """A picture a log."""
+        """Draw a picture a log."""
         from scripts.replay.plots.event import draw_recording  # matplotlib: not before --help is answered
 
         for recording, answers in predictions.items():
@@ -78,23 +80,23 @@ class EventReport:
 def _errors(
     title: str,
     predictions: Predictions,
-    marks: Sequence[HorizonError],
+    horizon_errors: Sequence[HorizonError],
     arms: Sequence[str],
     minimum_rate_hz: float,
     note: str = "",
 ) -> TextTable:
     rows = []
     for name in names_in(predictions):
-        medians = [median_ape_percent(marks, name, f, minimum_rate_hz) for f in FRACTIONS]
+        medians = [median_ape_percent(horizon_errors, name, f, minimum_rate_hz) for f in FRACTIONS]
         inside, of = coverage_counts(predictions, name, minimum_rate_hz) if name in arms else (0, 0)
         rows.append((name, *map(number, medians), share(inside, of)))
     return TextTable(title, ("", *_FRACTION_HEADER, "in band"), tuple(rows), note)
 
 
-def _each_log(predictions: Predictions, marks: Sequence[HorizonError], arm: str) -> TextTable:
+def _each_log(predictions: Predictions, horizon_errors: Sequence[HorizonError], arm: str) -> TextTable:
     rows = []
     for recording in predictions:
-        errors = [mark.ape_percent for mark in marks if mark.recording is recording and mark.arm == arm]
+        errors = [one.ape_percent for one in horizon_errors if one.recording is recording and one.arm == arm]
         cells = (recording.title, f"{recording.rate_hz:.0f}", f"{recording.truth:,.0f}")
         rows.append((*cells, *map(number, errors)))
     return TextTable(

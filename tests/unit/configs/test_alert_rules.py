@@ -76,9 +76,9 @@ def test_each_alert_is_tested_to_fire_and_not_to_fire_in_health() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
 def test_rules_ask_for_metrics_and_labels_that_exist(rule: dict[str, Any]) -> None:
     known = known_labels()
-    asked = selectors(rule["expr"])
-    assert asked
-    for one in asked:
+    wanted = selectors(rule["expr"])
+    assert wanted
+    for one in wanted:
         assert one.name in known, one
         assert one.labels <= known[one.name] | {"job", "instance"}, one
 

@@ -24,6 +24,6 @@ def test_commands_of_the_runbook_are_there() -> None:
 
 
 def test_what_the_runbook_asks_is_answered() -> None:
-    asked = re.findall(r"^ask /weather(/\w+)", RUNBOOK, re.MULTILINE)
-    assert len(asked) >= 5
-    assert set(asked) <= CALLS
+    calls = re.findall(r"^ask /weather(/\w+)", RUNBOOK, re.MULTILINE)
+    assert len(calls) >= 5
+    assert set(calls) <= CALLS

@@ -33,7 +33,7 @@ def test_which_workloads_there_are(mine: Path) -> None:
     assert known_workloads(BUILT_IN) == BUILT_IN_NAMES
 
 
-def test_a_file_that_cannot_be_read_is_taken_for_a_workload_so_that_its_error_is_told(mine: Path) -> None:
+def test_a_file_that_cannot_be_read_is_taken_for_a_workload_so_that_its_error_is_shown(mine: Path) -> None:
     (mine / "broken.yaml").write_text("contract: [")
     assert own_workloads(mine) == ["apogee", "broken", "rowing"]
     with pytest.raises(ValueError, match=r"broken\.yaml: not YAML: while parsing"):

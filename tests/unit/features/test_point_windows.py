@@ -135,7 +135,7 @@ def test_missing_values_are_filled_at_the_times_of_the_points() -> None:
         ([*range(9), 8.0], r"samples\[9\].time_s: got 8.0, expected a time after 8 s, the one before"),
     ],
 )
-def test_what_is_missing_is_said(times: list[float], message: str) -> None:
+def test_what_is_missing_is_named(times: list[float], message: str) -> None:
     with pytest.raises(FieldError, match=message):
         cut_window(CONTRACT, rows_at(np.array(times)))
 

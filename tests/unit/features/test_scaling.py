@@ -1,4 +1,4 @@
-"""Scalers that fit the same however the rows were dealt out."""
+"""Scalers that fit the same however the rows were partitioned."""
 
 from __future__ import annotations
 

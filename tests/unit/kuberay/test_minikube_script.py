@@ -137,8 +137,8 @@ def test_smoke_asks_with_the_key_and_without_it(calls: Path) -> None:
     (calls.parent / "bin" / "curl").chmod(0o755)
     done = run(calls, "smoke")
     assert done.returncode == 0, done.stderr
-    asked = [line for line in calls.read_text().splitlines() if line.startswith("curl --silent --show")]
-    assert ["Bearer key" in line for line in asked] == [False, True, True, True]
+    requests = [line for line in calls.read_text().splitlines() if line.startswith("curl --silent --show")]
+    assert ["Bearer key" in line for line in requests] == [False, True, True, True]
     failed = run(calls, "smoke", PREDICT="500")
     assert failed.returncode == 1
     assert "a prediction: got 500, expected 200" in failed.stderr

@@ -143,17 +143,17 @@ def test_secrets_are_those_that_the_script_makes(objects: Objects) -> None:
     assert used == secrets_made_by_the_script()
 
 
-def test_what_is_served_is_trained_first_and_looked_at(objects: Objects) -> None:
+def test_what_is_served_is_trained_first_and_monitored(objects: Objects) -> None:
     (environment,) = (
         one["data"] for one in of_kind(objects, "ConfigMap") if "RAYSONDE_SERVED" in one["data"]
     )
     (service,) = of_kind(objects, "RayService")
     config = yaml.safe_load(service["spec"]["serveConfigV2"])
     assert environment["RAYSONDE_SERVED"].split() == config["applications"][-1]["args"]["workloads"]
-    told = yaml.safe_dump_all(
+    text = yaml.safe_dump_all(
         [the(objects, "RayJob", "raysonde-bootstrap"), *of_kind(objects, "CronJob"), service]
     )
-    assert told.count("$RAYSONDE_SERVED") == 3
+    assert text.count("$RAYSONDE_SERVED") == 3
 
 
 def test_addresses_are_those_of_services(objects: Objects) -> None:

@@ -23,7 +23,9 @@ from training.runtime.settings import REPOSITORY
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if "RAYSONDE_IMAGE" in service["image"])
-TOLD = {name for one in OURS for name in SERVICES[one].get("environment", {}) if name.startswith("RAYSONDE_")}
+VARIABLES = {
+    name for one in OURS for name in SERVICES[one].get("environment", {}) if name.startswith("RAYSONDE_")
+}
 SECRET = re.compile(r"PASSWORD|KEY|TOKEN|SECRET", re.IGNORECASE)
 
 each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
@@ -148,6 +150,6 @@ def test_all_that_is_served_is_trained_before() -> None:
     assert default(SERVICES["head"]["environment"]["NAMES"]).split() == served
 
 
-@pytest.mark.parametrize("name", sorted(TOLD))
-def test_what_a_service_of_ours_is_told_is_read(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(VARIABLES))
+def test_variables_of_our_services_are_read(name: str) -> None:
     assert is_read(name)

@@ -81,5 +81,5 @@ def test_the_image_is_healthy_when_the_system_is() -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in environment_of_the_image() if n.startswith("RAYSONDE_")])
-def test_what_the_image_is_told_is_read(name: str) -> None:
+def test_variables_of_the_image_are_read(name: str) -> None:
     assert is_read(name)

@@ -49,7 +49,7 @@ def _corrected(folder: Path, **variables: str) -> str:
     return config.read_text()
 
 
-def test_metrics_are_for_this_machine_unless_asked_otherwise(corrected: dict[str, str]) -> None:
+def test_metrics_are_for_this_machine_by_default(corrected: dict[str, str]) -> None:
     assert "    bind 127.0.0.1:9101\n" in corrected[""]
     assert "    bind *:9101\n" in corrected["*"]
 
@@ -73,8 +73,8 @@ def test_a_line_for_each_request_is_sent_only_where_it_is_asked_for(tmp_path: Pa
     assert "    bind 0.0.0.0:8000\n    no log\nbackend b\n    log global\n" in usual
     assert "rfc5424" not in usual
     assert "log-format-sd" not in usual
-    asked = _corrected(tmp_path, RAYSONDE_HAPROXY_REQUEST_LINES="1")
-    assert [line for line in asked.splitlines() if "log" in line] == [
+    config = _corrected(tmp_path, RAYSONDE_HAPROXY_REQUEST_LINES="1")
+    assert [line for line in config.splitlines() if "log" in line] == [
         line for line in SERVED.splitlines() if "log" in line
     ]
 

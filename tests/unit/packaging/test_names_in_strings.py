@@ -15,7 +15,7 @@ from training.runtime.settings import REPOSITORY
 
 PACKAGES = ("features", "training", "deployments", "scripts")
 _NAME = rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+"
-_HELD = re.compile(
+_NAME_IN_STRING = re.compile(
     rf"(?:import_path|policy_function|module|RAY_preload_python_modules|IMPORT_PATH)[\"']?\s*[:=]\s*[\"']?({_NAME}(?::\w+)?)"
 )
 _STARTED = re.compile(rf"-m[\"',\s]+({_NAME})")
@@ -52,11 +52,11 @@ def _strings() -> set[str]:
     return found
 
 
-HELD = sorted(_found(_HELD) | _strings())
+NAMES = sorted(_found(_NAME_IN_STRING) | _strings())
 STARTED = sorted(_found(_STARTED))
 
 
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_name_in_a_string_can_be_imported(name: str) -> None:
     module, _, member = name.partition(":")
     imported = import_module(module)
@@ -70,7 +70,7 @@ def test_a_module_that_is_started_by_name_is_there(name: str) -> None:
     assert spec.submodule_search_locations is None or find_spec(f"{name}.__main__") is not None
 
 
-def test_the_names_are_those_that_are_known_to_be_held() -> None:
+def test_names_that_are_known_to_be_in_strings_are_found() -> None:
     assert {
         "deployments.app:build",
         "deployments.root:build",
@@ -79,5 +79,5 @@ def test_the_names_are_those_that_are_known_to_be_held() -> None:
         "deployments.actors.serve_without_pandas",
         "training.sources.rockets",
         "scripts.cli.up:up",
-    } <= set(HELD)
+    } <= set(NAMES)
     assert {"scripts.jobs.retrain_job", "scripts.jobs.health", "scripts.launcher.serve_child"} <= set(STARTED)

@@ -35,7 +35,7 @@ def test_an_application_has_a_deployment_for_each_arm(name: str) -> None:
     assert set(sections["training"]["families"]) == set(arms)
 
 
-def test_one_steward_looks_after_all_of_them() -> None:
+def test_one_lifecycle_controller_reconciles_all_of_them() -> None:
     stewards = [
         name
         for name, app in APPLICATIONS.items()

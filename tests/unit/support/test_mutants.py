@@ -1,4 +1,4 @@
-"""The mutants themselves: what is changed, what is left alone, and which tests judge it."""
+"""The mutants themselves: what is changed, what is left alone, and which tests run on it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from tests.mutants.__main__ import EQUIVALENT
 from tests.mutants.operators import mutations
-from tests.mutants.plan import Mutant, equivalents, judges_of, modules, sample
-from tests.mutants.run import Judge, Passed, UnmutatedFails
+from tests.mutants.plan import Mutant, equivalents, modules, sample, unit_tests_of
+from tests.mutants.run import MutantRunner, Passed, UnmutatedFails
 from training.runtime.settings import REPOSITORY
 
 
@@ -67,21 +67,21 @@ def test_a_sample_depends_on_its_seed_alone_and_compiles() -> None:
         assert before != after
 
 
-def test_every_module_is_judged_by_tests_that_are_there() -> None:
+def test_every_module_has_tests_that_are_there() -> None:
     paths = modules(REPOSITORY)
     assert {path.split("/")[0] for path in paths} == {"features", "deployments", "training"}
     for path in paths:
-        assert all((REPOSITORY / one).exists() for one in judges_of(REPOSITORY, path))
-    assert judges_of(REPOSITORY, "deployments/domain/samples.py") == [
+        assert all((REPOSITORY / one).exists() for one in unit_tests_of(REPOSITORY, path))
+    assert unit_tests_of(REPOSITORY, "deployments/domain/samples.py") == [
         "tests/unit/deployments/domain/test_samples.py"
     ]
-    assert judges_of(REPOSITORY, "features/window_spec.py") == [
+    assert unit_tests_of(REPOSITORY, "features/window_spec.py") == [
         "tests/unit/features/test_point_windows.py",
         "tests/unit/features/test_windows.py",
     ]
 
 
-def test_what_was_judged_by_hand_is_still_there() -> None:
+def test_known_equivalents_are_still_there() -> None:
     for (module, before, _), reason in equivalents(EQUIVALENT).items():
         lines = [line.strip() for line in (REPOSITORY / module).read_text().splitlines()]
         assert set(before.splitlines()) <= set(lines), f"{module}: {before}"
@@ -106,13 +106,13 @@ def repository(folder: Path, tests: str) -> Path:
 @pytest.mark.parametrize(
     ("tests", "outcomes"), [("assert double(2) == 4", {"killed"}), ("assert double(0) == 0", {"survived"})]
 )
-def test_a_mutant_is_judged_by_whether_its_tests_fail_and_is_taken_back(
+def test_a_mutant_is_killed_if_its_tests_fail_and_is_taken_back(
     tmp_path: Path, tests: str, outcomes: set[str]
 ) -> None:
     copy = repository(tmp_path, tests)
     mutants = sample(copy, ["features/double.py"], 5, 1)
     assert mutants
-    found = Judge([copy], 1, lambda _: None).judge([one for one in mutants if "/" not in one.lines[1]])
+    found = MutantRunner([copy], 1, lambda _: None).run([one for one in mutants if "/" not in one.lines[1]])
     assert {one.outcome for one in found} == outcomes
     assert (copy / "features" / "double.py").read_text() == "def double(x):\n    return 2 * x\n"
 
@@ -123,8 +123,8 @@ def test_tests_that_take_long_come_last_and_say_when_a_mutant_hangs() -> None:
     assert passed.plan(["a"]) == (["a::quick", "a::slow"], 30 + 4 * 5.5)
 
 
-def test_tests_that_fail_by_themselves_judge_nothing(tmp_path: Path) -> None:
+def test_tests_that_fail_without_a_mutant_are_an_error(tmp_path: Path) -> None:
     copy = repository(tmp_path, "assert False")
     mutants: list[Mutant] = sample(copy, ["features/double.py"], 1, 1)
     with pytest.raises(UnmutatedFails, match=r"tests fail without a mutant \(killed\)(?s:.*)test_double"):
-        Judge([copy], 1, lambda _: None).judge(mutants)
+        MutantRunner([copy], 1, lambda _: None).run(mutants)

@@ -78,15 +78,15 @@ class Task(Protocol):
     groups: tuple[tuple[int, ...], ...]
 
     def encode(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
-        """The target's array -> what a model learns, (n, outputs); NaN where the truth is not known."""
+        """Encode the target's array as what models learn, (n, outputs); NaN where the truth is unknown."""
         ...
 
     def fit_target_scaler(self, encoded: FloatArray) -> StandardScaler:
-        """The scaling of (n, outputs) under which models learn."""
+        """Fit the scaling of (n, outputs) under which models learn."""
         ...
 
     def uncalibrated(self, coverage: float) -> Calibration:
-        """A calibration of a model that has none yet; its regions mean nothing."""
+        """Return a calibration of a model that has none yet; its regions mean nothing."""
         ...
 
     def calibrate(
@@ -132,7 +132,7 @@ class Task(Protocol):
         ...
 
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
-        """The mean of what several models predict, by weights that sum to 1."""
+        """Return the mean of what several models predict, by weights that sum to 1."""
         ...
 
 

@@ -41,7 +41,7 @@ class ClassCalibration(Calibration):
     scores: tuple[float, ...]
 
     def threshold(self, coverage: float | None) -> float:
-        """The least probability of a class in a set."""
+        """Return the least probability of a class in a set."""
         return 1 - score_at(self.levels, self.scores, self.coverage if coverage is None else coverage)
 
 
@@ -72,7 +72,7 @@ class ClassificationTask:
         )
 
     def uncalibrated(self, coverage: float) -> ClassCalibration:
-        """See `Task.uncalibrated`."""
+        """Return a calibration without data; see `Task.uncalibrated`."""
         return ClassCalibration(coverage=coverage, temperature=1.0, levels=(0,), scores=(0,))
 
     def calibrate(
@@ -83,7 +83,7 @@ class ClassificationTask:
         coverage: float,
         group: NDArray[np.int64] | None = None,
     ) -> ClassCalibration:
-        """The temperature with the least log loss, and the thresholds at it; see `Task.calibrate`."""
+        """Fit the temperature with the least log loss, and the thresholds at it; see `Task.calibrate`."""
         truth = target.astype(np.int64)
         rows = np.arange(len(truth))
         losses = [-np.log(_tempered(outputs, t)[rows, truth]).mean() for t in _TEMPERATURES]
@@ -99,7 +99,7 @@ class ClassificationTask:
         calibration: Calibration,
         coverage: float | None = None,
     ) -> Predicted:
-        """See `Task.predict`. A set holds the most probable class at least."""
+        """Predict; see `Task.predict`. A set holds the most probable class at least."""
         assert isinstance(calibration, ClassCalibration)
         probability = _tempered(outputs, calibration.temperature)
         return self._with_sets(probability, calibration.threshold(coverage))
@@ -110,7 +110,7 @@ class ClassificationTask:
         return {"probability": ones, "member": ones * np.inf}
 
     def answers(self, predicted: Predicted, coverage: float) -> list[ArmAnswer]:
-        """The most probable class, its probability and that of all; see `Task.answers`."""
+        """Return the most probable class, its probability and that of all; see `Task.answers`."""
         name, classes = self._target.name, self._target.classes
         found = []
         for probability, member in zip(
@@ -127,7 +127,7 @@ class ClassificationTask:
         return found
 
     def to_arrays(self, answer: ArmAnswer) -> dict[str, FloatArray]:
-        """See `Task.to_arrays`."""
+        """Return an answer as arrays; see `Task.to_arrays`."""
         inside = answer.region[self._target.name]
         classes = self._target.classes
         return {
@@ -142,7 +142,7 @@ class ClassificationTask:
         return 1 - float(answer.prediction["probabilities"][self._target.classes[int(truth)]])
 
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
-        """The mean of the probabilities; a class is in the set when it is in most sets, by weight."""
+        """Return the mean of the probabilities; a class is in the set when it is in most sets, by weight."""
         probability = np.tensordot(weights, np.stack([part["probability"] for part in parts]), axes=1)
         member = np.tensordot(weights, np.stack([part["member"] for part in parts]), axes=1) >= 0.5
         return Predicted({"probability": probability, "member": _with_best(member, probability)})

@@ -24,7 +24,7 @@ def calibration_type(task: TaskName) -> type[Calibration]:
 
 
 def make_task(contract: Contract, workload: Workload) -> Task:
-    """The task of a workload.
+    """Make the task of a workload.
 
     Raises:
         TypeError: the workload's module lacks what its task needs.

@@ -89,7 +89,7 @@ def calibrate(
 
 
 def score_at(levels: Sequence[float], scores: Sequence[float], coverage: float) -> float:
-    """The score of a calibration at a level, also beyond the last that it has.
+    """Return the score of a calibration at a level, also beyond the last that it has.
 
     Linear between levels; beyond the last one the score grows by as much for each tenth part of misses as it
     does from 0.95 to the last.
@@ -172,7 +172,7 @@ def _scale(
 
 
 def _weighted_quantiles(values: FloatArray, weight: FloatArray, levels: FloatArray) -> FloatArray:
-    """The smallest value at or below which at least each level of the weight lies."""
+    """Return the smallest value at or below which at least each level of the weight lies."""
     order = np.argsort(values, kind="stable")
     share = np.cumsum(weight[order]) / weight.sum()
     at = np.minimum(np.searchsorted(share, levels - 1e-12), len(values) - 1)

@@ -49,7 +49,7 @@ class PathTask:
         self.groups = tuple(tuple(names.index(name) for name in group) for group in groups)
 
     def encode(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
-        """See `Task.encode`."""
+        """Encode truths; see `Task.encode`."""
         return self._transform.encode_target(target, anchors)
 
     def fit_target_scaler(self, encoded: FloatArray) -> StandardScaler:
@@ -70,7 +70,7 @@ class PathTask:
         )
 
     def uncalibrated(self, coverage: float) -> PathCalibration:
-        """See `Task.uncalibrated`."""
+        """Return a calibration without data; see `Task.uncalibrated`."""
         unknown = IntervalCalibration.unknown(coverage)
         return PathCalibration(coverage=coverage, horizons=(unknown,) * len(self._target.horizons_s))
 
@@ -82,7 +82,7 @@ class PathTask:
         coverage: float,
         group: NDArray[np.int64] | None = None,
     ) -> PathCalibration:
-        """The great-circle error at each horizon, along the workload's variable; see `Task.calibrate`."""
+        """Fit the great-circle error at each horizon, along the workload's variable; see `Task.calibrate`."""
         position, variable = self._decode(outputs, anchors), self._transform.interval_scale(anchors)
         error_m = great_circle_m(position[..., :2], target[..., :2])
         found = []
@@ -99,21 +99,21 @@ class PathTask:
         calibration: Calibration,
         coverage: float | None = None,
     ) -> Predicted:
-        """See `Task.predict`."""
+        """Predict; see `Task.predict`."""
         assert isinstance(calibration, PathCalibration)
         variable = self._transform.interval_scale(anchors)
         radii = [one.half_width(variable, coverage) for one in calibration.horizons]
         return Predicted({"position": self._decode(outputs, anchors), "radius_m": np.stack(radii, axis=1)})
 
     def tolerances(self, predicted: Predicted) -> Mapping[str, FloatArray]:
-        """A degree, and for altitudes and radii the largest of the row."""
+        """Return a degree, and for altitudes and radii the largest of the row."""
         position, radius_m = predicted["position"], predicted["radius_m"]
         scale = np.ones_like(position)
         scale[..., 2] = np.maximum(np.abs(position[..., 2]).max(axis=1, keepdims=True), 1000.0)
         return {"position": scale, "radius_m": radius_m.max(axis=1, keepdims=True) + np.zeros_like(radius_m)}
 
     def answers(self, predicted: Predicted, coverage: float) -> list[ArmAnswer]:
-        """See `Task.answers`."""
+        """Return an answer a row; see `Task.answers`."""
         places, radii = predicted["position"].tolist(), predicted["radius_m"].tolist()
         return [
             ArmAnswer({self._target.name: self._points(place, radius)}, {}, coverage)
@@ -121,7 +121,7 @@ class PathTask:
         ]
 
     def to_arrays(self, answer: ArmAnswer) -> dict[str, FloatArray]:
-        """See `Task.to_arrays`."""
+        """Return an answer as arrays; see `Task.to_arrays`."""
         points = answer.prediction[self._target.name]
         return {
             "position": np.array([[point[LATITUDE], point[LONGITUDE], point[ALTITUDE]] for point in points]),
@@ -129,13 +129,13 @@ class PathTask:
         }
 
     def error(self, answer: ArmAnswer, truth: FloatArray) -> float:
-        """The mean great-circle distance in m over the horizons that are known."""
+        """Return the mean great-circle distance in m over the horizons that are known."""
         error_m = great_circle_m(self.to_arrays(answer)["position"][:, :2], truth[:, :2])
         known = np.isfinite(error_m)
         return float(error_m[known].mean()) if known.any() else np.nan
 
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:
-        """The middle of the places on the sphere, and the mean of altitudes and radii."""
+        """Return the middle of the places on the sphere, and the mean of altitudes and radii."""
         position = mean_position([part["position"] for part in parts], weights)
         radius_m = np.tensordot(weights, np.stack([part["radius_m"] for part in parts]), axes=1)
         return Predicted({"position": position, "radius_m": radius_m})

@@ -31,15 +31,15 @@ class RegressionTask:
         self.output_names: tuple[str, ...] = (target.name,)
 
     def encode(self, target: FloatArray, anchors: FloatArray) -> FloatArray:
-        """See `Task.encode`."""
+        """Encode truths; see `Task.encode`."""
         return self._transform.encode_target(target, anchors)[:, None]
 
     def fit_target_scaler(self, encoded: FloatArray) -> StandardScaler:
-        """See `Task.fit_target_scaler`."""
+        """Fit the scaling of the target; see `Task.fit_target_scaler`."""
         return StandardScaler.fit(self.output_names, [Moments.of(encoded)])
 
     def uncalibrated(self, coverage: float) -> IntervalCalibration:
-        """See `Task.uncalibrated`."""
+        """Return a calibration without data; see `Task.uncalibrated`."""
         return IntervalCalibration.unknown(coverage)
 
     def calibrate(
@@ -50,7 +50,7 @@ class RegressionTask:
         coverage: float,
         group: NDArray[np.int64] | None = None,
     ) -> IntervalCalibration:
-        """See `calibrate`; along the workload's variable, in encoded units."""
+        """Calibrate regions; see `calibrate`; along the workload's variable, in encoded units."""
         residual = self.encode(target, anchors) - outputs
         return calibrate(self._transform.interval_scale(anchors), residual[:, 0], coverage, group=group)
 
@@ -61,7 +61,7 @@ class RegressionTask:
         calibration: Calibration,
         coverage: float | None = None,
     ) -> Predicted:
-        """See `Task.predict`. A band is decoded end by end: `decode_target` is non-decreasing."""
+        """Predict; see `Task.predict`. A band is decoded end by end: `decode_target` is non-decreasing."""
         assert isinstance(calibration, IntervalCalibration)
         encoded = outputs[:, 0]
         half = calibration.half_width(self._transform.interval_scale(anchors), coverage)
@@ -79,7 +79,7 @@ class RegressionTask:
         return dict.fromkeys(predicted.arrays, scale)
 
     def answers(self, predicted: Predicted, coverage: float) -> list[ArmAnswer]:
-        """See `Task.answers`."""
+        """Return an answer a row; see `Task.answers`."""
         name = self.target.name
         columns = (predicted[key].tolist() for key in ("prediction", "lower", "upper"))
         return [
@@ -88,14 +88,14 @@ class RegressionTask:
         ]
 
     def to_arrays(self, answer: ArmAnswer) -> dict[str, FloatArray]:
-        """See `Task.to_arrays`."""
+        """Return an answer as arrays; see `Task.to_arrays`."""
         name = self.target.name
         lower, upper = answer.region[name]
         values = {"prediction": answer.prediction[name], "lower": lower, "upper": upper}
         return {key: np.asarray(value, dtype=np.float64) for key, value in values.items()}
 
     def error(self, answer: ArmAnswer, truth: FloatArray) -> float:
-        """The absolute error, in the target's unit."""
+        """Return the absolute error, in the target's unit."""
         return abs(float(answer.prediction[self.target.name]) - float(truth))
 
     def blend(self, parts: Sequence[Predicted], weights: FloatArray) -> Predicted:

@@ -77,12 +77,12 @@ def balloon(generator: np.random.Generator) -> TruePath:
 
 
 def _now_and_then(generator: np.random.Generator, share: float) -> float:
-    """A standard normal number in this share of the cases, else 0."""
+    """Draw a standard normal number in this share of the cases, else 0."""
     return float(generator.normal()) if generator.random() < share else 0.0
 
 
 def _steps(generator: np.random.Generator, time_s: FloatArray, draw: Callable[[], float]) -> FloatArray:
-    """A value that holds for some minutes, then moves to another one, smoothly."""
+    """Draw a value that holds for some minutes, then moves to another one, smoothly."""
     changes = np.cumsum(generator.exponential(180, len(time_s) // 30 + 2))
     values = np.array([draw() for _ in range(len(changes) + 1)])
     held = values[np.searchsorted(changes, time_s)]

@@ -11,7 +11,7 @@ _STEEPEST_RAD = 1.0
 
 
 def pitch_over(heading: Vector, start_mps2: float, growth_s: float, end_rad: float, burn_s: float) -> Thrust:
-    """The first stage of a launcher: from straight up to `end_rad` above the horizon at burn-out.
+    """Return the thrust of a first stage: from straight up to `end_rad` above the horizon at burn-out.
 
     Args:
         heading: level unit vector to where it flies.
@@ -30,7 +30,7 @@ def pitch_over(heading: Vector, start_mps2: float, growth_s: float, end_rad: flo
 
 
 def to_orbit(heading: Vector, start_mps2: float, growth_s: float, height_m: float) -> Thrust:
-    """An upper stage, which steers for a height and uses the rest of its thrust to gain speed."""
+    """Return the thrust of an upper stage, which steers for a height and gains speed with the rest."""
 
     def thrust(now: Moment) -> Vector:
         size = start_mps2 / (1 - min(now.since_s / growth_s, 0.9))
@@ -105,7 +105,7 @@ def landing_height(braking_mps2: float) -> End:
 
 
 def _forward(now: Moment, heading: Vector) -> Vector:
-    """The level direction of flight; `heading` where it is nearly vertical."""
+    """Return the level direction of flight; `heading` where it is nearly vertical."""
     level = tuple(v - now.climb_mps * u for v, u in zip(now.velocity, now.up, strict=True))
     size = sqrt(sum(c * c for c in level))
     if size < 1.0:

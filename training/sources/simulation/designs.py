@@ -126,7 +126,7 @@ def _thrust_curve(generator: np.random.Generator, mean_n: float, burn_s: float) 
 
 
 def _wind(generator: np.random.Generator) -> FloatArray:
-    """A power-law profile that turns with height, with a random eddy or two."""
+    """Draw a power-law profile that turns with height, with a random eddy or two."""
     height = np.array([0, 10, 50, 150, 400, 800, 1500, 2500, 4000, 7000, 12000], dtype=float)
     speed = np.abs(generator.normal(0, 4.5)) * (np.maximum(height, 2) / 10) ** generator.uniform(0.08, 0.22)
     speed = np.maximum(speed + generator.normal(0, 1.2, height.size), 0)

@@ -124,7 +124,7 @@ def _environment(design: Design) -> Any:
 
 
 def _rocket(design: Design, drag_factor: float) -> Any:
-    """The design as a RocketPy rocket; origin at the tail, nose up."""
+    """Return the design as a RocketPy rocket; origin at the tail, nose up."""
     import rocketpy
 
     caliber_m, length_m = 2 * design.radius_m, design.length_m

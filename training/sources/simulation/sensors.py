@@ -90,7 +90,7 @@ class Log:
 
 
 def draw_logger(generator: np.random.Generator) -> Logger:
-    """A random altimeter, from a clean filtered 100 Hz board to a coarse 1 Hz one."""
+    """Draw a random altimeter, from a clean filtered 100 Hz board to a coarse 1 Hz one."""
     kinds = list(_SMOOTHING_SHARES)
     return Logger(
         rate_hz=float(generator.choice(_RATES_HZ, p=_RATE_SHARES)) * generator.uniform(0.9, 1.0),
@@ -167,7 +167,7 @@ def _smooth(signal: FloatArray, times_s: FloatArray, logger: Logger) -> FloatArr
 
 
 def _track(signal: FloatArray, step_s: float, constant_s: float) -> FloatArray:
-    """A tracking filter of second order (alpha-beta, critically damped); a constant climb passes without lag.
+    """Track by a filter of second order (alpha-beta, critically damped); a constant climb passes without lag.
 
     Gains: Brookner (1998), "Tracking and Kalman Filtering Made Easy", section 1.2.9 (fading memory).
     """

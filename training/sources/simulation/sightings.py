@@ -97,7 +97,7 @@ def draw_sensor(generator: np.random.Generator) -> Sensor:
 
 
 def true_path(flight: Trajectory) -> TruePath:
-    """A flight as latitude, longitude and altitude, with its phases."""
+    """Return a flight as latitude, longitude and altitude, with its phases."""
     x, y, z = flight.position_m.T
     altitude_m = flight.altitude_m
     after = np.arange(len(altitude_m)) > int(altitude_m.argmax())
@@ -132,7 +132,7 @@ def with_rests(path: TruePath, generator: np.random.Generator) -> TruePath:
 
 
 def observe(path: TruePath, sensor: Sensor, generator: np.random.Generator) -> pd.DataFrame:
-    """A part of the path as points, with the columns of a track and `reentry`; at most 40 of them."""
+    """Observe a part of the path as at most 40 points, with the columns of a track and `reentry`."""
     times = _times(path, sensor, generator)
     at = np.searchsorted(path.time_s, times).clip(0, len(path.time_s) - 1)
     altitude_m = np.interp(times, path.time_s, path.altitude_m)

@@ -29,7 +29,7 @@ _LAUNCHER = Body(1e5)
 
 
 def capsule(generator: np.random.Generator) -> Trajectory:
-    """A return from a low orbit (or, one in eight, from the Moon), ballistic or lifting, to its parachute."""
+    """Draw a return from low orbit (one in eight: from the Moon), ballistic or lifting, to its parachute."""
     lunar = generator.random() < 0.125
     lifting = generator.random() < 0.6
     body = Body(
@@ -44,7 +44,7 @@ def capsule(generator: np.random.Generator) -> Trajectory:
 
 
 def upper_stage(generator: np.random.Generator) -> Trajectory:
-    """An empty stage that falls out of orbit at a shallow angle and reaches the ground, if it comes down."""
+    """Draw an empty stage that falls out of orbit at a shallow angle and, if it comes down, to the ground."""
     body = Body(_log_uniform(generator, 50, 250))
     height_m = generator.uniform(115e3, 180e3)
     angle_deg = -generator.uniform(0.1, 3.0)
@@ -52,7 +52,7 @@ def upper_stage(generator: np.random.Generator) -> Trajectory:
 
 
 def booster(generator: np.random.Generator) -> Trajectory:
-    """A first stage from lift-off to the ground or its landing, on a way above the atmosphere."""
+    """Draw a first stage from lift-off to the ground or its landing, on a way above the atmosphere."""
     site, position_m = _place(generator)
     towards = _heading(generator, site)
     body = Body(_log_uniform(generator, 1500, 5000))
@@ -72,7 +72,7 @@ def booster(generator: np.random.Generator) -> Trajectory:
 
 
 def hop(generator: np.random.Generator) -> Trajectory:
-    """A steep flight to just above the edge of space, as sounding rockets and tourists make it."""
+    """Draw a steep flight to just above the edge of space, as sounding rockets and tourists make it."""
     site, position_m = _place(generator)
     towards = _heading(generator, site)
     body = Body(_log_uniform(generator, 1000, 5000))
@@ -87,7 +87,7 @@ def hop(generator: np.random.Generator) -> Trajectory:
 
 
 def ascent(generator: np.random.Generator) -> Trajectory:
-    """A launch to orbit, and some time in it."""
+    """Draw a launch to orbit, and some time in it."""
     site, position_m = _place(generator)
     towards = _heading(generator, site)
     height_m = _log_uniform(generator, 160e3, 500e3)
@@ -104,7 +104,7 @@ def ascent(generator: np.random.Generator) -> Trajectory:
 
 
 def orbit(generator: np.random.Generator) -> Trajectory:
-    """A quarter of an hour in an orbit, circular or with its lowest point far below its highest."""
+    """Draw a quarter of an hour in an orbit, circular or with its lowest point far below its highest."""
     perigee_m = EARTH_RADIUS_M + _log_uniform(generator, 160e3, 1500e3)
     apogee_m = perigee_m + generator.choice([0.0, _log_uniform(generator, 20e3, 30_000e3)])
     anomaly = generator.uniform(-np.pi, np.pi)
@@ -121,7 +121,7 @@ def orbit(generator: np.random.Generator) -> Trajectory:
 
 
 def transfer(generator: np.random.Generator) -> Trajectory:
-    """An upper stage that burns out of a low orbit, and climbs away for up to an hour."""
+    """Draw an upper stage that burns out of a low orbit, and climbs away for up to an hour."""
     body = Body(2000.0)
     position_m, velocity_mps = _circular(generator, _log_uniform(generator, 150e3, 400e3))
     size_mps2 = generator.uniform(8, 35)
@@ -182,7 +182,7 @@ def _landing(generator: np.random.Generator, body: Body) -> list[Phase]:
 
 
 def _place(generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """A launch site: its frame, and its position a metre above the ground."""
+    """Draw a launch site: its frame, and its position a metre above the ground."""
     frame = local_frame(np.radians(generator.uniform(-50, 60)), generator.uniform(-np.pi, np.pi))
     return frame, (EARTH_RADIUS_M + 1.0) * frame[2]
 

@@ -135,7 +135,7 @@ def _hold(random: np.random.Generator) -> Plan:
 
 
 def _light(random: np.random.Generator) -> Plan:
-    """A small aircraft, low and slow, that goes where it likes."""
+    """Draw a small aircraft, low and slow, that goes where it likes."""
     speed, altitude = random.uniform(35, 75), random.uniform(400, 2500)
     legs = [Leg(0, 0, speed, altitude)]
     for start_s in _starts(random, 180.0):
@@ -186,7 +186,7 @@ def _airliner(
 
 
 def _starts(random: np.random.Generator, mean_s: float) -> list[float]:
-    """Times in the life of a vehicle, by chance."""
+    """Draw times in the life of a vehicle."""
     gaps = random.exponential(mean_s, size=int(4 * LIFE_S / mean_s) + 8)
     return [float(time_s) for time_s in np.cumsum(gaps) if time_s < LIFE_S]
 

@@ -28,7 +28,7 @@ class TableAPI(ls.LitAPI):  # type: ignore[misc]  # LitServe is not where types 
         return np.array([request[name] for name in NAMES])
 
     def predict(self, x: np.ndarray) -> Any:
-        """A batch (n, 16) -> (n,)."""
+        """Predict a batch (n, 16) -> (n,)."""
         return self.model.predict(x)
 
     def encode_response(self, output: Any) -> dict[str, float]:

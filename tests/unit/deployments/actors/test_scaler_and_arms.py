@@ -136,11 +136,11 @@ async def test_predictions_are_calls_under_way_and_nothing_else_is(graph: Graph)
 
 async def test_who_gives_a_call_up_ends_it_in_the_scaler_too(graph: Graph) -> None:
     graph.arms["mlp"].gate = asyncio.Event()
-    asked = asyncio.create_task(graph.scaler.predict(graph.batch("mlp")))
+    call = asyncio.create_task(graph.scaler.predict(graph.batch("mlp")))
     await wait_for(lambda: graph.arms["mlp"].methods == ["predict"])
-    asked.cancel()
+    call.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asked
+        await call
 
 
 async def test_a_version_that_cannot_be_loaded_fails_and_names_its_source(graph: Graph) -> None:
@@ -150,10 +150,7 @@ async def test_a_version_that_cannot_be_loaded_fails_and_names_its_source(graph:
 
 
 async def test_rows_scaled_for_another_version_are_refused_by_the_arm(graph: Graph) -> None:
-    async def mixed(batch: RawBatch) -> ScaledBatch:
-        scaled = await FeatureScaler._scale(graph.scaler, batch)
-        return ScaledBatch(graph.versions["linear"].bundle, scaled.scaled, scaled.outlier_score)
-
-    graph.scaler._scale = mixed  # type: ignore[method-assign]
+    scaled = graph.models["linear"].scaler.transform(RAW[:2])
+    batch = ScaledBatch(graph.versions["linear"].bundle, scaled, np.zeros(2))
     with pytest.raises(MixedVersions, match="rows scaled for"):
-        await graph.scaler.predict(graph.batch("mlp"))
+        await graph.arms["mlp"].replica.predict(graph.versions["mlp"], batch)

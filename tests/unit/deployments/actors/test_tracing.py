@@ -31,8 +31,7 @@ from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.runtime.batching import Coalescer
 from deployments.runtime.logs import configure_json_logs
 from deployments.telemetry.tracing.api import NO_TRACING
-from deployments.telemetry.tracing.context import parse_traceparent
-from deployments.telemetry.tracing.export import SpanFile
+from deployments.telemetry.tracing.export import SpanFile, make_provider
 from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
@@ -102,7 +101,7 @@ async def test_a_trace_goes_on_from_the_caller_to_the_arm(traced: TracedSystem) 
 
 
 @pytest.mark.parametrize("headers", [{}, UNSAMPLED, {"traceparent": "nonsense"}])
-async def test_what_is_not_sampled_leaves_nothing_and_tells_nobody(
+async def test_what_is_not_sampled_leaves_nothing_and_is_passed_to_nobody(
     traced: TracedSystem, headers: dict[str, str]
 ) -> None:
     asked: list[Any] = []
@@ -205,8 +204,9 @@ def lines() -> Iterator[io.StringIO]:
     logger.handlers, logger.level = before
 
 
-async def test_log_lines_have_the_trace(traced: TracedSystem, lines: io.StringIO) -> None:
-    spans_module._name_traces(logging.getLogger("deployments"))
+async def test_log_lines_have_the_trace(traced: TracedSystem, lines: io.StringIO, tmp_path: Path) -> None:
+    # adds the trace to what is logged in this process
+    open_tracing(Environment.of({"RAYSONDE_TRACES": str(tmp_path / "traces")}), "apogee", "router").close()
     traced.arms["mlp"].error = ValueError("broken")
     async with calling(traced) as client:
         await traced.stack.follower.put_policy(
@@ -223,7 +223,6 @@ async def test_log_lines_have_the_trace(traced: TracedSystem, lines: io.StringIO
 
 
 async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSystem) -> None:
-    tracer = traced.tracing._tracer
     stuck: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
     asked: list[str] = []
 
@@ -232,7 +231,7 @@ async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSy
         return stuck
 
     coalescer: Coalescer[str, list[int], int] = traced.tracing.coalescer(ask, max_in_flight=1, max_waiting=1)
-    with tracer.start_as_current_span("a", parse_traceparent(SAMPLED["traceparent"])):
+    with traced.tracing.called("a", SAMPLED["traceparent"]):
         sent = asyncio.create_task(coalescer.submit("mlp", [1]))
         await wait_for(lambda: len(asked) == 1)
         waiting = asyncio.create_task(coalescer.submit("mlp", [2]))
@@ -244,7 +243,6 @@ async def test_a_row_that_is_never_sent_has_waited_all_the_same(traced: TracedSy
         stuck.set_result([1])
         assert await sent == 1
     assert [span.name for span in traced.exporter.get_finished_spans()] == ["wait"] * 3 + ["a"]
-    assert coalescer._waits == {}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -298,8 +296,14 @@ def test_without_traces_all_is_as_it_was() -> None:
         assert trace is None
 
 
-def test_spans_are_lines_of_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spans_name_their_service_and_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "mine")
+    provider = make_provider(Environment.of({}), "apogee", "mlp", None)
+    assert provider.resource.attributes["service.name"] == "mine"
+    assert provider.resource.attributes["raysonde.part"] == "mlp"
+
+
+def test_spans_are_lines_of_json(tmp_path: Path) -> None:
     tracing = open_tracing(Environment.of({"RAYSONDE_TRACES": str(tmp_path)}), "apogee", "mlp")
     with tracing.called("arm", SAMPLED["traceparent"], arm="mlp", rows=3):
         pass
@@ -315,8 +319,6 @@ def test_spans_are_lines_of_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (line["workload"], line["part"], line["is_error"], line["links"]) == ("apogee", "mlp", False, [])
     assert line["attributes"] == {"raysonde.workload": "apogee", "raysonde.arm": "mlp", "raysonde.rows": 3}
     assert 0 <= line["duration_ms"] < 1000
-    resource = tracing._provider.resource.attributes
-    assert (resource["service.name"], resource["raysonde.part"]) == ("mine", "mlp")
 
 
 def test_a_collector_that_hangs_does_not_hold_up_the_end(

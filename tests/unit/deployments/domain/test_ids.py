@@ -58,7 +58,7 @@ def test_a_number_is_one_that_json_keeps_where_ids_are_the_entities(value: int, 
     assert not accepts(NAMED, value)
 
 
-def test_what_is_told_of_ids() -> None:
+def test_ids_in_the_schema() -> None:
     assert (takes_numbers(NAMED), takes_numbers(NUMBERED)) == (False, True)
     assert id_text(NAMED) == "1 to 64 printable characters"
     assert id_text(NUMBERED) == "1 to 64 printable characters, or a whole number"

@@ -12,12 +12,12 @@ from deployments.domain import promotion_transitions as transitions
 from deployments.domain.promotion import InterimLook, Phase, Promotion, State
 from deployments.domain.routing import ArmVersion
 from training.retraining.gate import Check, Verdict
-from training.runtime.promotion_config import LooksConfig, PromotionConfig
+from training.runtime.promotion_config import InterimLooksConfig, PromotionConfig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONFIG = PromotionConfig(
-    shadow=LooksConfig(first_truths=40, looks=3, at_most_h=24),
-    probation=LooksConfig(first_truths=100, looks=2, at_most_h=6),
+    shadow=InterimLooksConfig(first_truths=40, looks=3, at_most_h=24),
+    probation=InterimLooksConfig(first_truths=100, looks=2, at_most_h=6),
 )
 BETTER = Verdict((Check("gain", True, "It is better.", {"gain": 1.0}),))
 WORSE = Verdict((Check("gain", False, "It is worse.", {"gain": -1.0}),))
@@ -61,21 +61,26 @@ def test_one_that_passed_the_gate_proves_itself_where_there_is_a_champion() -> N
     }
 
 
-def test_one_that_a_person_asks_for_is_looked_up_and_serves_without_proof() -> None:
-    asked = transitions.ask("1", "toy", "linear", "7", "api", "I know it", NOW)
-    assert (asked.state, asked.candidate, asked.predecessor, asked.note) == ("asked", None, None, "I know it")
+def test_one_that_a_person_requests_is_found_and_serves_without_proof() -> None:
+    requested = transitions.request("1", "toy", "linear", "7", "api", "I know it", NOW)
+    assert (requested.state, requested.candidate, requested.predecessor, requested.note) == (
+        "asked",
+        None,
+        None,
+        "I know it",
+    )
     later = NOW + timedelta(minutes=1)
-    found = transitions.found(asked, version(7), version(1), later)
+    found = transitions.found(requested, version(7), version(1), later)
     assert (found.state, found.candidate, found.predecessor) == ("promoting", version(7), version(1))
     assert (found.reason, found.state_since) == ("api wants it.", later)
-    missing = transitions.found(asked, None, version(1), later)
+    missing = transitions.found(requested, None, version(1), later)
     assert (missing.state, missing.candidate) == ("rejected", None)
     assert missing.reason == "The registry has no version 7 of linear."
 
 
-def test_each_phase_has_its_own_looks() -> None:
-    assert transitions.interim_look_config(CONFIG, there("shadowing")) == CONFIG.shadow
-    assert transitions.interim_look_config(CONFIG, there("probation")) == CONFIG.probation
+def test_each_phase_has_its_own_interim_looks() -> None:
+    assert transitions.interim_looks_config(CONFIG, there("shadowing")) == CONFIG.shadow
+    assert transitions.interim_looks_config(CONFIG, there("probation")) == CONFIG.probation
 
 
 @pytest.mark.parametrize(
@@ -90,7 +95,9 @@ def test_each_phase_has_its_own_looks() -> None:
         ("probation", ["probation"] * 2, None),
     ],
 )
-def test_each_look_takes_twice_as_many_truths(state: State, looks: list[Phase], wanted: int | None) -> None:
+def test_each_interim_look_takes_twice_as_many_truths(
+    state: State, looks: list[Phase], wanted: int | None
+) -> None:
     assert transitions.truths_wanted(CONFIG, there(state, *map(taken, looks))) == wanted
 
 
@@ -111,14 +118,14 @@ def test_each_look_takes_twice_as_many_truths(state: State, looks: list[Phase], 
         ("probation", 1, BETTER, False, "kept"),
     ],
 )
-def test_what_a_look_decides(
+def test_what_an_interim_look_decides(
     state: State, before: int, verdict: Verdict, automatic: bool, expected: State
 ) -> None:
     config = CONFIG.model_copy(update={"automatic": automatic})
     phase: Phase = "shadowing" if state == "shadowing" else "probation"
     seen = there(state, *[taken(phase)] * before)
     later = NOW + timedelta(minutes=1)
-    found = transitions.look(config, seen, verdict, 77, later)
+    found = transitions.record_interim_look(config, seen, verdict, 77, later)
     assert found.state == expected
     assert (found.state_since, found.reason) == (
         (NOW, seen.reason) if expected == state else (later, verdict.reasons[0])

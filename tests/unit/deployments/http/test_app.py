@@ -35,9 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def system(folder: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(folder)
-    yield system
-    system.store.close()
+    with LocalSystem(folder) as system:
+        yield system
 
 
 @pytest.fixture
@@ -226,7 +225,7 @@ async def test_traffic_is_read_and_changed(client: httpx.AsyncClient, system: Lo
     await client.put("/traffic", json=table["policy"])
 
 
-async def test_info_tells_what_is_served(client: httpx.AsyncClient, system: LocalSystem) -> None:
+async def test_info_lists_what_is_served(client: httpx.AsyncClient, system: LocalSystem) -> None:
     info = (await client.get("/info")).json()
     assert set(info["arms"]) == set(ARMS)
     for arm, shown in info["arms"].items():

@@ -140,9 +140,8 @@ REQUESTS = {
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path_factory.mktemp("system"))
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path_factory.mktemp("system")) as system:
+        yield system
 
 
 @pytest.fixture
@@ -256,7 +255,7 @@ async def test_predictions_and_truths_do_not_reach_fastapi(system: LocalSystem) 
     await system.stack.close()
 
 
-async def test_the_server_is_told_that_the_application_has_started_and_ended(system: LocalSystem) -> None:
+async def test_the_lifespan_of_the_application_is_answered(system: LocalSystem) -> None:
     incoming = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
     sent: list[str] = []
 

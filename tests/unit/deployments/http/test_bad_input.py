@@ -42,7 +42,7 @@ quick = settings(
 
 
 @dataclass
-class Asked:
+class CountingDownstream:
     """Stands where scaler and arms do; what is refused never comes here."""
 
     rows: int = 0
@@ -57,7 +57,7 @@ class Asked:
 @dataclass(frozen=True)
 class System:
     contract: Contract
-    asked: Asked
+    downstream: CountingDownstream
     store: Store
     app: ASGIApp
     loop: asyncio.AbstractEventLoop
@@ -79,7 +79,7 @@ class System:
         self.assert_no_trace()
 
     def assert_no_trace(self) -> None:
-        assert self.asked.rows == 0
+        assert self.downstream.rows == 0
         counts = self.store.counts(self.contract.workload)
         assert (counts.predictions, counts.truths) == (0, 0)
 
@@ -88,20 +88,20 @@ class System:
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     contract = load_contract(BUILT_IN, request.param)
     policy = RoutingPolicy.model_validate(load_sections(BUILT_IN, request.param)["routing"])
-    store, asked = Store(f"sqlite:///{tmp_path}/store.db"), Asked()
+    store, downstream = Store(f"sqlite:///{tmp_path}/store.db"), CountingDownstream()
     store.create_tables()
     loop = asyncio.new_event_loop()
 
     async def start() -> ServingStack:
         cache = BundleCache(tmp_path / "cache", contract)
-        stack = build_stack(contract, sorted(policy.arms), asked, store, cache)
+        stack = build_stack(contract, sorted(policy.arms), downstream, store, cache)
         version = ArmVersion(model_version="1", bundle="sha256:0", source="nowhere")
         arms = dict.fromkeys(sorted(policy.arms), version)
         stack.follower.use(RoutingTable(revision=1, policy=policy, arms=arms))
         return stack
 
     stack = loop.run_until_complete(start())
-    yield System(contract, asked, store, route_requests(stack.service, build_api(stack)), loop)
+    yield System(contract, downstream, store, route_requests(stack.service, build_api(stack)), loop)
     loop.run_until_complete(stack.close())
     loop.close()
     store.close()
@@ -236,4 +236,4 @@ def test_a_wrong_truth_is_refused(system: System, truth: Any) -> None:
 def test_the_example_itself_is_answered(system: System) -> None:
     """What is corrupted above is right before."""
     assert system.post("/predict", json.dumps(system.contract.example).encode()).status_code == 200
-    assert system.asked.rows == 1
+    assert system.downstream.rows == 1

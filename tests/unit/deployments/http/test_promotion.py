@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,30 +17,28 @@ NEW = ArmVersion(model_version="2", bundle="sha256:2", source="/models/2")
 
 @pytest.fixture
 def system(tmp_path: Path, store_url: str) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path, store_url=store_url)
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path, store_url=store_url) as system:
+        yield system
 
 
-@pytest.fixture
-async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
-    async with system.http() as client:
-        yield client
-
-
-async def test_a_version_is_asked_for_and_told_about(client: httpx.AsyncClient) -> None:
+async def test_a_version_is_requested_and_its_promotion_is_shown(client: httpx.AsyncClient) -> None:
     response = await client.post("/arms/mlp/promote", json={"model_version": "2", "note": "new sensor"})
     assert response.status_code == 202
-    asked = Promotion.model_validate(response.json())
-    assert (asked.state, asked.arm, asked.model_version, asked.by) == ("asked", "mlp", "2", "api")
-    assert (await client.get(f"/promotions/{asked.id}")).json() == response.json()
+    requested = Promotion.model_validate(response.json())
+    assert (requested.state, requested.arm, requested.model_version, requested.by) == (
+        "asked",
+        "mlp",
+        "2",
+        "api",
+    )
+    assert (await client.get(f"/promotions/{requested.id}")).json() == response.json()
     assert (await client.get("/promotions")).json() == [response.json()]
     again = await client.post("/arms/mlp/promote", json={"model_version": "3"})
     assert again.status_code == 409
     assert "version 2 is asked now" in again.json()["detail"]
 
 
-async def test_the_version_before_is_asked_for(client: httpx.AsyncClient, system: LocalSystem) -> None:
+async def test_the_version_before_is_requested(client: httpx.AsyncClient, system: LocalSystem) -> None:
     nothing = await client.post("/arms/mlp/rollback")
     assert nothing.status_code == 409
     assert "no version before" in nothing.json()["detail"]
@@ -72,7 +70,7 @@ async def test_what_cannot_be_is_refused_and_recorded_nowhere(
     assert system.store.promotions.latest("apogee") == []
 
 
-async def test_a_candidacy_of_another_workload_is_not_there(
+async def test_a_promotion_of_another_workload_is_not_there(
     client: httpx.AsyncClient, system: LocalSystem
 ) -> None:
     other = system.store.promotions.promote("weather", "gru", "2", "api", "")

@@ -60,7 +60,7 @@ async def test_what_serve_says_as_plain_text_is_a_problem_document(status: int, 
     assert int(answer.headers["content-length"]) == len(answer.content)
 
 
-async def test_who_is_refused_is_told_when_to_come_again() -> None:
+async def test_a_refusal_has_the_time_to_retry_after() -> None:
     assert (await get("/plain/503")).headers["retry-after"] == "1"
 
 

@@ -23,8 +23,8 @@ def scene(tmp_path: Path) -> Iterator[MonitoredScene]:
 
 async def test_refused_predictions_are_counted_and_nothing_else_is(scene: MonitoredScene) -> None:
     counts = RequestCounts()
-    refusals = RejectionRecorder(counts, scene.workload, scene.feed)
-    await refusals.flush()
+    recorder = RejectionRecorder(counts, scene.workload, scene.feed)
+    await recorder.flush()
     assert scene.feed.rejections(scene.workload, 0) == []
     await scene.system.stack.follower.poll()
     example = scene.system.contract.example
@@ -39,8 +39,8 @@ async def test_refused_predictions_are_counted_and_nothing_else_is(scene: Monito
             (await client.get("/predict")).status_code,
         ]
     assert statuses == [200, 422, 400, 422, 422, 405]
-    await refusals.flush()
-    await refusals.flush()
+    await recorder.flush()
+    await recorder.flush()
     (row,) = scene.feed.rejections(scene.workload, 0)
     assert row.requests == 3
     assert scene.feed.rejections(scene.workload, row.seq) == []
@@ -60,12 +60,12 @@ class Sink:
 
 async def test_counts_wait_for_a_store_that_is_away() -> None:
     counts, sink = RequestCounts(), Sink()
-    refusals = RejectionRecorder(counts, "w", sink)
+    recorder = RejectionRecorder(counts, "w", sink)
     for _ in range(2):
         counts.add("predict", 422, 0.001, "invalid")
-        await refusals.flush()
+        await recorder.flush()
     sink.is_away = False
-    await refusals.flush()
+    await recorder.flush()
     assert sink.taken == [2]
 
 

@@ -53,9 +53,8 @@ def counts() -> RequestCounts:
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path)
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path) as system:
+        yield system
 
 
 @pytest.fixture
@@ -184,7 +183,7 @@ async def test_durations_fall_into_their_buckets(counts: RequestCounts) -> None:
     assert sum(0.001 <= bound_s <= 0.1 for bound_s in DURATION_BOUNDS_S) == 12
 
 
-async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: RequestCounts) -> None:
+async def test_a_replica_exports_what_its_arms_did(system: LocalSystem, counts: RequestCounts) -> None:
     stack, breaker = system.stack, BreakerSettings(failures_to_open=3, open_s=1e6)
     policy = POLICY.model_copy(update={"breaker": breaker})
     system.store.put_policy(system.contract.workload, policy)
@@ -195,9 +194,11 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
         await client.post("/feedback", json={"id": answers[0].json()["id"], "truth": {"apogee_m": 1.0}})
         found: Samples = pickle.loads(pickle.dumps(router_samples(stack, counts, {"direct": 3})))
         ready = found.values("raysonde_arm_ready")
-    told = [answer.json() for answer in answers]
-    by_arm = {arm: sum(one["arm"] == arm for one in told) for arm in system.versions}
-    fallbacks = {arm: sum(one["fallback"] for one in told if one["arm"] == arm) for arm in system.versions}
+    recorded = [answer.json() for answer in answers]
+    by_arm = {arm: sum(one["arm"] == arm for one in recorded) for arm in system.versions}
+    fallbacks = {
+        arm: sum(one["fallback"] for one in recorded if one["arm"] == arm) for arm in system.versions
+    }
     assert sum(fallbacks.values()) > 0
     assert by_arm["mlp"] == 0
 
@@ -221,7 +222,7 @@ async def test_a_replica_tells_what_its_arms_did(system: LocalSystem, counts: Re
     assert found.values("raysonde_predicted_classes_total") == {}
 
 
-async def test_rows_that_wait_and_calls_under_way_are_told(
+async def test_rows_that_wait_and_calls_in_flight_are_exported(
     system: LocalSystem, counts: RequestCounts
 ) -> None:
     stack, gate = system.stack, asyncio.Event()
@@ -233,8 +234,8 @@ async def test_rows_that_wait_and_calls_under_way_are_told(
     def are_known(rows: int) -> bool:
         now = router_samples(stack, counts, {"direct": 3})
         names = ("raysonde_arm_calls_in_flight", "raysonde_queue_rows")
-        told = (now.values(name).get(("linear",), 0) for name in names)
-        return sum(value for value in told if isinstance(value, int | float)) == rows
+        recorded = (now.values(name).get(("linear",), 0) for name in names)
+        return sum(value for value in recorded if isinstance(value, int | float)) == rows
 
     for rows in range(1, 5):
         tasks.append(asyncio.create_task(stack.service.predict(body, "linear")))
@@ -257,18 +258,18 @@ async def test_a_call_that_fails_is_under_way_no_more(system: LocalSystem) -> No
     assert system.stack.calls.by_arm["mlp"] == 0
 
 
-class Told:
+class CounterRecorder:
     """A counter that remembers."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[float, dict[str, str]]] = []
+        self.recorded: list[tuple[float, dict[str, str]]] = []
 
     def inc(self, value: float, tags: dict[str, str]) -> None:
-        self.told.append((value, tags))
+        self.recorded.append((value, tags))
 
 
-def test_another_library_is_told_what_is_new() -> None:
-    counters = {metric.name: Told() for metric in EXPORTED}
+def test_another_library_gets_what_is_new() -> None:
+    counters = {metric.name: CounterRecorder() for metric in EXPORTED}
     export = CountsExport("toy", counters)
 
     def read(errors: int, rows: int) -> Samples:
@@ -281,8 +282,8 @@ def test_another_library_is_told_what_is_new() -> None:
     for samples in (read(0, 0), read(3, 0), read(3, 0), read(4, 7)):
         export.export(samples)
     tags = {"workload": "toy", "call": "predict", "kind": "fault"}
-    assert counters["raysonde_errors_total"].told == [(3, tags), (1, tags)]
-    assert counters["raysonde_journal_dropped_rows_total"].told == [(7, {"workload": "toy"})]
+    assert counters["raysonde_errors_total"].recorded == [(3, tags), (1, tags)]
+    assert counters["raysonde_journal_dropped_rows_total"].recorded == [(7, {"workload": "toy"})]
 
 
 def test_a_metric_outside_the_catalogue_is_rejected() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from typer import Exit
 
 from deployments.domain import retraining_transitions as states
 from deployments.domain.retraining import ArmResult, Request, Retraining
-from scripts.cli import retrain as command
+from scripts.cli.retrain import follow as follow_retraining
 from tests.support.serving import LocalSystem
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -25,29 +25,24 @@ WORSE = BETTER.model_copy(update={"passed": False, "reasons": ("It is not shown 
 
 @pytest.fixture
 def system(tmp_path: Path, store_url: str) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path, store_url=store_url)
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path, store_url=store_url) as system:
+        yield system
 
 
-@pytest.fixture
-async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
-    async with system.http() as client:
-        yield client
-
-
-async def test_a_request_is_taken_and_told_about(client: httpx.AsyncClient, system: LocalSystem) -> None:
+async def test_a_request_is_accepted_and_its_retraining_is_shown(
+    client: httpx.AsyncClient, system: LocalSystem
+) -> None:
     response = await client.post("/retrain", json={"note": "new sensor"})
     assert response.status_code == 202
-    asked = Retraining.model_validate(response.json())
-    assert (asked.state, asked.requests[0].reason, asked.requests[0].note) == (
+    requested = Retraining.model_validate(response.json())
+    assert (requested.state, requested.requests[0].reason, requested.requests[0].note) == (
         "waiting",
         "by hand",
         "new sensor",
     )
-    assert response.headers["Location"] == f"/apogee/retrainings/{asked.id}"
-    assert (await client.get(f"/retrainings/{asked.id}")).json() == response.json()
-    assert (await client.post("/retrain")).json()["id"] == asked.id
+    assert response.headers["Location"] == f"/apogee/retrainings/{requested.id}"
+    assert (await client.get(f"/retrainings/{requested.id}")).json() == response.json()
+    assert (await client.post("/retrain")).json()["id"] == requested.id
     (listed,) = (await client.get("/retrainings")).json()
     assert len(listed["requests"]) == 2
     assert [act.kind for act in system.store.audit_events("apogee")][-2:] == ["retraining_asked"] * 2
@@ -74,7 +69,7 @@ async def test_a_wrong_body_is_refused(
 async def test_a_retraining_of_another_workload_is_not_found(
     client: httpx.AsyncClient, system: LocalSystem
 ) -> None:
-    other = system.store.retrainings.ask("weather", Request(reason="drift", at=NOW, by="test"))
+    other = system.store.retrainings.request("weather", Request(reason="drift", at=NOW, by="test"))
     for unknown in (other.id, "nobody"):
         assert (await client.get(f"/retrainings/{unknown}")).status_code == 404
 
@@ -90,26 +85,25 @@ class Progress:
 
 
 def waiting(why: str | None = None) -> Retraining:
-    asked = states.ask(None, "apogee", "01M", Request(reason="by hand", at=NOW, by="test"))
-    return asked.model_copy(update={"waits_for": why})
+    requested = states.add_request(None, "apogee", "01M", Request(reason="by hand", at=NOW, by="test"))
+    return requested.model_copy(update={"waits_for": why})
 
 
-async def follow(monkeypatch: pytest.MonkeyPatch, *steps: Retraining) -> list[str]:
-    monkeypatch.setattr(command, "_PERIOD_S", 0.0)
+async def follow(*steps: Retraining) -> list[str]:
     console = Console(record=True, width=200, quiet=False, file=None)
     with console.capture() as captured:
         try:
-            await command._follow(console, Progress(*steps), waiting())  # type: ignore[arg-type]
+            await follow_retraining(console, Progress(*steps), waiting(), period_s=0)  # type: ignore[arg-type]
         except Exit as end:
             console.print(f"exit {end.exit_code}")
     return captured.get().splitlines()
 
 
-async def test_the_command_tells_each_state_once_and_the_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_command_prints_each_state_once_and_the_verdicts() -> None:
     running = states.confirm(states.start(waiting(), NOW))
     done = states.finish(running.model_copy(update={"arms": {"linear": BETTER, "mlp": WORSE}}), NOW)
     short = waiting("truths: there are 3, and 10 are needed")
-    assert await follow(monkeypatch, short, short, running, running, done) == [
+    assert await follow(short, short, running, running, done) == [
         "waiting: for the lifecycle controller",
         "waiting: truths: there are 3, and 10 are needed",
         "running, attempt 1",
@@ -119,9 +113,9 @@ async def test_the_command_tells_each_state_once_and_the_verdicts(monkeypatch: p
     ]
 
 
-async def test_the_command_fails_with_the_retraining(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_command_fails_with_the_retraining() -> None:
     failed = states.finish(states.confirm(states.start(waiting(), NOW)), NOW, "no pair to test")
-    assert await follow(monkeypatch, failed) == [
+    assert await follow(failed) == [
         "waiting: for the lifecycle controller",
         "failed: no pair to test",
         "exit 1",

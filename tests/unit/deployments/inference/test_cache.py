@@ -32,7 +32,7 @@ from tests.support.serving import POLICY, LocalSystem
 from training.runtime.tasks.base import ArmAnswer
 
 ARMS = ("linear", "mlp")
-Told = tuple[str | int, ArmAnswer, str, ArmVersion, bool]
+AnswerContent = tuple[str | int, ArmAnswer, str, ArmVersion, bool]
 SMALL = CacheSettings(max_entries=2)
 
 
@@ -44,7 +44,7 @@ def kept(value: float) -> ArmAnswer:
     return row(value)._replace(cached=True)
 
 
-def told(prediction: Prediction) -> Told:
+def content(prediction: Prediction) -> AnswerContent:
     """What a caller gets, which tells nothing of the cache."""
     answer = prediction.answer._replace(cached=None)
     return prediction.id, answer, prediction.arm, prediction.version, prediction.fallback
@@ -130,7 +130,7 @@ def predictor(arms: Arms, journal: Journal, clock: Clock) -> Dispatcher:
     return predictor
 
 
-def test_a_cache_is_off_until_it_is_told_its_bundles() -> None:
+def test_a_cache_is_off_until_its_bundles_are_set() -> None:
     cache = AnswerCache()
     cache.keep("a", raw(1), row(1))
     assert cache.find("mlp", "a", raw(1)) is None
@@ -147,7 +147,7 @@ def test_an_entry_is_of_one_bundle_and_one_matrix() -> None:
     assert (cache.hits["mlp"], cache.misses["mlp"]) == (1, 2)
 
 
-def test_the_one_not_asked_for_longest_goes_first() -> None:
+def test_the_least_recently_used_goes_first() -> None:
     cache = AnswerCache()
     cache.use(SMALL, {"a"})
     cache.keep("a", raw(1), row(1))
@@ -184,7 +184,7 @@ async def test_what_was_answered_is_not_asked_again_and_is_journalled_as_such(
 ) -> None:
     first = await predictor.predict(instance(1, 7.0))
     second = await predictor.predict(instance(2, 7.0)._replace(number=2))
-    assert told(second) == (2, *told(first)[1:])
+    assert content(second) == (2, *content(first)[1:])
     assert arms.rows == 1
     assert journal.cached == [False, True]
     assert journal.predictions[1].instance.id == "2"
@@ -213,13 +213,13 @@ async def test_errors_are_not_kept_and_a_fallback_is_kept_under_what_answered(
     given = [await predictor.predict(instance(number, 7.0)) for number in (2, 3)]
     assert [(one.arm, one.fallback) for one in given] == [("linear", True)] * 2
     assert journal.cached == [False, True]
-    assert told(given[0])[1:] == told(given[1])[1:]
+    assert content(given[0])[1:] == content(given[1])[1:]
     arms.broken = set()
     restored = await predictor.predict(instance(4, 7.0))
     assert (restored.arm, restored.fallback) == ("mlp", False)
 
 
-async def test_a_hit_needs_no_arm_and_tells_its_breaker_nothing(
+async def test_a_hit_needs_no_arm_and_leaves_its_breaker_alone(
     predictor: Dispatcher, arms: Arms, clock: Clock
 ) -> None:
     predictor.use(table(revision=2, fallback=(), breaker=BreakerSettings(failures_to_open=1, open_s=5)))
@@ -228,9 +228,9 @@ async def test_a_hit_needs_no_arm_and_tells_its_breaker_nothing(
     with pytest.raises(NoArmAvailable):
         await predictor.predict(instance(2, 8.0))
     assert predictor.breaker("mlp").state == "open"
-    assert told(await predictor.predict(instance(3, 7.0)))[1:] == told(known)[1:]
+    assert content(await predictor.predict(instance(3, 7.0)))[1:] == content(known)[1:]
     clock.now_s += 10
-    assert told(await predictor.predict(instance(4, 7.0)))[1:] == told(known)[1:]
+    assert content(await predictor.predict(instance(4, 7.0)))[1:] == content(known)[1:]
     assert predictor.breaker("mlp").state == "half_open"
 
 
@@ -265,7 +265,7 @@ STEPS = st.lists(
 def test_answers_with_the_cache_equal_those_without(steps: list[Any], waits: bool) -> None:
     """For any order of requests and swaps of versions, one by one and all at once."""
 
-    async def answers(cached: bool) -> list[Told]:
+    async def answers(cached: bool) -> list[AnswerContent]:
         predictor = Dispatcher("toy", Arms(), lambda *_: None)
         tasks: list[asyncio.Task[Prediction]] = []
         for number, (what, how) in enumerate([((1, 1), 100), *steps]):
@@ -276,16 +276,15 @@ def test_answers_with_the_cache_equal_those_without(steps: list[Any], waits: boo
             tasks.append(asyncio.create_task(predictor.predict(instance(number, float(what)), how)))
             await (tasks[-1] if waits else asyncio.sleep(0))
         assert cached or not predictor.cache.misses
-        return [told(one) for one in await asyncio.gather(*tasks)]
+        return [content(one) for one in await asyncio.gather(*tasks)]
 
     assert asyncio.run(answers(cached=True)) == asyncio.run(answers(cached=False))
 
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path)
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path) as system:
+        yield system
 
 
 def with_cache(policy: RoutingPolicy = POLICY) -> dict[str, Any]:
@@ -296,7 +295,7 @@ def journalled(store: Store, workload: str) -> dict[str, tuple[bool | None, floa
     return {one.id: (one.cached, one.outlier_score) for _, one in store.predictions(workload)}
 
 
-async def test_over_http_it_is_switched_by_the_policy_and_told(system: LocalSystem) -> None:
+async def test_over_http_it_is_switched_by_the_policy_and_shown(system: LocalSystem) -> None:
     samples, _ = fly(5)
     body = instance_of(apogee_contract(), samples[105:160], "A12")
     async with system.http() as client:

@@ -135,7 +135,7 @@ async def test_a_new_bundle_begins_at_the_nominal_level(system: LocalSystem) -> 
         assert width(await ask(client)) == width(expected)
 
 
-async def test_what_the_cache_keeps_of_another_level_is_not_told(system: LocalSystem) -> None:
+async def test_what_the_cache_keeps_of_another_level_is_not_served(system: LocalSystem) -> None:
     system.store.put_policy(
         "apogee", POLICY.model_validate(POLICY.model_dump() | {"cache": {"max_entries": 10}})
     )
@@ -181,8 +181,8 @@ async def test_an_arm_makes_regions_of_the_level_that_it_is_asked_for(
     )
     scaler = FeatureScaler(options, {"mlp": FakeHandle(Arm("mlp", options))})
     version, raw = system.versions["mlp"], system.parts["mlp"].golden.raw[:3]
-    asked = [scaler.predict(RawBatch("mlp", version, raw, level)) for level in (None, 0.9, WIDE)]
-    answers = [answer for answer in await asyncio.gather(*asked) if isinstance(answer, PredictedMessage)]
+    calls = [scaler.predict(RawBatch("mlp", version, raw, level)) for level in (None, 0.9, WIDE)]
+    answers = [answer for answer in await asyncio.gather(*calls) if isinstance(answer, PredictedMessage)]
     widths = np.array([answer.predicted["upper"] - answer.predicted["lower"] for answer in answers])
     assert np.array_equal(widths[0], widths[1])
     assert np.all(widths[2] > 1.5 * widths[0])

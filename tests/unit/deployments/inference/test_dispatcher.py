@@ -56,7 +56,7 @@ class Arms:
         return [ArmAnswer({"area_m2": float(one[0, 0])}, {"area_m2": [0.0, 1.0]}, 0.9) for one in raw]
 
 
-def rows_asked(arms: Arms) -> int:
+def rows_sent(arms: Arms) -> int:
     return sum(rows for _, _, rows in arms.calls)
 
 
@@ -93,7 +93,7 @@ def predictor(arms: Arms, clock: Clock, journal: list[Prediction]) -> Dispatcher
     return predictor
 
 
-async def test_an_answer_tells_its_version_and_is_journalled(
+async def test_an_answer_has_its_version_and_is_journalled(
     predictor: Dispatcher, journal: list[Prediction]
 ) -> None:
     prediction = await predictor.predict(instance(7))
@@ -200,14 +200,14 @@ async def test_parts_of_a_batch_are_asked_for_ahead_and_journalled_when_handed_o
 ) -> None:
     async with aclosing(predictor.predict_batch([instance(n) for n in range(3500)])) as answers:
         assert [answer.id for answer in await anext(answers)] == [str(n) for n in range(250)]
-        assert (rows_asked(arms), len(journal)) == (2000, 250)
+        assert (rows_sent(arms), len(journal)) == (2000, 250)
         for _ in range(4):
             await anext(answers)
         for _ in range(9):
             await asyncio.sleep(0)
-        assert (rows_asked(arms), len(journal)) == (3000, 1250)
+        assert (rows_sent(arms), len(journal)) == (3000, 1250)
     # whoever reads no further gets no more, and nothing more is journalled
-    assert (rows_asked(arms), len(journal)) == (3000, 1250)
+    assert (rows_sent(arms), len(journal)) == (3000, 1250)
 
 
 async def test_instances_of_a_batch_are_taken_part_by_part(predictor: Dispatcher) -> None:
@@ -231,7 +231,7 @@ async def test_a_batch_that_fails_on_its_way_ends_there(
     assert "never retrieved" not in caplog.text
 
 
-async def test_overload_is_told_and_does_not_spread_to_other_arms(clock: Clock) -> None:
+async def test_overload_is_reported_and_does_not_spread_to_other_arms(clock: Clock) -> None:
     class Full(Arms):
         async def __call__(
             self, arm: str, version: ArmVersion, raw: NDArray[np.float64]

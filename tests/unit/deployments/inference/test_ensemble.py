@@ -38,9 +38,8 @@ def policy(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path)
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path) as system:
+        yield system
 
 
 @pytest.fixture
@@ -69,9 +68,9 @@ async def test_an_ensemble_answers_with_the_mean_of_its_members(
     mlp, linear = [await ask(client, arm) for arm in MEMBERS]
     assert (blend["arm"], blend["model_version"], blend["fallback"]) == ("blend", "mlp:1+linear:1", False)
     assert blend["bundle"] == EnsembleVersion.combine(_settings(system), system.versions).bundle
-    said = [one["prediction"]["apogee_m"] for one in (blend, mlp, linear)]
-    assert said[1] != said[2]
-    assert said[0] == pytest.approx((said[1] + said[2]) / 2, rel=1e-12)
+    answers = [one["prediction"]["apogee_m"] for one in (blend, mlp, linear)]
+    assert answers[1] != answers[2]
+    assert answers[0] == pytest.approx((answers[1] + answers[2]) / 2, rel=1e-12)
     ends = [one["interval"]["apogee_m"] for one in (blend, mlp, linear)]
     assert ends[0] == pytest.approx(np.mean(ends[1:], axis=0), rel=1e-12)
 
@@ -90,8 +89,8 @@ async def test_shares_follow_truths_though_all_traffic_goes_to_the_ensemble(
     client: httpx.AsyncClient, system: LocalSystem
 ) -> None:
     await client.put("/traffic", json=policy(weights={"blend": 1}))
-    said = [(await client.post("/predict", json=body_of(id=f"t{i}"))).json() for i in range(20)]
-    assert {one["arm"] for one in said} == {"blend"}
+    answers = [(await client.post("/predict", json=body_of(id=f"t{i}"))).json() for i in range(20)]
+    assert {one["arm"] for one in answers} == {"blend"}
     assert await shares(client) == [0.5, 0.5]
     by_mlp, by_linear = [(await ask(client, arm))["prediction"]["apogee_m"] for arm in MEMBERS]
     # thrice as far from linear as from mlp, so the squares are as 9 to 1
@@ -126,7 +125,7 @@ async def test_each_replica_comes_to_the_same_shares_by_itself(
     assert late.errors.truths(system.versions["mlp"].bundle) == 15
 
 
-async def test_the_journal_tells_what_each_member_said(
+async def test_the_journal_has_what_each_member_predicted(
     client: httpx.AsyncClient, system: LocalSystem
 ) -> None:
     blend, mlp, linear = [await ask(client, arm, id=arm) for arm in ("blend", *MEMBERS)]
@@ -241,12 +240,12 @@ async def test_a_long_journal_is_read_from_near_its_end(
         await ask(client, "mlp", id=str(number))
         await client.post("/feedback", json={"id": str(number), "truth": {"apogee_m": 3000.0}})
     errors, bundle = RollingErrors(), system.versions["mlp"].bundle
-    judge = EnsembleErrorTracker(system.store, "apogee", CONTRACT.target, TASK, errors, start_rows=5)
-    await judge.catch_up()
+    tracker = EnsembleErrorTracker(system.store, "apogee", CONTRACT.target, TASK, errors, start_rows=5)
+    await tracker.catch_up()
     assert errors.truths(bundle) == 5
     await ask(client, "mlp", id="new")
     await client.post("/feedback", json={"id": "new", "truth": {"apogee_m": 3000.0}})
-    await judge.catch_up()
+    await tracker.catch_up()
     assert errors.truths(bundle) == 6
 
 

@@ -45,13 +45,13 @@ class Gated:
 
     def __init__(self) -> None:
         self.gates: list[asyncio.Event] = []
-        self.asked: Counter[str] = Counter()
+        self.rows: Counter[str] = Counter()
         self.stuck: set[str] = set()
 
     async def __call__(
         self, arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
     ) -> Sequence[ArmAnswer]:
-        self.asked[arm] += len(raw)
+        self.rows[arm] += len(raw)
         gate = asyncio.Event()
         if arm not in self.stuck:
             self.gates.append(gate)
@@ -98,7 +98,7 @@ async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_
     given = [one.answer.prediction["area_m2"] for one in answers if isinstance(one, Prediction)]
     assert given == [float(number) for number in range(1024)]
     assert predictor.breaker("mlp").state == "closed"
-    assert arms.asked == {"mlp": 1024}
+    assert arms.rows == {"mlp": 1024}
 
 
 async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> None:

@@ -92,7 +92,7 @@ class Arms:
 
     def of(self, bundle: str) -> list[list[float]]:
         """What the bundle was asked, call by call."""
-        return [asked for called, asked in self.calls if called == bundle]
+        return [rows for called, rows in self.calls if called == bundle]
 
 
 class Time:
@@ -117,13 +117,13 @@ class Replica:
     def __init__(self) -> None:
         self.arms = Arms()
         self.time = Time()
-        self.said: list[ShadowRow] = []
+        self.written: list[ShadowRow] = []
         self.busy: list[str] = []
         self.queue = ArmQueue(self.arms)
         self.shadowing = ShadowTraffic(
             "apogee",
             self.arms,
-            self.said.extend,
+            self.written.extend,
             lambda arm: arm in self.busy or self.queue.is_busy(arm),
             max_rows=4,
             max_waiting=10,
@@ -145,7 +145,7 @@ class Replica:
 
     @property
     def pairs(self) -> list[tuple[str, float]]:
-        return [(one.id, one.prediction["area_m2"]) for one in self.said]
+        return [(one.id, one.prediction["area_m2"]) for one in self.written]
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ async def test_a_shadow_is_asked_what_its_arm_has_answered(replica: Replica) -> 
     assert await replica.predict(7) == [7.0]
     await idle(replica)
     assert replica.arms.calls == [("sha256:mlp1", [7.0]), ("sha256:mlp2", [7.0])]
-    assert replica.said == [
+    assert replica.written == [
         ShadowRow(
             workload="apogee",
             id="7",
@@ -195,7 +195,7 @@ async def test_no_caller_waits_for_a_shadow(replica: Replica) -> None:
     assert await replica.predict(1) == [1.0]
     await until(lambda: replica.arms.stuck == 1)
     assert await replica.predict(2, 3) == [2.0, 3.0]
-    assert replica.said == []
+    assert replica.written == []
 
 
 async def test_copies_gather_and_one_call_is_under_way_at_once(replica: Replica) -> None:
@@ -209,7 +209,7 @@ async def test_copies_gather_and_one_call_is_under_way_at_once(replica: Replica)
         replica.arms.open()
     await idle(replica)
     # no more than four go in a call, and nobody waits for more when there are as many
-    assert [len(asked) for asked in replica.arms.of("sha256:mlp2")] == [1, 4, 4, 2]
+    assert [len(rows) for rows in replica.arms.of("sha256:mlp2")] == [1, 4, 4, 2]
     assert replica.pairs == [(str(number), 10.0 * number) for number in range(1, 12)]
     assert replica.time.rests == [0.1, 0.0, 0.0, 0.1]
 
@@ -254,7 +254,7 @@ async def test_a_shadow_has_the_time_that_the_arm_has(
     replica.arms.gated = {"sha256:mlp2"}
     await replica.predict(1)
     await wait_for(lambda: replica.shadowing.failures.total() > 0)
-    assert (replica.arms.under_way, replica.said) == (0, [])
+    assert (replica.arms.under_way, replica.written) == (0, [])
     assert "out of time" in caplog.text
 
 
@@ -262,7 +262,7 @@ async def test_a_shadow_that_answers_too_few_rows_has_failed(replica: Replica) -
     replica.arms.forgetful = {"sha256:mlp2"}
     await replica.predict(1)
     await idle(replica)
-    assert (replica.shadowing.failures, replica.said) == ({"mlp": 1}, [])
+    assert (replica.shadowing.failures, replica.written) == ({"mlp": 1}, [])
 
 
 async def test_after_a_slow_call_a_shadow_rests_as_long(replica: Replica) -> None:
@@ -274,7 +274,7 @@ async def test_after_a_slow_call_a_shadow_rests_as_long(replica: Replica) -> Non
     replica.arms.open()
     await until(lambda: len(replica.arms.of("sha256:mlp2")) == 2)
     assert replica.time.rests == [0.1, 1.5]
-    assert replica.said[0].latency_s == 1.5
+    assert replica.written[0].latency_s == 1.5
 
 
 async def test_the_requests_of_the_arm_go_first_but_not_for_ever(replica: Replica) -> None:
@@ -345,7 +345,7 @@ async def test_batches_are_copied_when_they_are_handed_out(replica: Replica) -> 
     named = replica.predictor.predict_batch([instance(9)], "mlp")
     assert sum([len(part) async for part in named]) == 1
     await idle(replica)
-    assert len(replica.said) == 6
+    assert len(replica.written) == 6
 
 
 async def test_each_arm_has_its_own_shadow(replica: Replica) -> None:
@@ -355,12 +355,15 @@ async def test_each_arm_has_its_own_shadow(replica: Replica) -> None:
     served = {answer.id: answer.arm for answer in await asyncio.gather(*flights)}
     assert set(served.values()) == set(ARMS)
     # one that is stuck keeps no other from going on
-    await until(lambda: len(replica.said) == sum(arm == "mlp" for arm in served.values()))
+    await until(lambda: len(replica.written) == sum(arm == "mlp" for arm in served.values()))
     replica.arms.gated.clear()
     replica.arms.open()
     await idle(replica)
-    assert {one.id: one.arm for one in replica.said} == served
-    assert {one.arm: one.bundle for one in replica.said} == {"mlp": "sha256:mlp2", "linear": "sha256:linear3"}
+    assert {one.id: one.arm for one in replica.written} == served
+    assert {one.arm: one.bundle for one in replica.written} == {
+        "mlp": "sha256:mlp2",
+        "linear": "sha256:linear3",
+    }
 
 
 async def test_an_answer_out_of_the_cache_is_copied_as_well(replica: Replica) -> None:
@@ -400,4 +403,4 @@ async def test_closing_ends_what_is_under_way(replica: Replica) -> None:
     await replica.predict(1)
     await until(lambda: replica.arms.stuck == 1)
     await replica.shadowing.close()
-    assert (replica.arms.under_way, replica.said) == (0, [])
+    assert (replica.arms.under_way, replica.written) == (0, [])

@@ -24,10 +24,9 @@ ALL_TO_MLP = POLICY.model_copy(update={"weights": {"mlp": 1.0}})
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    made = LocalSystem(tmp_path)
-    made.store.put_policy("apogee", ALL_TO_MLP)
-    yield made
-    made.store.close()
+    with LocalSystem(tmp_path) as made:
+        made.store.put_policy("apogee", ALL_TO_MLP)
+        yield made
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def numbers(prediction: Any, region: Any) -> list[float]:
     return [prediction["apogee_m"], *region["apogee_m"]]
 
 
-async def asked(system: LocalSystem, copies: int) -> None:
+async def send_request(system: LocalSystem, copies: int) -> None:
     """So many copies have been answered or dropped."""
     shadows = system.stack.shadows
     await wait_for(lambda: shadows.answers.total() + shadows.dropped.total() >= copies, 30)
@@ -67,7 +66,7 @@ async def test_what_a_shadow_says_is_set_beside_what_was_served(
     async with system.http() as client:
         info = (await client.get("/info")).json()["arms"]
         answers = await send(client, system, 1, 2, 3)
-        await asked(system, 3)
+        await send_request(system, 3)
     assert info["mlp"]["shadow"] == {"model_version": "2", "bundle": candidate.bundle}
     assert info["mlp"]["previous"] is None
     assert info["linear"]["previous"]["bundle"] == system.versions["linear"].bundle
@@ -101,7 +100,7 @@ async def test_a_store_that_refuses_what_shadows_say_harms_nobody(
     system.store.put_shadows("apogee", {"mlp": candidate})
     async with system.http() as client:
         answers = await send(client, system, 1, 2)
-        await asked(system, 2)
+        await send_request(system, 2)
     assert system.store.counts("apogee").joined == len(answers) == 2
     system.store.close()
 

@@ -83,8 +83,8 @@ def test_a_bundle_of_another_contract_is_refused(
 
 def test_a_contract_that_differs_in_words_alone_is_the_same(tmp_path: Path) -> None:
     parts = toy_parts()
-    told = replace(parts, contract=parts.contract.model_copy(update={"description": "told otherwise"}))
-    bundle = write_bundle(told, tmp_path / "made")
+    redescribed = replace(parts, contract=parts.contract.model_copy(update={"description": "told otherwise"}))
+    bundle = write_bundle(redescribed, tmp_path / "made")
     BundleCache(tmp_path / "cache", toy_contract()).fetch(bundle, str(tmp_path / "made"))
 
 

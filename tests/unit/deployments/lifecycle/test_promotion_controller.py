@@ -28,13 +28,13 @@ from deployments.store import Store, Truth
 from deployments.store.records import ShadowPair
 from features.workload import load_workload
 from tests.support.records import row, shadow_of
-from training.runtime.promotion_config import LooksConfig, PromotionConfig
+from training.runtime.promotion_config import InterimLooksConfig, PromotionConfig
 from training.runtime.retraining_config import GateConfig
 from training.runtime.tasks.base import ArmAnswer
 from training.runtime.tasks.factory import make_task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LOOKS = LooksConfig(first_truths=40, looks=3, at_most_h=24)
+LOOKS = InterimLooksConfig(first_truths=40, looks=3, at_most_h=24)
 CONFIG = PromotionConfig(shadow=LOOKS, probation=LOOKS)
 
 
@@ -137,15 +137,17 @@ class Scene:
             answer = row(self._answers)._replace(
                 workload="toy", arm="linear", bundle=served.bundle, created_at=self.now
             )
-            rows.append(answer._replace(**self._said(served, errors, noise)))
+            rows.append(answer._replace(**self._predicted(served, errors, noise)))
             if shadow is not None:
-                copies.append(replace(shadow_of(answer, shadow.bundle), **self._said(shadow, errors, noise)))
+                copies.append(
+                    replace(shadow_of(answer, shadow.bundle), **self._predicted(shadow, errors, noise))
+                )
             truths.append(Truth(answer.id, {"area_m2": 50.0}))
         self.store.write_predictions(rows)
         self.store.shadows.write(copies)
         self.store.write_truths("toy", truths)
 
-    def _said(
+    def _predicted(
         self, who: ArmVersion, errors: Mapping[int, float], noise: np.random.Generator
     ) -> dict[str, Any]:
         value = 50.0 + errors[int(who.model_version)] + noise.normal()
@@ -247,9 +249,9 @@ def test_a_promoted_version_that_turns_out_worse_goes_back(scene: Scene) -> None
     assert states(scene)[-2:] == ["rolling_back", "rolled_back"]
 
 
-def test_looking_again_and_again_promotes_no_more_equals_than_one_look_would(tmp_path: Path) -> None:
+def test_repeated_interim_looks_promote_no_more_equals_than_one_would(tmp_path: Path) -> None:
     """200 challengers that are as good as the champion: alpha is 0.05 over all looks together."""
-    config = PromotionConfig(shadow=LooksConfig(first_truths=40, looks=3))
+    config = PromotionConfig(shadow=InterimLooksConfig(first_truths=40, looks=3))
     promoted = 0
     scene = Scene(f"sqlite:///{tmp_path}/store.db", config)
     task = make_task(scene.contract, load_workload(scene.contract))
@@ -351,8 +353,8 @@ def test_a_promotion_that_does_not_arrive_is_taken_back(scene: Scene) -> None:
     assert states(scene)[-2:] == ["rolling_back", "rolled_back"]
 
 
-def test_each_phase_has_its_own_looks(store_url: str) -> None:
-    probation = LooksConfig(first_truths=80, looks=2, at_most_h=48)
+def test_each_phase_has_its_own_interim_looks(store_url: str) -> None:
+    probation = InterimLooksConfig(first_truths=80, looks=2, at_most_h=48)
     scene = Scene(store_url, PromotionConfig(shadow=LOOKS, probation=probation))
     on_probation(scene)
     for _ in range(4):
@@ -411,7 +413,7 @@ def test_regions_are_asked_to_hold_as_much_as_the_wider_ones_promise(
     task = make_task(scene.contract, load_workload(scene.contract))
     evidence = Evidence(scene.contract.target, task, GateConfig(min_truths=16, coverage_slack=0.0))
 
-    def said(value: float, coverage: float, holds: bool) -> ArmAnswer:
+    def answer_of(value: float, coverage: float, holds: bool) -> ArmAnswer:
         half = 20.0 if holds else 1e-3
         return ArmAnswer({"area_m2": value}, {"area_m2": [value - half, value + half]}, coverage)
 
@@ -419,8 +421,8 @@ def test_regions_are_asked_to_hold_as_much_as_the_wider_ones_promise(
     pairs = [
         ShadowPair(
             NOW,
-            served=said(55.0 + one, served_at, True),
-            shadow=said(50.0 + one, shadow_at, number % 25 not in (3, 14)),
+            served=answer_of(55.0 + one, served_at, True),
+            shadow=answer_of(50.0 + one, shadow_at, number % 25 not in (3, 14)),
             truth={"area_m2": 50.0},
         )
         for number, one in enumerate(noise.tolist())

@@ -22,10 +22,10 @@ from deployments.lifecycle.promotion_decisions import (
     decide_promotions,
 )
 from training.retraining.gate import Check, Verdict
-from training.runtime.promotion_config import LooksConfig, PromotionConfig
+from training.runtime.promotion_config import InterimLooksConfig, PromotionConfig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LOOKS = LooksConfig(first_truths=40, looks=2, at_most_h=24)
+LOOKS = InterimLooksConfig(first_truths=40, looks=2, at_most_h=24)
 CONFIG = PromotionConfig(shadow=LOOKS, probation=LOOKS)
 POLICY = RoutingPolicy(weights={"linear": 1.0, "mlp": 1.0})
 BETTER = Verdict((Check("gain", True, "It is better."),))
@@ -220,7 +220,7 @@ def test_when_a_promotion_waits(seen: VersionObservation) -> None:
     assert decide(seen) == ()
 
 
-def test_a_look_that_does_not_end_a_phase_is_recorded() -> None:
+def test_an_interim_look_that_does_not_end_a_phase_is_recorded() -> None:
     seen = observation(promotion("shadowing"), comparison=Comparison(40, WORSE))
     (action,) = decide(seen)
     assert isinstance(action, ChangePromotion)
@@ -252,9 +252,9 @@ def test_a_version_that_the_registry_no_longer_moves_to_is_given_up() -> None:
 def test_a_request_goes_on_with_what_the_registry_has(
     found: ArmVersion | None, state: State, reason: str
 ) -> None:
-    asked = transitions.ask("1", "toy", "linear", "2", "api", "", NOW)
+    by_hand = transitions.request("1", "toy", "linear", "2", "api", "", NOW)
     seen = observation()
-    (action,) = decide(replace(seen, promotions=OpenPromotions((asked,), requested={"1": found})))
+    (action,) = decide(replace(seen, promotions=OpenPromotions((by_hand,), requested={"1": found})))
     assert isinstance(action, ChangePromotion)
     assert (action.changed.state, action.reason, action.changed.candidate) == (state, reason, found)
     assert action.changed.predecessor == (None if found is None else version(1))

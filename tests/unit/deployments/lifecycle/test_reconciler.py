@@ -205,7 +205,7 @@ async def test_nothing_is_read_before_the_application_answers(scene: Scene) -> N
     assert scene.registry.reads == 1
 
 
-async def test_an_arm_that_came_with_a_new_deployment_is_looked_after(scene: Scene) -> None:
+async def test_an_arm_that_came_with_a_new_deployment_is_reconciled(scene: Scene) -> None:
     scene.replicas.arms = ("linear",)
     await scene.reconciler.reconcile()
     assert scene.replicas.loads == []

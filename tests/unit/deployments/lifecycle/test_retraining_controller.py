@@ -17,7 +17,7 @@ from deployments.domain import retraining_transitions as states
 from deployments.domain.drift_state import SettledState
 from deployments.domain.errors import Conflict, NotFound
 from deployments.domain.retraining import ArmResult, Reason, Request, Retraining
-from deployments.domain.retraining_transitions import Facts, JobState
+from deployments.domain.retraining_transitions import JobState, StartConditions
 from deployments.lifecycle.retraining_controller import JobServiceUnavailable, RetrainingController
 from deployments.store import Store, Truth
 from deployments.store.monitor_feed import DriftEvent, MonitoredPage
@@ -31,41 +31,51 @@ PASSED = ArmResult(model_version="2", bundle="sha256:2", passed=True, reasons=("
 ARCHIVED = PASSED.model_copy(update={"passed": False})
 
 
-def asked(reason: Reason = "drift", minutes: float = 0, **members: Any) -> Request:
+def request_for(reason: Reason = "drift", minutes: float = 0, **members: Any) -> Request:
     return Request(reason=reason, at=NOW + timedelta(minutes=minutes), by="test", **members)
 
 
 def waiting(*requests: Request) -> Retraining:
-    first, *rest = requests or (asked(),)
-    there = states.ask(None, "toy", "1", first)
+    first, *rest = requests or (request_for(),)
+    there = states.add_request(None, "toy", "1", first)
     for request in rest:
-        there = states.ask(there, "toy", "2", request)
+        there = states.add_request(there, "toy", "2", request)
     return there
 
 
 @pytest.mark.parametrize(
-    ("requests", "facts", "expected"),
+    ("requests", "conditions", "expected"),
     [
-        ([asked()], Facts(10, 10), None),
-        ([asked()], Facts(99, 9), "new truths: there are 9, and 10 are needed"),
-        ([asked("schedule")], Facts(99, 9), "new truths: there are 9, and 10 are needed"),
-        ([asked("by hand")], Facts(10, 0), None),
-        ([asked("by hand")], Facts(9, 9), "truths: there are 9, and 10 are needed"),
-        ([asked()], Facts(10, 10, NOW - timedelta(minutes=29)), "the cooldown, until 2026-03-01 12:01 UTC"),
-        ([asked()], Facts(10, 10, NOW - timedelta(minutes=30)), None),
-        ([asked("by hand")], Facts(10, 10, NOW), None),
-        ([asked(), asked("by hand")], Facts(10, 0, NOW), None),
-        ([asked()], Facts(10, 10, None, (NOW - timedelta(hours=23),)), None),
+        ([request_for()], StartConditions(10, 10), None),
+        ([request_for()], StartConditions(99, 9), "new truths: there are 9, and 10 are needed"),
+        ([request_for("schedule")], StartConditions(99, 9), "new truths: there are 9, and 10 are needed"),
+        ([request_for("by hand")], StartConditions(10, 0), None),
+        ([request_for("by hand")], StartConditions(9, 9), "truths: there are 9, and 10 are needed"),
         (
-            [asked("by hand")],
-            Facts(10, 10, None, (NOW - timedelta(hours=1), NOW - timedelta(hours=20))),
+            [request_for()],
+            StartConditions(10, 10, NOW - timedelta(minutes=29)),
+            "the cooldown, until 2026-03-01 12:01 UTC",
+        ),
+        ([request_for()], StartConditions(10, 10, NOW - timedelta(minutes=30)), None),
+        ([request_for("by hand")], StartConditions(10, 10, NOW), None),
+        ([request_for(), request_for("by hand")], StartConditions(10, 0, NOW), None),
+        ([request_for()], StartConditions(10, 10, None, (NOW - timedelta(hours=23),)), None),
+        (
+            [request_for("by hand")],
+            StartConditions(10, 10, None, (NOW - timedelta(hours=1), NOW - timedelta(hours=20))),
             "the budget: 2 of 2 a day are spent until 2026-03-01 16:00 UTC",
         ),
-        ([asked()], Facts(10, 10, None, (NOW - timedelta(hours=1), NOW - timedelta(hours=24))), None),
+        (
+            [request_for()],
+            StartConditions(10, 10, None, (NOW - timedelta(hours=1), NOW - timedelta(hours=24))),
+            None,
+        ),
     ],
 )
-def test_what_a_retraining_waits_for(requests: list[Request], facts: Facts, expected: str | None) -> None:
-    assert states.waits_for(CONFIG, waiting(*requests), facts, NOW) == expected
+def test_what_a_retraining_waits_for(
+    requests: list[Request], conditions: StartConditions, expected: str | None
+) -> None:
+    assert states.waits_for(CONFIG, waiting(*requests), conditions, NOW) == expected
 
 
 def running(attempts: int = 1) -> Retraining:
@@ -98,23 +108,23 @@ def test_what_becomes_of_a_job(
 
 def test_a_retraining_knows_since_when_the_world_is_another() -> None:
     early, late = NOW - timedelta(hours=3), NOW - timedelta(hours=1)
-    assert waiting(asked(since=late), asked("by hand"), asked(since=early)).since == late
-    assert waiting(asked("by hand")).since is None
+    assert waiting(request_for(since=late), request_for("by hand"), request_for(since=early)).since == late
+    assert waiting(request_for("by hand")).since is None
 
 
 @pytest.mark.parametrize(
     ("request_", "result", "expected"),
     [
-        (asked("drift", 5), ARCHIVED, True),
-        (asked("drift", 5), PASSED, False),
-        (asked("by hand", 5), ARCHIVED, False),
-        (asked("drift", -5), ARCHIVED, False),
+        (request_for("drift", 5), ARCHIVED, True),
+        (request_for("drift", 5), PASSED, False),
+        (request_for("by hand", 5), ARCHIVED, False),
+        (request_for("drift", -5), ARCHIVED, False),
     ],
 )
-def test_drift_that_came_while_it_ran_is_looked_at_again(
+def test_drift_that_came_while_it_ran_is_followed_up(
     request_: Request, result: ArmResult, expected: bool
 ) -> None:
-    there = states.ask(running(), "toy", "2", request_)
+    there = states.add_request(running(), "toy", "2", request_)
     assert states.follow_up(there) is None
     ended = states.finish(there.model_copy(update={"arms": {"linear": result}}), NOW)
     assert states.follow_up(ended) == (request_ if expected else None)
@@ -133,7 +143,7 @@ def test_drift_that_came_while_it_ran_is_looked_at_again(
 def test_a_drift_that_no_model_was_shown_to_mend_is_tried_once_more(
     event: int | None, state: str, result: ArmResult, erring: set[str], expected: bool
 ) -> None:
-    ended = waiting(asked(event=event, since=NOW)).model_copy(
+    ended = waiting(request_for(event=event, since=NOW)).model_copy(
         update={"state": state, "arms": {"linear": result}}
     )
     found = states.second_try(ended, erring, NOW)
@@ -211,7 +221,7 @@ class Scene:
 
     def ask(self, reason: Reason = "drift", **members: Any) -> Retraining:
         request = Request(reason=reason, at=self.now, by="test", **members)
-        return self.store.retrainings.ask("toy", request)
+        return self.store.retrainings.request("toy", request)
 
     @property
     def last(self) -> Retraining:
@@ -356,7 +366,7 @@ def test_a_job_of_an_earlier_attempt_has_no_say_any_more(scene: Scene) -> None:
     assert scene.last.state == "running"
 
 
-def test_what_is_not_there_is_said(scene: Scene) -> None:
+def test_what_is_not_there_is_an_error(scene: Scene) -> None:
     with pytest.raises(NotFound, match="no retraining 'x'"):
         scene.store.retrainings.get("x")
 
@@ -373,19 +383,19 @@ def test_stable_data_are_learnt_from_too(scene: Scene) -> None:
     assert scene.last.requests[0].note == "24 h since 2026-03-01 12:00 UTC"
 
 
-def test_drift_that_the_monitor_tells_of_asks_once(scene: Scene) -> None:
-    def tell(kind: str, state: SettledState) -> None:
+def test_drift_that_the_monitor_records_requests_once(scene: Scene) -> None:
+    def record_event(kind: str, state: SettledState) -> None:
         event = DriftEvent(scene.now, "toy", kind, "", state, "it is warmer", {})
         page = MonitoredPage(scene.now, {}, Cursors(), {})
         scene.store.monitor_feed.write("toy", page, [event])
 
     scene.truths(50)
-    tell("quality", "drifting")
-    tell("input", "ok")
+    record_event("quality", "drifting")
+    record_event("input", "ok")
     scene.controller.reconcile()
     assert scene.store.retrainings.latest("toy") == []
     scene.now += timedelta(minutes=1)
-    tell("concept", "drifting")
+    record_event("concept", "drifting")
     for _ in range(2):
         scene.controller.reconcile()
         scene.new_controller().reconcile()
@@ -468,7 +478,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         config = CONFIG.model_copy(update={"every_h": 6.0})
         self.scene = Scene(f"sqlite:///{self.folder.name}/store.db", config)
-        self.asked = 0
+        self.requests_made = 0
 
     def teardown(self) -> None:
         self.scene.store.close()
@@ -476,7 +486,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(reason=st.sampled_from(["drift", "by hand"]))
     def somebody_asks(self, reason: Reason) -> None:
-        self.asked += 1
+        self.requests_made += 1
         self.scene.ask(reason)
 
     @rule(count=st.integers(1, 12))
@@ -524,10 +534,10 @@ class AnyOrder(RuleBasedStateMachine):
         if past:
             assert not any(one.is_open for one in past[1:])
         # no request is lost or told twice, but for drift that is looked at again
-        told = [
+        recorded = [
             (request.at, request.reason) for one in past for request in one.requests if request.by == "test"
         ]
-        assert len(set(told)) <= self.asked <= len(told)
+        assert len(set(recorded)) <= self.requests_made <= len(recorded)
         # no job without its row, and never two at once
         rows = {attempt.job for one in past for attempt in one.attempts}
         assert set(scene.jobs.submitted) <= rows

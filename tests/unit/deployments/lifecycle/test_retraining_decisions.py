@@ -9,12 +9,12 @@ import pytest
 from deployments.domain import retraining_transitions as transitions
 from deployments.domain.drift_state import SettledState
 from deployments.domain.retraining import ArmResult, Request, Retraining
-from deployments.domain.retraining_transitions import Facts, JobState
+from deployments.domain.retraining_transitions import JobState, StartConditions
 from deployments.lifecycle.observation import RetrainingObservation
 from deployments.lifecycle.retraining_decisions import (
-    AskForRetraining,
     EndAttempt,
     RecordWaiting,
+    RequestRetraining,
     StartAttempt,
     SubmitJob,
     decide_requests,
@@ -28,14 +28,14 @@ from training.runtime.retraining_config import RetrainingConfig
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONFIG = RetrainingConfig(min_truths=10, jobs_per_day=2, cooldown_min=30, attempts=2, every_h=24)
 QUERY = JournalQuery(workload="toy", schema_version="1.0", after=0, until=12)
-ENOUGH, TOO_FEW = Facts(10, 10), Facts(9, 9)
+ENOUGH, TOO_FEW = StartConditions(10, 10), StartConditions(9, 9)
 WHY = "new truths: there are 9, and 10 are needed"
 
 
 def waiting(waits_for: str | None = None, event: int | None = 7) -> Retraining:
     request = Request(reason="drift", at=NOW, by="monitor", since=NOW, event=event)
-    asked = transitions.ask(None, "toy", "1", request)
-    return asked.model_copy(update={"waits_for": waits_for})
+    requested = transitions.add_request(None, "toy", "1", request)
+    return requested.model_copy(update={"waits_for": waits_for})
 
 
 def submitting(attempts: int = 1) -> Retraining:
@@ -87,7 +87,9 @@ def test_arms_drift_by_the_detectors_of_arms() -> None:
 
 def test_a_retraining_that_may_start_is_a_row_and_then_a_job() -> None:
     there = waiting(WHY)
-    start, submit = decide_retraining(CONFIG, RetrainingObservation(NOW, (there,), query=QUERY, facts=ENOUGH))
+    start, submit = decide_retraining(
+        CONFIG, RetrainingObservation(NOW, (there,), query=QUERY, conditions=ENOUGH)
+    )
     assert start == StartAttempt(there, QUERY, NOW, "It waits for nothing any more.")
     assert isinstance(submit, SubmitJob)
     assert (submit.seen.state, submit.seen.attempts[-1].job) == ("submitting", "retrain-1-1")
@@ -102,14 +104,14 @@ def test_a_retraining_that_may_start_is_a_row_and_then_a_job() -> None:
     ],
 )
 def test_a_retraining_that_waits_says_why(there: Retraining, expected: tuple[RecordWaiting]) -> None:
-    seen = RetrainingObservation(NOW, (there,), query=QUERY, facts=TOO_FEW)
+    seen = RetrainingObservation(NOW, (there,), query=QUERY, conditions=TOO_FEW)
     assert decide_retraining(CONFIG, seen) == expected
 
 
 @pytest.mark.parametrize(
     "seen",
     [
-        RetrainingObservation(NOW, (waiting(WHY),), query=QUERY, facts=TOO_FEW),
+        RetrainingObservation(NOW, (waiting(WHY),), query=QUERY, conditions=TOO_FEW),
         RetrainingObservation(NOW, (running(),), job=("alive", "")),
         RetrainingObservation(NOW, (ended(passed=True),), drifting_arms=frozenset({"linear"})),
         RetrainingObservation(NOW, (ended(),), drifting_arms=frozenset({"mlp"})),
@@ -156,7 +158,7 @@ def test_an_arm_that_still_drifts_asks_once_more() -> None:
     (action,) = decide_retraining(
         CONFIG, RetrainingObservation(NOW, (ended(),), drifting_arms=frozenset({"linear"}))
     )
-    assert isinstance(action, AskForRetraining)
+    assert isinstance(action, RequestRetraining)
     assert action.request.by == "lifecycle_controller"
     assert action.reason == "no better model yet, and still drifting: linear"
 
@@ -166,7 +168,7 @@ def test_drift_that_came_while_one_ran_comes_before_all_else() -> None:
     there = ended()
     there = there.model_copy(update={"requests": (*there.requests, late)})
     seen = RetrainingObservation(NOW + timedelta(days=2), (there,), drifting_arms=frozenset({"linear"}))
-    assert decide_retraining(CONFIG, seen) == (AskForRetraining(late),)
+    assert decide_retraining(CONFIG, seen) == (RequestRetraining(late),)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_drift_that_came_while_one_ran_comes_before_all_else() -> None:
 )
 def test_the_routine_check_asks_when_it_is_due(seen: RetrainingObservation) -> None:
     (action,) = decide_retraining(CONFIG, seen)
-    assert isinstance(action, AskForRetraining)
+    assert isinstance(action, RequestRetraining)
     assert (action.request.reason, action.request.by) == ("schedule", "lifecycle_controller")
 
 

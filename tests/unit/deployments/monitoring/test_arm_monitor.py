@@ -48,9 +48,9 @@ def serve(
     rng = np.random.default_rng(seed)
     known = make(rng, 3000)
     task = known.task
-    calibration = task.calibrate(known.said, known.truth, known.anchors, 0.9)
+    calibration = task.calibrate(known.outputs, known.truth, known.anchors, 0.9)
     parts = (make(rng, CALM), make(rng, rows - CALM, spread))
-    said, truth = (np.concatenate([getattr(one, name) for one in parts]) for name in ("said", "truth"))
+    outputs, truth = (np.concatenate([getattr(one, name) for one in parts]) for name in ("outputs", "truth"))
     settings = MonitoringSettings(serve_levels=serves)
     monitor = ArmMonitor(ServedBundle("sha256:0", calibration), task, settings)
     measures, held = make_measures(known.target, task), np.full(rows, np.nan)
@@ -59,7 +59,7 @@ def serve(
     for begin in range(0, rows, PAGE):
         page = slice(begin, begin + PAGE)
         level = monitor.level.level if serves and monitor.level else None
-        predicted = task.predict(said[page], np.zeros((PAGE, 1)), calibration, level)
+        predicted = task.predict(outputs[page], np.zeros((PAGE, 1)), calibration, level)
         for answer in task.answers(predicted, 0.9):
             waiting.append((next(numbered), answer._replace(level=level)))
             if len(waiting) <= delay:
@@ -98,7 +98,7 @@ def test_truths_that_come_late_put_off_what_they_teach_and_no_more(spread: float
 
 
 @pytest.mark.parametrize("make", MAKES)
-def test_the_calibration_of_the_bundle_is_judged_as_if_nothing_were_adapted(make: Make) -> None:
+def test_the_calibration_of_the_bundle_is_measured_as_if_nothing_were_adapted(make: Make) -> None:
     """Otherwise regions that are right by now would hide that the model is not."""
     served, nominal = (serve(make, 0, 3.0, serves=serves) for serves in (True, False))
     (found, expected) = (one.monitor.evaluate_calibration(2000 / RATE_HZ, 40.0) for one in (served, nominal))

@@ -1,4 +1,4 @@
-"""Where the detector of the calibration begins to judge, and where its limit lies."""
+"""How many truths the calibration detector needs, and where its limit lies."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def test_truths_count_and_not_the_regions_of_one_path() -> None:
 
 
 @pytest.mark.parametrize("measured", [sums(99, 99, 50), sums(500, 0, 0)])
-def test_few_truths_or_none_with_a_region_tell_nothing(measured: NDArray[np.float64]) -> None:
+def test_few_truths_or_none_with_a_region_are_insufficient_data(measured: NDArray[np.float64]) -> None:
     truths = int(measured[0])
     assert evaluate(SETTINGS, measured, 300.0) == Finding(None, f"{truths} truths", {"truths": truths})

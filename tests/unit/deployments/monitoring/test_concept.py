@@ -36,7 +36,7 @@ def test_a_rise_of_the_loss_fires_after_so_many_truths(rise: float, truths: int,
     assert found.reason.endswith(f", normal is 1.008, a rise found by {by}")
 
 
-def test_adwin_fires_where_page_hinkley_is_told_to_wait() -> None:
+def test_adwin_fires_where_page_hinkley_is_set_to_wait() -> None:
     drift = LossDriftDetector(ConceptSettings(threshold=1e9))
     assert fire(drift, losses(1, 20_000)) is None
     assert fire(drift, losses(2, 5_000, 1.5)) == 860
@@ -66,7 +66,7 @@ def test_losses_without_a_spread_or_a_value() -> None:
     assert fire(drift, [0.1] * 9) == 4
 
 
-def test_what_is_normal_can_be_told() -> None:
+def test_what_is_normal_can_be_given() -> None:
     drift = LossDriftDetector(ConceptSettings(), Baseline(1.0, 0.22, by="ADWIN", peak=4.0))
     assert drift.evaluate().score == 1
     for loss in losses(1, 300):

@@ -64,7 +64,7 @@ def test_losses_without_a_spread_have_a_thousandth_of_their_size() -> None:
     assert baseline([0.0] * 10) == (0.0, 1e-12)
 
 
-def test_what_is_told_is_in_the_unit_of_the_loss() -> None:
+def test_the_evidence_is_in_the_unit_of_the_loss() -> None:
     one = known()
     assert one.evaluate() == Finding(
         0.0,
@@ -121,7 +121,7 @@ def test_a_rise_is_over_when_a_third_of_it_is_not_left_in_so_many_batches() -> N
     one = drifting()
     for loss in (10.0, 10.0):
         one.add(loss)
-    assert one.evaluate().score == 1.0, "three batches are too few to tell"
+    assert one.evaluate().score == 1.0, "three batches are too few"
     one.add(10.0)
     assert one.evaluate() == Finding(
         0.0,

@@ -26,9 +26,9 @@ def test_a_level_holds_what_regions_made_at_it_hold(
     """Whatever the level at which the answer had its region."""
     known, new = make(np.random.default_rng(4), ROWS), make(np.random.default_rng(5), ROWS)
     task = known.task
-    calibration = task.calibrate(known.said, known.truth, known.anchors, 0.9)
-    answers = task.answers(task.predict(new.said, new.anchors, calibration, made_at), 0.9)
-    made = task.predict(new.said, new.anchors, calibration, level)
+    calibration = task.calibrate(known.outputs, known.truth, known.anchors, 0.9)
+    answers = task.answers(task.predict(new.outputs, new.anchors, calibration, made_at), 0.9)
+    made = task.predict(new.outputs, new.anchors, calibration, level)
     for row, (answer, value) in enumerate(zip(answers, new.truth, strict=True)):
         found = coverage_at_level(level, task, calibration, answer._replace(level=made_at), value)
         if np.isnan(value).all():

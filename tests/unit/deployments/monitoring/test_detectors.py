@@ -1,4 +1,4 @@
-"""What a change of a detector's state is told as, and what the page tells of it until the next one."""
+"""The event of a change of a detector's state, and what the page has of it until the next one."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def test_where_the_limits_lie(state: SettledState, score: float, changes: bool) 
 
 
 @given(SCORES)
-def test_it_changes_after_so_many_looks_in_a_row_and_never_before(scores: list[float | None]) -> None:
+def test_it_changes_after_so_many_checks_in_a_row_and_never_before(scores: list[float | None]) -> None:
     hysteresis = Hysteresis(SETTINGS)
     since: list[float] = []  # scores since the last change
     for score in scores:

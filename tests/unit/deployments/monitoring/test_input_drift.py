@@ -50,7 +50,7 @@ def test_a_state_changes_once_however_long_it_lasts(scores: list[float | None]) 
     assert hysteresis.state == ("drifting" if len(changes) % 2 else "ok")
 
 
-def test_a_state_needs_looks_in_a_row() -> None:
+def test_a_state_needs_checks_in_a_row() -> None:
     hysteresis = Hysteresis(HysteresisSettings(confirm=3, settle=2))
     scores = [1.0, 1.0, 0.9, 1.0, None, 1.0, 1.0, 9.0, 0.6, 0.75, 0.6, 0.6]
     found = [hysteresis.update(score) for score in scores]
@@ -191,7 +191,7 @@ def test_a_field_that_is_sent_no_more_is_found(apogee: Contract) -> None:
     assert found.evidence["reference"][worst] == pytest.approx(0.2, abs=0.02)
 
 
-def test_the_reference_stands_still_while_it_is_held(apogee: Contract) -> None:
+def test_the_reference_stands_still_while_it_is_frozen(apogee: Contract) -> None:
     name = next(spec.name for spec in apogee.fields if not spec.required)
     live = QualityWindow(apogee, QualitySettings(), 300.0)
     for second in range(0, 20_000):
@@ -218,7 +218,7 @@ def test_refused_requests_are_a_share_of_all(apogee: Contract) -> None:
     assert live.evaluate(399.0, 60.0).score == pytest.approx(0.0)  # it was no better before
 
 
-def test_too_few_rows_or_fields_tell_nothing(apogee: Contract) -> None:
+def test_too_few_rows_or_fields_are_insufficient_data(apogee: Contract) -> None:
     live = QualityWindow(apogee, QualitySettings(), 300.0)
     for second in range(250):
         live.add(float(second), {})

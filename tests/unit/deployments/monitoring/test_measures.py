@@ -36,7 +36,7 @@ def named(measures: Measures, total: np.ndarray | None) -> dict[str, float]:
 
 
 def total_of(measures: Measures, **sums: float) -> np.ndarray:
-    """Sums by name; those that are not told are 0."""
+    """Sums by name; those that are not given are 0."""
     assert sums.keys() <= set(measures.names)
     return np.array([sums.get(name, 0.0) for name in measures.names])
 
@@ -87,7 +87,7 @@ def test_metrics_of_regions_are_over_regions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("true", "said", "hit", "true_positive", "false_positive", "false_negative"),
+    ("true", "predicted", "hit", "true_positive", "false_positive", "false_negative"),
     [
         ("b", "b", 1, 1, 0, 0),
         ("b", "a", 0, 0, 0, 1),
@@ -97,10 +97,10 @@ def test_metrics_of_regions_are_over_regions() -> None:
     ],
 )
 def test_a_class(
-    true: str, said: str, hit: int, true_positive: int, false_positive: int, false_negative: int
+    true: str, predicted: str, hit: int, true_positive: int, false_positive: int, false_negative: int
 ) -> None:
     measures = ClassMeasures(PHASE)
-    prediction = {"phase": said, "probabilities": {"a": 0.5, "b": 0.25, "c": 0.25}}
+    prediction = {"phase": predicted, "probabilities": {"a": 0.5, "b": 0.25, "c": 0.25}}
     answer = ArmAnswer(prediction, {"phase": ["a", "c"]}, 0.9)
     found = named(measures, measures.sums(answer, np.array(float(PHASE.classes.index(true)))))
     assert found == pytest.approx(
@@ -123,7 +123,7 @@ def test_a_class_that_was_impossible_has_a_finite_loss(probability: float, loss:
     assert named(measures, measures.sums(answer, np.array(0.0)))["log_loss"] == pytest.approx(loss)
 
 
-def test_metrics_of_classes_are_told_where_they_are_defined() -> None:
+def test_metrics_of_classes_are_there_where_they_are_defined() -> None:
     measures = ClassMeasures(PHASE)
     known = {"truths": 10, "hits": 8, "log_loss": 5}
     assert measures.metrics(

@@ -58,8 +58,10 @@ def predicted_of(
         truth[rng.random((n, HORIZONS)) < 0.2] = np.nan
         truth[:, :, 2][rng.random((n, HORIZONS)) < 0.2] = np.nan
         return Predicted({"position": position, "radius_m": rng.uniform(0, 3000, (n, HORIZONS))}), truth
-    said = rng.uniform(1, 300, n)
-    return Predicted({"prediction": said, "lower": said - 9, "upper": said + 9}), said + rng.normal(0, 9, n)
+    predicted = rng.uniform(1, 300, n)
+    return Predicted(
+        {"prediction": predicted, "lower": predicted - 9, "upper": predicted + 9}
+    ), predicted + rng.normal(0, 9, n)
 
 
 @pytest.mark.parametrize("workload", ["apogee", "calories", "reentry", "trajectory", "weather"])
@@ -95,15 +97,15 @@ def prediction(seq: int, at: datetime, arm: str = "mlp", value: float = 10.0) ->
 
 def pair(at: datetime, lag_s: float, error: float = 1.0, arm: str = "mlp") -> MonitoredTruth:
     received_at = at + timedelta(seconds=lag_s)
-    said, band = {"apogee_m": 10.0}, {"apogee_m": [8.0, 12.0]}
-    return MonitoredTruth(1, arm, "b", at, received_at, said, band, 0.9, {"apogee_m": 10.0 + error})
+    predicted, band = {"apogee_m": 10.0}, {"apogee_m": [8.0, 12.0]}
+    return MonitoredTruth(1, arm, "b", at, received_at, predicted, band, 0.9, {"apogee_m": 10.0 + error})
 
 
 def rolling() -> RollingMetrics:
     return RollingMetrics(TARGET, NumberMeasures(TARGET), late_after_s=600.0)
 
 
-def judge(metrics: RollingMetrics, one: MonitoredTruth) -> None:
+def update(metrics: RollingMetrics, one: MonitoredTruth) -> None:
     answer = ArmAnswer(one.prediction, one.interval, one.coverage)
     metrics.add_truth(one, answer, TARGET.of_json(one.truth["apogee_m"]))
 
@@ -113,8 +115,8 @@ def test_an_arm_over_a_window() -> None:
     for number, value in enumerate((10.0, 30.0, 32.0)):
         metrics.add_prediction(prediction(number, NOW - timedelta(seconds=number), value=value))
     metrics.add_prediction(replace(prediction(9, NOW, "linear"), fallback=True, outlier_score=1.0))
-    judge(metrics, pair(NOW, 5.0, error=1.0))
-    judge(metrics, pair(NOW, 120.0, error=-3.0))
+    update(metrics, pair(NOW, 5.0, error=1.0))
+    update(metrics, pair(NOW, 120.0, error=-3.0))
     found = metrics.window("mlp", NOW, 300.0)
     assert (found.predictions, found.truths) == (3, 2)
     assert found.truth_share == pytest.approx(2 / 3)
@@ -137,7 +139,7 @@ def test_an_arm_over_a_window() -> None:
 def test_each_truth_has_one_outcome_and_late_and_early_ones_are_counted() -> None:
     metrics = rolling()
     for lag_s in (5.0, 601.0, 90_000.0, -2.0):
-        judge(metrics, pair(NOW, lag_s))
+        update(metrics, pair(NOW, lag_s))
     for conflicts in (True, False, False):
         metrics.add_repeat(MonitoredRepeat(1, NOW, conflicts))
     counts = metrics.truth_counts(NOW, 300.0)
@@ -152,7 +154,7 @@ def test_each_truth_has_one_outcome_and_late_and_early_ones_are_counted() -> Non
 )
 def test_where_late_and_early_begin(lag_s: float, late: int, early: int) -> None:
     metrics = rolling()
-    judge(metrics, pair(NOW, lag_s))
+    update(metrics, pair(NOW, lag_s))
     counts = metrics.truth_counts(NOW, 300.0)
     assert (counts.late, counts.early) == (late, early)
     assert metrics.window("mlp", NOW, 300.0).mean_lag_s == max(lag_s, 0.0)
@@ -166,7 +168,7 @@ def read_all(store: MonitorFeed, metrics: RollingMetrics, at: list[int], limit: 
         at[0] = rows[-1].seq
     while pairs := store.truths("apogee", at[1], limit):
         for one in pairs:
-            judge(metrics, one)
+            update(metrics, one)
         at[1] = pairs[-1].seq
     while repeats := store.repeats("apogee", at[2], limit):
         for repeat in repeats:

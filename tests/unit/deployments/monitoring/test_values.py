@@ -26,7 +26,7 @@ def test_there_are_ten_bins_a_decade_from_a_hundredth_to_ten_millions() -> None:
 
 @pytest.mark.parametrize("index", range(91, 181))
 def test_a_bin_begins_at_its_edge(index: int) -> None:
-    """As near as the logarithm tells; below zero it is the same, mirrored."""
+    """To the precision of the logarithm; below zero it is the same, mirrored."""
     lower, upper = BINS.edges(index)
     assert [BINS.index(value) for value in (lower, lower * 1.01, upper * 0.99)] == [index] * 3
     assert [BINS.index(-value) for value in (lower, lower * 1.01, upper * 0.99)] == [180 - index] * 3

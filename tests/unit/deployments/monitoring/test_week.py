@@ -30,7 +30,7 @@ FloatArray = NDArray[np.float64]
 RATE_HZ = 20
 BUCKET_S = 10
 BUCKETS = 7 * 86_400 // BUCKET_S
-LOOKS = (6, 30)  # buckets in the windows that are looked at
+WINDOW_BUCKETS = (6, 30)  # buckets in the windows that are looked at
 CHECK_S = 5.0
 SHAPES = ("step", "ramp", "variance")
 DRIFTS = range(20)
@@ -69,7 +69,7 @@ def test_a_week_of_input_without_drift_is_quiet(name: str) -> None:
     rows = np.full((BUCKETS, 1), RATE_HZ * BUCKET_S)
     counts = np.concatenate([rows, drawn], axis=1).astype(np.float64)
     scores = []
-    for buckets in LOOKS:
+    for buckets in WINDOW_BUCKETS:
         windows = sliding(counts, buckets)
         scores.append((bins.distances(windows) / noise_limits(bins, settings, windows[:, 0]))[:, 0])
     assert alarms(scores) == 0
@@ -96,7 +96,7 @@ def test_a_week_of_regions_is_quiet_even_if_they_are_a_little_off(actual: float)
             0.9,
             buckets * RATE_HZ * BUCKET_S,
         )
-        for buckets in LOOKS
+        for buckets in WINDOW_BUCKETS
     ]
     assert alarms(scores) == 0
 
@@ -106,7 +106,7 @@ def test_a_week_of_gaps_is_quiet(share: float) -> None:
     rng = np.random.default_rng(5)
     filled = rng.binomial(RATE_HZ * BUCKET_S, share, size=BUCKETS).astype(np.float64)
     scores = []
-    for buckets in LOOKS:
+    for buckets in WINDOW_BUCKETS:
         rows = float(buckets * RATE_HZ * BUCKET_S)
         now = sliding(filled, buckets) / rows
         scores.append(
@@ -149,8 +149,8 @@ def detected_s(shape: str, seed: int, bins: ReferenceBins) -> tuple[float, int]:
     rng = np.random.default_rng(seed)
     live, hysteresis = InputWindow(bins, InputSettings(), 300.0), Hysteresis(HysteresisSettings())
     changes: list[float] = []
-    for look in range(120):
-        at = look * CHECK_S - 300 + np.arange(RATE_HZ * CHECK_S) / RATE_HZ
+    for check in range(120):
+        at = check * CHECK_S - 300 + np.arange(RATE_HZ * CHECK_S) / RATE_HZ
         features = np.stack([drifted(shape, rng, at), rng.normal(size=len(at))], axis=1)
         live.add(float(at[0]) + 300, set(), features)
         found = [live.evaluate(float(at[-1]) + 300, window_s).score for window_s in (60.0, 300.0)]

@@ -64,7 +64,7 @@ def payload(rng: np.random.Generator, weight_kg: float) -> str:
 def rows(
     at: datetime, count: int, *, weight_kg: float = 80.0, entity: str | None = None, seed: int = 0
 ) -> list[MonitoredPrediction]:
-    """Answers of one time, each about another person unless told."""
+    """Answers of one time, each about another person by default."""
     rng = np.random.default_rng([seed, count])
     return [
         MonitoredPrediction(

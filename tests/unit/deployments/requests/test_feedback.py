@@ -90,14 +90,14 @@ def test_what_is_no_truth_at_all(body: Any, field: str, expected: str) -> None:
     assert caught.value.expected.startswith(expected)
 
 
-def test_several_faults_are_told_together() -> None:
+def test_several_faults_are_reported_together() -> None:
     with pytest.raises(InvalidFields) as caught:
         parse({"id": 7})
     assert [one.field for one in caught.value.errors] == ["id", "truth"]
 
 
 def test_of_the_wrong_ones_of_a_list_the_first_is_named() -> None:
-    """There may be thousands, of which each would be told."""
+    """There may be thousands, and each would be named."""
     with pytest.raises(FieldError) as caught:
         parse({"items": [GOOD, GOOD | {"id": ""}, GOOD | {"id": 5}]})
     assert (caught.value.field, caught.value.value) == ("items[1].id", "")
@@ -111,7 +111,7 @@ def test_what_was_parsed_is_not_changed() -> None:
             setattr(model, name, None)
 
 
-def test_no_json_is_told_as_such() -> None:
+def test_no_json_is_reported_as_such() -> None:
     with pytest.raises(MalformedJson, match="The body is not JSON: "):
         TOY.parse(b"{")
 

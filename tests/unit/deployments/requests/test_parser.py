@@ -152,7 +152,7 @@ def test_several_wrong_fields_are_all_named() -> None:
 
 
 def test_of_wrong_samples_and_instances_the_first_is_named() -> None:
-    """There may be thousands, of which each would be told."""
+    """There may be thousands, and each would be named."""
     made = samples(altitude_m="x")
     made[4]["altitude_m"] = "y"
     assert error_of(body(samples=made)).field == "samples[3].altitude_m"

@@ -25,7 +25,7 @@ VALUES: st.SearchStrategy[Any] = st.one_of(
 )
 
 
-def model_says(samples: Any) -> Any:
+def decoded_by_model(samples: Any) -> Any:
     """What comes out with the short way closed."""
     parser = InstanceParser(CONTRACT, decodes_samples=False)
     return parser.read(json.dumps({"flight_id": "A", "samples": samples}).encode()).samples
@@ -72,7 +72,7 @@ def test_what_is_read_is_what_the_model_makes_of_it(samples: list[dict[str, Any]
         samples = [SAMPLES[0] | first for _ in range(2)]
     read = READER.read(json.loads(json.dumps(samples)))
     if read is not None:
-        np.testing.assert_array_equal(read, model_says(samples))
+        np.testing.assert_array_equal(read, decoded_by_model(samples))
 
 
 @pytest.mark.parametrize("altitude", [-500, -500.0, 100_000])

@@ -110,7 +110,7 @@ class Body(BaseModel):
     b: int = 0
 
 
-def test_a_body_is_read_or_its_faults_are_told() -> None:
+def test_a_body_is_read_or_its_faults_are_reported() -> None:
     assert read_model(Body, b'{"a": 1}') == Body(a=1)
     with pytest.raises(MalformedJson, match="The body is not JSON: "):
         read_model(Body, b"{")

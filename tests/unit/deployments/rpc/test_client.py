@@ -27,12 +27,12 @@ class Replica:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.asked: list[object] = []
+        self.received: list[object] = []
         self.first: Callable[[], Awaitable[None]] | None = None
         self.listener = RpcServer(self.predict)
 
     async def predict(self, what: object) -> tuple[str, object]:
-        self.asked.append(what)
+        self.received.append(what)
         if self.first is not None:
             await self.first()
         return self.name, what
@@ -50,8 +50,8 @@ class Deployment:
         self.now_s = 0.0
         self.calls = RpcClient(self.handle, "predict", clock=lambda: self.now_s)
 
-    async def tell(self, *names: str) -> None:
-        self.handle.told = [await self.replicas[name].address() for name in names]
+    async def announce(self, *names: str) -> None:
+        self.handle.broadcast_answers = [await self.replicas[name].address() for name in names]
 
     async def who_answers(self) -> set[str]:
         return {(await self.calls(number))[0] for number in range(20)}
@@ -63,7 +63,7 @@ class Deployment:
 @asynccontextmanager
 async def deployment(*names: str) -> AsyncIterator[Deployment]:
     made = Deployment(*names)
-    await made.tell(*names)
+    await made.announce(*names)
     await made.calls.refresh()
     try:
         yield made
@@ -78,14 +78,14 @@ async def test_calls_go_to_all_replicas_and_not_through_serve() -> None:
     async with deployment("a", "b") as system:
         answers = await asyncio.gather(*(system.calls(number) for number in range(20)))
         assert [what for _, what in answers] == list(range(20))
-        assert len(system.replicas["a"].asked) == len(system.replicas["b"].asked) == 10
+        assert len(system.replicas["a"].received) == len(system.replicas["b"].received) == 10
         assert system.by_serve() == 0
 
 
 async def test_before_a_replica_is_known_serve_is_asked_and_then_no_more() -> None:
     async with deployment() as system:
         system.replicas["a"] = Replica("a")
-        await system.tell("a")
+        await system.announce("a")
         system.now_s += REFRESH_PERIOD_S
         assert (await system.calls(1))[0] == "serve"
         await wait_for(lambda: system.calls.connected == 1)
@@ -95,13 +95,13 @@ async def test_before_a_replica_is_known_serve_is_asked_and_then_no_more() -> No
 async def test_a_new_replica_is_found_and_one_that_serve_no_longer_names_is_left() -> None:
     async with deployment("a") as system:
         system.replicas["b"] = Replica("b")
-        await system.tell("a", "b")
+        await system.announce("a", "b")
         assert await system.who_answers() == {"a"}
         system.now_s += REFRESH_PERIOD_S
         await system.calls(0)
         await wait_for(lambda: system.calls.connected == 2)
         assert await system.who_answers() == {"a", "b"}
-        await system.tell("b")
+        await system.announce("b")
         await system.calls.refresh()
         assert await system.who_answers() == {"b"}
 
@@ -117,7 +117,7 @@ async def test_a_call_whose_replica_goes_is_made_again_of_another() -> None:
         gone.first = go
         answers = await asyncio.gather(*(system.calls(number) for number in range(6)))
         assert answers == [("b", number) for number in range(6)]
-        assert len(gone.asked) == 3
+        assert len(gone.received) == 3
         assert system.calls.calls_by_path == {"direct": 9}
 
 
@@ -128,7 +128,7 @@ async def test_serve_is_asked_when_the_last_replica_goes() -> None:
         assert system.calls.calls_by_path["serve"] == 20
 
 
-async def test_why_there_is_no_answer_is_told_and_ends_no_connection() -> None:
+async def test_why_there_is_no_answer_is_reported_and_ends_no_connection() -> None:
     async with deployment("a") as system:
 
         async def fail() -> None:
@@ -150,7 +150,7 @@ async def test_who_gives_up_waiting_disturbs_no_other_call() -> None:
 
         system.replicas["a"].first = wait
         given_up, other = asyncio.create_task(system.calls(1)), asyncio.create_task(system.calls(2))
-        await wait_for(lambda: len(system.replicas["a"].asked) == 2)
+        await wait_for(lambda: len(system.replicas["a"].received) == 2)
         given_up.cancel()
         gate.set()
         assert await other == ("a", 2)
@@ -180,7 +180,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_call_alone() -> None:
 
         replica.listener.close()
         replica.listener = RpcServer(predict)
-        await system.tell("a")
+        await system.announce("a")
         system.calls.close()
         system.calls = RpcClient(system.handle, "predict")
         await system.calls.refresh()
@@ -198,7 +198,7 @@ async def test_who_has_no_key_is_cut_off_before_anything_is_read(first: Frame) -
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         writer.close()
-        assert system.replicas["a"].asked == []
+        assert system.replicas["a"].received == []
 
 
 async def test_a_key_is_not_shown() -> None:
@@ -208,14 +208,14 @@ async def test_a_key_is_not_shown() -> None:
         assert "key" not in repr(address)
 
 
-async def test_an_address_that_nobody_reaches_is_told_once_and_called_through_serve(
+async def test_an_address_that_nobody_reaches_is_logged_once_and_called_through_serve(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(direct_calls, "_CONNECT_S", 0.2)
     with socket.create_server((HOST, 0)) as free:
         closed = Address(HOST, free.getsockname()[1], b"")
     async with deployment() as system:
-        system.handle.told = [closed, ValueError("no address"), None]
+        system.handle.broadcast_answers = [closed, ValueError("no address"), None]
         with caplog.at_level(logging.WARNING):
             await system.calls.refresh()
             await system.calls.refresh()

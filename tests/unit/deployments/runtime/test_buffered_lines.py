@@ -19,32 +19,32 @@ def lines_of(thing: int) -> Iterable[dict[str, Any]]:
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO, "gathered")
     return caplog
 
 
-def records(told: pytest.LogCaptureFixture) -> list[list[int]]:
+def records(log: pytest.LogCaptureFixture) -> list[list[int]]:
     """The things of each record."""
-    return [[line["thing"] for line in record.each] for record in told.records]  # type: ignore[attr-defined]
+    return [[line["thing"] for line in record.each] for record in log.records]  # type: ignore[attr-defined]
 
 
-async def test_what_gathers_is_one_record(told: pytest.LogCaptureFixture) -> None:
+async def test_what_gathers_is_one_record(log: pytest.LogCaptureFixture) -> None:
     gathered = BufferedLines(LOG, "answered", lines_of, interval_s=60)
     gathered.add(1)
     gathered.add(2)
-    assert records(told) == []
+    assert records(log) == []
     gathered.flush()
     gathered.flush()
-    assert records(told) == [[1, 2]]
-    assert told.records[0].getMessage() == "answered"
+    assert records(log) == [[1, 2]]
+    assert log.records[0].getMessage() == "answered"
     gathered.add(3)
     gathered.flush()
-    assert records(told) == [[1, 2], [3]]
+    assert records(log) == [[1, 2], [3]]
 
 
-async def test_it_is_told_after_an_interval_that_begins_anew_each_time(
-    told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+async def test_a_record_is_written_after_an_interval_that_begins_anew_each_time(
+    log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due: list[tuple[float, Any]] = []
     loop = asyncio.get_running_loop()
@@ -57,19 +57,19 @@ async def test_it_is_told_after_an_interval_that_begins_anew_each_time(
     gathered.add(3)
     assert len(due) == 2
     due[1][1]()
-    assert records(told) == [[1, 2], [3]]
+    assert records(log) == [[1, 2], [3]]
 
 
-async def test_as_many_lines_as_the_loop_can_bear_are_told_at_once(told: pytest.LogCaptureFixture) -> None:
+async def test_as_many_lines_as_the_loop_can_bear_are_one_record(log: pytest.LogCaptureFixture) -> None:
     gathered = BufferedLines(LOG, "answered", lines_of, interval_s=60)
     gathered.add(1, lines=249)
-    assert records(told) == []
+    assert records(log) == []
     gathered.add(2)
-    assert records(told) == [[1, 2]]
+    assert records(log) == [[1, 2]]
     gathered.add(3, lines=249)
-    assert len(records(told)) == 1
+    assert len(records(log)) == 1
     gathered.add(4, lines=300)
-    assert records(told)[1:] == [[3, 4]]
+    assert records(log)[1:] == [[3, 4]]
 
 
 async def test_lines_that_nobody_reads_are_not_made(caplog: pytest.LogCaptureFixture) -> None:

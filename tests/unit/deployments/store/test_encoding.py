@@ -40,11 +40,11 @@ def test_the_error_says_what_it_is_and_what_to_do(other_url: str, encoding: str)
         for use in (store.create_tables, store.inventory, lambda: store.write_predictions([row(1)])):
             with pytest.raises(StoreEncoding) as refused:
                 use()
-    told = str(refused.value)
-    assert f"has the encoding {encoding}, expected UTF8" in told
-    assert other_url.replace("se-cret", "***") in told
-    assert "CREATE DATABASE raysonde ENCODING 'UTF8' TEMPLATE template0" in told
-    assert "se-cret" not in told
+    message = str(refused.value)
+    assert f"has the encoding {encoding}, expected UTF8" in message
+    assert other_url.replace("se-cret", "***") in message
+    assert "CREATE DATABASE raysonde ENCODING 'UTF8' TEMPLATE template0" in message
+    assert "se-cret" not in message
 
 
 def test_a_start_and_the_command_say_it(
@@ -70,7 +70,7 @@ def test_what_is_advised_helps(cluster: Cluster) -> None:
         cluster.execute("DROP DATABASE raysonde WITH (FORCE)")
 
 
-def test_a_client_that_is_told_of_another_encoding_gets_text(
+def test_a_client_with_another_encoding_gets_text(
     postgres_databases: PostgresDatabases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", "SQL_ASCII")

@@ -43,7 +43,7 @@ def found(store: Store, since: datetime = BEGIN, limit: int = 100) -> list[int]:
     return [int(pair.truth["apogee_m"]) for pair in pairs]
 
 
-def test_a_pair_has_what_was_served_what_the_shadow_said_and_the_truth(store: Store) -> None:
+def test_a_pair_has_what_was_served_what_the_shadow_predicted_and_the_truth(store: Store) -> None:
     store.write_predictions([at(1)])
     store.shadows.write([shadow_of(at(1))])
     store.write_truths("apogee", truths(1))
@@ -101,7 +101,7 @@ def test_an_answer_to_another_request_of_the_same_id_makes_no_pair(store: Store)
     assert found(store) == []
 
 
-def test_what_a_bundle_said_first_of_an_id_stands(store: Store) -> None:
+def test_the_first_prediction_of_a_bundle_for_an_id_stands(store: Store) -> None:
     store.write_predictions([at(1), at(2)])
     store.write_truths("apogee", truths(1, 2))
     first, again = shadow_of(at(1)), replace(shadow_of(at(1)), prediction={"apogee_m": 9.0})

@@ -29,29 +29,29 @@ def store(store_url: str) -> Iterator[Store]:
     store.close()
 
 
-def looked_at(row: Promotion) -> Promotion:
+def with_look(row: Promotion) -> Promotion:
     look = InterimLook(
         phase="shadowing", at=NOW, truths=40, passed=False, reasons=("not better",), numbers={}
     )
     return row.model_copy(update={"looks": (*row.looks, look)})
 
 
-def test_of_two_that_look_at_once_one_look_is_taken(store: Store) -> None:
+def test_of_two_interim_looks_at_once_one_is_recorded(store: Store) -> None:
     seen = store.promotions.begin("toy", "linear", version(2), version(1))
-    store.promotions.change(seen, looked_at)
+    store.promotions.change(seen, with_look)
     with pytest.raises(Conflict, match=f"promotion {seen.id}: is shadowing by now, not shadowing"):
-        store.promotions.change(seen, looked_at)
+        store.promotions.change(seen, with_look)
     assert len(store.promotions.get(seen.id).looks) == 1
 
 
-def test_of_two_that_move_a_candidacy_one_does(store: Store) -> None:
+def test_of_two_that_move_a_promotion_one_does(store: Store) -> None:
     seen = store.promotions.begin("toy", "linear", version(2), version(1))
     store.promotions.change(seen, lambda row: promotion_transitions.promote(row, "api", NOW))
     with pytest.raises(Conflict, match="is promoting by now, not shadowing"):
         store.promotions.change(seen, lambda row: promotion_transitions.superseded(row, "late", NOW))
     assert store.promotions.get(seen.id).state == "promoting"
     with pytest.raises(NotFound, match="no promotion 'x'"):
-        store.promotions.change(seen.model_copy(update={"id": "x"}), looked_at)
+        store.promotions.change(seen.model_copy(update={"id": "x"}), with_look)
 
 
 def again(row: Retraining) -> Retraining:
@@ -59,14 +59,14 @@ def again(row: Retraining) -> Retraining:
 
 
 def test_of_two_that_start_an_attempt_at_once_one_does(store: Store) -> None:
-    asked = store.retrainings.ask("toy", Request(reason="by hand", at=NOW, by="test"))
-    seen = store.retrainings.change(asked, again)
+    requested = store.retrainings.request("toy", Request(reason="by hand", at=NOW, by="test"))
+    seen = store.retrainings.change(requested, again)
     store.retrainings.change(seen, again)
     with pytest.raises(Conflict, match=f"retraining {seen.id}: is submitting by now, not submitting"):
         store.retrainings.change(seen, again)
     assert len(store.retrainings.get(seen.id).attempts) == 2
     with pytest.raises(Conflict, match="is submitting by now, not waiting"):
-        store.retrainings.change(asked, again)
+        store.retrainings.change(requested, again)
 
 
 def test_a_person_takes_back_what_is_promoting_or_on_probation_and_nothing_else(store: Store) -> None:

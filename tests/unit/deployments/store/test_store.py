@@ -273,7 +273,7 @@ def test_sqlite_is_durable_at_each_commit(tmp_path: Path) -> None:
         assert connection.scalar(text("PRAGMA synchronous")) == 2  # FULL
 
 
-def test_a_database_that_is_away_is_told_from_a_wrong_statement(tmp_path: Path) -> None:
+def test_an_unavailable_database_is_distinguished_from_a_wrong_statement(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="unable to open database file"):
         Store(f"sqlite:///{tmp_path}/no/such/folder/s.db").counts("apogee")
 

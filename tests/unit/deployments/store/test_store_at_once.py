@@ -96,7 +96,9 @@ def test_a_writer_sees_what_was_written_while_it_waited(on_postgres: Store) -> N
         assert waiting.result(10) == 1
 
 
-def test_a_writer_that_waits_too_long_is_told(on_postgres: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_waits_too_long_gets_an_error(
+    on_postgres: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(db.POSTGRESQL_WRITER, "lock_timeout", 50)
     with (
         db.writing(on_postgres.engine),

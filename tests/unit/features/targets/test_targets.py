@@ -25,7 +25,7 @@ def contract(target: dict[str, Any], **members: Any) -> Contract:
 
 
 @pytest.mark.parametrize(("target", "kind"), [(NUMBER, TargetSpec), (PHASE, ClassTarget), (PATH, PathTarget)])
-def test_a_contract_tells_the_kind_of_its_target_by_its_members(target: AnyTarget, kind: type) -> None:
+def test_the_kind_of_a_target_follows_from_its_members(target: AnyTarget, kind: type) -> None:
     found = contract(target.model_dump(by_alias=True), task=target.task).target
     assert isinstance(found, kind)
     assert found == target
@@ -183,9 +183,9 @@ def test_a_logarithm_needs_numbers_of_0_or_more(least: float, metric: str) -> No
         TargetSpec.model_validate(given | {"min": -1e-9, "metric": "rmsle"})
 
 
-def test_what_is_told_of_a_target() -> None:
-    told = [(one.task, one.unit, one.region, one.higher_is_better) for one in (NUMBER, PHASE, PATH)]
-    assert told == [
+def test_what_a_target_describes() -> None:
+    described = [(one.task, one.unit, one.region, one.higher_is_better) for one in (NUMBER, PHASE, PATH)]
+    assert described == [
         ("regression", "m2", "interval", False),
         ("classification", "class", "prediction_set", True),
         ("path", "m", "", False),

@@ -64,8 +64,8 @@ def numbers_of(name: str) -> dict[str, Any]:
     baselines, anchors = workload.baselines(features), anchors_of(workload, features)
     found = {"features": features, **baselines}
     if isinstance(workload, Transform):
-        said = next(iter(baselines.values()))
-        truth = said + 0.01 * np.arange(1, 1 + said.size).reshape(said.shape)
+        predicted = next(iter(baselines.values()))
+        truth = predicted + 0.01 * np.arange(1, 1 + predicted.size).reshape(predicted.shape)
         encoded = workload.encode_target(truth, anchors)
         found |= {"encoded": encoded, "decoded": workload.decode_target(encoded + 0.01, anchors)}
         found["interval_scale"] = workload.interval_scale(anchors)

@@ -42,9 +42,9 @@ def test_the_contract_names_it() -> None:
 def test_constant_velocity_is_exact_on_a_great_circle(origin: tuple[float, float], course_deg: float) -> None:
     track = straight(origin, course_deg, 7.0, altitude_m=0.0)
     features = WORKLOAD.features(window_of(track))
-    said = WORKLOAD.baselines(features)["constant_velocity"]
+    predicted = WORKLOAD.baselines(features)["constant_velocity"]
     # 4.2 km: the window's grid is between longitudes, which are not straight at the pole itself
-    np.testing.assert_allclose(great_circle_m(said[..., :2], truth_of(track)[..., :2]), 0, atol=1.0)
+    np.testing.assert_allclose(great_circle_m(predicted[..., :2], truth_of(track)[..., :2]), 0, atol=1.0)
     np.testing.assert_allclose(feature(features, "lag_s"), 0, atol=0.01)
 
 
@@ -176,7 +176,7 @@ def test_they_are_finite_wherever_the_contract_holds(data: st.DataObject) -> Non
     assert np.isfinite(WORKLOAD.interval_scale(anchors)).all()
     assert (np.abs(decoded[..., 0]) <= 90).all()
     assert (np.abs(decoded[..., 1]) <= 180).all()
-    assert all(np.isfinite(said).all() for said in WORKLOAD.baselines(features).values())
+    assert all(np.isfinite(predicted).all() for predicted in WORKLOAD.baselines(features).values())
 
 
 def test_a_row_does_not_depend_on_its_batch() -> None:

@@ -18,7 +18,7 @@ from deployments.actors.tracing_sdk import open_tracing
 from deployments.domain.errors import NoArmAvailable
 from deployments.http.error_log import ErrorLog
 from deployments.http.problems import problem_response
-from deployments.inference.request_log import RequestLog
+from deployments.inference.recording.request_log import RequestLog
 from deployments.runtime.logs import configure_log_file
 from features.errors import FieldError
 from scripts.cli.main import app
@@ -82,8 +82,8 @@ async def write_lines() -> None:
         for name in ("one", "two"):
             await client.post("/apogee/predict", headers={"x-request-id": name})
     error_log.flush()
-    told = {"request_id": "3", "workload": "apogee", "arm": "mlp", "reason": "mlp: out of time"}
-    logging.getLogger("deployments.inference.dispatcher").warning("arm failed", extra=told)
+    fields = {"request_id": "3", "workload": "apogee", "arm": "mlp", "reason": "mlp: out of time"}
+    logging.getLogger("deployments.inference.dispatcher").warning("arm failed", extra=fields)
     logging.getLogger("deployments.lifecycle.reconciler").info(
         "arm swapped", extra={"workload": "apogee", "arm": "mlp"}
     )
@@ -108,7 +108,7 @@ def test_errors_are_counted_by_kind(var: Path) -> None:
     }
 
 
-def test_the_slowest_come_first_and_arms_are_told_by_the_minute(var: Path) -> None:
+def test_the_slowest_come_first_and_arms_are_counted_by_the_minute(var: Path) -> None:
     assert [row["latency_ms"] for row in ask("slow")] == [10000.0, 1000.0, 100.0, 10.0, 1.0]
     assert [(row["minute"], row["answers"], row["p50_ms"]) for row in ask("arms")] == [
         ("2026-05-01 12:01:00", 1, 10000.0),
@@ -124,7 +124,7 @@ def test_a_request_is_found_by_any_of_its_ids(var: Path, id_: str, expected: lis
     assert [row["what"] for row in ask("request", id_)] == expected
 
 
-def test_spans_are_among_what_is_told_of_a_request(var: Path) -> None:
+def test_spans_are_among_the_lines_of_a_request(var: Path) -> None:
     tracing = open_tracing(Environment.of({"RAYSONDE_TRACES": str(var / "traces")}), "apogee", "mlp")
     with tracing.called("arm", f"00-{TRACE}-00f067aa0ba902b7-01", arm="mlp", rows=1):
         pass
@@ -160,7 +160,7 @@ def test_the_runbook_finds_what_is_there(var: Path) -> None:
     assert len(found) >= 10
 
 
-def test_what_cannot_be_answered_is_said_in_a_line(var: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_answered_is_an_error_of_one_line(var: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["logs", "SELECT nonsense FROM requests"])
     assert result.exit_code == 1
     assert "nonsense" in result.output

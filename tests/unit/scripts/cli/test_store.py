@@ -38,7 +38,7 @@ def set_revision(url: str, revision: str) -> None:
         connection.execute(text(f"UPDATE {REVISION_TABLE} SET version_num = '{revision}'"))
 
 
-def test_status_tells_revision_rows_and_size(url: str) -> None:
+def test_status_shows_revision_rows_and_size(url: str) -> None:
     with closing(Store(url)) as store:
         store.write_predictions([row(n) for n in range(1200)])
     done = run("status")
@@ -49,7 +49,7 @@ def test_status_tells_revision_rows_and_size(url: str) -> None:
     assert "B" in done.output.split("size")[1].split("\n")[0]
 
 
-def test_status_tells_what_a_start_will_do_and_does_it_not(url: str) -> None:
+def test_status_shows_what_a_start_will_do_and_does_it_not(url: str) -> None:
     set_revision(url, "0001")
     for _ in range(2):
         assert f"revision 0001; the next start, or `raysonde store upgrade`, brings it to {NEWEST}" in (

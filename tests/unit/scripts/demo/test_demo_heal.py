@@ -55,10 +55,10 @@ def detector(state: str, since_s: float | None, kind: str = "concept", subject: 
 
 
 def retraining(**changes: Any) -> Retraining:
-    asked = Request(reason="drift", at=at(12), by="monitor", note="concept: why", since=at(11))
-    return Retraining(id="r", workload="w", state="waiting", requests=(asked,), created_at=at(12)).model_copy(
-        update=changes
-    )
+    request = Request(reason="drift", at=at(12), by="monitor", note="concept: why", since=at(11))
+    return Retraining(
+        id="r", workload="w", state="waiting", requests=(request,), created_at=at(12)
+    ).model_copy(update=changes)
 
 
 def promotion(state: str, since_s: float, **changes: Any) -> Promotion:
@@ -131,7 +131,7 @@ def test_an_error_that_stays_high_is_not_healed() -> None:
     assert timeline.steps["probation"] == 10.0
 
 
-def test_each_thing_is_told_once_with_the_time_at_which_it_was() -> None:
+def test_each_event_is_noted_once_with_its_time() -> None:
     timeline, course = new_timeline(), ErrorCourse(RULE.truths)
     first = timeline.update(Snapshot(13.0, page(detector("drifting", 11)), (retraining(),)), course)
     assert [(event.kind, event.at_s, event.subject) for event in first] == [
@@ -162,20 +162,20 @@ def test_which_detectors_are_drifting() -> None:
     assert timeline.drifting == ["concept a"]
 
 
-def test_a_detector_that_never_changed_tells_nothing() -> None:
+def test_a_detector_that_never_changed_has_no_event() -> None:
     assert (
         observe(Snapshot(5.0, page(detector("insufficient_data", None), detector("ok", None))), elapsed) == []
     )
 
 
-def test_looks_and_states_of_a_candidacy() -> None:
+def test_interim_looks_and_states_of_a_promotion() -> None:
     look = InterimLook(phase="shadowing", at=at(40), truths=90, passed=True, reasons=("Better.",), numbers={})
-    facts = observe(Snapshot(60.0, promotions=(promotion("promoting", 41, looks=(look,)),)), elapsed)
-    assert [(event.kind, event.at_s) for _, event in facts] == [
+    found = observe(Snapshot(60.0, promotions=(promotion("promoting", 41, looks=(look,)),)), elapsed)
+    assert [(event.kind, event.at_s) for _, event in found] == [
         ("better", 40.0),
         ("promoting", 41.0),
     ]
-    assert facts[-1][1].text == "a 2 is about to take over"
+    assert found[-1][1].text == "a 2 is about to take over"
     failed = retraining(state="failed", ended_at=at(50), failure="no pair")
     assert [event.text for _, event in observe(Snapshot(60.0, retrainings=(failed,)), elapsed)][
         -1

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.host.cpus import ONE_THREAD, bound_threads, requested_cpus
 
-TELL = """
+PRINT_THREADS = """
 import json, os
 from scripts.host.cpus import bound_process
 cpus = bound_process()
@@ -20,11 +20,11 @@ print(json.dumps([cpus, len(os.sched_getaffinity(0)), os.environ["OMP_NUM_THREAD
 
 
 @pytest.mark.parametrize(
-    ("asked", "usable", "cpus"),
+    ("value", "usable", "cpus"),
     [("", 8, None), ("half", 8, 4), ("half", 3, 1), ("half", 1, 1), ("3", 2, 3), (" 2 ", 8, 2)],
 )
-def test_what_is_asked_for(asked: str, usable: int, cpus: int | None) -> None:
-    assert requested_cpus({"RAYSONDE_CPUS": asked}, lambda: usable) == cpus
+def test_what_is_asked_for(value: str, usable: int, cpus: int | None) -> None:
+    assert requested_cpus({"RAYSONDE_CPUS": value}, lambda: usable) == cpus
 
 
 def test_without_the_variable_nothing_is_bounded() -> None:
@@ -33,15 +33,15 @@ def test_without_the_variable_nothing_is_bounded() -> None:
     assert environment == {"PATH": "/bin"}
 
 
-@pytest.mark.parametrize("asked", ["0", "-1", "1.5", "all", "²"])
-def test_what_cannot_be_meant_is_refused(asked: str) -> None:
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "all", "²"])
+def test_what_cannot_be_meant_is_refused(value: str) -> None:
     with pytest.raises(
-        ValueError, match=f"RAYSONDE_CPUS: got '{asked}', expected a whole number from 1, or half"
+        ValueError, match=f"RAYSONDE_CPUS: got '{value}', expected a whole number from 1, or half"
     ):
-        requested_cpus({"RAYSONDE_CPUS": asked}, lambda: 2)
+        requested_cpus({"RAYSONDE_CPUS": value}, lambda: 2)
 
 
-def test_a_child_is_told_a_number_and_the_threads_that_a_user_chose() -> None:
+def test_a_child_gets_a_number_and_the_threads_that_a_user_chose() -> None:
     environment = {"RAYSONDE_CPUS": "3", "OMP_NUM_THREADS": "2"}
     assert bound_threads(environment) == 3
     assert environment == {"RAYSONDE_CPUS": "3", **ONE_THREAD, "OMP_NUM_THREADS": "2"}
@@ -52,6 +52,6 @@ def test_a_process_keeps_to_its_cores() -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ONE_THREAD}
     environment["RAYSONDE_CPUS"] = "1"
     done = subprocess.run(
-        [sys.executable, "-c", TELL], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PRINT_THREADS], env=environment, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == [1, 1, "1"]

@@ -50,7 +50,7 @@ def test_the_api_is_asked_with_the_key_of_the_environment(url: str, monkeypatch:
     assert health.main([]) == 0
 
 
-def test_what_is_wrong_is_said(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_is_printed(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert health.main([]) == 1
     assert "/healthz: HTTP Error 401" in capsys.readouterr().err
 

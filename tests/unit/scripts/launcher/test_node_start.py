@@ -84,17 +84,17 @@ def dashboard(answer: Callable[[httpx.Request], httpx.Response]) -> Dashboard:
 
 
 def test_the_dashboard_is_waited_for_while_ray_lives() -> None:
-    asked: list[str] = []
+    seen: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.headers["authorization"])
-        if len(asked) == 1:
+        seen.append(request.headers["authorization"])
+        if len(seen) == 1:
             raise httpx.ConnectError("refused")
-        return httpx.Response(503 if len(asked) == 2 else 200)
+        return httpx.Response(503 if len(seen) == 2 else 200)
 
     with Interruption() as interruption:
         dashboard(answer).wait(lambda: None, interruption)
-    assert asked == ["Bearer secret"] * 3
+    assert seen == ["Bearer secret"] * 3
 
 
 def test_a_ray_that_ends_is_not_waited_for() -> None:
@@ -105,32 +105,32 @@ def test_a_ray_that_ends_is_not_waited_for() -> None:
         dashboard(lambda _: httpx.Response(503)).wait(check, interruption)
 
 
-def test_what_serve_refuses_is_told() -> None:
+def test_what_serve_refuses_is_printed() -> None:
     with pytest.raises(ServeRefused, match="with 400: no such field"):
         dashboard(lambda _: httpx.Response(400, text="Traceback\nno such field\n")).serve({})
 
 
 def test_serving_ends_when_no_application_is_left() -> None:
     left: list[dict[str, object]] = [{"apogee": {}, "root": {}}, {"root": {}}, {}]
-    asked: list[str] = []
+    seen: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.method)
+        seen.append(request.method)
         return httpx.Response(200, json={"applications": left.pop(0)} if request.method == "GET" else {})
 
     dashboard(answer).end_serving()
-    assert asked == ["DELETE", "GET", "GET", "GET"]
+    assert seen == ["DELETE", "GET", "GET", "GET"]
 
 
 def test_a_dashboard_that_is_gone_holds_up_no_end() -> None:
-    asked: list[str] = []
+    seen: list[str] = []
 
     def gone(request: httpx.Request) -> httpx.Response:
-        asked.append(request.method)
+        seen.append(request.method)
         raise httpx.ConnectError("refused")
 
     dashboard(gone).end_serving()
-    assert asked == ["DELETE"]
+    assert seen == ["DELETE"]
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def test_a_head_serves_until_it_is_asked_to_stop(settings: Settings, tmp_path: Path) -> None:
     port, record = free_port(), tmp_path / "record"
-    told = StringIO()
+    output = StringIO()
     record.touch()
 
     def stop() -> None:
@@ -152,7 +152,7 @@ def test_a_head_serves_until_it_is_asked_to_stop(settings: Settings, tmp_path: P
     stopper = threading.Thread(target=stop)
     stopper.start()
     command = [sys.executable, "-c", RAY, str(port), str(record)]
-    code = run_head(Console(file=told), settings, command, "applications: [{name: root}]", port)
+    code = run_head(Console(file=output), settings, command, "applications: [{name: root}]", port)
     stopper.join()
     calls = [json.loads(line) for line in record.read_text().splitlines()]
     assert code == 0
@@ -161,11 +161,11 @@ def test_a_head_serves_until_it_is_asked_to_stop(settings: Settings, tmp_path: P
     assert {call[2] for call in calls} == {f"Bearer {token}"}
     assert f"RAY_DASHBOARD_ADDRESS=http://127.0.0.1:{port}\n" in (settings.var / "ray.env").read_text()
     assert json.loads(calls[1][3]) == {"applications": [{"name": "root"}]}
-    assert "told what to serve" in told.getvalue()
+    assert "told what to serve" in output.getvalue()
 
 
 def test_a_head_whose_ray_ends_says_so(settings: Settings) -> None:
-    told = StringIO()
+    output = StringIO()
     command = [sys.executable, "-c", "raise SystemExit(7)"]
-    assert run_head(Console(file=told), settings, command, "applications: []", free_port()) == 1
-    assert "exit code 7" in told.getvalue()
+    assert run_head(Console(file=output), settings, command, "applications: []", free_port()) == 1
+    assert "exit code 7" in output.getvalue()

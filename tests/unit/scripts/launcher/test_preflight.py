@@ -52,7 +52,7 @@ def test_a_port_is_free_again_when_nobody_listens(taken: int) -> None:
 
 
 @pytest.mark.parametrize(("available", "wrong"), [(2_299_999_999, True), (2_350_000_000, False)])
-def test_too_little_memory_is_told_in_gigabytes(tmp_path: Path, available: int, wrong: bool) -> None:
+def test_too_little_memory_is_reported_in_gigabytes(tmp_path: Path, available: int, wrong: bool) -> None:
     found = problems((), tmp_path, 1, available, (3, 11))
     assert bool(found) is wrong
     if wrong:

@@ -16,7 +16,7 @@ def targets(folder: Path) -> dict[str, list[str]]:
     return {file.stem: json.loads(file.read_text())[0]["targets"] for file in folder.glob("*.json")}
 
 
-def test_a_start_overwrites_what_the_one_before_has_told(tmp_path: Path) -> None:
+def test_a_start_overwrites_the_targets_of_the_one_before(tmp_path: Path) -> None:
     for session, haproxy in (("one", "127.0.0.1:9101"), ("two", None)):
         ray = tmp_path / session / "discovery.json"
         ray.parent.mkdir()

@@ -53,7 +53,7 @@ def test_a_child_is_stopped_in_good_order_and_its_orphans_with_it(tmp_path: Path
     assert set(shown) == {"up"}
 
 
-def test_a_child_that_dies_is_told_with_its_exit_code(tmp_path: Path) -> None:
+def test_a_child_that_dies_is_reported_with_its_exit_code(tmp_path: Path) -> None:
     supervisor = supervise(tmp_path, "import sys; print('no luck'); sys.exit(3)")
     with Interruption() as interruption:
         supervisor.start()
@@ -74,18 +74,18 @@ def test_a_stage_that_failed_ends_the_wait(tmp_path: Path) -> None:
 
 def test_warnings_are_passed_on_and_a_signal_ends_the_watch(tmp_path: Path) -> None:
     supervisor = supervise(tmp_path, GOOD)
-    told: list[str] = []
+    shown: list[str] = []
 
-    def tell(line: str) -> None:
-        told.append(line)
+    def show(line: str) -> None:
+        shown.append(line)
         os.kill(os.getpid(), signal.SIGTERM)
 
     with Interruption() as interruption:
         supervisor.start()
-        supervisor.watch(tell, interruption)
-        assert interruption.asked
+        supervisor.watch(show, interruption)
+        assert interruption.requested
         supervisor.stop(interruption)
-    assert told == ["WARNING something"]
+    assert shown == ["WARNING something"]
 
 
 def test_the_log_of_the_run_before_is_kept(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_two_signals_at_once_are_one_wish(monkeypatch: pytest.MonkeyPatch) -> No
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert (interruption.asked, interruption.hurry, interruption.hang_up) == (True, False, False)
+        assert (interruption.requested, interruption.hurry, interruption.hang_up) == (True, False, False)
         now_s = 51.5
         os.kill(os.getpid(), signal.SIGHUP)
         assert (interruption.hurry, interruption.hang_up) == (True, True)

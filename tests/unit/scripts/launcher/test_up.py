@@ -59,7 +59,7 @@ def test_the_address_is_replaced_where_one_is_given() -> None:
     assert rendered["http_options"] == {"host": "0.0.0.0", "port": 8000}
 
 
-def test_only_the_chosen_workloads_are_started_and_the_root_is_told() -> None:
+def test_only_the_chosen_workloads_are_started_and_known_to_the_root() -> None:
     applications = yaml.safe_load(render(CONFIG, 8000, KNOWN, ["weather"]))["applications"]
     assert [app["name"] for app in applications] == ["weather", "root"]
     assert applications[1]["args"] == {"workloads": ["weather"]}
@@ -188,7 +188,7 @@ def test_rays_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_stages_are_told_from_what_serve_answers(details: dict[str, object], stage: Stage) -> None:
+def test_stages_follow_from_what_serve_answers(details: dict[str, object], stage: Stage) -> None:
     assert readiness_stage(details) == stage
 
 
@@ -204,7 +204,7 @@ def test_a_probe_is_ready_when_every_workload_answers() -> None:
         seen.append((request.url.path, request.headers["authorization"]))
         return httpx.Response(200)
 
-    assert _probe(httpx.MockTransport(answer)).look().ready
+    assert _probe(httpx.MockTransport(answer)).poll().ready
     assert seen == [("/apogee/healthz", "Bearer key")]
 
 
@@ -215,14 +215,14 @@ def test_a_probe_asks_ray_with_its_own_token_while_a_workload_does_not_answer() 
         assert request.headers["authorization"] == "Bearer token"
         return httpx.Response(200, json={"applications": {}})
 
-    assert _probe(httpx.MockTransport(answer)).look() == Stage("Serve is starting")
+    assert _probe(httpx.MockTransport(answer)).poll() == Stage("Serve is starting")
 
 
 def test_a_probe_takes_silence_for_a_ray_that_starts() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
-    assert _probe(httpx.MockTransport(refuse)).look() == Stage("Ray is starting")
+    assert _probe(httpx.MockTransport(refuse)).poll() == Stage("Ray is starting")
 
 
 def test_a_ray_too_busy_to_answer_leaves_the_stage_as_it_was() -> None:
@@ -232,7 +232,7 @@ def test_a_ray_too_busy_to_answer_leaves_the_stage_as_it_was() -> None:
         return httpx.Response(503) if request.url.host == "api" else next(answers)
 
     probe = _probe(httpx.MockTransport(answer))
-    assert [probe.look(), probe.look()] == [Stage("Serve is starting")] * 2
+    assert [probe.poll(), probe.poll()] == [Stage("Serve is starting")] * 2
 
 
 def test_the_state_of_a_run_names_its_supervisor(tmp_path: Path) -> None:

@@ -61,12 +61,12 @@ def test_other_yaml_files_of_the_folder_are_no_workloads(folder: Path) -> None:
     assert own_workloads(folder) == ["diabetes"]
 
 
-def test_a_missing_file_is_told_with_the_folder_and_those_there_are(folder: Path) -> None:
+def test_a_missing_file_is_reported_with_the_folder_and_those_there_are(folder: Path) -> None:
     with pytest.raises(FileNotFoundError, match=rf"no workload 'tides' in {folder}; .*'apogee'.*'diabetes'"):
         load_sections(folder, "tides")
 
 
-def test_what_is_no_yaml_is_told_by_its_name(folder: Path) -> None:
+def test_what_is_no_yaml_is_reported_by_its_name(folder: Path) -> None:
     (folder / "broken.yaml").write_text("contract: [")
     assert "broken" in own_workloads(folder)
     with pytest.raises(ValueError, match=r"broken\.yaml: not YAML: .*line 1"):
@@ -105,7 +105,7 @@ def test_without_a_folder_nothing_changes(folder: Path) -> None:
         ("families: [gradient", "families: [tides.model, gradient", "training.families", "tides/model.py"),
     ],
 )
-def test_a_missing_module_is_told_with_the_file_that_was_looked_for(
+def test_a_missing_module_is_reported_with_the_file_that_was_expected(
     folder: Path, before: str, after: str, key: str, file: str
 ) -> None:
     edit(folder, before, after)
@@ -145,7 +145,7 @@ applications:
 """
 
 
-def test_a_workload_without_an_application_gets_one_and_the_root_is_told() -> None:
+def test_a_workload_without_an_application_gets_one_that_the_root_knows() -> None:
     config = yaml.safe_load(with_applications(CONFIG, {"tides": ["ridge", "gru"]}))
     own, apogee, root = config["applications"]
     assert (own["name"], own["route_prefix"]) == ("tides", "/tides")
@@ -157,7 +157,7 @@ def test_a_workload_without_an_application_gets_one_and_the_root_is_told() -> No
     assert root["args"]["workloads"] == ["apogee", "tides"]
 
 
-def test_without_a_root_an_application_has_a_steward_of_its_own() -> None:
+def test_without_a_root_an_application_has_a_lifecycle_controller_of_its_own() -> None:
     config = yaml.safe_load(with_applications("applications: []", {"tides": ["ridge"]}))
     (own,) = config["applications"]
     assert own["args"] == {"workload": "tides"}

@@ -66,16 +66,14 @@ def rectangles(rows: int) -> list[Recording]:
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path)
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path) as system:
+        yield system
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path, lambda arm, number: toy_parts(number))
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path, lambda arm, number: toy_parts(number)) as system:
+        yield system
 
 
 async def play(system: LocalSystem, recordings: Sequence[Recording], **options: Any) -> Played:
@@ -159,18 +157,18 @@ async def test_a_broken_arm_leaves_the_others_alone(apogee: Contract, system: Lo
 
 @pytest.mark.parametrize(("busy_times", "answered"), [(3, 1), (4, 0)])
 async def test_a_busy_system_is_asked_again_after_its_pause(busy_times: int, answered: int) -> None:
-    asked: list[str] = []
+    requests: list[str] = []
     pauses: list[float] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/feedback"):
             return httpx.Response(202, json={"accepted": answered, "duplicate": 0, "unmatched": 0})
-        asked.append(orjson.loads(request.content)["id"])
-        if len(asked) <= busy_times:
+        requests.append(orjson.loads(request.content)["id"])
+        if len(requests) <= busy_times:
             return httpx.Response(503, headers={"Retry-After": "2"}, json={"detail": "too much at once"})
-        said = {"id": asked[-1], "prediction": {"area_m2": 1.0}, "interval": {"area_m2": [0, 2]}}
+        answer = {"id": requests[-1], "prediction": {"area_m2": 1.0}, "interval": {"area_m2": [0, 2]}}
         rest = {"coverage": 0.9, "arm": "mlp", "model_version": "1", "bundle": "b", "fallback": False}
-        return httpx.Response(200, json=said | rest)
+        return httpx.Response(200, json=answer | rest)
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
@@ -180,7 +178,7 @@ async def test_a_busy_system_is_asked_again_after_its_pause(busy_times: int, ans
         client = WorkloadClient(http, contract.workload, contract.target)
         played = await Player(contract, client, ["mlp"], sleep=sleep).play(rectangles(2)[:1])
     assert (len(played.answers), len(played.failures)) == (answered, 1 - answered)
-    assert (pauses, played.asked_again, len(set(asked))) == ([2.0] * 3, 3, 1)
+    assert (pauses, played.resent, len(set(requests))) == ([2.0] * 3, 3, 1)
 
 
 async def test_speed_divides_the_time_between_samples(apogee: Contract, system: LocalSystem) -> None:
@@ -216,43 +214,43 @@ async def test_a_limit_counts_cases_whatever_the_arms(table: LocalSystem) -> Non
 
 def test_a_mark_is_the_last_prediction_at_or_before_its_time(apogee: Contract) -> None:
     recording = climb(apogee, 20)
-    said = [TimedPrediction.of_number(end_s, 300 + end_s) for end_s in (5.01, 5.0, 4.75, 6.2, 9.0)]
-    marks = horizon_errors(recording, "mlp", said)
-    assert [mark.prediction and mark.prediction.end_s for mark in marks] == [5.0, 5.01, 6.2, 6.2]
-    assert marks[0].ape_percent == pytest.approx(100 * 5 / 300)
+    timed = [TimedPrediction.of_number(end_s, 300 + end_s) for end_s in (5.01, 5.0, 4.75, 6.2, 9.0)]
+    found = horizon_errors(recording, "mlp", timed)
+    assert [mark.prediction and mark.prediction.end_s for mark in found] == [5.0, 5.01, 6.2, 6.2]
+    assert found[0].ape_percent == pytest.approx(100 * 5 / 300)
 
 
 def test_a_mark_before_the_first_prediction_is_empty(apogee: Contract) -> None:
-    marks = horizon_errors(climb(apogee, 20), "mlp", [TimedPrediction.of_number(6.5, 300)])
-    assert [mark.prediction is None for mark in marks] == [True, True, False, False]
-    assert math.isnan(marks[0].ape_percent)
+    found = horizon_errors(climb(apogee, 20), "mlp", [TimedPrediction.of_number(6.5, 300)])
+    assert [mark.prediction is None for mark in found] == [True, True, False, False]
+    assert math.isnan(found[0].ape_percent)
 
 
 def test_medians_leave_slow_logs_out_on_demand(apogee: Contract) -> None:
-    marks = [
+    found = [
         mark
         for rate_hz, value in ((20, 303), (20, 306), (1, 390))
         for mark in horizon_errors(climb(apogee, rate_hz), "mlp", [TimedPrediction.of_number(1, value)])
     ]
-    assert median_ape_percent(marks, "mlp", 0.5, 10) == pytest.approx(1.5)
-    assert median_ape_percent(marks, "mlp", 0.5) == pytest.approx(2)
-    assert math.isnan(median_ape_percent(marks, "linear", 0.5))
+    assert median_ape_percent(found, "mlp", 0.5, 10) == pytest.approx(1.5)
+    assert median_ape_percent(found, "mlp", 0.5) == pytest.approx(2)
+    assert math.isnan(median_ape_percent(found, "linear", 0.5))
 
 
 def test_the_best_arm_has_the_lowest_medians_and_answers_everywhere(apogee: Contract) -> None:
     recording = climb(apogee, 20)
-    marks = horizon_errors(recording, "late", [TimedPrediction.of_number(7, 300)])
-    marks += horizon_errors(recording, "near", [TimedPrediction.of_number(4, 301)])
-    marks += horizon_errors(recording, "far", [TimedPrediction.of_number(4, 310)])
-    assert best_arm(marks, ["late", "far", "near"]) == "near"
+    found = horizon_errors(recording, "late", [TimedPrediction.of_number(7, 300)])
+    found += horizon_errors(recording, "near", [TimedPrediction.of_number(4, 301)])
+    found += horizon_errors(recording, "far", [TimedPrediction.of_number(4, 310)])
+    assert best_arm(found, ["late", "far", "near"]) == "near"
 
 
 def test_coverage_counts_from_the_first_fraction_to_the_event(apogee: Contract) -> None:
-    said = [
+    timed = [
         TimedPrediction.of_number(end_s, 300, lower, 320)
         for end_s, lower in ((4.9, 310), (5.0, 290), (7.0, 310), (10.0, 300), (10.1, 310))
     ]
-    predictions = {climb(apogee, 20): {"mlp": said}, climb(apogee, 1): {"mlp": said[:2]}}
+    predictions = {climb(apogee, 20): {"mlp": timed}, climb(apogee, 1): {"mlp": timed[:2]}}
     assert coverage_counts(predictions, "mlp", 10) == (2, 3)
     assert coverage_counts(predictions, "mlp") == (3, 4)
 
@@ -262,18 +260,18 @@ async def test_files_have_a_row_a_log_arm_and_fraction(
 ) -> None:
     recordings = [climb(apogee, 20), climb(apogee, 0.5, "B7")]
     played = await play(system, recordings)
-    said = [
+    timed = [
         TimedPrediction.of_number(a.case.end_s, a.prediction.row.prediction["apogee_m"], 1.0, 2.0)
         for a in played.answers
         if a.arm == "mlp"
     ]
-    marks = horizon_errors(recordings[0], "mlp", said) + horizon_errors(recordings[1], "mlp", [])
-    write_horizon_errors(tmp_path / "replay.csv", apogee, marks)
+    found = horizon_errors(recordings[0], "mlp", timed) + horizon_errors(recordings[1], "mlp", [])
+    write_horizon_errors(tmp_path / "replay.csv", apogee, found)
     write_predictions(tmp_path / "predictions.csv", apogee, played)
     rows = list(csv.DictReader((tmp_path / "replay.csv").read_text().splitlines()))
     assert ",".join(rows[0]) == "flight_id,source,arm,fraction,prediction,lower,upper,apogee_m,ape_percent"
     assert [float(row["fraction"]) for row in rows] == [*FRACTIONS, *FRACTIONS]
-    (at_half,) = {p.value for p in said if p.end_s == 5.0}
+    (at_half,) = {p.value for p in timed if p.end_s == 5.0}
     assert float(rows[0]["prediction"]) == at_half
     assert (rows[4]["prediction"], rows[4]["ape_percent"], rows[4]["apogee_m"]) == ("", "", "300.0")
     written = list(csv.DictReader((tmp_path / "predictions.csv").read_text().splitlines()))

@@ -86,7 +86,7 @@ def test_rows_have_the_errors_of_their_contract_and_the_share_of_the_baseline() 
     assert headline.header == ("", "mae", "rmse", "mae / product", "in band")
     # the baseline of the toy is exact, so that there is no share of its error
     assert headline.rows[1] == ("product", "0", "0", "-", "-")
-    errors = [abs(p.value - p.truth) for said in predictions.values() for p in said["linear"]]
+    errors = [abs(p.value - p.truth) for by_arm in predictions.values() for p in by_arm["linear"]]
     assert float(headline.rows[0][1]) == pytest.approx(np.mean(errors), rel=0.01)
     assert headline.rows[0][-1].endswith(" % of 60")
     assert rows_named(each) == ["thing", "other"]

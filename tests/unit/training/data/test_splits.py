@@ -1,4 +1,4 @@
-"""A split by time: the test part comes last, nothing is drawn, blocks are dealt out evenly."""
+"""A split by time: the test part comes last, nothing is drawn, blocks are shared evenly."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def run(graph: bytes, x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def test_values_at_a_threshold_and_beside_it_go_the_same_way() -> None:
     fitted, _ = fit(PARAMS)
-    nodes = np.concatenate([stage[0].nodes for stage in fitted._boosting._predictors])
+    nodes = np.concatenate(fitted.trees)
     thresholds = np.unique(nodes["num_threshold"][nodes["is_leaf"] == 0]).astype(np.float32)
     near = [np.nextafter(thresholds, np.float32(d)) for d in (-np.inf, np.inf)]
     values = np.concatenate([thresholds, *near])
@@ -67,8 +67,7 @@ def test_the_trees_of_the_best_report_are_kept() -> None:
     assert [step for step, _ in reports] == list(range(1, 9))
     best = min(reports, key=lambda report: report[1])[0]
     assert best < 8
-    trees = fitted._boosting._predictors
-    assert len(trees) == 50 * best
+    assert len(fitted.trees) == 50 * best
     valid = split(400, 1, 1.0)
     assert np.abs(fitted.predict(valid.x) - valid.y).mean() == pytest.approx(
         min(reports, key=lambda r: r[1])[1]

@@ -49,8 +49,8 @@ def fitted() -> FittedMembers:
 
 
 def test_it_joins_what_is_far_apart(fitted: FittedMembers) -> None:
-    said = fitted.predict(TEST.x)
-    assert (said.argmax(axis=1) == TEST.y.argmax(axis=1)).mean() > 0.95
+    outputs = fitted.predict(TEST.x)
+    assert (outputs.argmax(axis=1) == TEST.y.argmax(axis=1)).mean() > 0.95
 
 
 def test_the_graph_takes_sequences_in_batches_of_any_size(fitted: FittedMembers) -> None:

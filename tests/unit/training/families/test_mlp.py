@@ -6,15 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 
 from training.families.base import load_family
-from training.families.mlp import _kept, _told_once
+from training.families.mlp import _informative_columns, _kept
 from training.fitting.data import Split
 
 FAMILY = load_family("mlp")
+EXPORT_WARNINGS = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
 PARAMS: dict[str, Any] = {
     "width": 16,
     "depth": 2,
@@ -46,9 +50,9 @@ def fitted(train: Split = TRAIN, **changes: Any) -> tuple[Any, list[float]]:
     return found, losses
 
 
-def test_what_all_steps_say_is_taken_once_and_the_last_step_whole() -> None:
-    assert _told_once(TRAIN.x).tolist() == [0, 2, 4, 5]
-    assert _told_once(TRAIN.x[:, 0]).tolist() == [0, 1]
+def test_columns_that_repeat_the_last_step_are_left_out_and_the_last_step_is_taken_whole() -> None:
+    assert _informative_columns(TRAIN.x).tolist() == [0, 2, 4, 5]
+    assert _informative_columns(TRAIN.x[:, 0]).tolist() == [0, 1]
     x = VALID.x.copy()
     model = fitted()[0]
     before = model.predict(x)
@@ -75,24 +79,28 @@ def test_dropout_keeps_the_mean_of_each_kind_of_column() -> None:
     assert seen.mean().item() == pytest.approx(1, abs=0.01)
 
 
-def test_the_linear_path_can_be_left_out() -> None:
-    names = [set(fitted(linear_path=kind, epochs=1)[0]._answer.state_dict()) for kind in (True, False)]
-    assert {name for name in names[0] ^ names[1] if "direct" in name}
-    assert len(names[0]) > len(names[1])
+def weight_shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each weight in the model's graph."""
+    weights = onnx.load_from_string(model.to_onnx()).graph.initializer
+    return {weight.name: tuple(weight.dims) for weight in weights if weight.name.endswith("weight")}
 
 
-def test_there_are_as_many_members_as_are_asked_for() -> None:
-    weights = fitted(members=3, epochs=1)[0]._answer.network.last.weight
-    assert len(weights) == 3
+@EXPORT_WARNINGS
+def test_there_are_as_many_members_as_asked_for_with_or_without_a_linear_path() -> None:
+    with_path, without = (
+        weight_shapes(fitted(members=3, linear_path=kind, epochs=1)[0]) for kind in (True, False)
+    )
+    assert {name.split(".")[1] for name in with_path.keys() ^ without.keys()} == {"direct"}
+    assert {shape[0] for shape in with_path.values()} == {3}
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-def test_its_graph_says_what_it_says() -> None:
+@EXPORT_WARNINGS
+def test_its_graph_gives_what_it_gives() -> None:
     model = fitted()[0]
     session = onnxruntime.InferenceSession(model.to_onnx(), providers=["CPUExecutionProvider"])
     for rows in (1, 200):
-        (said,) = session.run(None, {"x": VALID.x[:rows]})
-        np.testing.assert_allclose(said, model.predict(VALID.x[:rows]), rtol=1e-5, atol=1e-5)
+        (outputs,) = session.run(None, {"x": VALID.x[:rows]})
+        np.testing.assert_allclose(outputs, model.predict(VALID.x[:rows]), rtol=1e-5, atol=1e-5)
 
 
 def test_a_distance_of_which_one_side_is_unknown_teaches_nothing() -> None:

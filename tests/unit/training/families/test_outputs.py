@@ -52,12 +52,12 @@ def served(fitted: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
 def test_several_numbers_are_learnt_at_once(name: str) -> None:
     test = numbers(300, 2)
     fitted = fit(name, numbers(2000, 0), numbers(300, 1))
-    said = fitted.predict(test.x)
-    assert said.shape == test.y.shape
-    unexplained = np.mean((said - test.y) ** 2, axis=0) / test.y.var(axis=0)
+    outputs = fitted.predict(test.x)
+    assert outputs.shape == test.y.shape
+    unexplained = np.mean((outputs - test.y) ** 2, axis=0) / test.y.var(axis=0)
     assert (unexplained < 0.3).all()
     for rows in (1, 300):
-        np.testing.assert_allclose(served(fitted, test.x[:rows]), said[:rows], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(served(fitted, test.x[:rows]), outputs[:rows], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", MANY)
@@ -66,8 +66,8 @@ def test_what_is_not_known_is_not_learnt(name: str) -> None:
     train, valid, test = numbers(3000, 0), numbers(300, 1), numbers(300, 2)
     y = train.y.copy()
     y[::2, 1] = np.nan
-    said = fit(name, replace(train, y=y), valid, epochs=20).predict(test.x)[:, 1]
-    assert said @ test.y[:, 1] > 0.55 * (test.y[:, 1] @ test.y[:, 1])
+    outputs = fit(name, replace(train, y=y), valid, epochs=20).predict(test.x)[:, 1]
+    assert outputs @ test.y[:, 1] > 0.55 * (test.y[:, 1] @ test.y[:, 1])
 
 
 @pytest.mark.parametrize("name", ["linear", "ridge"])
@@ -75,11 +75,11 @@ def test_each_output_of_a_line_learns_from_all_rows_that_know_it(name: str) -> N
     train, valid = numbers(200, 0), numbers(50, 1)
     y = train.y.copy()
     y[:150, 1] = np.nan
-    said = fit(name, replace(train, y=y), valid).predict(valid.x)
+    outputs = fit(name, replace(train, y=y), valid).predict(valid.x)
     whole = fit(name, train, valid).predict(valid.x)
     part = fit(name, Split(train.x[150:], train.y[150:], train.weight[150:]), valid).predict(valid.x)
-    np.testing.assert_allclose(said[:, [0, 2]], whole[:, [0, 2]], atol=1e-6)
-    np.testing.assert_allclose(said[:, 1], part[:, 1], atol=1e-6)
+    np.testing.assert_allclose(outputs[:, [0, 2]], whole[:, [0, 2]], atol=1e-6)
+    np.testing.assert_allclose(outputs[:, 1], part[:, 1], atol=1e-6)
     y[:, 1] = np.nan
     with pytest.raises(ValueError, match=r"y\[:, 1\]: got no row in which it is known"):
         fit(name, replace(train, y=y), valid)
@@ -89,14 +89,14 @@ def test_each_output_of_a_line_learns_from_all_rows_that_know_it(name: str) -> N
 def test_classes_are_given_as_probabilities(name: str) -> None:
     test = classes(500, 2)
     fitted = fit(name, classes(3000, 0), classes(300, 1))
-    said = fitted.predict(test.x)
-    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
-    assert (said >= 0).all()
-    assert (said.argmax(axis=1) == test.y.argmax(axis=1)).mean() > 0.85
+    outputs = fitted.predict(test.x)
+    np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
+    assert (outputs >= 0).all()
+    assert (outputs.argmax(axis=1) == test.y.argmax(axis=1)).mean() > 0.85
     shares = np.tile(test.y.mean(axis=0), (500, 1))
-    assert split_loss(said, test) < 0.6 * split_loss(shares, test)
+    assert split_loss(outputs, test) < 0.6 * split_loss(shares, test)
     for rows in (1, 500):
-        np.testing.assert_allclose(served(fitted, test.x[:rows]), said[:rows], atol=1e-5)
+        np.testing.assert_allclose(served(fitted, test.x[:rows]), outputs[:rows], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

@@ -15,9 +15,9 @@ GROUPS = ((0, 1), (2, 3))
 def test_a_distance_is_that_of_its_sides_and_others_are_absolute() -> None:
     costs = make_costs({"loss": "distance"}, GROUPS)
     found = torch.tensor([[[3.0, 4.0, 1.0, 1.0, -2.0]], [[0.0, 2.0, 1.0, 2.0, 5.0]]])
-    said = costs(found, torch.tensor([[0.0, 0.0, 1.0, 1.0, 0.0]]))
+    cost = costs(found, torch.tensor([[0.0, 0.0, 1.0, 1.0, 0.0]]))
     expected = [[[5.0, 0.0, 2.0]], [[2.0, 1.0, 5.0]]]
-    torch.testing.assert_close(said, torch.tensor(expected), rtol=0, atol=4e-3)
+    torch.testing.assert_close(cost, torch.tensor(expected), rtol=0, atol=4e-3)
 
 
 def test_its_slope_is_one_far_away_and_none_where_the_truth_is_hit() -> None:
@@ -38,7 +38,7 @@ def test_what_is_not_known_costs_nothing_and_teaches_nothing() -> None:
 
 def test_huber_is_the_default_and_other_names_are_refused() -> None:
     costs = make_costs({"huber_delta": 1.0}, GROUPS)
-    said = costs(torch.tensor([[[0.5, 3.0]]]), torch.zeros(1, 2))
-    np.testing.assert_allclose(said, [[[0.125, 2.5]]])
+    cost = costs(torch.tensor([[[0.5, 3.0]]]), torch.zeros(1, 2))
+    np.testing.assert_allclose(cost, [[[0.125, 2.5]]])
     with pytest.raises(ValueError, match="loss: got 'square', expected 'huber' or 'distance'"):
         make_costs({"loss": "square"}, GROUPS)

@@ -59,8 +59,8 @@ def test_what_is_not_seen_changes_nothing(name: str) -> None:
     np.testing.assert_array_equal(blind.predict(other), blind.predict(VALID.x))
     assert np.abs(sighted.predict(other) - sighted.predict(VALID.x)).max() > 0.01
     session = onnxruntime.InferenceSession(blind.to_onnx(), providers=["CPUExecutionProvider"])
-    (said,) = session.run(None, {"x": other})
-    np.testing.assert_allclose(said, blind.predict(VALID.x), rtol=1e-5, atol=1e-6)
+    (outputs,) = session.run(None, {"x": other})
+    np.testing.assert_allclose(outputs, blind.predict(VALID.x), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["ridge", "gru"])

@@ -56,7 +56,7 @@ class Fit:
             Run(saved, self.states.append),
         )
 
-    def said(self) -> NDArray[np.float32]:
+    def outputs(self) -> NDArray[np.float32]:
         return self.fitted.predict(split(80, 2, "numbers").x)
 
 
@@ -69,14 +69,14 @@ def test_a_fit_that_goes_on_ends_as_if_it_had_not_stopped(name: str, kind: Kind)
         rest = Fit(name, kind, whole.states[done - 1])
         assert rest.reports == whole.reports[done:]
         assert rest.states == whole.states[done:]
-        np.testing.assert_array_equal(rest.said(), whole.said())
+        np.testing.assert_array_equal(rest.outputs(), whole.outputs())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason=NO_GPU)
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_gpu_and_cpu_agree(name: str, kind: Kind) -> None:
-    on_cpu, on_gpu = (Fit(name, kind, device=device).said() for device in ("cpu", "auto"))
+    on_cpu, on_gpu = (Fit(name, kind, device=device).outputs() for device in ("cpu", "auto"))
     assert np.abs(on_cpu - on_gpu).mean() < 0.1 * on_cpu.std()
 
 
@@ -94,7 +94,7 @@ def test_one_that_had_stopped_early_does_not_learn_on() -> None:
     assert best < len(whole.reports) - 1
     rest = Fit("lstm", "classes", whole.states[-1], epochs=80, learning_rate=0.05)
     assert rest.reports == []
-    np.testing.assert_array_equal(rest.said(), whole.said())
+    np.testing.assert_array_equal(rest.outputs(), whole.outputs())
 
 
 def test_a_state_is_plain_data() -> None:

@@ -26,14 +26,14 @@ class FakeServer:
 
     url: str
     answers: dict[str, Callable[[Mapping[str, str]], Answer]] = field(default_factory=dict)
-    asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     signed: set[str | None] = field(default_factory=set)
 
     def answer(self, target: str, authorization: str | None) -> Answer:
         parts = urlsplit(target)
         call = parts.path.removeprefix(_ROOT)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self.asked.append((call, query))
+        self.requests.append((call, query))
         self.signed.add(authorization)
         return self.answers[call](query) if call in self.answers else (404, {})
 
@@ -77,12 +77,12 @@ def filled(server: FakeServer) -> FakeServer:
             200,
             {"registered_models": [{"name": "toy.linear", "aliases": aliases}, {"name": "toy.mlp"}]},
         ),
-        "model-versions/search": lambda asked: (200, second if "page_token" in asked else first),
-        "model-versions/get-download-uri": lambda asked: (
+        "model-versions/search": lambda query: (200, second if "page_token" in query else first),
+        "model-versions/get-download-uri": lambda query: (
             200,
-            {"artifact_uri": f"mlflow-artifacts:/{asked['name']}/{asked['version']}"},
+            {"artifact_uri": f"mlflow-artifacts:/{query['name']}/{query['version']}"},
         ),
-        "runs/get": lambda asked: (200, {"run": run}) if asked["run_id"] == "r" else (404, {}),
+        "runs/get": lambda query: (200, {"run": run}) if query["run_id"] == "r" else (404, {}),
     }
     return server
 
@@ -91,7 +91,7 @@ def test_every_page_is_read_and_nothing_of_another_workload(filled: FakeServer) 
     found = read_versions(filled.url + "/", "toy", {})
     assert found is not None
     assert [(row.name, row.version) for row in found] == [("toy.linear", 1), ("toy.mlp", 2), ("toy.mlp", 3)]
-    wanted = {query["filter"] for call, query in filled.asked if call.endswith("/search")}
+    wanted = {query["filter"] for call, query in filled.requests if call.endswith("/search")}
     assert wanted == {"name LIKE 'toy.%'"}
     assert filled.signed == {None}
 
@@ -106,6 +106,16 @@ def test_a_version_has_its_tag_its_aliases_and_the_numbers_of_its_run(filled: Fa
     assert (first.bundle, first.aliases, first.created_at_ms) == ("sha256:1", ("challenger", "champion"), 8)
     assert by_hand == VersionRow("toy.mlp", 2, "mlflow-artifacts:/toy.mlp/2", "", 9, None, {}, ())
     assert (orphan.run_id, orphan.metrics) == ("gone", None)
+
+
+def test_nothing_more_is_asked_about_versions_without_the_alias(filled: FakeServer) -> None:
+    found = read_versions(filled.url, "toy", {}, "champion")
+    assert found is not None
+    assert [(row.name, row.version) for row in found] == [("toy.linear", 1)]
+    assert [call for call, _ in filled.requests if not call.endswith("/search")] == [
+        "model-versions/get-download-uri",
+        "runs/get",
+    ]
 
 
 @pytest.mark.parametrize(

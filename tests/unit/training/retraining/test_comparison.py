@@ -59,8 +59,8 @@ def test_a_better_model_passes_and_the_numbers_say_how_much(champion: Bundle) ->
     verdict = compare(CONFIG, held_out(), fitted(), champion)
     assert verdict.checks[0].passed
     assert verdict.numbers["challenger_loss"] < verdict.numbers["champion_loss"]
-    truth, said = held_out().target, Model(champion).predict(toy_raw(400, seed=3))["prediction"]
-    assert verdict.numbers["champion_loss"] == pytest.approx(np.abs(said - truth).mean())
+    truth, predicted = held_out().target, Model(champion).predict(toy_raw(400, seed=3))["prediction"]
+    assert verdict.numbers["champion_loss"] == pytest.approx(np.abs(predicted - truth).mean())
 
 
 def test_the_same_model_does_not_pass(champion: Bundle) -> None:

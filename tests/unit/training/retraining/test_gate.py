@@ -145,8 +145,8 @@ def test_coverage_is_asked_for_with_what_chance_allows() -> None:
 
     def passes(covered: float, before: float = 0.9) -> bool:
         worse = replace(challenger, inside=model(challenger.loss, covered).inside)
-        asked = replace(champion, inside=model(champion.loss, before).inside)
-        return evaluate_challenger(CONFIG, worse, asked, 0.9).passed
+        champion_now = replace(champion, inside=model(champion.loss, before).inside)
+        return evaluate_challenger(CONFIG, worse, champion_now, 0.9).passed
 
     assert [passes(share) for share in (0.95, 0.9, 0.86, 0.84, 0.7)] == [True, True, True, False, False]
     # no better is asked than the champion is
@@ -154,7 +154,7 @@ def test_coverage_is_asked_for_with_what_chance_allows() -> None:
     assert not passes(0.6, before=0.7)
 
 
-def test_misses_in_runs_tell_less_than_as_many_alone() -> None:
+def test_misses_in_runs_are_weaker_evidence_than_as_many_alone() -> None:
     challenger, champion = pair(1, 1.0)
     spread = np.ones(500)
     spread[::6] = 0
@@ -269,7 +269,7 @@ def test_without_a_champion_the_coverage_alone_is_asked() -> None:
     assert not unopposed(CONFIG, model(np.ones(500), covered=0.8), 0.9).passed
 
 
-def test_both_are_judged_on_the_same_truths() -> None:
+def test_both_are_evaluated_on_the_same_truths() -> None:
     with pytest.raises(ValueError, match="got 99 rows, expected 100"):
         evaluate_challenger(CONFIG, model(np.ones(100)), model(np.ones(99)), 0.9)
 
@@ -298,8 +298,8 @@ def test_row_losses_of_classes_and_paths() -> None:
     count = len(places.horizons_s)  # type: ignore[union-attr]
     path = np.full((1, count, 3), np.nan)
     path[0, 0] = [47.0, 8.0, 0]
-    said = np.tile([47.001, 8.0, 0], (1, count, 1))
-    predicted = Predicted({"position": said, "radius_m": np.full((1, count), 200.0)})
+    positions = np.tile([47.001, 8.0, 0], (1, count, 1))
+    predicted = Predicted({"position": positions, "radius_m": np.full((1, count), 200.0)})
     assert row_losses(places, path, predicted) == pytest.approx([111.2], abs=0.1)
     assert rows_inside(places, path, predicted).tolist() == [1]
 

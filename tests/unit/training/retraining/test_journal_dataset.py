@@ -153,13 +153,13 @@ def table(rows: int, first: int = 0, entities: int | None = None, name: str = "a
     return Dataset(number[:, None], number, np.ones(rows), group, number, number[:, None], name)
 
 
-def test_the_newest_pairs_judge_and_the_older_ones_are_dealt_out() -> None:
+def test_the_newest_pairs_are_for_the_test_and_the_older_ones_are_partitioned() -> None:
     splits = split_journal(table(400), 0.25, whole_entities=False)
     assert splits.test.target.min() == 300
     assert len(splits.test.target) == 100
     assert [len(vars(splits)[part].target) for part in ("train", "valid", "calibrate")] == [176, 36, 88]
-    dealt = np.concatenate([part.target for part in vars(splits).values()])
-    assert sorted(dealt) == list(range(400))
+    targets = np.concatenate([part.target for part in vars(splits).values()])
+    assert sorted(targets) == list(range(400))
 
 
 def test_an_entity_is_in_one_part() -> None:

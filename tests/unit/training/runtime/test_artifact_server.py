@@ -39,11 +39,11 @@ def test_paths_are_not_asked_of_a_server(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [("mlflow-artifacts:/1/a", "RAYSONDE_REGISTRY_URI"), ("https://host/1/a", "artifact API")],
 )
-def test_what_cannot_be_located_says_what_is_expected(source: str, said: str) -> None:
-    with pytest.raises(OSError, match=said):
+def test_what_cannot_be_located_says_what_is_expected(source: str, message: str) -> None:
+    with pytest.raises(OSError, match=message):
         locate(source, "sqlite:///mlflow.db")
 
 

@@ -1,4 +1,4 @@
-"""Directories of files that cannot change unnoticed: how they are written, and how others are refused."""
+"""Directories of files that cannot change unnoticed: how they are written, and how others are rejected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rewrite(folder: Path, **changes: Any) -> str:
     return sha256(content)
 
 
-def test_the_manifest_is_spelt_in_one_way_and_names_every_other_file(tmp_path: Path) -> None:
+def test_the_manifest_is_written_in_one_way_and_names_every_other_file(tmp_path: Path) -> None:
     found = write_files({**FILES, "é": b""}, tmp_path / "new", 3)
     content = (tmp_path / "new" / "manifest.json").read_bytes()
     listed = f'"a.json":"{sha256(b"{}")}","b.bin":"{sha256(FILES["b.bin"])}","\\u00e9":"{sha256(b"")}"'
@@ -116,7 +116,7 @@ def test_what_was_written_is_read(there: Path) -> None:
         ),
     ],
 )
-def test_another_manifest_is_refused(
+def test_another_manifest_is_rejected(
     there: Path, content: bytes, error: type[Exception], message: str
 ) -> None:
     (there / "manifest.json").write_bytes(content)
@@ -125,7 +125,7 @@ def test_another_manifest_is_refused(
 
 
 @pytest.mark.parametrize("version", [2, 4])
-def test_another_version_is_refused(there: Path, version: int) -> None:
+def test_another_version_is_rejected(there: Path, version: int) -> None:
     with pytest.raises(UnsupportedFormat, match=f"format version is 3, expected {version}"):
         read_manifest(there, version)
 
@@ -142,24 +142,24 @@ def test_a_directory_without_a_manifest_is_none_of_ours(there: Path) -> None:
 def test_each_file_has_to_be_what_the_manifest_says(there: Path) -> None:
     expected = read_manifest(there, 3).content_hash
 
-    def refused(message: str, names: tuple[str, ...] = ("a.json", "b.bin"), hash_: str = expected) -> None:
+    def rejected(message: str, names: tuple[str, ...] = ("a.json", "b.bin"), hash_: str = expected) -> None:
         with pytest.raises(TamperedBundle, match=message):
             read_files(there, names, 3, hash_)
 
-    refused(f"content hash is {expected}, expected sha256:00", hash_="sha256:00")
-    refused(r"lists \['a.json', 'b.bin'\], expected \['a.json'\]", ("a.json",))
-    refused(r"lists \['a.json', 'b.bin'\], expected \['a.json', 'b.bin', 'c'\]", ("c", "b.bin", "a.json"))
+    rejected(f"content hash is {expected}, expected sha256:00", hash_="sha256:00")
+    rejected(r"lists \['a.json', 'b.bin'\], expected \['a.json'\]", ("a.json",))
+    rejected(r"lists \['a.json', 'b.bin'\], expected \['a.json', 'b.bin', 'c'\]", ("c", "b.bin", "a.json"))
     (there / "z").touch()
     (there / "c").touch()
-    refused(r"\['c', 'z'\] not in the manifest")
+    rejected(r"\['c', 'z'\] not in the manifest")
     (there / "z").unlink()
     (there / "c").unlink()
     (there / "a.json").write_bytes(b"[]")
-    refused(r"a\.json: content is not what the manifest lists")
+    rejected(r"a\.json: content is not what the manifest lists")
     (there / "a.json").unlink()
-    refused(r"\['a.json'\] missing")
+    rejected(r"\['a.json'\] missing")
     (there / "a.json").mkdir()
-    refused(r"a\.json: is not a file")
+    rejected(r"a\.json: is not a file")
 
 
 def test_a_true_manifest_of_other_files_has_another_hash(there: Path) -> None:

@@ -210,9 +210,8 @@ def far_body(**more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path)
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path) as system:
+        yield system
 
 
 @pytest.fixture
@@ -223,7 +222,9 @@ async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_answers_tell_it_and_info_counts_it(client: httpx.AsyncClient, system: LocalSystem) -> None:
+async def test_answers_have_the_score_and_info_counts_it(
+    client: httpx.AsyncClient, system: LocalSystem
+) -> None:
     for arm in ("mlp", "blend"):
         headers = {"Raysonde-Arm": arm}
         usual = (await client.post("/predict", json=body_of(id=f"{arm}-usual"), headers=headers)).json()
@@ -231,11 +232,11 @@ async def test_answers_tell_it_and_info_counts_it(client: httpx.AsyncClient, sys
         assert 0 <= usual["outlier_score"] < 1
         assert far["outlier_score"] == 1
     info = (await client.get("/info")).json()
-    told = [
+    counts = [
         (one["predictions"], one["outliers"])
         for one in (info["arms"]["mlp"], info["ensembles"]["blend"], info["arms"]["linear"])
     ]
-    assert told == [(2, 1), (2, 1), (0, 0)]
+    assert counts == [(2, 1), (2, 1), (0, 0)]
     await system.stack.close()
     rows = {row.id: row.outlier_score for _, row in system.store.predictions("apogee")}
     assert rows["mlp-far"] == rows["blend-far"] == 1
@@ -244,7 +245,7 @@ async def test_answers_tell_it_and_info_counts_it(client: httpx.AsyncClient, sys
     assert usual < 1
 
 
-async def test_a_batch_tells_it_of_each(client: httpx.AsyncClient) -> None:
+async def test_a_batch_has_the_score_of_each(client: httpx.AsyncClient) -> None:
     body = {"instances": [body_of(), far_body(), body_of()]}
     answers = (await client.post("/batch_predict", json=body)).json()["predictions"]
     assert [answer["outlier_score"] == 1 for answer in answers] == [False, True, False]

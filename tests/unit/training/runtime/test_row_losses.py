@@ -44,7 +44,7 @@ def test_classes() -> None:
     assert rows_inside(PHASE, truth, predicted).tolist() == [1, 1, 0]
 
 
-def test_paths_are_judged_where_they_are_known() -> None:
+def test_paths_are_measured_where_they_are_known() -> None:
     """At their edges too: a place that was hit exactly is in a circle without a size."""
     places = [[0.0, 10.0, 5.0], [0.0, 20.0, 5.0]]
     position, radius_m = np.array([places] * 4), np.array([[0.0, 112.0]] * 4)

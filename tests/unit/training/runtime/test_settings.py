@@ -25,7 +25,7 @@ def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAYSONDE_VAR", str(tmp_path))
 
 
-def test_all_is_under_var_if_nothing_is_said(tmp_path: Path) -> None:
+def test_all_is_under_var_by_default(tmp_path: Path) -> None:
     settings = Settings.from_environment()
     assert settings.store_url == f"sqlite:///{tmp_path}/store.db"
     assert settings.registry_uri == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
@@ -72,7 +72,7 @@ def test_folders_that_are_named_are_made_absolute(tmp_path: Path, monkeypatch: p
     assert settings.key_file == tmp_path / "RAYSONDE_API_KEY_FILE"
 
 
-def test_trainings_go_anywhere_unless_something_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trainings_go_anywhere_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.from_environment().training_resource == ""
     monkeypatch.setenv("RAYSONDE_TRAINING_RESOURCE", "training")
     assert Settings.from_environment().training_resource == "training"
@@ -99,7 +99,9 @@ def test_the_key_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert Settings.from_environment().api_key_file == tmp_path / "secret"
 
 
-def test_a_copy_without_git_is_told_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_without_git_gets_its_commit_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("RAYSONDE_COMMIT", raising=False)
     assert git_commit(tmp_path) == "unknown"
     monkeypatch.setenv("RAYSONDE_COMMIT", "abc")

@@ -69,8 +69,8 @@ def test_every_row_of_a_table_gets_what_the_model_says() -> None:
     records = toy_records(20_000)
     answers = Scorer(TOY, STAMP).answers(records, np.arange(500, 20_500))
     raw = toy_raw_of(records)
-    said = TOY.predict(raw)
-    expected = [said["prediction"], said["lower"], said["upper"]]
+    predicted = TOY.predict(raw)
+    expected = [predicted["prediction"], predicted["lower"], predicted["upper"]]
     expected.append(TOY.scaler.outliers.score(TOY.scaler.transform(raw).matrix))
     np.testing.assert_allclose(numbers(answers), np.column_stack(expected), rtol=1e-6)
     assert answers["row"].to_pylist() == list(range(500, 20_500))
@@ -126,11 +126,11 @@ def test_windows_are_those_of_a_stream() -> None:
     for seed in range(2):
         for rate_hz in (20.0, 5.0):
             windows += cut_windows(contract, rows_of(contract, fly(seed, rate_hz)[0]))
-    said = model.predict(np.stack([window.values for window in windows]))
+    predicted = model.predict(np.stack([window.values for window in windows]))
     assert answers["error"].null_count == len(answers) == len(windows)
     assert answers["end_s"].to_pylist() == [window.end_s for window in windows]
     for name in ("prediction", "lower", "upper"):
-        np.testing.assert_allclose(answers[name].to_numpy(), said[name], rtol=1e-6)
+        np.testing.assert_allclose(answers[name].to_numpy(), predicted[name], rtol=1e-6)
     at = answers["row"].to_numpy()
     np.testing.assert_array_equal(records["time_s"].to_numpy()[at], answers["end_s"].to_numpy())
     assert answers["entity"].to_pylist() == [records["flight_id"][int(row)].as_py() for row in at]
@@ -158,11 +158,11 @@ def test_classes_have_a_column_each() -> None:
     tracks = with_entity(contract, reentry_records())
     answers = Scorer(model, STAMP).answers(pa.Table.from_pandas(tracks), np.arange(len(tracks)))
     raw = np.concatenate([log.raw for log in windows_of_chunk(contract, load_workload(contract), tracks)])
-    said = model.predict(raw)
+    predicted = model.predict(raw)
     for name in ("probability", "member"):
         for number, phase in enumerate(("nominal", "reentry")):
             column = answers[f"{name}_{phase}"].to_numpy()
-            np.testing.assert_allclose(column, said[name][:, number], rtol=1e-6)
+            np.testing.assert_allclose(column, predicted[name][:, number], rtol=1e-6)
 
 
 @pytest.mark.parametrize("rows_per_part", [1, 150, 10_000])

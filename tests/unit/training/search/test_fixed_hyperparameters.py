@@ -17,7 +17,7 @@ def suggested(fixed: dict[str, Any]) -> dict[str, Any]:
     return dict(trial.params)
 
 
-def test_what_is_held_is_what_a_fit_gets_and_the_rest_is_searched() -> None:
+def test_a_fit_gets_the_fixed_values_and_the_rest_is_searched() -> None:
     fixed = {"width": 96, "depth": 2, "learning_rate": 4e-3, "loss": "distance"}
     found = suggested(fixed)
     assert {name: found[name] for name in fixed} == fixed

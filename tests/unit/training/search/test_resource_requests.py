@@ -21,13 +21,13 @@ WAITING = 0.01
         ("ridge", 1.0, {"cpu": 1}),
     ],
 )
-def test_a_trial_claims_a_part_of_a_gpu_if_it_can_use_one(
+def test_a_trial_requests_a_part_of_a_gpu_if_it_can_use_one(
     family: str, gpus: float, expected: dict[str, float]
 ) -> None:
     assert resource_request(load_family(family), None, gpus) == expected
 
 
-def test_a_trial_that_waits_for_its_crew_claims_next_to_nothing() -> None:
+def test_a_trial_that_waits_for_its_worker_group_requests_next_to_nothing() -> None:
     assert resource_request(LSTM, WorkerGroup(2, 0.99, True, 1), 2.0) == {"cpu": WAITING}
 
 
@@ -52,7 +52,7 @@ def test_each_worker_has_a_gpu_or_none_has() -> None:
     assert plan_worker_group(LSTM, 2, {"CPU": 16, "GPU": 4}) == WorkerGroup(2, 1.0, True, 2)
 
 
-def test_one_worker_is_no_crew_and_not_every_family_has_one() -> None:
+def test_one_worker_is_no_group_and_not_every_family_has_one() -> None:
     assert plan_worker_group(LSTM, 1, {"CPU": 8}) is None
     assert plan_worker_group(RIDGE, 4, {"CPU": 8}) is None
 

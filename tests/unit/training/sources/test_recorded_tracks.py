@@ -110,12 +110,12 @@ def test_the_threshold_finds_recorded_reentries_and_is_alarmed_by_landing_aircra
     for name in ("reentry/falcon9_stage1_1hz", "trajectory/adsb_quickstart_10s"):
         tracks = read_tracks(CONTRACT, recorded_file("data", f"{name}.parquet"))
         dataset = build_dataset(CONTRACT, WORKLOAD, tracks)
-        said = WORKLOAD.baselines(dataset.features)["altitude_threshold"].argmax(axis=1)
+        predicted = WORKLOAD.baselines(dataset.features)["altitude_threshold"].argmax(axis=1)
         found[name] = (
-            len(said),
-            int((said * dataset.target).sum()),
-            int((said * (1 - dataset.target)).sum()),
-            int(((1 - said) * dataset.target).sum()),
+            len(predicted),
+            int((predicted * dataset.target).sum()),
+            int((predicted * (1 - dataset.target)).sum()),
+            int(((1 - predicted) * dataset.target).sum()),
         )
     assert found == {
         "reentry/falcon9_stage1_1hz": (2738, 798, 0, 32),

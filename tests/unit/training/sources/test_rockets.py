@@ -52,12 +52,12 @@ def test_records_are_the_same_however_they_are_batched() -> None:
     assert together.groupby("flight_id")[LOG].nunique().to_list() == [2, 2]
 
 
-def test_a_source_tells_how_far_it_is() -> None:
-    told: list[tuple[int, int]] = []
+def test_a_source_reports_its_progress() -> None:
+    progress: list[tuple[int, int]] = []
     source = make_source(CONTRACT, flights=2, logs_per_flight=1, seed=11)
-    records = source.records(serial_map, lambda done, total: told.append((done, total)))
+    records = source.records(serial_map, lambda done, total: progress.append((done, total)))
     assert records["flight_id"].nunique() == 2
-    assert told[-1] == (2, 2)
+    assert progress[-1] == (2, 2)
     other = make_source(CONTRACT, flights=1, logs_per_flight=1, seed=12).records(serial_map, no_progress)
     assert not np.isclose(other["apogee_m"].iloc[0], records["apogee_m"]).any()
 

@@ -170,8 +170,8 @@ def test_the_truth_of_vehicles_is_where_they_are() -> None:
 def test_constant_velocity_on_recorded_tracks(name: str, windows: int, errors_km: tuple[float, ...]) -> None:
     path = recorded_file("data", "trajectory", f"adsb_{name}_10s.parquet")
     dataset = build_dataset(CONTRACT, WORKLOAD, track_records(CONTRACT, read_positions(path)))
-    said = WORKLOAD.baselines(dataset.features)["constant_velocity"]
-    found = point_metrics(CONTRACT.target, dataset.target, said)
+    predicted = WORKLOAD.baselines(dataset.features)["constant_velocity"]
+    found = point_metrics(CONTRACT.target, dataset.target, predicted)
     errors = [found[f"mean_error_{time_s}_s_m"] / 1000 for time_s in (60, 300, 600)]
     np.testing.assert_allclose(errors, errors_km, atol=0.0006)
     assert abs(len(dataset.features) - windows) < 1000

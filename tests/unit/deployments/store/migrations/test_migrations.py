@@ -116,8 +116,8 @@ def test_a_store_of_an_older_version_takes_what_is_written_today(engine: Engine)
         make_older(connection, "the first")
     create_tables(engine)
     with closing(Store(engine.url.render_as_string(hide_password=False))) as store:
-        said = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
-        new = row(1)._replace(members=said, entity="A/" * 100, model_version="mlp:1+" * 20, level=0.95)
+        members = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
+        new = row(1)._replace(members=members, entity="A/" * 100, model_version="mlp:1+" * 20, level=0.95)
         store.write_predictions([new])
         assert store.predictions("apogee") == [(1, new)]
 

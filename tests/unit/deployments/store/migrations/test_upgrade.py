@@ -10,7 +10,7 @@ import pytest
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import Store, Truth
 from deployments.store.sql.engine import writing
-from deployments.store.sql.schema import acts
+from deployments.store.sql.schema import audit_events
 from tests.support.records import row
 
 POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "linear"))
@@ -58,8 +58,8 @@ def test_a_database_of_an_older_version_gets_the_columns_that_it_lacks(tmp_path:
     store = Store(f"sqlite:///{tmp_path}/store.db")
     for _ in range(2):
         store.create_tables()
-    said = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
-    new = row(2)._replace(members=said)
+    members = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
+    new = row(2)._replace(members=members)
     store.write_predictions([new])
     assert [one for _, one in store.predictions("apogee")] == [row(1), new]
 
@@ -88,8 +88,8 @@ def test_a_routing_table_of_an_older_version_has_no_shadows_and_nothing_before(t
 
 
 def test_what_judging_takes_is_read_without_payloads_and_from_near_the_end(store: Store) -> None:
-    said = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
-    store.write_predictions([row(n) for n in range(9)] + [row(9)._replace(members=said)])
+    members = {"mlp": {"bundle": "sha256:00", "prediction": {"apogee_m": 1.0}}}
+    store.write_predictions([row(n) for n in range(9)] + [row(9)._replace(members=members)])
     store.write_truths("apogee", [Truth(str(n), {"apogee_m": float(n)}) for n in range(10)])
     assert [store.labelled_tail("apogee", n) for n in (0, 3, 10, 11)] == [10, 7, 0, 0]
     assert store.labelled_tail("weather", 3) == 0
@@ -99,7 +99,7 @@ def test_what_judging_takes_is_read_without_payloads_and_from_near_the_end(store
         (9, {"apogee_m": 8.0}, None),
     ]
     assert (found[0].bundle, found[0].prediction) == ("sha256:00", {"apogee_m": 1.0})
-    assert store.labelled("apogee", 9)[0].members == said
+    assert store.labelled("apogee", 9)[0].members == members
     assert store.labelled("apogee", 10) == []
 
 
@@ -109,7 +109,9 @@ def test_a_setting_that_a_later_version_knows_besides_is_no_change_of_the_file(s
     with writing(store.engine) as connection:
         content = POLICY.model_dump(mode="json", exclude={"ensembles"})
         connection.execute(
-            acts.update().where(acts.c.actor == "start-up").values(detail={"from": None, "to": content})
+            audit_events.update()
+            .where(audit_events.c.actor == "start-up")
+            .values(detail={"from": None, "to": content})
         )
     assert store.seed_policy("apogee", POLICY) == changed == first + 1
     assert store.seed_policy("apogee", POLICY.model_copy(update={"deadline_s": 1.0})) == changed + 1

@@ -13,9 +13,9 @@ MOST_LENGTHS = 11
 @given(st.integers(0, 5000))
 def test_no_key_is_lost_and_none_is_added(count: int) -> None:
     keys = [str(number) for number in range(count)]
-    asked = [key for part in padded_in_lists(keys) for key in part]
-    assert set(asked) == set(keys)
-    assert len(asked) < 2 * max(count, 1)
+    padded = [key for part in padded_in_lists(keys) for key in part]
+    assert set(padded) == set(keys)
+    assert len(padded) < 2 * max(count, 1)
 
 
 def test_however_long_the_batches_are_there_are_few_statements() -> None:

@@ -120,9 +120,9 @@ class FakeSystem:
         event = DriftEvent(NOW, "reentry", "input", "", "drifting", "moved", {})
         page = MonitoredPage(NOW - timedelta(seconds=4), PAGE, Cursors(), {})
         store.monitor_feed.write("reentry", page, [event])
-        done = store.retrainings.ask("reentry", Request(reason="by hand", at=NOW, by="test"))
+        done = store.retrainings.request("reentry", Request(reason="by hand", at=NOW, by="test"))
         store.retrainings.change(done, lambda row: row.model_copy(update={"state": "done", "ended_at": NOW}))
-        waiting = store.retrainings.ask("reentry", Request(reason="by hand", at=NOW, by="test"))
+        waiting = store.retrainings.request("reentry", Request(reason="by hand", at=NOW, by="test"))
         store.retrainings.change(waiting, lambda row: row.model_copy(update={"state": "running"}))
         version = self.local.versions["mlp"]
         promotion = store.promotions.begin("reentry", "mlp", version, version)
@@ -134,7 +134,7 @@ class FakeSystem:
         store.promotions.begin("reentry", "linear", version, version)
         # what is another workload's
         store.monitor_feed.write("other", page, [replace(event, workload="other")])
-        store.retrainings.ask("other", Request(reason="by hand", at=NOW, by="test"))
+        store.retrainings.request("other", Request(reason="by hand", at=NOW, by="test"))
         theirs = store.promotions.begin("other", "mlp", version, version)
         store.promotions.change(theirs, keep)
 
@@ -166,7 +166,7 @@ async def test_the_page_has_exactly_the_declared_families(fake: FakeSystem) -> N
     assert len({line.rpartition(" ")[0] for line in lines}) == len(lines), "no series is there twice"
 
 
-async def test_what_the_store_holds_is_told_as_it_is(fake: FakeSystem) -> None:
+async def test_what_the_store_holds_is_exported_as_it_is(fake: FakeSystem) -> None:
     fake.fill_the_store()
     of = fake.value
     assert await of("raysonde_window_predictions", arm="mlp", window="5m") == 340
@@ -258,10 +258,10 @@ async def test_a_store_that_is_away_takes_nothing_else_along(fake: FakeSystem) -
 async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
     fake: FakeSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, asked = threading.Event(), []
+    gate, read = threading.Event(), []
 
     def slow(workload: str) -> WorkloadSnapshot:
-        asked.append(workload)
+        read.append(workload)
         assert gate.wait(10)
         return fake.local.store.snapshots.read(workload)
 
@@ -270,7 +270,7 @@ async def test_a_store_that_hangs_holds_up_one_thread_and_no_page(
     fake.collect_from(slow)
     monkeypatch.setattr("deployments.telemetry.metrics.collector.READ_TIMEOUT_S", 0.01)
     seen = [{sample.name for sample in await fake.samples()} for _ in range(2)]
-    threads = list(asked)
+    threads = list(read)
     gate.set()
     for names in seen:
         assert ("raysonde_predictions_total" in names, "raysonde_model_info" in names) == (True, False)

@@ -199,8 +199,8 @@ def site_in(folder: Path) -> Site:
 
 
 def test_a_server_is_ready_when_it_answers_and_gone_at_the_end(tmp_path: Path) -> None:
-    asked = BenchmarkRows(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
-    with Server(small(["-c", SMALL_SERVER]), site_in(tmp_path), asked) as server:
+    rows = BenchmarkRows(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
+    with Server(small(["-c", SMALL_SERVER]), site_in(tmp_path), rows) as server:
         (process,) = server.tree.alive()
         assert server.tree.memory_bytes() > 1_000_000
         assert server.tree.cpu_times()[process] >= 0
@@ -208,27 +208,27 @@ def test_a_server_is_ready_when_it_answers_and_gone_at_the_end(tmp_path: Path) -
 
 
 def test_another_model_is_refused_and_its_server_ended(tmp_path: Path) -> None:
-    asked = BenchmarkRows(rows=((1.0, 2.0),), expected=(4.0,))
-    server = Server(small(["-c", SMALL_SERVER]), site_in(tmp_path), asked)
+    rows = BenchmarkRows(rows=((1.0, 2.0),), expected=(4.0,))
+    server = Server(small(["-c", SMALL_SERVER]), site_in(tmp_path), rows)
     with pytest.raises(CannotServe, match="another model: got 3, expected 4"), server:
         pass
     assert server.tree.alive() == []
 
 
 def test_a_server_that_ends_says_its_last_line(tmp_path: Path) -> None:
-    asked = BenchmarkRows(rows=((1.0,),), expected=(1.0,))
-    server = Server(small(["-c", "raise SystemExit('no bread')"]), site_in(tmp_path), asked)
+    rows = BenchmarkRows(rows=((1.0,),), expected=(1.0,))
+    server = Server(small(["-c", "raise SystemExit('no bread')"]), site_in(tmp_path), rows)
     with pytest.raises(CannotServe, match="it ended with 1: no bread"), server:
         pass
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk, which makes the load, is not installed")
 def test_a_run_measures_what_it_can_and_notes_what_failed(tmp_path: Path) -> None:
-    asked = BenchmarkRows(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
+    rows = BenchmarkRows(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
     broken = replace(small(["-c", "raise SystemExit('no bread')"]), name="broken")
     plan = Plan([broken, small(["-c", SMALL_SERVER])], ["linear"], [1], 1, 1, tmp_path, tmp_path, 1)
     (plan.models / "linear").mkdir(parents=True)
-    (plan.models / "linear" / "asked.json").write_text(asked.model_dump_json())
+    (plan.models / "linear" / "asked.json").write_text(rows.model_dump_json())
     shown = []
     results = run(plan, lambda what, done: shown.append((what, done)))
     (failure,), (found,) = results.failed, results.measured

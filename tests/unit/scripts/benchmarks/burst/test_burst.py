@@ -77,7 +77,7 @@ def test_out_and_back_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "said"),
+    ("counts", "problem"),
     [
         ([(0, 1), (40, 2), (60, 1)], "round 1, mlp: never more than one replica"),
         ([(0, 1), (9, 2), (25, 1), (40, 2)], "round 2, mlp: not back to one replica at the end"),
@@ -87,9 +87,9 @@ def test_out_and_back_passes() -> None:
         ),
     ],
 )
-def test_what_does_not_pass(counts: list[tuple[float, int]], said: str) -> None:
+def test_what_does_not_pass(counts: list[tuple[float, int]], problem: str) -> None:
     seen = timeline(*counts)
-    assert problems(seen, courses(seen, PLAN, ["mlp"])) == [said]
+    assert problems(seen, courses(seen, PLAN, ["mlp"])) == [problem]
 
 
 def test_a_replica_that_comes_again_in_idle_is_not_back() -> None:
@@ -113,7 +113,7 @@ def test_answers_by_second() -> None:
     assert seconds.p99_ms == pytest.approx([298, np.nan, 10], nan_ok=True)
 
 
-def test_replicas_in_what_serve_tells() -> None:
+def test_replicas_in_the_details_of_serve() -> None:
     replicas = [{"state": "RUNNING", "node_id": "a"}, {"state": "STARTING", "node_id": None}]
     details = {"applications": {"bench": {"deployments": {"mlp": {"replicas": replicas}}}, "root": {}}}
     assert count_replicas(details) == {"mlp": (Replica("RUNNING", "a"), Replica("STARTING", ""))}

@@ -81,7 +81,7 @@ def test_a_journal_fits_the_contract_of_the_benchmark(tmp_path: Path) -> None:
     store.close()
 
 
-def test_latencies_are_told_over_those_of_the_smallest_size() -> None:
+def test_latencies_are_relative_to_those_of_the_smallest_size() -> None:
     found = {SIZES[0]: MEASURED, SIZES[-1]: replace(MEASURED, p50_ms=11.0, p99_ms=30.0, rate=1500.0)}
     table = growth_table(found)
     assert table.rows[0][-2:] == ("x 1.00", "x 1.00")

@@ -87,7 +87,7 @@ def test_ten_times_the_rate_needs_ten_times_the_cores_on_more_nodes() -> None:
     assert need.nodes == 6
 
 
-def test_the_page_tells_rates_costs_and_needs() -> None:
+def test_the_page_has_rates_costs_and_needs() -> None:
     measured = [MeasuredLayout(LAYOUTS[0], 2500.0, 20.0, 45.0, 0, COSTS)]
     plan = LayoutPlan("mlp", 64, 3, 8, REPOSITORY, 8330)
     part = measured_part("make scaling", "a machine", plan, measured, JournalCost(0.04, 900))

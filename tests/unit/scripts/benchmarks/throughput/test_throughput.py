@@ -25,8 +25,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        asked = self.rfile.read(int(self.headers["Content-Length"]))
-        answer = b'{"predictions":[{}]}' if asked == b"whole" else b'{"predictions":[{}'
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = b'{"predictions":[{}]}' if body == b"whole" else b'{"predictions":[{}'
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()

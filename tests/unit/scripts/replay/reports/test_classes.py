@@ -21,7 +21,7 @@ def recording(entity: str, source: str, phases: list[int]) -> Recording:
     return Recording(entity, source, rows, times, np.array(phases, np.float64))
 
 
-def said(one: Recording, probability: list[float]) -> list[TimedPrediction]:
+def predictions(one: Recording, probability: list[float]) -> list[TimedPrediction]:
     return [
         TimedPrediction(time_s, {"probability": np.array([1 - p, p])}, target)
         for time_s, p, target in zip(one.times.tolist(), probability, one.targets, strict=True)
@@ -30,8 +30,8 @@ def said(one: Recording, probability: list[float]) -> list[TimedPrediction]:
 
 LAUNCH, AIRCRAFT = recording("L/1", "launches", [0, 0, 1, 1]), recording("A/adsb", "aircraft", [0, 0, 0])
 PREDICTIONS = {
-    AIRCRAFT: {"lstm": said(AIRCRAFT, [0.1, 0.2, 0.1]), "rule": said(AIRCRAFT, [0, 1, 1])},
-    LAUNCH: {"lstm": said(LAUNCH, [0.1, 0.9, 0.8, 0.3]), "rule": said(LAUNCH, [0, 0, 1, 1])},
+    AIRCRAFT: {"lstm": predictions(AIRCRAFT, [0.1, 0.2, 0.1]), "rule": predictions(AIRCRAFT, [0, 1, 1])},
+    LAUNCH: {"lstm": predictions(LAUNCH, [0.1, 0.9, 0.8, 0.3]), "rule": predictions(LAUNCH, [0, 0, 1, 1])},
 }
 
 

@@ -18,7 +18,7 @@ def calibrated(temperature: float = 1.0, score: float = 0.7) -> ClassCalibration
     return ClassCalibration(coverage=0.9, temperature=temperature, levels=(0.5, 0.9), scores=(0.2, score))
 
 
-def said(*probability: float) -> np.ndarray:
+def one_row(*probability: float) -> np.ndarray:
     return np.array([probability])
 
 
@@ -31,16 +31,16 @@ def test_a_class_is_learnt_as_the_share_that_it_has() -> None:
 
 
 def test_a_temperature_divides_logarithms() -> None:
-    found = TASK.predict(said(0.64, 0.36, 0.0), NO_ANCHORS, calibrated(2.0))["probability"][0]
+    found = TASK.predict(one_row(0.64, 0.36, 0.0), NO_ANCHORS, calibrated(2.0))["probability"][0]
     roots = np.array([0.8, 0.6, 1e-3])
     np.testing.assert_allclose(found, roots / roots.sum(), rtol=1e-12)
     np.testing.assert_allclose(
-        TASK.predict(said(0.5, 0.3, 0.2), NO_ANCHORS, calibrated())["probability"], [[0.5, 0.3, 0.2]]
+        TASK.predict(one_row(0.5, 0.3, 0.2), NO_ANCHORS, calibrated())["probability"], [[0.5, 0.3, 0.2]]
     )
 
 
 def test_no_class_is_impossible() -> None:
-    found = TASK.predict(said(1.0, 0.0, 0.0), NO_ANCHORS, calibrated(0.2))["probability"][0]
+    found = TASK.predict(one_row(1.0, 0.0, 0.0), NO_ANCHORS, calibrated(0.2))["probability"][0]
     np.testing.assert_allclose(found, np.array([1.0, 1e-6, 1e-6]) / (1 + 2e-6), rtol=1e-9)
     assert found.sum() == pytest.approx(1.0, abs=1e-15)
 
@@ -55,7 +55,7 @@ def test_a_set_holds_what_is_as_probable_as_its_threshold(
     assert calibration.threshold(coverage) == pytest.approx(
         {None: 0.3, 0.9: 0.3, 0.5: 0.8, 0.7: 0.55}[coverage]
     )
-    found = TASK.predict(said(0.5, 0.3 + 1e-9, 0.2 - 1e-9), NO_ANCHORS, calibration, coverage)
+    found = TASK.predict(one_row(0.5, 0.3 + 1e-9, 0.2 - 1e-9), NO_ANCHORS, calibration, coverage)
     assert found["member"].tolist() == [members]
 
 
@@ -65,12 +65,12 @@ def test_the_temperature_is_the_one_with_the_least_log_loss() -> None:
     right = generator.dirichlet([2.0, 2.0, 2.0], 20_000)
     truth = (right.cumsum(axis=1) < generator.random((20_000, 1))).sum(axis=1).astype(float)
     for sureness in (2.0, 1.0, 0.5):
-        told = right**sureness
-        told /= told.sum(axis=1, keepdims=True)
-        found = TASK.calibrate(told, truth, NO_ANCHORS, 0.9)
+        outputs = right**sureness
+        outputs /= outputs.sum(axis=1, keepdims=True)
+        found = TASK.calibrate(outputs, truth, NO_ANCHORS, 0.9)
         assert found.temperature == pytest.approx(sureness, rel=0.06)
         assert 0.9 in found.levels
-        inside = TASK.predict(told, NO_ANCHORS, found)["member"]
+        inside = TASK.predict(outputs, NO_ANCHORS, found)["member"]
         assert inside[np.arange(20_000), truth.astype(int)].mean() == pytest.approx(0.9, abs=0.01)
 
 
@@ -89,13 +89,13 @@ def test_temperatures_lie_between_a_fifth_and_five_and_one_is_among_them(
 def test_a_model_that_is_not_calibrated_has_the_best_class_alone_in_its_sets() -> None:
     plain = TASK.uncalibrated(0.8)
     assert (plain.coverage, plain.temperature) == (0.8, 1.0)
-    found = TASK.predict(said(0.2, 0.5, 0.3), NO_ANCHORS, plain)
+    found = TASK.predict(one_row(0.2, 0.5, 0.3), NO_ANCHORS, plain)
     np.testing.assert_allclose(found["probability"], [[0.2, 0.5, 0.3]])
     assert found["member"].tolist() == [[0, 1, 0]]
 
 
 def test_an_answer_and_back() -> None:
-    predicted = Predicted({"probability": said(0.2, 0.5, 0.3), "member": said(0, 1, 1)})
+    predicted = Predicted({"probability": one_row(0.2, 0.5, 0.3), "member": one_row(0, 1, 1)})
     (row,) = TASK.answers(predicted, 0.9)
     assert row.prediction == {
         "phase": "b",
@@ -113,8 +113,8 @@ def test_an_answer_and_back() -> None:
 
 
 def test_a_blend_is_the_mean_and_its_set_what_half_of_the_weight_holds() -> None:
-    one = Predicted({"probability": said(0.8, 0.1, 0.1), "member": said(1, 1, 0)})
-    other = Predicted({"probability": said(0.2, 0.1, 0.7), "member": said(0, 0, 1)})
+    one = Predicted({"probability": one_row(0.8, 0.1, 0.1), "member": one_row(1, 1, 0)})
+    other = Predicted({"probability": one_row(0.2, 0.1, 0.7), "member": one_row(0, 0, 1)})
     half = TASK.blend([one, other], np.array([0.5, 0.5]))
     np.testing.assert_allclose(half["probability"], [[0.5, 0.1, 0.4]])
     assert half["member"].tolist() == [[1, 1, 1]]
@@ -123,7 +123,7 @@ def test_a_blend_is_the_mean_and_its_set_what_half_of_the_weight_holds() -> None
 
 
 def test_how_far_outputs_may_be_off() -> None:
-    predicted = Predicted({"probability": said(0.2, 0.5, 0.3), "member": said(0, 1, 1)})
+    predicted = Predicted({"probability": one_row(0.2, 0.5, 0.3), "member": one_row(0, 1, 1)})
     tolerances = TASK.tolerances(predicted)
     assert tolerances["probability"].tolist() == [[1, 1, 1]]
     assert np.isinf(tolerances["member"]).all()

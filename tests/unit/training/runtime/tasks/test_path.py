@@ -78,17 +78,17 @@ def test_a_model_that_is_not_calibrated_has_circles_without_a_width() -> None:
 
 def test_radii_hold_what_they_should_at_each_horizon_by_the_truths_that_are_known() -> None:
     rows = 1000
-    said = np.zeros((rows, 6))
+    outputs = np.zeros((rows, 6))
     truth = np.zeros((rows, 2, 3))
     truth[:, 0, 0] = np.arange(1, rows + 1) / DEGREE_M  # 1 m to 1 km
     truth[:, 1, 1] = 10 * np.arange(1, rows + 1) / DEGREE_M
     truth[::2, 1] = np.nan
-    found = TASK.calibrate(said, truth, np.zeros((rows, 1)), 0.9)
+    found = TASK.calibrate(outputs, truth, np.zeros((rows, 1)), 0.9)
     near, far = (one.half_width(np.zeros(1))[0] for one in found.horizons)
     assert near == pytest.approx(901.0, rel=1e-6)
     assert far == pytest.approx(9020.0, rel=1e-6), "of the 500 that are known, the 451st"
     groups = np.arange(rows) // 100
-    grouped = TASK.calibrate(said, truth, np.zeros((rows, 1)), 0.9, groups)
+    grouped = TASK.calibrate(outputs, truth, np.zeros((rows, 1)), 0.9, groups)
     assert grouped.horizons[0].half_width(np.zeros(1))[0] == pytest.approx(990.0), "ten count, not a thousand"
 
 
@@ -149,6 +149,6 @@ def test_a_workload_without_outputs_cannot_be_a_path() -> None:
         PathTask(TARGET, Nameless())
 
 
-def test_groups_are_told_by_place() -> None:
+def test_groups_are_distinguished_by_place() -> None:
     assert TASK.groups == ((0, 1), (3, 4))
     assert TASK.output_names == Plain.output_names

@@ -57,11 +57,11 @@ class Scene:
     target: AnyTarget
     task: Task
     truth: FloatArray
-    said: FloatArray
+    outputs: FloatArray
     anchors: FloatArray
 
     def predicted(self, calibration: Calibration) -> Predicted:
-        return self.task.predict(self.said, self.anchors, calibration)
+        return self.task.predict(self.outputs, self.anchors, calibration)
 
 
 def scene(name: str, seed: int = 0, rows: int = ROWS) -> Scene:
@@ -69,15 +69,15 @@ def scene(name: str, seed: int = 0, rows: int = ROWS) -> Scene:
     anchors = generator.uniform(0, 1, (rows, 1))
     if name == "regression":
         truth = generator.normal(0, 10, rows)
-        said = (truth + generator.normal(0, 1, rows) * (1 + anchors[:, 0]))[:, None]
-        return Scene(NUMBER, RegressionTask(NUMBER, Plain()), truth, said, anchors)
+        outputs = (truth + generator.normal(0, 1, rows) * (1 + anchors[:, 0]))[:, None]
+        return Scene(NUMBER, RegressionTask(NUMBER, Plain()), truth, outputs, anchors)
     if name == "classification":
         probability = generator.dirichlet([0.4, 0.4, 0.4], rows)
         truth = np.array([generator.choice(3, p=p) for p in probability], np.float64)
         return Scene(PHASE, ClassificationTask(PHASE), truth, probability, anchors)
     truth = generator.normal(10, 0.5, (rows, 2, 3)) * [1, 1, 1000]
-    said = truth + generator.normal(0, 0.01, truth.shape) * (1 + anchors[:, :, None])
-    return Scene(PATH, PathTask(PATH, Plain()), truth, said.reshape(rows, -1), anchors)
+    outputs = truth + generator.normal(0, 0.01, truth.shape) * (1 + anchors[:, :, None])
+    return Scene(PATH, PathTask(PATH, Plain()), truth, outputs.reshape(rows, -1), anchors)
 
 
 NAMES = ("regression", "classification", "path")
@@ -87,7 +87,7 @@ every = pytest.mark.parametrize("name", NAMES)
 @cache
 def calibrated(name: str, coverage: float = 0.9) -> Calibration:
     one = scene(name)
-    return one.task.calibrate(one.said, one.truth, one.anchors, coverage)
+    return one.task.calibrate(one.outputs, one.truth, one.anchors, coverage)
 
 
 @every
@@ -178,10 +178,10 @@ def test_a_difference_is_weighed_number_by_number(name: str) -> None:
 
 def test_probabilities_that_are_too_sure_are_tempered() -> None:
     one = scene("classification", rows=4000)
-    sure = one.said**3 / (one.said**3).sum(axis=1, keepdims=True)
+    sure = one.outputs**3 / (one.outputs**3).sum(axis=1, keepdims=True)
     calibration = one.task.calibrate(sure, one.truth, one.anchors, 0.9)
     tempered = one.task.predict(sure, one.anchors, calibration)["probability"]
-    loss = [point_metrics(PHASE, one.truth, p)["log_loss"] for p in (sure, tempered, one.said)]
+    loss = [point_metrics(PHASE, one.truth, p)["log_loss"] for p in (sure, tempered, one.outputs)]
     assert loss[1] < loss[0]
     assert loss[1] == pytest.approx(loss[2], rel=0.02)
     np.testing.assert_allclose(tempered.sum(axis=1), 1, atol=1e-5)
@@ -190,8 +190,8 @@ def test_probabilities_that_are_too_sure_are_tempered() -> None:
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda p: sum(p) > 0.1))
 def test_a_set_of_classes_is_never_empty_and_holds_the_best(weights: list[float]) -> None:
     one = scene("classification", rows=1)
-    said = np.array([weights]) / sum(weights)
-    predicted = one.task.predict(said, one.anchors[:1], calibrated("classification"), coverage=0.05)
+    outputs = np.array([weights]) / sum(weights)
+    predicted = one.task.predict(outputs, one.anchors[:1], calibrated("classification"), coverage=0.05)
     assert predicted["member"][0, predicted["probability"][0].argmax()] == 1
     (row,) = one.task.answers(predicted, 0.05)
     assert row.prediction["phase"] in row.region["phase"]
@@ -199,8 +199,8 @@ def test_a_set_of_classes_is_never_empty_and_holds_the_best(weights: list[float]
 
 def test_scores_of_classes_are_those_of_the_positive_one() -> None:
     truth = np.array([2, 2, 2, 0, 1, 0.0])
-    said = np.eye(3)[[2, 2, 0, 2, 1, 0]]
-    found = point_metrics(PHASE, truth, said)
+    outputs = np.eye(3)[[2, 2, 0, 2, 1, 0]]
+    found = point_metrics(PHASE, truth, outputs)
     counts = [found[f"{kind}"] for kind in ("true_positives", "false_positives", "false_negatives")]
     assert counts == [2, 1, 1]
     assert found["true_negatives"] == 2
@@ -212,8 +212,8 @@ def test_scores_of_classes_are_those_of_the_positive_one() -> None:
 
 def test_errors_of_paths_are_great_circles_at_each_horizon() -> None:
     truth = np.array([[[47.0, 8.0, 1000.0], [47.0, 9.0, np.nan]], [[47.0, 8.0, 1000.0], [np.nan] * 3]])
-    said = np.broadcast_to([47.0, 8.0, 1200.0], truth.shape)
-    found = point_metrics(PATH, truth, said)
+    outputs = np.broadcast_to([47.0, 8.0, 1200.0], truth.shape)
+    found = point_metrics(PATH, truth, outputs)
     degree_m = great_circle_m(np.array([47.0, 8.0]), np.array([47.0, 9.0]))
     assert found["mean_error_60_s_m"] == 0
     assert found["mean_error_300_s_m"] == pytest.approx(degree_m)
@@ -223,9 +223,9 @@ def test_errors_of_paths_are_great_circles_at_each_horizon() -> None:
 
 def test_a_circle_grows_with_what_it_is_calibrated_along() -> None:
     one, calibration = scene("path"), calibrated("path")
-    ends = one.task.predict(one.said[:2], np.array([[0.0], [1.0]]), calibration)["radius_m"]
+    ends = one.task.predict(one.outputs[:2], np.array([[0.0], [1.0]]), calibration)["radius_m"]
     assert ends[1, 0] > 1.3 * ends[0, 0]
-    wide = one.task.predict(one.said[:1], one.anchors[:1], calibration, coverage=0.99)["radius_m"]
+    wide = one.task.predict(one.outputs[:1], one.anchors[:1], calibration, coverage=0.99)["radius_m"]
     assert (wide > one.predicted(calibration)["radius_m"][:1]).all()
 
 
@@ -254,13 +254,13 @@ def test_the_error_of_an_answer_is_that_of_the_metrics(name: str) -> None:
 
 
 @every
-def test_an_answer_is_not_judged_by_a_truth_that_is_not_known(name: str) -> None:
+def test_an_answer_has_no_error_against_a_truth_that_is_not_known(name: str) -> None:
     one = scene(name, rows=1)
     (row,) = one.task.answers(one.predicted(calibrated(name)), 0.9)
     assert np.isnan(one.task.error(row, np.full_like(one.truth[0], np.nan)))
 
 
-def test_a_path_is_judged_at_the_horizons_that_are_known() -> None:
+def test_the_error_of_a_path_is_at_the_horizons_that_are_known() -> None:
     one = scene("path", rows=1)
     predicted = one.predicted(calibrated("path"))
     (row,) = one.task.answers(predicted, 0.9)

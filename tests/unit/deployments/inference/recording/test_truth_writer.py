@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from deployments.domain.errors import Overloaded
-from deployments.inference.truth_writer import TruthWriter
+from deployments.inference.recording.truth_writer import TruthWriter
 from deployments.store import FeedbackCounts, StoreUnavailable, Truth
 from tests.support.conditions import wait_for
 
@@ -44,11 +44,11 @@ class Journal:
     """Remembers what was to be flushed; never ends when `stuck`."""
 
     def __init__(self, *, stuck: bool = False) -> None:
-        self.asked: list[set[str]] = []
+        self.looked_up: list[set[str]] = []
         self.stuck = stuck
 
     async def flush_those(self, ids: Collection[str]) -> None:
-        self.asked.append(set(ids))
+        self.looked_up.append(set(ids))
         if self.stuck:
             await asyncio.Event().wait()
 
@@ -96,7 +96,7 @@ async def test_calls_that_come_during_a_write_go_together_after_one_flush() -> N
     sink.gate.set()
     counts = await asyncio.gather(*tasks)
     assert sink.groups == [[["1"]], [["2"], ["1"], ["2", "3"]]]
-    assert journal.asked == [{"1"}, {"1", "2", "3"}]
+    assert journal.looked_up == [{"1"}, {"1", "2", "3"}]
     assert counts == [
         FeedbackCounts(0, 0, 1),
         FeedbackCounts(0, 0, 1),
@@ -183,7 +183,7 @@ async def test_a_flush_that_does_not_end_is_an_error_and_no_hang() -> None:
     await writer.close()
 
 
-async def test_too_many_waiting_calls_are_told_to_come_later() -> None:
+async def test_too_many_waiting_calls_are_refused() -> None:
     writer = TruthWriter("apogee", Sink(), Journal().flush_those, max_waiting=2, sleep=Pauses())
     tasks = submit(writer, call("1"), call("2"), call("3"))
     answers = await asyncio.gather(*tasks, return_exceptions=True)

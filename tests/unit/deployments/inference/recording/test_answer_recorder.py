@@ -14,9 +14,9 @@ from toy.parts import toy_contract
 from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, Decision, RoutingPolicy, RoutingTable
-from deployments.inference.answer_metrics import AnswerCounts
-from deployments.inference.answer_recorder import AnswerRecorder, journal_record
-from deployments.inference.request_log import RequestLog
+from deployments.inference.recording.answer_metrics import AnswerCounts
+from deployments.inference.recording.answer_recorder import AnswerRecorder, journal_record
+from deployments.inference.recording.request_log import RequestLog
 from deployments.inference.shadow import ShadowTraffic
 from deployments.store.records import PredictionRecord, ShadowRow
 from deployments.telemetry.tracing.api import NO_TRACING
@@ -78,13 +78,13 @@ class Sink:
 
 
 async def test_predictions_are_journalled_counted_and_copied_for_the_shadow() -> None:
-    asked: list[tuple[str, ArmVersion, int]] = []
+    calls: list[tuple[str, ArmVersion, int]] = []
     answers: list[ShadowRow] = []
 
     async def downstream(
         arm: str, version: ArmVersion, raw: NDArray[np.float64], trace: str | None = None
     ) -> Sequence[ArmAnswer]:
-        asked.append((arm, version, len(raw)))
+        calls.append((arm, version, len(raw)))
         return [ArmAnswer({"area_m2": 6.0}, {}, 0.9)] * len(raw)
 
     shadows = ShadowTraffic("toy", downstream, answers.extend, lambda arm: False, gather_s=0.0)
@@ -102,7 +102,7 @@ async def test_predictions_are_journalled_counted_and_copied_for_the_shadow() ->
     assert counts.fallbacks == {"linear": 2}
     while not shadows.is_idle:
         await asyncio.sleep(0)
-    assert asked == [("linear", SHADOW, 1)]
+    assert calls == [("linear", SHADOW, 1)]
     assert [(one.id, one.created_at, one.prediction) for one in answers] == [("7", NOW, {"area_m2": 6.0})]
     log.flush()
     await shadows.close()

@@ -1,4 +1,4 @@
-"""Metrics of models as cells of the tables in the terminal: what there is decides which columns there are."""
+"""Models as cells of the tables in the terminal: what metrics there are decides which columns there are."""
 
 from __future__ import annotations
 
@@ -57,9 +57,14 @@ def metric_columns(metrics: Mapping[str, float]) -> tuple[Column, ...]:
 
 
 def main_metric_columns(all_metrics: Sequence[Mapping[str, float]]) -> tuple[Column, ...]:
-    """The two that tell most about models with these metrics, and the coverage."""
+    """Return the two columns that say most about models with these metrics, and the coverage."""
     common = set.intersection(*(set(metrics) for metrics in all_metrics)) if all_metrics else set()
     shown = [one for one in (*_NUMBERS, *_CLASSES, *_PATHS) if one.metric in common and one.metric != "rmse"]
     # of the two ways to count a relative error the logarithmic one is what its models are compared by
     leading = [one for one in shown if not (one.metric == "mae" and "rmsle" in common)]
     return (*leading[:2], *(one for one in _REGIONS if one.metric == "coverage"))
+
+
+def short_hash(bundle: str) -> str:
+    """Return the first digits of a content hash, enough to tell bundles apart."""
+    return bundle.removeprefix("sha256:")[:10]
