@@ -56,7 +56,8 @@ class Evidence:
         """Return the shadow, the version that served, and the nominal coverage."""
         read = [(truth, pair) for pair in pairs if (truth := self._truth(pair)) is not None]
         if not read:
-            nothing = EvaluatedModel(np.empty(0), np.empty(0))
+            no_rows = np.empty(0)
+            nothing = EvaluatedModel(no_rows, no_rows)
             return nothing, nothing, 0.0
         truths = np.stack([truth for truth, _ in read])
         shadow, served = [pair.shadow for _, pair in read], [pair.served for _, pair in read]

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from toy.parts import toy_contract, toy_parts
 
-from deployments.lifecycle.bundle_cache import BundleCache, WarmVersions
+from deployments.lifecycle.bundle_cache import (
+    WARM_VERSIONS,
+    WARM_VERSIONS_OF_AN_ARM,
+    BundleCache,
+    WarmVersions,
+)
 from features.contract import Contract
 from training.runtime.bundle import Bundle, write_bundle
 from training.runtime.errors import BundleError, ForeignBundle, TamperedBundle
@@ -107,6 +112,17 @@ def test_the_least_recently_used_version_goes_first(tmp_path: Path) -> None:
     assert (len(warm), started) == (2, [first, second, third])
     warm.load(second, made[second])
     assert [warm.warm(bundle) is not None for bundle in made] == [False, True, True]
+
+
+def test_four_versions_of_an_arm_stay_warm_and_as_many_of_four_arms(tmp_path: Path) -> None:
+    assert (WARM_VERSIONS_OF_AN_ARM, WARM_VERSIONS) == (4, 16)
+    made = versions(tmp_path, *range(5))
+    warm = WarmVersions(
+        BundleCache(tmp_path / "cache", toy_contract()), lambda bundle: bundle, WARM_VERSIONS_OF_AN_ARM
+    )
+    for bundle, source in made.items():
+        warm.load(bundle, source)
+    assert [warm.warm(bundle) is not None for bundle in made] == [False, True, True, True, True]
 
 
 def test_a_version_that_does_not_start_is_not_kept(tmp_path: Path) -> None:
