@@ -182,5 +182,8 @@ def test_a_scale_is_never_0() -> None:
 
 def test_a_model_that_is_not_calibrated_has_bands_without_a_width() -> None:
     unknown = IntervalCalibration.unknown(0.8)
-    assert unknown.coverage == 0.8
+    assert unknown.model_dump() == {
+        "coverage": 0.8,
+        **dict.fromkeys(("knots", "scales", "levels", "scores"), (0.0,)),
+    }
     assert unknown.half_width(np.array([0.0, 5.0])).tolist() == [0.0, 0.0]
