@@ -65,6 +65,23 @@ def list_champions(
     return {found.arm: found for found in _list(settings, workload, environment, CHAMPION)}
 
 
+def has_champion(settings: Settings, workload: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether an arm has a version with the alias `champion`, be its bundle readable now or later.
+
+    Args:
+        settings: name the registry.
+        workload: whose versions.
+        environment: may hold MLflow's own variables.
+
+    Raises:
+        RegistryUnreadable: it does not answer as a registry.
+    """
+    rows = _read(settings.registry_uri, workload, environment, CHAMPION)
+    if rows is None:
+        return bool(_versions_by_mlflow(settings, workload, CHAMPION))
+    return bool(rows)
+
+
 def _list(
     settings: Settings, workload: str, environment: Mapping[str, str], alias: str | None = None
 ) -> list[ModelVersion]:
