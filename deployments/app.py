@@ -24,6 +24,7 @@ from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract
 from features.old_spellings import respell_keys
+from training.registry.listing import list_champions
 from training.runtime.environment import Environment
 from training.runtime.settings import Settings, without_password
 
@@ -61,55 +62,46 @@ def build(arguments: AppArguments) -> Application:
         EmptyRegistry: no model is trained yet; the message names the command that trains.
         FileNotFoundError: there is no such workload.
     """
-    settings = Settings.from_environment()
+    settings, environment = Settings.from_environment(), Environment.read()
     sections = load_sections(settings.workloads, arguments.workload)
     contract = Contract.model_validate(sections["contract"])
     policy = RoutingPolicy.model_validate(sections["routing"])
-    MonitoringSettings.model_validate(
-        sections.get("monitoring") or {}
-    )  # an error shows here, not in the Monitor
-    store = Store(settings.store_url)
-    store.create_tables()
-    store.seed_policy(contract.workload, policy)
-    _require_models(settings, store, contract.workload)
+    # an error shows here, not in the Monitor
+    MonitoringSettings.model_validate(sections.get("monitoring") or {})
+    _prepare_store(settings, contract.workload, policy)
     options = ReplicaOptions(
         contract,
         settings.bundle_cache,
         settings.logs,
         settings.store_url,
         settings.registry_uri,
-        bind_address=bind_address(Environment.read()),
+        bind_address=bind_address(environment),
     )
     arms = {arm: serve.deployment(Arm).options(name=arm).bind(arm, options) for arm in sorted(policy.arms)}
     scaler = serve.deployment(FeatureScaler).options(name="FeatureScaler").bind(options, arms)
     controller = None
     if arguments.own_lifecycle_controller:
-        controller = (
-            serve.deployment(LifecycleController)
-            .options(name="LifecycleController")
-            .bind(settings, [contract.workload])
-        )
-    return (
-        serve.deployment(Router)
-        .options(name="Router")
-        .bind(
-            options,
-            read_or_create_key(settings.api_key_file, Environment.read()),
-            arguments.open_on_loopback and not behind_proxy(Environment.read()),
-            scaler,
-            tuple(arms),
-            controller,
-        )
-    )
+        deployment = serve.deployment(LifecycleController).options(name="LifecycleController")
+        controller = deployment.bind(settings, [contract.workload])
+    key = read_or_create_key(settings.api_key_file, environment)
+    open_on_loopback = arguments.open_on_loopback and not behind_proxy(environment)
+    router = serve.deployment(Router).options(name="Router")
+    return router.bind(options, key, open_on_loopback, scaler, tuple(arms), controller)
+
+
+def _prepare_store(settings: Settings, workload: str, policy: RoutingPolicy) -> None:
+    """Make sure of the tables, of a policy, and of models to serve."""
+    store = Store(settings.store_url)
+    store.create_tables()
+    store.seed_policy(workload, policy)
+    _require_models(settings, store, workload)
 
 
 def _require_models(settings: Settings, store: Store, workload: str) -> None:
     table = store.routing(workload)
     if table is not None and table.arms:
-        return  # served before: no need to wait for MLflow to be imported
-    from training.registry.models import Registry
-
-    if Registry(settings).is_empty(workload):
+        return  # served before: the registry need not answer
+    if not list_champions(settings, workload):
         raise EmptyRegistry(
             f"no model of {workload} in {without_password(settings.registry_uri)};"
             f" train one with: raysonde train {workload}"

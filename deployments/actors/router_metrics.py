@@ -44,11 +44,11 @@ def router_samples(stack: ServingStack, requests: RequestCounts, calls_by_path: 
     _add_answers(samples, stack)
     _add_arms(samples, stack)
     for outcome in TRUTH_OUTCOMES:
-        samples.put("raysonde_truths_total", stack.truths.outcomes[outcome], outcome)
+        samples.put("raysonde_truths_total", stack.writers.truths.outcomes[outcome], outcome)
     for path in CALL_PATHS:
         samples.put("raysonde_scaler_calls_total", calls_by_path.get(path, 0), path)
-    samples.put("raysonde_journal_backlog_rows", stack.journal.waiting)
-    samples.put("raysonde_journal_dropped_rows_total", stack.journal.dropped)
+    samples.put("raysonde_journal_backlog_rows", stack.writers.journal.waiting)
+    samples.put("raysonde_journal_dropped_rows_total", stack.writers.journal.dropped)
     return samples
 
 

@@ -25,6 +25,9 @@ from deployments.requests.schema import instance_json_schema
 
 ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
 
+# statuses of the problems that both routes answer
+_PROBLEMS = (400, 401, 409, 413, 422, 503)
+
 
 class Predictions:
     """The endpoints of one workload that predict, by the arm that the request names or by any.
@@ -63,15 +66,7 @@ def add_predictions(app: FastAPI, service: PredictionService, predictions: Predi
         summary="Predict one instance",
         openapi_extra=docs.json_body(instance_json_schema(contract), example),
         responses=docs.json_answers(
-            200,
-            docs.prediction_schema(contract),
-            "the prediction, and how sure it is",
-            400,
-            401,
-            409,
-            413,
-            422,
-            503,
+            200, docs.prediction_schema(contract), "the prediction, and how sure it is", *_PROBLEMS
         ),
     )
     async def predict(request: Request, arm: ArmHeader = None) -> Response:
@@ -86,12 +81,7 @@ def add_predictions(app: FastAPI, service: PredictionService, predictions: Predi
             200,
             docs.batch_answer_schema(contract),
             "one prediction an instance, sent as they come; cut off where no arm answers on the way",
-            400,
-            401,
-            409,
-            413,
-            422,
-            503,
+            *_PROBLEMS,
         ),
     )
     async def batch_predict(request: Request, arm: ArmHeader = None) -> Response:

@@ -13,6 +13,7 @@ from deployments.domain.errors import NotFound, Unavailable
 from deployments.domain.promotion import Promotion
 from deployments.http import openapi as docs
 from deployments.http.bodies import MAX_INSTANCE_BYTES, read_body
+from deployments.http.lifecycle_rows import add_rows
 from deployments.requests.validation_errors import read_model
 from deployments.store import Store
 
@@ -37,25 +38,7 @@ class PromotionBody(RollbackBody):
 def add_promotions(app: FastAPI, store: Store, workload: str, arms: Collection[str]) -> None:
     """Add the promotion routes of one workload with these arms."""
     rows = store.promotions
-
-    @app.get(
-        "/promotions",
-        summary="The last promotions, newest first",
-        responses=docs.problem_answers(503),
-    )
-    async def promotions() -> list[Promotion]:
-        return await asyncio.to_thread(rows.latest, workload)
-
-    @app.get(
-        "/promotions/{promotion_id}",
-        summary="The state of a promotion",
-        responses=docs.problem_answers(404, 503),
-    )
-    async def promotion(promotion_id: str) -> Promotion:
-        found = await asyncio.to_thread(rows.get, promotion_id)
-        if found.workload != workload:
-            raise NotFound(f"no promotion {promotion_id!r} of {workload}")
-        return found
+    add_rows(app, workload, "promotion", Promotion, rows)
 
     @app.post(
         "/arms/{arm}/promote",

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.domain.errors import NotFound
 from deployments.domain.retraining import Request as RetrainingRequest
 from deployments.domain.retraining import Retraining
 from deployments.http import openapi as docs
 from deployments.http.bodies import MAX_INSTANCE_BYTES, read_body
+from deployments.http.lifecycle_rows import add_rows
 from deployments.requests.validation_errors import read_model
 from deployments.store import Store
 
@@ -45,19 +45,4 @@ def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
         response.headers["Location"] = f"/{workload}/retrainings/{retraining.id}"
         return retraining
 
-    @app.get(
-        "/retrainings", summary="The last retrainings, newest first", responses=docs.problem_answers(503)
-    )
-    async def retrainings() -> list[Retraining]:
-        return await asyncio.to_thread(rows.latest, workload)
-
-    @app.get(
-        "/retrainings/{retraining_id}",
-        summary="The state of a retraining",
-        responses=docs.problem_answers(404, 503),
-    )
-    async def retraining(retraining_id: str) -> Retraining:
-        found = await asyncio.to_thread(rows.get, retraining_id)
-        if found.workload != workload:
-            raise NotFound(f"no retraining {retraining_id!r} of {workload}")
-        return found
+    add_rows(app, workload, "retraining", Retraining, rows)

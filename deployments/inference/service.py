@@ -10,12 +10,12 @@ from contextlib import aclosing
 from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
 from deployments.inference.dispatcher import BatchPacing, Dispatcher
-from deployments.inference.truth_writer import TruthWriter
+from deployments.inference.recording.writers import Writers
 from deployments.requests.entity_history import EntityHistory
 from deployments.requests.feedback import FeedbackParser
 from deployments.requests.parser import InstanceParser
 from deployments.runtime.process_memory import drain
-from deployments.store import FeedbackCounts, JournalWriter, PredictionRecord
+from deployments.store import FeedbackCounts
 from features.contract import Contract
 from features.windows import check_times
 
@@ -31,9 +31,8 @@ class PredictionService:
         instances: parses instances.
         history: completes windows by earlier samples; None where none are kept.
         dispatcher: answers instances.
-        journal: a batch waits while it is full.
         feedback: parses truths.
-        truths: writes them.
+        writers: of truths, and of the journal: a batch waits while it is full.
         pacing: of batches.
     """
 
@@ -43,9 +42,8 @@ class PredictionService:
         instances: InstanceParser,
         history: EntityHistory | None,
         dispatcher: Dispatcher,
-        journal: JournalWriter[PredictionRecord],
         feedback: FeedbackParser,
-        truths: TruthWriter,
+        writers: Writers,
         pacing: BatchPacing,
     ) -> None:
         self.contract = contract
@@ -53,8 +51,8 @@ class PredictionService:
         self._instances = instances
         self._history = history
         self._dispatcher = dispatcher
-        self._journal = journal
-        self._truths = truths
+        self._journal = writers.journal
+        self._truths = writers.truths
         self._pacing = pacing
 
     async def predict(self, body: bytes, requested_arm: str | None) -> Prediction:

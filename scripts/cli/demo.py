@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.cli.groups import command_group
+from scripts.cli.common.groups import command_group
 from scripts.launcher.profile import Profile
 
 app = command_group(

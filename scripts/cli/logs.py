@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from scripts.host.failure import print_failure
+
 if TYPE_CHECKING:
     from scripts.cli.log_queries import Found
 
@@ -64,7 +66,7 @@ def logs(
 
 
 def _refuse(console: Console, reason: str, cause: Exception) -> NoReturn:
-    console.print(f"[bold red]no answer:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+    print_failure(console, "no answer", reason)
     raise typer.Exit(1) from cause
 
 

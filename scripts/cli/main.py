@@ -8,7 +8,7 @@ from typing import Any, cast
 import typer
 from typer.core import TyperCommand
 
-from scripts.cli.groups import CommandGroup, command_group
+from scripts.cli.common.groups import CommandGroup, command_group
 
 # name of the sub-command -> "module:function"; a module is imported when its command is asked for
 COMMANDS = {

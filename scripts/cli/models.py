@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from scripts.cli.metric_columns import main_metric_columns
-from scripts.cli.options import WorkloadsOption
-from scripts.cli.train import short_hash
+from scripts.cli.common.metric_columns import main_metric_columns, short_hash
+from scripts.cli.common.options import WorkloadsOption
+from scripts.host.failure import exit_on, print_failure
 
 if TYPE_CHECKING:
     from training.registry.model_version import ModelVersion
@@ -42,21 +41,16 @@ def models(
 
     console = Console()
     settings = settings_with(workloads)
-    try:
+    with exit_on(console, "no models", FileNotFoundError, ValueError, RegistryUnreadable):
         load_sections(settings.workloads, workload)
         versions = list_versions(settings, workload)
-    except (FileNotFoundError, ValueError, RegistryUnreadable) as error:
-        console.print(f"[bold red]no models:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(version) for version in versions], indent=2))
     elif versions:
         console.print(_table(workload, versions))
     else:
         advice = f"`raysonde train {workload}` makes them"
-        console.print(
-            f"[bold red]no models:[/] the registry has none of {workload}: {advice}", highlight=False
-        )
+        print_failure(console, "no models", f"the registry has none of {workload}: {advice}")
         raise typer.Exit(1)
 
 

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from scripts.cli.groups import command_group
-from scripts.cli.options import ServeConfigOption, WorkloadsDirOption
+from scripts.cli.common.groups import command_group
+from scripts.cli.common.options import ServeConfigOption, WorkloadsDirOption
+from scripts.host.failure import exit_on
 
 app = command_group(
     """Run one node of a cluster, in the foreground. The nodes share the store and the registry
@@ -49,11 +49,9 @@ def head(
     console = Console()
     settings = settings_with(workloads_dir)
     names = workloads.replace(",", " ").split()
-    try:
+    with exit_on(console, "cannot start", OSError, ValueError):
         _, serve_config = choose(config, settings, port, names, host)
         command = ray_start(NodePorts(metrics_port, agent_port), os.environ)
-    except (OSError, ValueError) as error:
-        raise _refused(console, error) from error
     command += ["--head", f"--port={ray_port}"]
     command += [f"--dashboard-host={host}", f"--dashboard-port={dashboard_port}"]
     raise typer.Exit(run_head(console, settings, command, serve_config, dashboard_port))
@@ -68,13 +66,6 @@ def worker(
     """Start a worker, which ends when the head is gone for good."""
     from scripts.launcher.node_start import NodePorts, ray_start
 
-    try:
+    with exit_on(Console(), "cannot start", ValueError):
         command = ray_start(NodePorts(metrics_port, agent_port), os.environ)
-    except ValueError as error:
-        raise _refused(Console(), error) from error
     os.execvp(command[0], [*command, f"--address={address}"])
-
-
-def _refused(console: Console, error: Exception) -> typer.Exit:
-    console.print(f"[bold red]cannot start:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-    return typer.Exit(1)

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scripts.cli.options import UrlOption, WorkloadsOption
+from scripts.cli.common.options import UrlOption, WorkloadsOption
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from deployments.domain.promotion import Promotion
@@ -71,23 +72,20 @@ def _run(
 
     console = Console()
     settings = settings_with(workloads)
-    try:
+
+    async def follow() -> Promotion:
         contract = load_contract(settings.workloads, workload)
-        connection = Connection.find(settings, url)
+        async with Connection.find(settings, url).open() as http:
+            client = WorkloadClient(http, workload, contract.target)
+            requested = seen = await request(client)
+            while seen.is_open and seen.state != "probation":
+                await asyncio.sleep(_PERIOD_S)
+                seen = await client.promotion(requested.id)
+            return seen
 
-        async def follow() -> Promotion:
-            async with connection.open() as http:
-                client = WorkloadClient(http, workload, contract.target)
-                requested = seen = await request(client)
-                while seen.is_open and seen.state != "probation":
-                    await asyncio.sleep(_PERIOD_S)
-                    seen = await client.promotion(requested.id)
-                return seen
-
-        ended = asyncio.run(follow())
-    except (ApiError, FileNotFoundError, ValueError) as error:
-        console.print(f"[bold red]nothing moved:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+    try:
+        with exit_on(console, "nothing moved", ApiError, FileNotFoundError, ValueError):
+            ended = asyncio.run(follow())
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
     _print_outcome(console, ended)

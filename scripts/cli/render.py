@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from scripts.cli.groups import command_group
+from scripts.cli.common.groups import command_group
+from scripts.host.failure import print_failure
 
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Write nothing; exit code 1 if something is stale.")
@@ -84,7 +85,6 @@ def _checkout() -> Path:
 
     found = checkout()
     if found is None:
-        console = Console()
-        console.print("[bold red]nothing to render:[/] raysonde is installed without its source tree")
+        print_failure(Console(), "nothing to render", "raysonde is installed without its source tree")
         raise typer.Exit(1)
     return found

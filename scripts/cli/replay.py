@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, track
 
-from scripts.cli.options import UrlOption, WorkloadsOption
-from scripts.cli.stream_options import (
+from scripts.cli.common.options import UrlOption, WorkloadsOption
+from scripts.cli.common.stream_options import (
     ActiveOption,
     ArmOption,
     BurstsOption,
@@ -25,6 +24,7 @@ from scripts.cli.stream_options import (
     StressOption,
     TruthDelayOption,
 )
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from features.contract import Contract
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from scripts.replay.recordings import Recording
     from scripts.replay.reports.base import Report
     from scripts.replay.stream_schedule import Bursts, Pace
+    from training.runtime.settings import Settings
 
 
 def replay(
@@ -79,17 +80,15 @@ def replay(
     from scripts.launcher.user_workloads import require_modules, settings_with
     from scripts.replay.client import ApiError, Connection
     from scripts.replay.recordings import load_recordings
-    from scripts.replay.reports.base import load_report
     from scripts.replay.stream import Stream, play_stream
     from scripts.replay.stream_schedule import Bursts
 
     console = Console()
     settings = settings_with(workloads)
-    try:
+    with exit_on(console, "replay", ApiError, OSError, ValueError):
         pace = _pace(bursts, Bursts(rate, active, idle), stress)
         contract = load_contract(settings.workloads, workload)
         require_modules(settings, workload)
-        report = load_report(settings.workloads, contract)
         connection = Connection.find(settings, url)
         recordings = _chosen(load_recordings(settings.workloads, contract, file), only)
         if pace is not None:
@@ -97,11 +96,7 @@ def replay(
             sound = asyncio.run(play_stream(console, contract, connection, recordings, stream, out))
         else:
             options = _Options(_factor(speed, contract), limit)
-            played = asyncio.run(_play(console, contract, connection, recordings, options))
-            sound = _show(console, contract, report, recordings, played, out)
-    except (ApiError, OSError, ValueError) as error:
-        console.print(f"[bold red]replay:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+            sound = _play_and_report(console, settings, contract, connection, recordings, options, out)
     if not sound:
         raise typer.Exit(1)
 
@@ -110,6 +105,25 @@ def replay(
 class _Options:
     speed: float
     limit: int | None
+
+
+def _play_and_report(
+    console: Console,
+    settings: Settings,
+    contract: Contract,
+    connection: Connection,
+    recordings: Sequence[Recording],
+    options: _Options,
+    out: Path,
+) -> bool:
+    """Play, write and tell; says whether everything was answered or refused with a reason."""
+    import asyncio
+
+    from scripts.replay.reports.base import load_report
+
+    report = load_report(settings.workloads, contract)
+    played = asyncio.run(_play(console, contract, connection, recordings, options))
+    return _show(console, contract, report, recordings, played, out)
 
 
 def _pace(bursts: bool, shape: Bursts, stress: float | None) -> Pace | None:

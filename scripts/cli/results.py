@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from scripts.cli.options import WorkloadsOption
+from scripts.cli.common.options import WorkloadsOption
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from features.contract import Contract
@@ -46,19 +46,17 @@ def results(
     """
     from scripts.launcher.user_workloads import settings_with
     from scripts.replay.results_page import page
+    from training.registry.errors import RegistryUnreadable
     from training.runtime.errors import BundleError
 
     console = Console()
     settings = settings_with(workloads)
-    try:
+    with exit_on(console, "results", BundleError, OSError, RegistryUnreadable, ValueError):
         files = _files(console, settings, workload, tuple(file or ()), data)
         sections = []
         for name, paths in files.items():
             with console.status(f"Asking the champions of {name} about {_names(paths)}"):
                 sections.append(_section(settings, name, paths))
-    except (BundleError, OSError, ValueError) as error:
-        console.print(f"[bold red]results:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
     written = out or _default_page()
     command = sections[0].command if data is None else f"raysonde results --data {shlex.quote(str(data))}"
     written.parent.mkdir(parents=True, exist_ok=True)
@@ -112,9 +110,9 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def _has_models(settings: Settings, workload: str) -> bool:
-    from training.registry.models import Registry  # MLflow takes seconds to import
+    from training.registry.listing import list_champions
 
-    return bool(Registry(settings).champions(workload))
+    return bool(list_champions(settings, workload))
 
 
 def _section(settings: Settings, workload: str, paths: Sequence[Path]) -> Section:
@@ -148,10 +146,10 @@ def _champions(settings: Settings, contract: Contract) -> dict[str, Model]:
         ValueError: there is none at all.
     """
     from deployments.lifecycle.bundle_cache import BundleCache
-    from training.registry.models import Registry  # MLflow takes seconds to import
+    from training.registry.listing import list_champions
     from training.runtime.inference import load_model
 
-    champions = Registry(settings).champions(contract.workload)
+    champions = list_champions(settings, contract.workload)
     if not champions:
         raise ValueError(
             f"no model of {contract.workload} yet: `raysonde train {contract.workload}` makes them"

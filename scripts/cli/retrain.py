@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scripts.cli.options import UrlOption, WorkloadsOption
+from scripts.cli.common.options import UrlOption, WorkloadsOption
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from deployments.domain.retraining import Retraining
@@ -45,11 +46,9 @@ def retrain(
     console = Console()
     settings = settings_with(workloads)
     try:
-        contract = load_contract(settings.workloads, workload)
-        asyncio.run(_retrain(console, contract, Connection.find(settings, url), reason, wait))
-    except (ApiError, FileNotFoundError, ValueError) as error:
-        console.print(f"[bold red]not retrained:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        with exit_on(console, "not retrained", ApiError, FileNotFoundError, ValueError):
+            contract = load_contract(settings.workloads, workload)
+            asyncio.run(_retrain(console, contract, Connection.find(settings, url), reason, wait))
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
 

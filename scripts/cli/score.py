@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,10 +20,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from scripts.cli.options import WorkloadsOption
+from scripts.cli.common.options import WorkloadsOption
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
-    from training.registry.models import ModelVersion
+    from training.registry.model_version import ModelVersion
     from training.runtime.settings import Settings
     from training.scoring.run import Scored
     from training.sources.base import Progress as Report
@@ -62,17 +62,17 @@ def score(
         raysonde score calories workouts.parquet answers.parquet --fresh
     """
     from scripts.launcher.user_workloads import require_modules, settings_with
+    from training.registry.errors import RegistryUnreadable
     from training.runtime.errors import BundleError
     from training.scoring.errors import ScoringFailed
 
     console = Console()
     settings = settings_with(workloads)
+    refused = (OSError, ValueError, LookupError, BundleError, RegistryUnreadable, ScoringFailed)
     try:
-        require_modules(settings, workload)
-        scored = _score(console, settings, workload, (records, output), arm, fresh)
-    except (OSError, ValueError, LookupError, BundleError, ScoringFailed) as error:
-        console.print(f"[bold red]not scored:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        with exit_on(console, "not scored", *refused):
+            require_modules(settings, workload)
+            scored = _score(console, settings, workload, (records, output), arm, fresh)
     except KeyboardInterrupt as error:
         console.print("Cut off. The same command goes on from here.", highlight=False)
         raise typer.Exit(130) from error
@@ -118,12 +118,13 @@ def _champion(settings: Settings, workload: str, arm: str | None) -> ModelVersio
 
     Raises:
         LookupError: there is none.
+        RegistryUnreadable: the registry does not answer as one.
     """
     from deployments.domain.routing import RoutingPolicy
     from features.config import load_sections
-    from training.registry.models import Registry
+    from training.registry.listing import list_champions
 
-    champions = Registry(settings).champions(workload)
+    champions = list_champions(settings, workload)
     if arm is None and champions:
         routing = load_sections(settings.workloads, workload).get("routing")
         weights = RoutingPolicy.model_validate(routing).weights if routing else {}

@@ -7,14 +7,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from rich import box
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 
-from scripts.cli.groups import command_group
+from scripts.cli.common.groups import command_group
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from deployments.store import Store
@@ -110,8 +109,5 @@ def _errors_printed(console: Console) -> Iterator[None]:
     """End the program with a line that says why, if it has to."""
     from deployments.store import StoreIncompatible, StoreUnavailable
 
-    try:
+    with exit_on(console, "no", StoreUnavailable, StoreIncompatible, FileNotFoundError, ValueError):
         yield
-    except (StoreUnavailable, StoreIncompatible, FileNotFoundError, ValueError) as error:
-        console.print(f"[bold red]no:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,8 +20,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from scripts.cli.metric_columns import metric_columns
-from scripts.cli.options import WorkloadsOption
+from scripts.cli.common.metric_columns import metric_columns, short_hash
+from scripts.cli.common.options import WorkloadsOption
+from scripts.host.failure import exit_on
 
 if TYPE_CHECKING:
     from features.targets import AnyTarget
@@ -72,17 +72,14 @@ def train(
         raysonde train mine --workloads my_folder
     """
     from features.config import load_contract
-    from scripts.launcher.ray_session import ray_running
     from scripts.launcher.user_workloads import require_modules, settings_with
 
     console = Console()
     settings = settings_with(workloads)
-    try:
+    with exit_on(console, "not trained", FileNotFoundError, ValueError):
         targets = {name: load_contract(settings.workloads, name).target for name in names}
         for name in names:
             require_modules(settings, name)
-    except (FileNotFoundError, ValueError) as error:
-        raise _refused(console, error) from error
     if missing:
         names = _lacking(console, settings, names)
     if not names:
@@ -92,21 +89,28 @@ def train(
         from training.pipeline.run import TrainingOptions
     chosen = tuple(name.strip() for name in families.split(",")) if families else None
     options = TrainingOptions(chosen, trials, seed, resume, reason, data)
+    _train_all(console, settings, {name: targets[name] for name in names}, options)
+
+
+def _train_all(
+    console: Console, settings: Settings, targets: Mapping[str, AnyTarget], options: TrainingOptions
+) -> None:
+    """Train one workload after the other, with a table of each."""
+    from scripts.launcher.ray_session import ray_running
+
     with ray_running(console):
-        for name in names:
-            if len(names) > 1:
+        for name, target in targets.items():
+            if len(targets) > 1:
                 console.rule(name, align="left")
-            console.print(_table(_train_one(console, settings, name, options), targets[name]))
+            console.print(_table(_train_one(console, settings, name, options), target))
 
 
 def _lacking(console: Console, settings: Settings, names: Sequence[str]) -> list[str]:
     from scripts.launcher.first_models import lacks_models
     from training.registry.errors import RegistryUnreadable
 
-    try:
+    with exit_on(console, "not trained", RegistryUnreadable):
         lacking = [name for name in names if lacks_models(settings, name)]
-    except RegistryUnreadable as error:
-        raise _refused(console, error) from error
     if not lacking:
         console.print("Every arm has its model: nothing is trained.", highlight=False)
     return lacking
@@ -119,19 +123,14 @@ def _train_one(
     from training.search.tune import SearchError
 
     try:
-        with _bars(console) as bars:
+        with (
+            exit_on(console, "not trained", FileNotFoundError, TrainingBusy, SearchError, ValueError),
+            _bars(console) as bars,
+        ):
             return train_workload(settings, workload, options, bars.stage)
-    except (FileNotFoundError, TrainingBusy, SearchError, ValueError) as error:
-        raise _refused(console, error) from error
     except KeyboardInterrupt as error:
         console.print(f"Cut off. `raysonde train {workload}` goes on from here.", highlight=False)
         raise typer.Exit(130) from error
-
-
-def _refused(console: Console, error: Exception) -> typer.Exit:
-    """Says in one line why nothing was trained."""
-    console.print(f"[bold red]not trained:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-    return typer.Exit(1)
 
 
 class _Bars:
@@ -181,8 +180,3 @@ def _table(arms: Sequence[TrainedArm], target: AnyTarget) -> Table:
     for name, metrics in arms[0].card.baselines.items():
         table.add_row(name, "", *(column.cell(metrics) for column in shown), "baseline", style="dim")
     return table
-
-
-def short_hash(bundle: str) -> str:
-    """Return the first digits of a content hash, enough to tell bundles apart."""
-    return bundle.removeprefix("sha256:")[:10]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from scripts.cli.options import ServeConfigOption, WorkloadsDirOption
+from scripts.cli.common.options import ServeConfigOption, WorkloadsDirOption
 from scripts.launcher.profile import Profile
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
-from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
 from rich.table import Table
 
 from deployments.domain.drift_state import SETTLED_STATES
 from scripts.demo.observations import Event
 from scripts.demo.timeline import STEPS, Timeline
+from scripts.host.status_line import StatusLine
 
 _TITLES = {
     "wave": "[bold yellow]heat wave[/]",
@@ -34,21 +30,8 @@ _TITLES = {
 }
 
 
-class DemoConsole:
-    """A console that is used as a context; in a terminal its last line has the present state."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._status = Status("", console=console) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._status:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        if self._status:
-            self._status.stop()
+class DemoConsole(StatusLine):
+    """A console whose last line, in a terminal, has the present state."""
 
     def event(self, event: Event) -> None:
         """Print an event."""
@@ -66,9 +49,8 @@ class DemoConsole:
 
     def state(self, at_s: float, answers: int, error: float | None, unit: str) -> None:
         """Show the present state."""
-        if self._status:
-            newest = "" if error is None else f", error of the newest {error:.2f} {unit}"
-            self._status.update(f"{at_s:6.0f} s  {answers:,} answers{newest}")
+        newest = "" if error is None else f", error of the newest {error:.2f} {unit}"
+        self.update(f"{at_s:6.0f} s  {answers:,} answers{newest}")
 
 
 def steps_table(timeline: Timeline) -> Table:

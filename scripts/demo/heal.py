@@ -10,13 +10,13 @@ from pathlib import Path
 import orjson
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from scripts.demo.console import DemoConsole, steps_table
 from scripts.demo.plan import SHORT, USUAL, HealPlan
 from scripts.demo.play import Played, play
 from scripts.demo.staging import demo_stage, plan_system, ready
 from scripts.demo.workspace import Workspace
+from scripts.host.failure import print_failure
 from scripts.host.interruption import Interruption
 from scripts.launcher.profile import Profile
 from scripts.launcher.start_plan import Plan
@@ -124,5 +124,5 @@ class _Run:
         self.console.print(f"Written: {picture}, {path}", highlight=False, soft_wrap=True)
         if timeline.healed_s is None:
             why = f"not within {self.at_most_s / 60:g} minutes: {timeline.missing}. {played.waits_for}"
-            self.console.print(f"[bold red]not healed:[/] {escape(why)}", highlight=False, soft_wrap=True)
+            print_failure(self.console, "not healed", why)
             raise typer.Exit(1)

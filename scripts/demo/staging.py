@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from ulid_transform import ulid_now
 
 from features.config import known_workloads, load_contract
@@ -16,6 +15,7 @@ from scripts.demo.plan import HealPlan, calm_cases, cases_of_wave
 from scripts.demo.play import Stage
 from scripts.demo.synthetic_weather import WORKLOAD
 from scripts.demo.workspace import Workspace
+from scripts.host.failure import print_failure
 from scripts.host.interruption import Interruption
 from scripts.launcher import preflight, serve_settings
 from scripts.launcher.first_models import NotTrained, lacks_models, train_first
@@ -110,7 +110,7 @@ def _runs_already(settings: Settings) -> list[str]:
 
 def _exit_on(console: Console, problems: list[str]) -> None:
     for problem in problems:
-        console.print(f"[bold red]no demonstration:[/] {escape(problem)}", highlight=False, soft_wrap=True)
+        print_failure(console, "no demonstration", problem)
     if problems:
         raise typer.Exit(1)
 

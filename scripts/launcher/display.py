@@ -8,23 +8,22 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 from deployments.http.auth import KEY_PARAMETER
 from features.config import load_contract
+from scripts.host.status_line import StatusLine
 from scripts.launcher.serve_settings import ray_token_file, write_ray_commands_file
 from scripts.launcher.start_plan import Plan
 from training.runtime.settings import Settings, without_password
 
 
-class StageDisplay:
+class StageDisplay(StatusLine):
     """A line that changes in place; where output is no terminal, a line for each new stage.
 
     Args:
@@ -33,26 +32,14 @@ class StageDisplay:
     """
 
     def __init__(self, console: Console, begun_s: float) -> None:
-        self._console = console
+        super().__init__(console)
         self._begun_s = begun_s
-        self._status = Status("", console=console) if console.is_terminal else None
         self._last = ""
-
-    def __enter__(self) -> StageDisplay:
-        if self._status:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        if self._status:
-            self._status.stop()
 
     def show(self, text: str) -> None:
         """Show the stage that is under way."""
         line = f"{time.monotonic() - self._begun_s:4.0f} s  {text}"
-        if self._status:
-            self._status.update(Text(line))
-        elif text != self._last:
+        if not self.update(Text(line)) and text != self._last:
             self._console.print(line, highlight=False)
         self._last = text
 

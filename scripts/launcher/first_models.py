@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -16,6 +15,7 @@ from scripts.host.interruption import Interruption
 from scripts.launcher.start_plan import Plan
 from scripts.launcher.supervisor import Supervisor
 from training.registry.errors import RegistryUnreadable
+from training.registry.listing import list_champions
 from training.runtime.settings import Settings
 
 
@@ -64,14 +64,7 @@ def _was_served(settings: Settings, workload: str, arms: AbstractSet[str]) -> bo
 
 
 def _has_champions(settings: Settings, workload: str, arms: AbstractSet[str]) -> bool:
-    # MLflow takes seconds to import
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from training.registry.models import Registry
-
     try:
-        return arms <= Registry(settings).champions(workload).keys()
-    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-        advice = ", or move the file away, and new models are trained"
-        raise RegistryUnreadable.because_of(error, settings.registry_uri, advice) from error
+        return arms <= list_champions(settings, workload).keys()
+    except RegistryUnreadable as error:
+        raise RegistryUnreadable(f"{error}, or move the file away, and new models are trained") from error

@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import yaml
 from rich.console import Console
-from rich.markup import escape
 from ulid_transform import ulid_now
 
 from scripts.host.cpus import bound_threads
+from scripts.host.failure import print_failure
 from scripts.host.interruption import Interruption
 from scripts.host.processes import RUN_ID_VARIABLE
 from scripts.host.ray_address import forget_dead_address
@@ -99,7 +99,7 @@ def run_head(
             if code is None:
                 dashboard.end_serving()
         except (ChildDied, ServeRefused, httpx.HTTPError) as error:
-            console.print(f"[bold red]not running:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+            print_failure(console, "not running", error)
             code = 1
         finally:
             ray.stop(interruption)

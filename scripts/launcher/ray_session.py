@@ -6,11 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import typer
 from rich.console import Console
-from rich.markup import escape
 
 from scripts.host.cpus import bound_process
+from scripts.host.failure import exit_on
 from scripts.launcher.user_workloads import workers_runtime_env
 
 
@@ -28,11 +27,8 @@ def ray_running(console: Console) -> Iterator[None]:
     with console.status("Starting Ray"):
         named = Environment.read().ray_address
         is_ours = not named
-        try:
+        with exit_on(console, "cannot start", ValueError):
             cpus = bound_process() if is_ours else None
-        except ValueError as error:
-            console.print(f"[bold red]cannot start:[/] {escape(str(error))}", highlight=False)
-            raise typer.Exit(1) from error
         ray.init(
             address=named or "local",
             num_cpus=cpus,

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from deployments.http.auth import read_or_create_key
+from scripts.host.failure import print_failure
 from scripts.host.interruption import Interruption
 from scripts.launcher.display import StageDisplay, show_ready, write_examples
 from scripts.launcher.readiness import StageProbe
@@ -87,7 +88,7 @@ def _print_failure(console: Console, failure: str | None, supervisor: Supervisor
         return
     for line in supervisor.last_lines():
         console.print(escape(line), style="dim", highlight=False)
-    console.print(f"[bold red]not running:[/] {escape(failure)}", highlight=False)
+    print_failure(console, "not running", failure)
 
 
 def _stop(console: Console, plan: Plan, supervisor: Supervisor, interruption: Interruption) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from ulid_transform import ulid_now
 
 from deployments.store import StoreIncompatible, StoreUnavailable
 from scripts.host.cpus import requested_cpus
+from scripts.host.failure import print_failure
 from scripts.host.interruption import Interruption
 from scripts.launcher import preflight
 from scripts.launcher.first_models import NotTrained, lacks_models, train_first
@@ -116,7 +116,7 @@ def _running_already(settings: Settings) -> list[str]:
 def _refuse(console: Console, problems: Sequence[str]) -> None:
     """End the program if anything stands in its way, with a line for each."""
     for problem in problems:
-        console.print(f"[bold red]cannot start:[/] {escape(problem)}", highlight=False, soft_wrap=True)
+        print_failure(console, "cannot start", problem)
     if problems:
         raise typer.Exit(1)
 

@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.collector import Collector, running_collector
 from tests.support.postgres import Cluster, programs
 from tests.support.prometheus import posts
 from tests.support.system import RunningSystem, running_system
 
+# groups of tests, in the order in which they run
+_OF_A_FILE, _OF_FAST_SYSTEM, _OF_SYSTEM = range(3)
+_PARAMETER = re.compile(r"\b(fast_system|system): RunningSystem\b")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make a group of the tests that share a system, and of each file of others; two groups run at a time.
+    """Put the tests that share a system at the end: it would take time from the others while it waits.
 
-    The shared systems come last: they would take time from the others while they wait. That saves time and no
-    more: tests pass in any order.
+    That saves time and no more: they pass in any order.
     """
-    items.sort(key=lambda item: ["", "fast_system", "system"].index(_shared(item)))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_shared(item) or item.path.stem))
+    items.sort(key=lambda item: _sharing(item.path))
 
 
-def _shared(item: pytest.Item) -> str:
-    """Return the name of the system that a test shares with other files; empty for none."""
-    if item.get_closest_marker("integration") is None or not isinstance(item, pytest.Function):
-        return ""
-    own = vars(item.module)  # a file may have a system of its own by the same name
-    used = [name for name in ("system", "fast_system") if name in item.fixturenames and name not in own]
-    return used[0] if used else ""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """With `-n`, give all files that share a system to one process, and each other file to any."""
+    return _BySystem(config, log)
+
+
+class _BySystem(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        group = _sharing(self.config.rootpath / file)
+        return file if group == _OF_A_FILE else str(group)
+
+
+@cache
+def _sharing(file: Path) -> int:
+    """Return the group of a test file: which system that is started here it uses, if any."""
+    text = file.read_text()
+    names = set(_PARAMETER.findall(text))
+    if "fast_system" in names:
+        return _OF_FAST_SYSTEM
+    return _OF_SYSTEM if "system" in names and "\ndef system(" not in text else _OF_A_FILE
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from toy.parts import WORKLOADS, toy_parts
 
 from tests.support.mlflow_server import mlflow_server
 from training.registry.errors import RegistryUnreadable
-from training.registry.listing import list_versions
+from training.registry.listing import list_champions, list_versions
 from training.registry.model_version import ModelVersion
 from training.registry.models import Registry
 from training.runtime.bundle import write_bundle
@@ -100,6 +100,10 @@ def test_it_says_what_mlflow_says(settings: Settings) -> None:
     ]
     assert found[0].metrics["mae"] == 0.5
     assert found[2].metrics == {}
+
+
+def test_the_champions_are_those_of_mlflow(settings: Settings) -> None:
+    assert list_champions(settings, "toy", {}) == Registry(settings).champions("toy")
 
 
 def test_an_underscore_in_a_name_stands_for_itself(settings: Settings) -> None:

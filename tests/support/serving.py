@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import httpx
 import numpy as np
@@ -76,7 +77,7 @@ class LocalConnection(Connection):
 
 
 class LocalSystem:
-    """One workload with an arm version each, its store and its cache under `folder`.
+    """One workload with an arm version each, its store and its cache under `folder`; a context closes it.
 
     Args:
         folder: for all that it writes.
@@ -114,6 +115,12 @@ class LocalSystem:
             pacing=pacing,
             tracing=tracing,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
 
     @property
     def app(self) -> ASGIApp:

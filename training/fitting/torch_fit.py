@@ -50,10 +50,7 @@ def fit_members(
     """
     network = network.to(pick_device(str(params.get("device", "auto"))))
     epochs, batches = int(params["epochs"]), len(train.y) // batch_size
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=float(params["learning_rate"]), total_steps=epochs * batches, pct_start=0.2
-    )
+    optimizer, schedule = _one_cycle(network, params, epochs * batches)
     state = FitState(network, optimizer, schedule, generator)
     if run.saved is not None:
         state.load(run.saved)
@@ -73,6 +70,17 @@ def fit_members(
         report(state.epochs_done, loss_now)
     network.load_state_dict(state.best_weights)
     return FittedMembers(network.cpu(), train.kind, train.x.shape[1:])
+
+
+def _one_cycle(
+    network: Any, params: Params, steps: int
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.OneCycleLR]:
+    """Return Adam over the parameters of a network, and its step size over so many steps."""
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=float(params["weight_decay"]))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=float(params["learning_rate"]), total_steps=steps, pct_start=0.2
+    )
+    return optimizer, schedule
 
 
 class _BatchLoss:

@@ -95,14 +95,14 @@ def cross_validate(
     fold = _partition(dataset.group, folds, seed)
     values: dict[str, FloatArray] = {}
     for number in range(folds):
-        others = np.random.default_rng([seed, number]).permutation(np.unique(dataset.group[fold != number]))
-        valid = others[: max(int(valid_share * len(others)), 1)]
-        splits = _splits(dataset, fold == number, np.isin(dataset.group, valid), rows.every)
-        predictions = dict(_predictions(contract, workload, splits, params, seed))
-        predictions |= {
-            **workload.baselines(splits.test.features),
-            **fitted_baselines(baselines, workload, splits),
-        }
+        in_test = fold == number
+        valid = _pick(dataset.group[~in_test], valid_share, [seed, number])
+        splits = _splits(dataset, in_test, np.isin(dataset.group, valid), rows.every)
+        predictions = (
+            dict(_predictions(contract, workload, splits, params, seed))
+            | dict(workload.baselines(splits.test.features))
+            | dict(fitted_baselines(baselines, workload, splits))
+        )
         for name, value in predictions.items():
             values.setdefault(name, np.empty((len(fold), *value.shape[1:])))[fold == number] = value
         progress(number + 1, folds)
@@ -116,6 +116,12 @@ def _partition(group: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.in
         raise ValueError(f"folds: got {folds} for {len(names)} entities, expected 2 to as many as there are")
     part = np.arange(len(names)) % folds
     return np.asarray(np.random.default_rng(seed).permutation(part)[code])
+
+
+def _pick(group: NDArray[np.int64], share: float, seed: list[int]) -> NDArray[np.int64]:
+    """Draw a share of the entities, one at least."""
+    entities = np.random.default_rng(seed).permutation(np.unique(group))
+    return entities[: max(int(share * len(entities)), 1)]
 
 
 def _splits(dataset: Dataset, in_test: NDArray[np.bool_], in_valid: NDArray[np.bool_], every: int) -> Splits:

@@ -1,4 +1,4 @@
-"""List of all versions of a workload, for a command that answers at once.
+"""List of the versions of a workload, all or the champions, for a command that answers at once.
 
 MLflow takes three seconds of a core to import, whichever part is wanted: its package imports all of them. Its
 database and its server are therefore read directly, and its client only asked where they cannot be.
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from training.registry.errors import RegistryUnreadable
-from training.registry.model_version import ModelVersion, bundle_hash_at, path_or_uri
+from training.registry.model_version import CHAMPION, ModelVersion, bundle_hash_at, path_or_uri
 from training.registry.version_row import VersionRow
 from training.runtime.errors import BundleError
 from training.runtime.settings import Settings
@@ -46,15 +46,39 @@ def list_versions(
     Raises:
         RegistryUnreadable: it does not answer as a registry.
     """
-    rows = _read(settings.registry_uri, workload, environment)
+    return _list(settings, workload, environment)
+
+
+def list_champions(
+    settings: Settings, workload: str, environment: Mapping[str, str] = os.environ
+) -> dict[str, ModelVersion]:
+    """Return the version with the alias `champion` of each arm that has one, as `Registry.champions` does.
+
+    Args:
+        settings: name the registry.
+        workload: whose versions.
+        environment: may hold MLflow's own variables.
+
+    Raises:
+        RegistryUnreadable: it does not answer as a registry.
+    """
+    return {found.arm: found for found in _list(settings, workload, environment, CHAMPION)}
+
+
+def _list(
+    settings: Settings, workload: str, environment: Mapping[str, str], alias: str | None = None
+) -> list[ModelVersion]:
+    rows = _read(settings.registry_uri, workload, environment, alias)
     if rows is None:
-        return _versions_by_mlflow(settings, workload)
+        return _versions_by_mlflow(settings, workload, alias)
     rows.sort(key=lambda row: (row.name, -row.version))
     found = (_described(row, settings.registry_uri) for row in rows)
     return [version for version in found if version is not None]
 
 
-def _read(uri: str, workload: str, environment: Mapping[str, str]) -> list[VersionRow] | None:
+def _read(
+    uri: str, workload: str, environment: Mapping[str, str], alias: str | None
+) -> list[VersionRow] | None:
     """Read the versions; None where only MLflow itself knows how."""
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if any(environment.get(name) for name in _MLFLOWS_OWN):
@@ -62,23 +86,25 @@ def _read(uri: str, workload: str, environment: Mapping[str, str]) -> list[Versi
     if scheme in ("sqlite", "postgresql"):
         from training.registry import sql_reader
 
-        return sql_reader.read_versions(uri, workload)
+        return sql_reader.read_versions(uri, workload, alias)
     if scheme in ("http", "https"):
         from training.registry import rest_reader
 
-        return rest_reader.read_versions(uri, workload, environment)
+        return rest_reader.read_versions(uri, workload, environment, alias)
     return None
 
 
-def _versions_by_mlflow(settings: Settings, workload: str) -> list[ModelVersion]:
+def _versions_by_mlflow(settings: Settings, workload: str, alias: str | None) -> list[ModelVersion]:
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    # only MLflow knows this registry: tables of another version, a scheme or a way to sign in of its own
     from training.registry.models import Registry
 
     try:
-        return Registry(settings).versions(workload)
+        registry = Registry(settings)
+        return registry.versions(workload) if alias is None else [*registry.holders(workload)[alias].values()]
     except (CommandError, MlflowException, SQLAlchemyError, OSError) as error:
         raise RegistryUnreadable.because_of(error, settings.registry_uri) from error
 

@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlparse
 from training.runtime.artifact_server import download_file, is_remote
 
 HASH_TAG = "bundle"
+CHAMPION = "champion"
+CHALLENGER = "challenger"
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,23 @@ import mlflow.entities.model_registry as mlflow_registry
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from training.registry.model_version import HASH_TAG, ModelVersion, bundle_hash_at, path_or_uri
+from training.registry.model_version import (
+    CHALLENGER,
+    CHAMPION,
+    HASH_TAG,
+    ModelVersion,
+    bundle_hash_at,
+    path_or_uri,
+)
 from training.runtime.artifact_server import is_remote
 from training.runtime.bundle import read_bundle
 from training.runtime.errors import BundleError
 from training.runtime.settings import Settings
 
-__all__ = ["CHALLENGER", "CHAMPION", "ModelVersion", "Registry"]
+__all__ = ["ModelVersion", "Registry"]
 
 log = logging.getLogger(__name__)
 
-CHAMPION = "champion"
-CHALLENGER = "challenger"
 ARTIFACT_FOLDER = "bundle"
 _PAGE = 1000
 
@@ -129,10 +134,6 @@ class Registry:
                 if described:
                     found.append(described)
         return found
-
-    def is_empty(self, workload: str) -> bool:
-        """Return whether no arm of the workload has a champion."""
-        return not any(CHAMPION in model.aliases for model in self._models(workload))
 
     def _set_alias(self, version: ModelVersion, alias: str) -> None:
         name = _model_name(version.workload, version.arm)

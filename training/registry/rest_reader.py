@@ -19,20 +19,23 @@ _PAGE = 1000
 _NOT_FOUND = 404
 
 
-def read_versions(uri: str, workload: str, environment: Mapping[str, str]) -> list[VersionRow] | None:
+def read_versions(
+    uri: str, workload: str, environment: Mapping[str, str], alias: str | None = None
+) -> list[VersionRow] | None:
     """Return the versions of a workload; None where the server wants more than is known here.
 
     Args:
         uri: of the server.
         workload: whose versions.
         environment: with the token, or user and password, if any.
+        alias: only those that have it.
 
     Raises:
         RegistryUnreadable: no MLflow server answers.
     """
     try:
         with server_client(uri, Environment.of(environment)) as client:
-            return list(_Api(client, uri).versions(workload))
+            return list(_Api(client, uri).versions(workload, alias))
     except (PermissionError, FileNotFoundError):
         # MLflow's client knows more ways to sign in, and more versions of the API
         return None
@@ -45,7 +48,7 @@ class _Api:
         self._client = client
         self._root = f"{uri.rstrip('/')}/api/2.0/mlflow"
 
-    def versions(self, workload: str) -> Iterator[VersionRow]:
+    def versions(self, workload: str, alias: str | None) -> Iterator[VersionRow]:
         # an underscore in the name of a workload is a wildcard to LIKE
         wanted, prefix = f"name LIKE '{workload}.%'", f"{workload}."
         aliases: dict[tuple[str, int], list[str]] = defaultdict(list)
@@ -53,9 +56,10 @@ class _Api:
             for one in model.get("aliases", ()):
                 aliases[model["name"], int(one["version"])].append(one["alias"])
         for version in self._pages("model-versions", "model_versions", wanted):
-            if version["name"].startswith(prefix):
-                name, number = version["name"], int(version["version"])
-                yield self._row(version, tuple(sorted(aliases[name, number])))
+            held = aliases[version["name"], int(version["version"])]
+            # a row costs two more questions
+            if version["name"].startswith(prefix) and (alias is None or alias in held):
+                yield self._row(version, tuple(sorted(held)))
 
     def _row(self, version: Mapping[str, Any], aliases: tuple[str, ...]) -> VersionRow:
         name, run_id = version["name"], version.get("run_id") or ""

@@ -31,12 +31,13 @@ _RUNS = f"SELECT run_uuid FROM runs WHERE {_OF_THEIR_RUNS}"
 _METRICS = f"SELECT run_uuid, key, value, is_nan FROM latest_metrics WHERE {_OF_THEIR_RUNS}"
 
 
-def read_versions(uri: str, workload: str) -> list[VersionRow] | None:
+def read_versions(uri: str, workload: str, alias: str | None = None) -> list[VersionRow] | None:
     """Return the versions of a workload; None where the tables are not those that are known here.
 
     Args:
         uri: SQLAlchemy's URL; a SQLite file that is not there has no versions, and is not made.
         workload: whose versions.
+        alias: only those that have it.
 
     Raises:
         RegistryUnreadable: the database does not answer.
@@ -48,7 +49,7 @@ def read_versions(uri: str, workload: str) -> list[VersionRow] | None:
         # one connection is all that is needed, and pools of a program that ends complain
         with create_engine(uri, poolclass=NullPool).connect() as connection:
             try:
-                return _Tables(connection, workload).versions()
+                return _Tables(connection, workload).versions(alias)
             except (OperationalError, ProgrammingError):
                 return None
     except SQLAlchemyError as error:
@@ -63,11 +64,11 @@ class _Tables:
         in_workspace = " AND workspace = 'default'" if "workspace" in columns else ""
         self._is_shown = _IS_SHOWN.format(in_workspace=in_workspace)
 
-    def versions(self) -> list[VersionRow]:
+    def versions(self, alias: str | None) -> list[VersionRow]:
         hashes = {(name, version): value for name, version, value in self._rows(_HASHES)}
         aliases: dict[tuple[str, int], tuple[str, ...]] = defaultdict(tuple)
-        for name, version, alias in self._rows(_ALIASES):
-            aliases[name, int(version)] += (alias,)
+        for name, version, held in self._rows(_ALIASES):
+            aliases[name, int(version)] += (held,)
         runs: dict[str, dict[str, float]] = {run_id: {} for (run_id,) in self._rows(_RUNS)}
         for run_id, key, value, is_nan in self._rows(_METRICS):
             runs[run_id][key] = math.nan if is_nan else float(value)
@@ -84,7 +85,7 @@ class _Tables:
             )
             for name, version, created, source, storage, run_id in self._rows(_VERSIONS)
             # an underscore in the name of a workload is a wildcard to LIKE
-            if name.startswith(self._prefix)
+            if name.startswith(self._prefix) and (alias is None or alias in aliases[name, version])
         ]
 
     def _rows(self, query: str) -> Iterable[Any]:

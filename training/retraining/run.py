@@ -88,11 +88,7 @@ def retrain_workload(
         SearchError: all trials of a family failed.
         BundleError: a champion cannot be read.
     """
-    sections = load_sections(settings.workloads, task.workload)
-    contract = Contract.model_validate(sections["contract"])
-    config = TrainingConfig.model_validate(sections.get("training") or {})
-    check_fixed(config.search)
-    retraining = RetrainingConfig.model_validate(sections.get("retraining") or {})
+    contract, config, retraining = _configuration(settings, task.workload)
     journalled = read_journal(contract, load_workload(contract), journal, task.query)
     listener.has_data(journalled.dataset.data_hash)
     with training_lock(settings, task.workload):
@@ -117,10 +113,23 @@ def retrain_workload(
             champion = champions.get(arm)
             gate = _Gate(retraining, prepared, None if champion is None else fetch(champion), task.id)
             version = trainer.train(family, gate.evaluate).version
-            registry.log_numbers(version, {f"gate_{name}": x for name, x in gate.verdict.numbers.items()})
-            if gate.verdict.passed:
-                registry.set_challenger(version)
+            _register(registry, version, gate.verdict)
             listener.has_verdict(version, gate.verdict)
+
+
+def _configuration(settings: Settings, workload: str) -> tuple[Contract, TrainingConfig, RetrainingConfig]:
+    sections = load_sections(settings.workloads, workload)
+    config = TrainingConfig.model_validate(sections.get("training") or {})
+    check_fixed(config.search)
+    retraining = RetrainingConfig.model_validate(sections.get("retraining") or {})
+    return Contract.model_validate(sections["contract"]), config, retraining
+
+
+def _register(registry: Registry, version: ModelVersion, verdict: Verdict) -> None:
+    """Keep the numbers of the gate with the version; one that passed is the challenger."""
+    registry.log_numbers(version, {f"gate_{name}": number for name, number in verdict.numbers.items()})
+    if verdict.passed:
+        registry.set_challenger(version)
 
 
 @dataclass

@@ -74,22 +74,25 @@ def score_file(
     """
     records = open_records(contract, source)
     plan = plan_parts(contract, records, rows_per_part)
-    manifest = Manifest(
+    if not plan:
+        raise ValueError(f"{source}: got no rows, expected one at least")
+    if fresh:
+        discard(output)
+    parts = Parts(output, _manifest(contract, stamp, records, rows_per_part, len(plan)))
+    _score_missing(_Work(bundle, stamp, records, plan, parts.folder), parts.missing, progress)
+    return Scored(*parts.finish())
+
+
+def _manifest(contract: Contract, stamp: Stamp, records: Records, rows_per_part: int, parts: int) -> Manifest:
+    return Manifest(
         workload=contract.workload,
         arm=stamp.arm,
         model_version=stamp.model_version,
         bundle=stamp.bundle,
         rows_per_part=rows_per_part,
-        parts=len(plan),
+        parts=parts,
         files=records.files,
     )
-    if not plan:
-        raise ValueError(f"{source}: got no rows, expected one at least")
-    if fresh:
-        discard(output)
-    parts = Parts(output, manifest)
-    _score_missing(_Work(bundle, stamp, records, plan, parts.folder), parts.missing, progress)
-    return Scored(*parts.finish())
 
 
 @dataclass(frozen=True)

@@ -80,13 +80,7 @@ def search(
     Raises:
         SearchError: every trial failed.
     """
-    plan_file = directory / _PLAN_FILE
-    wanted = json.dumps(asdict(plan), sort_keys=True)
-    going_on = resume and plan_file.is_file() and plan_file.read_text() == wanted
-    if not going_on:
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        plan_file.write_text(wanted)
+    going_on = _claim(directory, plan, resume)
     family = load_family(plan.family)
     worker_group = plan_worker_group(family, plan.workers, ray.available_resources())
     task = TrialTask(plan.family, plan.seed, worker_group, directory / _GROUPS)
@@ -109,6 +103,18 @@ def search(
     # what is finished is not continued: the same call later searches anew
     shutil.rmtree(directory)
     return best
+
+
+def _claim(directory: Path, plan: SearchPlan, resume: bool) -> bool:
+    """Make the directory that of this plan; return whether it holds an unfinished search to go on with."""
+    plan_file = directory / _PLAN_FILE
+    wanted = json.dumps(asdict(plan), sort_keys=True)
+    if resume and plan_file.is_file() and plan_file.read_text() == wanted:
+        return True
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    plan_file.write_text(wanted)
+    return False
 
 
 def _tune_config(plan: SearchPlan, worker_group: WorkerGroup | None, at_once: int | None) -> tune.TuneConfig:

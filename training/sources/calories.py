@@ -21,7 +21,7 @@ from features.errors import FieldError
 from features.targets import TargetSpec
 from features.workloads.calories import KEYTEL_FEMALE, KEYTEL_MALE, KJ_PER_KCAL
 from training.sources.base import Mapper, Progress
-from training.sources.files import hash_file
+from training.sources.files import RecordedFile
 
 FloatArray = NDArray[np.float64]
 
@@ -45,32 +45,13 @@ class GeneratedWorkouts:
         return pd.concat(mapper(partial(draw, self.seed), batches, progress), ignore_index=True)
 
 
-@dataclass(frozen=True)
-class RecordedWorkouts:
-    """The rows of a file."""
-
-    contract: Contract
-    path: Path
-
-    @property
-    def revision(self) -> str:
-        """The hash of the file, so that one that has changed is read again.
-
-        Raises:
-            FileNotFoundError: no such file.
-        """
-        return hash_file(self.path)
-
-    def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """Return all rows."""
-        return read_workouts(self.contract, self.path)
-
-
 def make_source(
     contract: Contract, people: int = 12_000, seed: int = 0, path: str | None = None
-) -> GeneratedWorkouts | RecordedWorkouts:
+) -> GeneratedWorkouts | RecordedFile:
     """Make the source for a contract from the options in its YAML file; `path` replaces the generator."""
-    return RecordedWorkouts(contract, Path(path)) if path else GeneratedWorkouts(people, seed)
+    if not path:
+        return GeneratedWorkouts(people, seed)
+    return RecordedFile(Path(path), partial(read_workouts, contract))
 
 
 def read_workouts(contract: Contract, path: Path) -> pd.DataFrame:

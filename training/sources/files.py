@@ -1,11 +1,41 @@
-"""Parts that sources of a file share: its table, and the hash that shows whether it has changed."""
+"""What sources of a file share: its table, and the hash that shows whether it has changed."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+
+from training.sources.base import Mapper, Progress
+
+
+@dataclass(frozen=True)
+class RecordedFile:
+    """The records of one file, which is read at once; see `training.sources.base.Source`.
+
+    Attributes:
+        path: of the file.
+        read: makes records of it.
+    """
+
+    path: Path
+    read: Callable[[Path], pd.DataFrame]
+
+    @property
+    def revision(self) -> str:
+        """The hash of the file, so that one that has changed is read again.
+
+        Raises:
+            FileNotFoundError: no such file.
+        """
+        return hash_file(self.path)
+
+    def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
+        """All records; reading is quick, so that the mapper is not used."""
+        return self.read(self.path)
 
 
 def read_table(path: Path) -> pd.DataFrame:

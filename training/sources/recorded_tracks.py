@@ -12,7 +12,7 @@ No radiometer watched the last two, so that their intensity is left to the contr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,8 @@ from scipy.signal import savgol_filter
 
 from features.contract import Contract
 from features.errors import FieldError
-from training.sources.base import LOG, Mapper, Progress
-from training.sources.files import hash_file, read_table
+from training.sources.base import LOG
+from training.sources.files import RecordedFile, read_table
 from training.sources.simulation.trajectories import EARTH_RADIUS_M
 
 FloatArray = NDArray[np.float64]
@@ -40,26 +40,9 @@ _FASTEST_CLIMB_MPS = 15_000.0
 _SMOOTHING_S = 21
 
 
-@dataclass(frozen=True)
-class RecordedTracks:
-    """Source of the tracks in a file as records."""
-
-    contract: Contract
-    path: Path
-
-    @property
-    def revision(self) -> str:
-        """The hash of the file, so that one that has changed is read again."""
-        return hash_file(self.path)
-
-    def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """Return all records; reading is quick, so that the mapper is not used."""
-        return read_tracks(self.contract, self.path)
-
-
-def make_source(contract: Contract, path: str) -> RecordedTracks:
+def make_source(contract: Contract, path: str) -> RecordedFile:
     """Make the source for a contract, from the options in its YAML file."""
-    return RecordedTracks(contract, Path(path))
+    return RecordedFile(Path(path), partial(read_tracks, contract))
 
 
 def read_tracks(contract: Contract, path: Path) -> pd.DataFrame:

@@ -8,7 +8,6 @@ at each row is where the same track was at the contract's horizons.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from features.contract import Contract
 from features.errors import FieldError
 from features.geo import from_local, local_m
 from features.targets import PathTarget
-from training.sources.base import LOG, Mapper, Progress
-from training.sources.files import hash_file, read_table
+from training.sources.base import LOG
+from training.sources.files import RecordedFile, read_table
 
 FloatArray = NDArray[np.float64]
 
@@ -31,30 +30,9 @@ _LONGEST_GAP_S = 30.0
 _ALTITUDE = "altitude_m"
 
 
-@dataclass(frozen=True)
-class RecordedTracks:
-    """The tracks of a file."""
-
-    contract: Contract
-    path: Path
-
-    @property
-    def revision(self) -> str:
-        """The hash of the file, so that one that has changed is read again.
-
-        Raises:
-            FileNotFoundError: no such file.
-        """
-        return hash_file(self.path)
-
-    def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """Return all records; reading is quick, so that the mapper is not used."""
-        return track_records(self.contract, read_positions(self.path))
-
-
-def make_source(contract: Contract, path: str) -> RecordedTracks:
+def make_source(contract: Contract, path: str) -> RecordedFile:
     """Make the source for a contract, from the options in its YAML file."""
-    return RecordedTracks(contract, Path(path))
+    return RecordedFile(Path(path), lambda file: track_records(contract, read_positions(file)))
 
 
 def read_positions(path: Path) -> pd.DataFrame:

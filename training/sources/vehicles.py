@@ -17,10 +17,10 @@ from features.contract import Contract
 from features.geo import from_local
 from features.targets import PathTarget
 from training.sources.base import LOG, Mapper, Progress
+from training.sources.files import RecordedFile
 from training.sources.simulation.vehicle_motion import STEP_S, STEPS, Motion, move
 from training.sources.simulation.vehicle_plans import Plan, draw_plan
 from training.sources.simulation.vehicle_sensors import SAMPLE_S, receive
-from training.sources.tracks import RecordedTracks
 from training.sources.tracks import make_source as recorded_source
 
 FloatArray = NDArray[np.float64]
@@ -49,7 +49,7 @@ class GeneratedVehicles:
 
 def make_source(
     contract: Contract, vehicles: int = 900, seed: int = 0, path: str | None = None
-) -> GeneratedVehicles | RecordedTracks:
+) -> GeneratedVehicles | RecordedFile:
     """Make the source for a contract from the options in its YAML file; `path` replaces the generator."""
     return recorded_source(contract, path) if path else GeneratedVehicles(contract, vehicles, seed)
 

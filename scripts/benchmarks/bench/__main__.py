@@ -27,6 +27,7 @@ from scripts.benchmarks.bench.models import ESTIMATORS, make_models
 from scripts.benchmarks.bench.page import Circumstances, measured_part, page_with, tables
 from scripts.benchmarks.bench.run import Plan, Results, run
 from scripts.benchmarks.bench.wrk import WrkMissing, require_wrk
+from scripts.host.failure import exit_on
 from training.runtime.settings import REPOSITORY, Settings
 
 PAGE = REPOSITORY / "docs" / "benchmarks" / "benchmarks.md"
@@ -51,7 +52,7 @@ def bench(
     """
     console = Console()
     folder = Settings.from_environment().var / "bench"
-    try:
+    with exit_on(console, "cannot measure", WrkMissing, ValueError, FileNotFoundError):
         names = _chosen("CONTENDERS", contenders, [contender.name for contender in CONTENDERS])
         plan = Plan(
             contenders=[contender for contender in CONTENDERS if contender.name in names],
@@ -64,9 +65,6 @@ def bench(
             starts=starts,
         )
         wrk = require_wrk()
-    except (WrkMissing, ValueError, FileNotFoundError) as error:
-        console.print(f"[bold red]cannot measure:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
     with interruptible(console):
         results = _run(console, plan)
     is_whole = not (quick or contenders or arms)

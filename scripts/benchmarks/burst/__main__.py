@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from scripts.benchmarks.bench.interrupted import interruptible
 from scripts.benchmarks.bench.machine import machine
@@ -20,6 +19,7 @@ from scripts.benchmarks.burst.phases import BurstPlan
 from scripts.benchmarks.burst.picture import draw
 from scripts.benchmarks.burst.play import Player
 from scripts.benchmarks.burst.timeline import Seen, Timeline, courses, problems
+from scripts.host.failure import exit_on, print_failure
 from scripts.launcher.preflight import free_port
 from scripts.rendering.generated_section import replace_part
 from training.runtime.settings import REPOSITORY, Settings
@@ -45,12 +45,8 @@ def burst(
     base = _QUICK if quick else BurstPlan()
     plan = BurstPlan(rounds or base.rounds, rate, duration_s or base.burst_s, base.idle_s, base.lead_s)
     folder = Settings.from_environment().var / "bench"
-    with interruptible(console):
-        try:
-            timeline = _run(console, plan, folder, arm, port)
-        except CannotServe as error:
-            console.print(f"[bold red]cannot measure:[/] {escape(str(error))}", highlight=False)
-            raise typer.Exit(1) from error
+    with interruptible(console), exit_on(console, "cannot measure", CannotServe):
+        timeline = _run(console, plan, folder, arm, port)
     found = courses(timeline, plan, ("FeatureScaler", arm))
     wrong = problems(timeline, found)
     page = PAGE if plan == BurstPlan() and arm == "mlp" else folder / PAGE.name
@@ -60,7 +56,7 @@ def burst(
     for table in tables(timeline, plan, found):
         console.print(table.rich())
     for line in wrong:
-        console.print(f"[bold red]not passed:[/] {escape(line)}", highlight=False, soft_wrap=True)
+        print_failure(console, "not passed", line)
     console.print(f"Written: {page}, {picture}", highlight=False, soft_wrap=True)
     raise typer.Exit(1 if wrong else 0)
 

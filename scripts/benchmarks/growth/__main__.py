@@ -28,6 +28,7 @@ from scripts.benchmarks.bench.server import CannotServe, Server
 from scripts.benchmarks.bench.wrk import WrkFailed, WrkMissing, require_wrk, run_wrk
 from scripts.benchmarks.growth.layouts import Size, fill_journal, lay_out_grown
 from scripts.benchmarks.growth.page import growth_part, growth_table
+from scripts.host.failure import exit_on
 from scripts.launcher.preflight import free_port
 from training.runtime.settings import REPOSITORY, Settings
 
@@ -80,12 +81,9 @@ def growth(
     plan = Plan(SIZES, starts, rounds, duration_s, folder, profile)
     if quick:
         plan = replace(plan, sizes=(SIZES[0], SIZES[-1]), starts=1, rounds=1, duration_s=3)
-    try:
+    with exit_on(console, "cannot measure", WrkMissing, WrkFailed, CannotServe):
         require_wrk()
         found = measure(plan, lambda what: console.print(escape(what), highlight=False))
-    except (WrkMissing, WrkFailed, CannotServe) as error:
-        console.print(f"[bold red]cannot measure:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
     console.print(growth_table(found).rich())
     page = folder / PAGE.name if quick else PAGE
     command = " ".join(["make bench-growth", *(["QUICK=1"] if quick else [])])

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from scripts.benchmarks.bench.interrupted import interruptible
 from scripts.benchmarks.bench.machine import machine
@@ -20,6 +19,7 @@ from scripts.benchmarks.scaling.journal_cost import JournalCost, journal_cost
 from scripts.benchmarks.scaling.layouts import LAYOUTS
 from scripts.benchmarks.scaling.page import MARKS, TITLE, measured_part, tables
 from scripts.benchmarks.scaling.run import LayoutPlan, MeasuredLayout, measure
+from scripts.host.failure import exit_on
 from scripts.rendering.generated_section import replace_part
 from training.runtime.settings import REPOSITORY, Settings
 
@@ -42,15 +42,11 @@ def scaling(
     rounds, duration_s = (_QUICK_ROUNDS, _QUICK_S) if quick else (_ROUNDS, _DURATION_S)
     plan = LayoutPlan(_ARM, _CONNECTIONS, rounds, duration_s, folder, port)
     by_session = autogroups.are_on()
-    with interruptible(console):
-        try:
-            require_wrk()
-            if by_session:
-                console.print(f"[yellow]{autogroups.ADVICE}[/]", highlight=False)
-            measured, journal = _run(console, plan)
-        except (CannotServe, WrkFailed, WrkMissing) as error:
-            console.print(f"[bold red]cannot measure:[/] {escape(str(error))}", highlight=False)
-            raise typer.Exit(1) from error
+    with interruptible(console), exit_on(console, "cannot measure", CannotServe, WrkFailed, WrkMissing):
+        require_wrk()
+        if by_session:
+            console.print(f"[yellow]{autogroups.ADVICE}[/]", highlight=False)
+        measured, journal = _run(console, plan)
     page = folder / PAGE.name if quick else PAGE
     where = f"{machine()}, {autogroups.NAME}={int(by_session)}"
     part = measured_part("make scaling", where, plan, measured, journal)

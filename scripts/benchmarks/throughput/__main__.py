@@ -21,12 +21,12 @@ from urllib.parse import urlsplit
 import orjson
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from deployments.requests.schema import MAX_INSTANCES
 from features.config import load_contract
 from scripts.benchmarks.bench.wrk import Load, Target, WrkFailed, WrkMissing, run_wrk
 from scripts.benchmarks.throughput.answers import auth_headers, request_bodies, window_instances
+from scripts.host.failure import exit_on
 from scripts.replay.client import Connection
 from scripts.replay.text_tables import TextTable
 from training.runtime.settings import Settings
@@ -70,7 +70,7 @@ def throughput(
     place = Connection.find(settings, url or None)
     script = settings.var / "bench" / "throughput.lua"
     script.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with exit_on(console, "cannot measure", WrkMissing, WrkFailed, OSError, HTTPException, ValueError):
         row, window = (load_contract(settings.workloads, name) for name in (table, windows))
         batches = request_bodies(row.example, rows)
         single = _target(place, table, [row.example])
@@ -83,9 +83,6 @@ def throughput(
             crowded = run_wrk(single, 1, duration_s, script)
             beside.result()
         measured = run_batches(place, table, rows, batches, duration_s)
-    except (WrkMissing, WrkFailed, OSError, HTTPException, ValueError) as error:
-        console.print(f"[bold red]cannot measure:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
     lines = (
         _batch_cells(f"{table}: rows in batches of {rows:,}, one client", measured),
         _cells(f"{table}: one row, 1 connection", alone),

@@ -35,9 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def system(folder: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(folder)
-    yield system
-    system.store.close()
+    with LocalSystem(folder) as system:
+        yield system
 
 
 @pytest.fixture

@@ -140,9 +140,8 @@ REQUESTS = {
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path_factory.mktemp("system"))
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path_factory.mktemp("system")) as system:
+        yield system
 
 
 @pytest.fixture

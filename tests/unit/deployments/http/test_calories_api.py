@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,8 @@ CONTRACT_FIELDS = [name for name in WORKOUT if name != "id"]
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
     folder: Path = tmp_path_factory.mktemp("calories")
-    system = LocalSystem(folder, calories_parts)
-    yield system
-    system.store.close()
-
-
-@pytest.fixture
-async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
-    async with system.http() as client:
-        yield client
+    with LocalSystem(folder, calories_parts) as system:
+        yield system
 
 
 async def test_an_answer_carries_kaggles_id_and_column(client: httpx.AsyncClient) -> None:
@@ -170,5 +163,5 @@ async def test_a_row_with_anything_wrong_is_refused_and_not_journalled(
     response = await client.post(path, content=json.dumps(body).encode())
     assert response.status_code in (400, 409, 422), (response.status_code, row)
     assert response.headers["content-type"] == "application/problem+json"
-    await system.stack.journal.flush()
+    await system.stack.writers.journal.flush()
     assert system.store.counts("calories").predictions == before

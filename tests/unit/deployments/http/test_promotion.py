@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,15 +17,8 @@ NEW = ArmVersion(model_version="2", bundle="sha256:2", source="/models/2")
 
 @pytest.fixture
 def system(tmp_path: Path, store_url: str) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path, store_url=store_url)
-    yield system
-    system.store.close()
-
-
-@pytest.fixture
-async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
-    async with system.http() as client:
-        yield client
+    with LocalSystem(tmp_path, store_url=store_url) as system:
+        yield system
 
 
 async def test_a_version_is_requested_and_its_promotion_is_shown(client: httpx.AsyncClient) -> None:

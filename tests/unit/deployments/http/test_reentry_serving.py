@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,8 @@ POINTS = points_of("booster", 24)["samples"]
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path, reentry_parts)
-    yield system
-    system.store.close()
-
-
-@pytest.fixture
-async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
-    async with system.http() as client:
-        yield client
+    with LocalSystem(tmp_path, reentry_parts) as system:
+        yield system
 
 
 def body(samples: list[dict[str, Any]], track: str, **more: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,15 +25,8 @@ WORSE = BETTER.model_copy(update={"passed": False, "reasons": ("It is not shown 
 
 @pytest.fixture
 def system(tmp_path: Path, store_url: str) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path, store_url=store_url)
-    yield system
-    system.store.close()
-
-
-@pytest.fixture
-async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
-    async with system.http() as client:
-        yield client
+    with LocalSystem(tmp_path, store_url=store_url) as system:
+        yield system
 
 
 async def test_a_request_is_accepted_and_its_retraining_is_shown(

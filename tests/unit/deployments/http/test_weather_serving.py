@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -21,15 +21,8 @@ CONTRACT = weather_contract()
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
     folder = tmp_path_factory.mktemp("weather")
-    system = LocalSystem(folder, lambda arm, number: weather_parts("ridge", number))
-    yield system
-    system.store.close()
-
-
-@pytest.fixture
-async def client(system: LocalSystem) -> AsyncIterator[httpx.AsyncClient]:
-    async with system.http() as client:
-        yield client
+    with LocalSystem(folder, lambda arm, number: weather_parts("ridge", number)) as system:
+        yield system
 
 
 async def test_an_instance_of_five_hours_is_answered(client: httpx.AsyncClient, system: LocalSystem) -> None:

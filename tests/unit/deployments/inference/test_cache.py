@@ -283,9 +283,8 @@ def test_answers_with_the_cache_equal_those_without(steps: list[Any], waits: boo
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path)
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path) as system:
+        yield system
 
 
 def with_cache(policy: RoutingPolicy = POLICY) -> dict[str, Any]:

@@ -26,9 +26,8 @@ BLEND = {"blend": {"arms": ["mlp", "linear"]}}
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path)
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path) as system:
+        yield system
 
 
 @pytest.fixture

@@ -24,10 +24,9 @@ ALL_TO_MLP = POLICY.model_copy(update={"weights": {"mlp": 1.0}})
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    made = LocalSystem(tmp_path)
-    made.store.put_policy("apogee", ALL_TO_MLP)
-    yield made
-    made.store.close()
+    with LocalSystem(tmp_path) as made:
+        made.store.put_policy("apogee", ALL_TO_MLP)
+        yield made
 
 
 @pytest.fixture

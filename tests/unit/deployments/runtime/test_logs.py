@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.inference.request_log import RequestLog
+from deployments.inference.recording.request_log import RequestLog
 from deployments.runtime.logs import bounded_file, configure_json_logs
 from deployments.store import PredictionRecord
 from tests.support.conditions import wait_for

@@ -18,7 +18,7 @@ from deployments.actors.tracing_sdk import open_tracing
 from deployments.domain.errors import NoArmAvailable
 from deployments.http.error_log import ErrorLog
 from deployments.http.problems import problem_response
-from deployments.inference.request_log import RequestLog
+from deployments.inference.recording.request_log import RequestLog
 from deployments.runtime.logs import configure_log_file
 from features.errors import FieldError
 from scripts.cli.main import app

@@ -66,16 +66,14 @@ def rectangles(rows: int) -> list[Recording]:
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path)
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path) as system:
+        yield system
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path, lambda arm, number: toy_parts(number))
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path, lambda arm, number: toy_parts(number)) as system:
+        yield system
 
 
 async def play(system: LocalSystem, recordings: Sequence[Recording], **options: Any) -> Played:

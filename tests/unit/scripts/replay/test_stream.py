@@ -45,9 +45,8 @@ class FastClock:
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[LocalSystem]:
-    system = LocalSystem(tmp_path, lambda arm, number: toy_parts(number))
-    yield system
-    system.store.close()
+    with LocalSystem(tmp_path, lambda arm, number: toy_parts(number)) as system:
+        yield system
 
 
 def cases(rows: int) -> list[Case]:
@@ -84,13 +83,13 @@ async def test_every_request_is_answered_and_its_truth_comes_later(system: Local
 
 async def test_truths_go_one_by_one_if_asked(system: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    write = system.stack.truths.write
+    write = system.stack.writers.truths.write
 
     async def counted(truths: Sequence[Truth]) -> FeedbackCounts:
         calls.append(len(truths))
         return await write(truths)
 
-    monkeypatch.setattr(system.stack.truths, "write", counted)
+    monkeypatch.setattr(system.stack.writers.truths, "write", counted)
     player, _ = await stream(system, Schedule(Steady(500), 1, 30), 30, single_truths=True)
     assert calls == [1] * 30
     assert player.streamed.feedback.accepted == len(truths(system)) == 30

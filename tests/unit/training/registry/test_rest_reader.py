@@ -108,6 +108,16 @@ def test_a_version_has_its_tag_its_aliases_and_the_numbers_of_its_run(filled: Fa
     assert (orphan.run_id, orphan.metrics) == ("gone", None)
 
 
+def test_nothing_more_is_asked_about_versions_without_the_alias(filled: FakeServer) -> None:
+    found = read_versions(filled.url, "toy", {}, "champion")
+    assert found is not None
+    assert [(row.name, row.version) for row in found] == [("toy.linear", 1)]
+    assert [call for call, _ in filled.requests if not call.endswith("/search")] == [
+        "model-versions/get-download-uri",
+        "runs/get",
+    ]
+
+
 @pytest.mark.parametrize(
     ("environment", "header"),
     [

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Protocol
 
 from deployments.domain.predictions import Prediction
-from deployments.inference.answer_metrics import AnswerCounts
-from deployments.inference.request_log import RequestLog
+from deployments.inference.recording.answer_metrics import AnswerCounts
+from deployments.inference.recording.request_log import RequestLog
 from deployments.inference.shadow import ShadowTraffic
 from deployments.store.records import PredictionRecord
+from deployments.store.store import utc_now
 from deployments.telemetry.tracing.api import Tracing
 from features.contract import Contract
 
@@ -44,7 +45,7 @@ class AnswerRecorder:
         counts: AnswerCounts,
         shadows: ShadowTraffic,
         tracing: Tracing,
-        now: Callable[[], datetime],
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._contract = contract
         self._journal = journal

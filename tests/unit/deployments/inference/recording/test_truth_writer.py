@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from deployments.domain.errors import Overloaded
-from deployments.inference.truth_writer import TruthWriter
+from deployments.inference.recording.truth_writer import TruthWriter
 from deployments.store import FeedbackCounts, StoreUnavailable, Truth
 from tests.support.conditions import wait_for
 

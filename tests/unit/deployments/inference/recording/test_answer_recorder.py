@@ -14,9 +14,9 @@ from toy.parts import toy_contract
 from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, Decision, RoutingPolicy, RoutingTable
-from deployments.inference.answer_metrics import AnswerCounts
-from deployments.inference.answer_recorder import AnswerRecorder, journal_record
-from deployments.inference.request_log import RequestLog
+from deployments.inference.recording.answer_metrics import AnswerCounts
+from deployments.inference.recording.answer_recorder import AnswerRecorder, journal_record
+from deployments.inference.recording.request_log import RequestLog
 from deployments.inference.shadow import ShadowTraffic
 from deployments.store.records import PredictionRecord, ShadowRow
 from deployments.telemetry.tracing.api import NO_TRACING

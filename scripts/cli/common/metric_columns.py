@@ -1,4 +1,4 @@
-"""Metrics of models as cells of the tables in the terminal: what there is decides which columns there are."""
+"""Models as cells of the tables in the terminal: what metrics there are decides which columns there are."""
 
 from __future__ import annotations
 
@@ -63,3 +63,8 @@ def main_metric_columns(all_metrics: Sequence[Mapping[str, float]]) -> tuple[Col
     # of the two ways to count a relative error the logarithmic one is what its models are compared by
     leading = [one for one in shown if not (one.metric == "mae" and "rmsle" in common)]
     return (*leading[:2], *(one for one in _REGIONS if one.metric == "coverage"))
+
+
+def short_hash(bundle: str) -> str:
+    """Return the first digits of a content hash, enough to tell bundles apart."""
+    return bundle.removeprefix("sha256:")[:10]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.cli.metric_columns import main_metric_columns, metric_columns
+from scripts.cli.common.metric_columns import main_metric_columns, metric_columns
 
 NUMBER = {"mae": 1.0, "rmse": 2.0, "median_ape_percent": 3.0, "coverage": 0.9, "mean_width": 4.0}
 CLASSES = {

@@ -1,0 +1,1 @@
+"""What becomes of an answer and of a truth: the journal, the log, the counts."""
