@@ -17,7 +17,7 @@ from typing import Literal
 from cosmic_ray.testing import run_tests
 from cosmic_ray.work_item import TestOutcome
 
-from tests.mutants.plan import Mutant, tests_of
+from tests.mutants.plan import Mutant, covering_tests
 
 Outcome = Literal["killed", "survived", "timeout"]
 
@@ -117,7 +117,7 @@ class MutantRunner:
                 f"--hypothesis-seed={self._seed}",
                 "-k",
                 "not postgresql",
-                *tests_of(self._root, module),
+                *covering_tests(self._root, module),
             ),
         ]
         outcome, output = run_tests(shlex.join(command), limit_s)

@@ -1,4 +1,4 @@
-"""List of the versions of a workload, all or the champions, for a command that answers at once.
+"""Versions of a workload, all or the champions, for a command that answers at once.
 
 MLflow takes three seconds of a core to import, whichever part is wanted: its package imports all of them. Its
 database and its server are therefore read directly, and its client only asked where they cannot be.
