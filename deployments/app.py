@@ -24,7 +24,7 @@ from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract
 from features.old_spellings import respell_keys
-from training.registry.listing import list_champions
+from training.registry.listing import has_champion
 from training.runtime.environment import Environment
 from training.runtime.settings import Settings, without_password
 
@@ -101,7 +101,7 @@ def _require_models(settings: Settings, store: Store, workload: str) -> None:
     table = store.routing(workload)
     if table is not None and table.arms:
         return  # served before: the registry need not answer
-    if not list_champions(settings, workload):
+    if not has_champion(settings, workload):
         raise EmptyRegistry(
             f"no model of {workload} in {without_password(settings.registry_uri)};"
             f" train one with: raysonde train {workload}"

@@ -19,7 +19,7 @@ from toy.parts import WORKLOADS, toy_parts
 
 from tests.support.mlflow_server import mlflow_server
 from training.registry.errors import RegistryUnreadable
-from training.registry.listing import list_champions, list_versions
+from training.registry.listing import has_champion, list_champions, list_versions
 from training.registry.model_version import ModelVersion
 from training.registry.models import Registry
 from training.runtime.bundle import write_bundle
@@ -104,6 +104,18 @@ def test_it_says_what_mlflow_says(settings: Settings) -> None:
 
 def test_the_champions_are_those_of_mlflow(settings: Settings) -> None:
     assert list_champions(settings, "toy", {}) == Registry(settings).champions("toy")
+
+
+def test_a_champion_is_one_though_its_bundle_is_not_there_yet(settings: Settings) -> None:
+    registry = Registry(settings)
+    client, run = registry.client, registry.client.create_run(registry.experiment("late"))
+    client.create_registered_model("late.mlp")
+    assert not has_champion(settings, "late", {})
+    client.create_model_version("late.mlp", f"{run.info.artifact_uri}/not-there", run.info.run_id)
+    assert not has_champion(settings, "late", {})
+    client.set_registered_model_alias("late.mlp", "champion", "1")
+    assert has_champion(settings, "late", {})
+    assert list_champions(settings, "late", {}) == {}
 
 
 def test_an_underscore_in_a_name_stands_for_itself(settings: Settings) -> None:

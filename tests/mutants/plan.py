@@ -96,7 +96,7 @@ def sample(root: Path, paths: Iterable[str], count: int, seed: int) -> list[Muta
     return list(islice(filter(_compiles, mutants), count))
 
 
-def unit_tests_of(root: Path, module: str) -> list[str]:
+def covering_tests(root: Path, module: str) -> list[str]:
     """Return the unit tests that mirror the module: its own file first, then those beside it that import it.
 
     Where there are none, those of its package that import it, or else of any; or else all of its folder.

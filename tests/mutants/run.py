@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 from cosmic_ray.testing import run_tests
 from cosmic_ray.work_item import TestOutcome
 
-from tests.mutants.plan import Mutant, unit_tests_of
+from tests.mutants.plan import Mutant, covering_tests
 
 Outcome = Literal["killed", "survived", "timeout"]
 
@@ -101,7 +101,7 @@ class MutantRunner:
         Raises:
             UnmutatedFails: tests of some module, without a mutant.
         """
-        tests = {path: unit_tests_of(self._root, path) for path in {mutant.module for mutant in mutants}}
+        tests = {path: covering_tests(self._root, path) for path in {mutant.module for mutant in mutants}}
         files = sorted({file for some in tests.values() for file in some})
         parts = [files[number :: self._workers] for number in range(self._workers)]
         with ThreadPoolExecutor(self._workers) as pool:

@@ -1,4 +1,4 @@
-"""List of the versions of a workload, all or the champions, for a command that answers at once.
+"""Versions of a workload, all or the champions, for a command that answers at once.
 
 MLflow takes three seconds of a core to import, whichever part is wanted: its package imports all of them. Its
 database and its server are therefore read directly, and its client only asked where they cannot be.
@@ -63,6 +63,23 @@ def list_champions(
         RegistryUnreadable: it does not answer as a registry.
     """
     return {found.arm: found for found in _list(settings, workload, environment, CHAMPION)}
+
+
+def has_champion(settings: Settings, workload: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether an arm has a version with the alias `champion`, be its bundle readable now or later.
+
+    Args:
+        settings: name the registry.
+        workload: whose versions.
+        environment: may hold MLflow's own variables.
+
+    Raises:
+        RegistryUnreadable: it does not answer as a registry.
+    """
+    rows = _read(settings.registry_uri, workload, environment, CHAMPION)
+    if rows is None:
+        return bool(_versions_by_mlflow(settings, workload, CHAMPION))
+    return bool(rows)
 
 
 def _list(

@@ -1,4 +1,4 @@
-"""What sources of a file share: its table, and the hash that shows whether it has changed."""
+"""Parts that sources of a file share: its table, and the hash that shows whether it has changed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RecordedFile:
         return hash_file(self.path)
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
-        """All records; reading is quick, so that the mapper is not used."""
+        """Return all records; reading is quick, so that the mapper is not used."""
         return self.read(self.path)
 
 

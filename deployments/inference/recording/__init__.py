@@ -1,1 +1,1 @@
-"""What becomes of an answer and of a truth: the journal, the log, the counts."""
+"""Records of answers and truths: the journal, the log, the counts."""

@@ -11,7 +11,7 @@ from deployments.store import JournalWriter, PredictionRecord, ShadowRow, Store
 
 @dataclass(frozen=True)
 class Writers:
-    """All that a replica writes.
+    """Writers of a replica, all of them.
 
     Attributes:
         journal: predictions that wait for the store.

@@ -1,1 +1,1 @@
-"""What several commands share: options, groups, and the columns of their tables."""
+"""Parts that several commands share: options, groups, and the columns of their tables."""

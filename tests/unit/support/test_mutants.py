@@ -8,7 +8,7 @@ import pytest
 
 from tests.mutants.__main__ import EQUIVALENT
 from tests.mutants.operators import mutations
-from tests.mutants.plan import Mutant, equivalents, modules, sample, unit_tests_of
+from tests.mutants.plan import Mutant, covering_tests, equivalents, modules, sample
 from tests.mutants.run import MutantRunner, Passed, UnmutatedFails
 from training.runtime.settings import REPOSITORY
 
@@ -71,11 +71,11 @@ def test_every_module_has_tests_that_are_there() -> None:
     paths = modules(REPOSITORY)
     assert {path.split("/")[0] for path in paths} == {"features", "deployments", "training"}
     for path in paths:
-        assert all((REPOSITORY / one).exists() for one in unit_tests_of(REPOSITORY, path))
-    assert unit_tests_of(REPOSITORY, "deployments/domain/samples.py") == [
+        assert all((REPOSITORY / one).exists() for one in covering_tests(REPOSITORY, path))
+    assert covering_tests(REPOSITORY, "deployments/domain/samples.py") == [
         "tests/unit/deployments/domain/test_samples.py"
     ]
-    assert unit_tests_of(REPOSITORY, "features/window_spec.py") == [
+    assert covering_tests(REPOSITORY, "features/window_spec.py") == [
         "tests/unit/features/test_point_windows.py",
         "tests/unit/features/test_windows.py",
     ]

@@ -128,6 +128,9 @@ def test_what_is_found() -> None:
     assert list(evidence["distances"].items())[2:3] == [("f8", 0.5)]
     assert set(list(evidence["distances"].items())[:2]) == {("f2", 0.8), ("f4", 0.8)}
     assert set(evidence["limits"].values()) == {round(limit, 4)}
+    thirds = live()
+    thirds.add(5.0, set(), column(*[1.0] * 10, *[0.0] * 5))
+    assert thirds.evaluate(9.0, 10.0).evidence["distances"] == {"side": 0.3333}
 
 
 @pytest.mark.parametrize(("rows", "known"), [(9, False), (10, True)])

@@ -247,6 +247,12 @@ def test_the_bound_of_the_coverage_is_the_share_that_holds_as_few_as_seldom_as_a
     assert none_holds["coverage_bound"] == pytest.approx(1 - 0.05 ** (1 / 500))
 
 
+@pytest.mark.parametrize(("slack", "nominal"), [(0.0, 1.0), (0.25, 1.0), (0.0, 0.9)])
+def test_a_coverage_may_be_as_low_as_the_slack_allows(slack: float, nominal: float) -> None:
+    config = CONFIG.model_copy(update={"coverage_slack": slack})
+    assert unopposed(config, model(np.ones(500), covered=1.0), nominal).passed
+
+
 def test_by_what_runs_of_misses_make_truths_fewer() -> None:
     """Two of sixteen blocks miss all: their spread is 33.5 times that of single misses, so 480 are 14.3."""
     inside = np.repeat([0.0, 1.0], [60, 420])
