@@ -108,6 +108,8 @@ def _is_read(node: Any) -> bool:
     while outer is not None:
         if outer.type in ("fstring", "decorator"):
             return False
+        if outer.type == "operator" and outer.parent.type in ("parameters", "typedargslist"):
+            return False  # the mark between what may be passed by place and what only by name
         if outer.type == "argument" and outer.get_code().strip() in _SAYS_WHAT_HOLDS:
             return False
         if outer.type == "funcdef" and inner is not None and inner is outer.annotation:

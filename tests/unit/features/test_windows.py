@@ -138,6 +138,13 @@ def test_derivatives_are_filled_from_the_altitude() -> None:
     assert window.filled["vertical_velocity_mps"] == SPEC.steps
 
 
+def test_a_height_that_stays_has_a_speed_of_exactly_0() -> None:
+    """However high: differences are taken from the last value."""
+    times = np.arange(0, 3, 0.05)
+    window = cut_windows(CONTRACT, rows_at(times, np.full(len(times), 99_000.1)))[-1]
+    assert set(window.values[:, 2:4].ravel().tolist()) == {0.0}
+
+
 def test_a_late_packet_joins_later_windows_only() -> None:
     times = np.round(np.arange(0, 4, 0.1), 3)
     late = [times[i] for i in range(len(times)) if i != 30] + [times[30]]

@@ -48,6 +48,7 @@ def test_what_is_changed(source: str, expected: set[str]) -> None:
         "if TYPE_CHECKING:\n    x = 1\n",
         "x = y\n",
         "x = zip(a, b, strict=True)\n",
+        "def f(a, *, b):\n    return b\n",
         "from a import b\n",
     ],
 )

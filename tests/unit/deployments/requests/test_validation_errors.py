@@ -59,6 +59,24 @@ def test_what_was_expected(place: tuple[str, ...], expected: str) -> None:
     assert (error.field, error.value, error.expected) == (".".join(place) or "body", 5, expected)
 
 
+@pytest.mark.parametrize(
+    ("contract", "place", "field", "expected"),
+    [
+        (TOY, ("instances", 3, "length_m"), "instances[3].length_m", "a finite number of m in [0, 10]"),
+        (TOY, ("instances", 3, "id"), "instances[3].id", "1 to 64 printable characters"),
+        (TOY, ("instances", 3), "instances[3]", "an object"),
+        (APOGEE, ("samples", 2, "pitch_deg"), "samples[2].pitch_deg", "a finite number of deg in [-90, 90]"),
+        (APOGEE, ("samples", 2), "samples[2]", "an object"),
+    ],
+)
+def test_the_last_of_a_path_says_what_was_expected(
+    contract: Any, place: tuple[int | str, ...], field: str, expected: str
+) -> None:
+    error = found(contract, ("string_type", place, 5), batch=True)
+    assert isinstance(error, FieldError)
+    assert (error.field, error.expected) == (field, expected)
+
+
 def test_what_is_missing_has_no_value() -> None:
     error = found(TOY, ("missing", ("length_m",), {"width_m": 1}))
     assert isinstance(error, FieldError)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deployments.inference.recording.request_log import RequestLog
-from deployments.runtime.logs import bounded_file, configure_json_logs
+from deployments.runtime.logs import bounded_file, configure_json_logs, should_log_count
 from deployments.store import PredictionRecord
 from tests.support.conditions import wait_for
 
@@ -61,6 +61,10 @@ def test_configuring_twice_does_not_double_the_lines(stream: io.StringIO) -> Non
     logging.getLogger("raysonde_test").debug("hidden")
     logging.getLogger("raysonde_test").info("once")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_of_what_goes_on_fewer_and_fewer_times_are_logged() -> None:
+    assert [times for times in range(1, 70) if should_log_count(times)] == [1, 2, 4, 8, 16, 32, 64]
 
 
 class CountingFormatter(logging.Formatter):

@@ -53,6 +53,13 @@ def test_a_coast_under_drag_is_close(speed: float, drag: float) -> None:
     assert features[0, COLUMN["climb_m"]] < features[0, COLUMN["ballistic_climb_m"]]
 
 
+@pytest.mark.parametrize(("rate_hz", "seen"), [(0.1, 0.3), (0.3, 0.3), (20.0, 20.0), (501.0, 500.0)])
+def test_the_rate_is_that_at_the_end_within_limits(rate_hz: float, seen: float) -> None:
+    raw = window(np.linspace(500, 600, 50), rate_hz=7.0)
+    raw[0, -1, -1] = rate_hz
+    assert np.exp(WORKLOAD.features(raw)[0, COLUMN["log_rate"]]) == pytest.approx(seen)
+
+
 def test_drag_coast_without_drag_is_ballistic() -> None:
     speed = np.array([10.0, 100.0, 300.0])
     np.testing.assert_allclose(drag_coast_climb_m(speed, np.zeros(3)), speed**2 / (2 * GRAVITY_MPS2))

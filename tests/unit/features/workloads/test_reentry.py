@@ -49,6 +49,14 @@ def test_speeds_are_those_of_the_track_at_any_spacing(spacing_s: float) -> None:
     assert seen["log_intensity"] == 0
 
 
+@pytest.mark.parametrize(("rate_hz", "seen"), [(0.0, 1e-3), (2.0, 2.0), (1e4, 1e3)])
+def test_the_rate_is_that_at_the_end_within_limits(rate_hz: float, seen: float) -> None:
+    raw = cut_window(CONTRACT, track()).values[None].copy()
+    raw[:, -1, -1] = rate_hz
+    found = WORKLOAD.features(raw)[0, :, NAMES.index("window_log_rate")]
+    np.testing.assert_allclose(np.exp(found), seen)
+
+
 def test_the_date_line_is_nothing_special() -> None:
     east, across = track(level_mps=0), track(level_mps=0)
     east[:, 1] = across[:, 1] = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from training.data.dataset import Dataset, joined
 from training.data.splits import Splits
 from training.retraining.journal_dataset import NothingJournalled, instance_matrix, read_journal
 from training.retraining.journal_mix import mix, split_journal
-from training.runtime.journal_query import JournalQuery
+from training.runtime.journal_query import Example, Journal, JournalQuery
 from training.runtime.settings import REPOSITORY
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -83,6 +83,26 @@ def test_an_equal_query_gives_equal_data_however_much_comes_later(store: Store) 
     np.testing.assert_array_equal(after.features, before.features)
     other = read_journal(TOY, WORKLOAD, journal, journal.newest("toy", "1.0", 30)).dataset
     assert other.data_hash != before.data_hash
+
+
+class OtherTruths:
+    """A journal with one truth that is another."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def examples(self, query: JournalQuery, after: int, limit: int) -> Sequence[Example]:
+        first, *others = self._journal.examples(query, after, limit) or (None,)
+        return [] if first is None else [replace(first, truth=99.0), *others]
+
+
+def test_the_hash_is_of_the_pairs_and_not_of_the_query_alone(store: Store) -> None:
+    filled(store, 5)
+    journal = store.journal("area_m2")
+    query = journal.newest("toy", "1.0", 30)
+    one, other = (read_journal(TOY, WORKLOAD, it, query).dataset for it in (journal, OtherTruths(journal)))
+    assert one.data_hash != other.data_hash
+    assert len(one.data_hash) == 64
 
 
 def test_a_query_is_bounded_by_contract_and_time(store: Store) -> None:

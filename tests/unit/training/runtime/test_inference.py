@@ -158,6 +158,17 @@ def test_halves_that_agree_may_make_a_whole_that_does_not() -> None:
         Model(parts).check_golden()
 
 
+def test_an_arm_is_checked_by_the_features_that_are_stored() -> None:
+    """Here the whole gives its outputs, from features that the scaler makes a little otherwise."""
+    steep = replace(PARTS, onnx=linear_graph(np.array([1e3, 0.0, 0.0, 0.0])))
+    raw = np.array([[PARTS.scaler.mean[0], 1.0, 1.0]])
+    features = np.array([[raw[0, 0] + 8e-7 * PARTS.scaler.scale[0], 1.0, raw[0, 0], 1.0]])
+    parts = replace(steep, golden=Golden(raw, features, Model(steep).predict(raw)))
+    ScalerRuntime(parts).check_golden()
+    with pytest.raises(GoldenMismatch, match="relative"):
+        Model(parts).check_golden()
+
+
 def test_rounding_in_the_last_digits_passes() -> None:
     ArmRuntime(shifted("prediction", 1e-7)(PARTS)).check_golden()
 

@@ -147,6 +147,13 @@ def test_a_tail_that_begins_at_the_last_level_but_one() -> None:
     assert score_at((0.5, 0.95), (1.0, 2.0), 0.996) == 2.0, "without a level above 0.95 there is no tail"
 
 
+def test_a_tail_begins_at_0_95_however_many_levels_lie_beyond() -> None:
+    levels, scores = (0.5, 0.95, 0.96, 0.97, 0.99), (1.0, 2.0, 2.1, 2.2, 4.0)
+    assert score_at(levels, scores, 0.998) == pytest.approx(4.0 + 2.0), "as far as from 0.95 to 0.99"
+    later = score_at((0.5, 0.94, 0.97, 0.99), (1.0, 2.0, 3.0, 4.0), 0.999)
+    assert later == pytest.approx(4.0 + 2.0 / np.log10(6)), "from the last level up to 0.95"
+
+
 def test_by_what_a_band_is_widened_for_another_level() -> None:
     assert widening(LEVELS, SCORES, 0.8, 0.95) == 2.0
     assert widening(LEVELS, SCORES, 0.95, 0.8) == 0.5
