@@ -36,7 +36,7 @@ RUN_OPTIONS ?=
 MONITORING ?= yes
 
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test coverage mutants first-start faults bench bench-growth bench-throughput burst scaling clean wheel \
+.PHONY: help up down train check test properties coverage mutants first-start faults bench bench-growth bench-throughput burst scaling clean wheel \
 	image image-check compose-up compose-down
 
 help:
@@ -49,6 +49,7 @@ help:
 	@echo "make mutants  mutate a sample of the pure packages: what no unit test notices (a quarter of an hour)"
 	@echo "              variables: SEED=1 COUNT=60 PACKAGE=features,deployments/domain/routing.py"
 	@echo "make test     the whole test suite"
+	@echo "make properties  the property tests with four times as many examples"
 	@echo "make coverage  the unit tests, and which lines and branches they cover"
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
 	@echo "make faults   kill parts of the self-healing loop at each of its stages, and worker groups that train (half an hour)"
@@ -93,6 +94,9 @@ check: $(STAMP)
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile
 	$(BIN)/pytest tests/integration -n 2 --no-loadscope-reorder
+
+properties: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile -m hypothesis --hypothesis-profile full
 
 mutants: $(STAMP)
 	@$(BIN)/python -m tests.mutants --seed $(or $(SEED),1) --count $(or $(COUNT),60) --package "$(PACKAGE)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -19,12 +20,18 @@ from tests.support.skips import STRICT_SKIPS, is_strict, may_be_skipped
 from training.runtime.settings import REPOSITORY
 
 # how long an example takes is a matter of what else the machine does
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=100)
+settings.register_profile("full", deadline=None, max_examples=400)
 # whether a test fails, and nothing more: for `make mutants`
 settings.register_profile("mutants", deadline=None, phases=[Phase.explicit, Phase.generate])
-settings.load_profile("untimed")
+settings.load_profile("quick")
 
 AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what imports have left: a second each time it looks at all of it."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -46,13 +46,15 @@ def make_report(
         reference, current: (n, features) or (n, steps, features); every step is a row.
         threshold: distance at which a feature counts as drifted.
     """
+    # before Evidently comes: arrays that do not fit are refused at once
+    frames = [_frame(names, rows) for rows in (current, reference)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it uses names that NumPy has deprecated
         from evidently import DataDefinition, Dataset, Report
         from evidently.presets import DataDriftPreset
 
         definition = DataDefinition(numerical_columns=list(names))
-        datasets = [Dataset.from_pandas(_frame(names, rows), definition) for rows in (current, reference)]
+        datasets = [Dataset.from_pandas(frame, definition) for frame in frames]
         preset = DataDriftPreset(
             num_method="wasserstein", num_threshold=threshold, drift_share=_DRIFT_SHARE, columns=list(names)
         )

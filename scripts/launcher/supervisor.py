@@ -21,6 +21,7 @@ from scripts.launcher.readiness import Stage
 
 _GOOD_ORDER_S = 45.0
 _POLL_S = 0.2
+_WATCH_S = 1.0
 _NOTABLE = re.compile(r"\b(WARNING|WARN|ERROR|CRITICAL|Traceback)\b")
 # Ray says this of its own shutdown, whatever we do
 _NOT_NOTABLE = re.compile(
@@ -114,7 +115,7 @@ class Supervisor:
         Raises:
             ChildDied: the child ended by itself.
         """
-        while not stop.wait(1.0):
+        while not stop.wait(_WATCH_S):
             self.check()
             for line in self._new_lines():
                 if _NOTABLE.search(line) and not _NOT_NOTABLE.search(line):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from deployments.store import Store
@@ -28,32 +30,38 @@ class Databases(Protocol):
         """Connections that are left are cut."""
 
 
+def empty_store(folder: Path) -> str:
+    """The URL of a new SQLite store in the folder, a copy of one that was made once."""
+    (folder / "store.db").write_bytes(_empty_file())
+    return f"sqlite:///{folder}/store.db"
+
+
+@lru_cache
+def _empty_file() -> bytes:
+    with TemporaryDirectory() as folder:
+        _make_tables(f"sqlite:///{folder}/store.db")
+        return Path(folder, "store.db").read_bytes()
+
+
 class SqliteDatabases:
-    """Files in a folder. Tables are copied from a store that was made once."""
+    """Files in a folder."""
 
     kind = "sqlite"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._added = 0
-        _make_tables(self._url(_TEMPLATE))
 
     def add(self, *, with_tables: bool = True) -> str:
         """See `Databases`."""
         self._added += 1
-        name = str(self._added)
-        if with_tables:
-            shutil.copytree(self._folder / _TEMPLATE, self._folder / name)
-        else:
-            (self._folder / name).mkdir()
-        return self._url(name)
+        folder = self._folder / str(self._added)
+        folder.mkdir()
+        return empty_store(folder) if with_tables else f"sqlite:///{folder}/store.db"
 
     def remove(self, url: str) -> None:
         """See `Databases`."""
         shutil.rmtree(Path(url.removeprefix("sqlite:///")).parent, ignore_errors=True)
-
-    def _url(self, name: str) -> str:
-        return f"sqlite:///{self._folder / name}/store.db"
 
 
 class PostgresDatabases:

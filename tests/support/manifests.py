@@ -54,7 +54,7 @@ def kustomized(folder: Path) -> Objects:
         pytest.skip("no kubectl here: it makes the manifests from kuberay/")
     made = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
-    return tuple(one for one in yaml.safe_load_all(made.stdout) if one)
+    return tuple(one for one in yaml.load_all(made.stdout, yaml.CSafeLoader) if one)
 
 
 def of_kind(objects: Objects, kind: str) -> list[Manifest]:

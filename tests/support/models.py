@@ -28,6 +28,7 @@ from training.runtime.tasks.intervals import calibrate
 FLIGHTS = 30
 
 
+@lru_cache
 def apogee_contract() -> Contract:
     return load_contract(REPOSITORY / "configs" / "workloads", "apogee")
 
@@ -45,6 +46,7 @@ def windows() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.stack(raw), np.array(target)
 
 
+@lru_cache
 def make_parts(family: str, variant: int = 0) -> BundleParts:
     """A bundle of the apogee workload; another `variant` is another model of the same family."""
     contract = apogee_contract()

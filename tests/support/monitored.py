@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from deployments.monitoring.poller import MonitorLoop
 from deployments.store import PredictionRecord, Store, Truth
 from deployments.store.monitor_feed import DriftEvent
+from tests.support.databases import empty_store
 from tests.support.serving import LocalSystem
 from tests.support.tables import calories_parts
 from training.runtime.inference import load_model
@@ -40,7 +41,7 @@ class MonitoredScene:
     def __init__(self, folder: Path, store_url: str | None = None) -> None:
         self.clock = Clock()
         self._folder = folder
-        self._store_url = store_url or f"sqlite:///{folder}/store.db"
+        self._store_url = store_url or empty_store(folder)
         self._monitors: list[Store] = []
         self.system = LocalSystem(folder, calories_parts, self._store_url)
         self.workload = self.system.contract.workload

@@ -25,6 +25,8 @@ _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "autovacuum": "off",
+    # without statistics it takes small tables for large ones, and compiles what is done before
+    "jit": "off",
     "max_connections": "200",
 }
 

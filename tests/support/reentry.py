@@ -28,6 +28,7 @@ _SOURCE: Mapping[str, Any] = {"tracks": 80, "seed": 1}
 _PARAMS = {"trees": 12, "min_samples_leaf": 5, "max_features": 0.4, "max_samples": 0.6}
 
 
+@lru_cache
 def reentry_contract() -> Contract:
     """As it comes with the project."""
     return load_contract(REPOSITORY / "configs" / "workloads", "reentry")

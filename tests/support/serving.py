@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +26,7 @@ from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
 from deployments.telemetry.tracing.api import NO_TRACING, Tracing
 from scripts.replay.client import Connection, WorkloadClient
+from tests.support.databases import empty_store
 from tests.support.models import make_parts
 from training.runtime.bundle import BundleParts, write_bundle
 from training.runtime.inference import load_model
@@ -46,7 +47,8 @@ class LocalDownstream:
     def __init__(self, cache: BundleCache, levels: CoverageLevels | None = None) -> None:
         self.down: set[str] = set()
         self.before_call: Callable[[], Awaitable[object]] = _at_once
-        self._cache = cache
+        # once a version, as a replica does
+        self._model = lru_cache(lambda bundle, source: load_model(cache.fetch(bundle, source)))
         self._levels = levels or CoverageLevels()
 
     async def __call__(
@@ -55,7 +57,7 @@ class LocalDownstream:
         await self.before_call()
         if arm in self.down:
             raise DownstreamError(f"{arm} is down")
-        model = load_model(self._cache.fetch(version.bundle, version.source))
+        model = self._model(version.bundle, version.source)
         scaled = model.scaler.transform(raw)
         level = self._levels.level(arm, version.bundle)
         answers = model.arm.task.answers(model.arm.predict(scaled, level), model.arm.coverage)
@@ -97,8 +99,7 @@ class LocalSystem:
     ) -> None:
         self.parts = {arm: make(arm, number) for number, arm in enumerate(ARMS)}
         self.contract = self.parts[ARMS[0]].contract
-        self.store = Store(store_url or f"sqlite:///{folder}/store.db")
-        self.store.create_tables()
+        self.store = Store(store_url or empty_store(folder))
         self.cache = BundleCache(folder / "cache", self.contract)
         levels = CoverageLevels(partial(self.store.monitor_feed.levels, self.contract.workload))
         self.downstream = LocalDownstream(self.cache, levels)
@@ -122,7 +123,7 @@ class LocalSystem:
     def __exit__(self, *_: object) -> None:
         self.store.close()
 
-    @property
+    @cached_property
     def app(self) -> ASGIApp:
         """The routes of the workload as a router replica has them, behind its key."""
         return route_requests(self.stack.service, build_api(self.stack))

@@ -34,6 +34,7 @@ def prepared_calories() -> Prepared:
         return prepare(contract, config, Path(folder), 0, serial_map, no_stages)
 
 
+@lru_cache
 def calories_parts(arm: str, variant: int = 0) -> BundleParts:
     """A bundle of ridge regressions; another `variant` is another model."""
     prepared = prepared_calories()

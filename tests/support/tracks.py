@@ -24,6 +24,7 @@ FloatArray = NDArray[np.float64]
 START_S = 1_600_000_000.0
 
 
+@lru_cache
 def trajectory_contract() -> Contract:
     return load_contract(REPOSITORY / "configs" / "workloads", "trajectory")
 

@@ -40,6 +40,7 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+@lru_cache
 def weather_contract() -> Contract:
     return load_contract(REPOSITORY / "configs" / "workloads", "weather")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from training.runtime.tasks.intervals import IntervalCalibration
 WORKLOADS = Path(__file__).parent / "workloads"
 
 
+@lru_cache
 def toy_contract() -> Contract:
     return load_contract(WORKLOADS, "toy")
 

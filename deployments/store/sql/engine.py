@@ -42,6 +42,7 @@ _POSTGRESQL_CONNECTION: Mapping[str, Any] = {
     "client_encoding": "UTF8",
 }
 _ENCODING = "UTF8"
+SYNCHRONOUS = "FULL"
 # In a writer's transaction. The lock of one whose machine is gone is free again after the second.
 POSTGRESQL_WRITER = {
     "lock_timeout": int(1000 * BUSY_TIMEOUT_S),
@@ -162,7 +163,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
         None  # transactions begin where `_begin_sqlite` says, not where sqlite3 thinks
     )
     cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
     cursor.close()
 
 

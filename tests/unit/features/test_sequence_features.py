@@ -13,7 +13,7 @@ from toy.parts import toy_parts
 from features.scaling import Moments, StandardScaler
 from features.workload import anchors_of
 from features.workloads.weather import WORKLOAD
-from tests.support.params import TABULAR, suggested
+from tests.support.params import TABULAR, brief
 from tests.support.weather import calm_prepared, weather_parts
 from training.families.base import load_family
 from training.fitting.data import Split
@@ -57,7 +57,7 @@ def sequences(rows: int) -> Split:
 @pytest.mark.parametrize("name", TABULAR)
 def test_tabular_families_lay_the_steps_side_by_side(name: str) -> None:
     family, train, valid = load_family(name), sequences(1500), sequences(200)
-    fitted = family.fit(suggested(family), train, valid, 1, lambda *_: None)
+    fitted = family.fit(brief(family), train, valid, 1, lambda *_: None)
     assert np.corrcoef(fitted.predict(valid.x)[:, 0], valid.y[:, 0])[0, 1] > 0.9
     session = onnxruntime.InferenceSession(fitted.to_onnx(), providers=["CPUExecutionProvider"])
     assert session.get_inputs()[0].shape[1:] == [3, 2]
@@ -72,7 +72,7 @@ def test_a_tabular_family_learns_the_same_from_flat_rows(name: str) -> None:
     found = []
     for shape in (lambda x: x, flat):
         learnt, held = (Split(shape(part.x), part.y, part.weight) for part in (train, valid))
-        found.append(family.fit(suggested(family), learnt, held, 1, lambda *_: None).predict(held.x))
+        found.append(family.fit(brief(family), learnt, held, 1, lambda *_: None).predict(held.x))
     np.testing.assert_array_equal(found[0], found[1])
 
 

@@ -12,6 +12,7 @@ from features.contract import Contract
 from features.errors import FieldError
 from features.window_spec import GridWindow
 from features.windows import Window, Windower, cut_window, cut_windows, needed_samples
+from tests.support.examples import examples
 from training.runtime.settings import REPOSITORY
 
 CONTRACT = load_contract(REPOSITORY / "configs" / "workloads", "apogee")
@@ -57,7 +58,7 @@ def telemetry(draw: st.DrawFn) -> list[list[float]]:
     return [rows[i] for i in order]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(telemetry(), st.data())
 def test_later_samples_never_change_an_earlier_window(rows: list[list[float]], data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(rows)))
@@ -66,7 +67,7 @@ def test_later_samples_never_change_an_earlier_window(rows: list[list[float]], d
     assert all(same(a, b) for a, b in zip(before, whole, strict=False))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(telemetry(), st.lists(st.floats(0, 1), min_size=1, max_size=5))
 def test_packets_from_the_past_never_change_a_window(rows: list[list[float]], places: list[float]) -> None:
     times = [row[0] for row in rows]
@@ -77,7 +78,7 @@ def test_packets_from_the_past_never_change_a_window(rows: list[list[float]], pl
     assert all(same(a, b) for a, b in zip(before, whole, strict=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(telemetry(), st.lists(st.tuples(st.integers(0, 400), st.floats(0.001, 5)), min_size=1, max_size=8))
 def test_packets_older_than_all_that_is_kept_are_as_if_they_had_not_come(
     rows: list[list[float]], late: list[tuple[int, float]]
@@ -97,7 +98,7 @@ def test_packets_older_than_all_that_is_kept_are_as_if_they_had_not_come(
     assert disturbed.counts.too_late == calm.counts.too_late + refused
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(telemetry())
 def test_every_window_is_whole_finite_and_at_most_one_a_stride(rows: list[list[float]]) -> None:
     windower = Windower(CONTRACT)

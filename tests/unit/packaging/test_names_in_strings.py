@@ -20,6 +20,7 @@ _NAME_IN_STRING = re.compile(
 )
 _STARTED = re.compile(rf"-m[\"',\s]+({_NAME})")
 _WHOLE = re.compile(rf"{_NAME}(?::\w+)?")
+_WITH_COLON = re.compile(rf"[\"']{_NAME}:\w+[\"']")
 _CONFIGS = ("*.yaml", "*.yml", "*.toml", "*.sh", "Makefile", "Containerfile", ".ci/run", "README.md")
 _FOLDERS = ("configs", "kuberay", "docs", "scripts")
 
@@ -46,7 +47,10 @@ def _strings() -> set[str]:
     """Return the strings of product code that are a name with a colon: those that are imported by name."""
     found = set()
     for path in _modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        if not _WITH_COLON.search(text):  # most files, which are not worth a parse
+            continue
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and ":" in node.value:
                 found |= {node.value} if _WHOLE.fullmatch(node.value) else set()
     return found

@@ -144,12 +144,17 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
         yield system
 
 
+@pytest.fixture(scope="module")
+def api(system: LocalSystem) -> ASGIApp:
+    return build_api(system.stack)
+
+
 @pytest.fixture
-async def fastapi(system: LocalSystem) -> ASGIApp:
+async def fastapi(system: LocalSystem, api: ASGIApp) -> ASGIApp:
     await system.stack.follower.poll()
     await system.stack.service.take_truths(*truth(1280.0))  # so that each of two equal requests repeats it
     system.downstream.down.clear()
-    return build_api(system.stack)
+    return api
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -29,12 +29,14 @@ from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.store import Store
 from features.config import BUILT_IN, known_workloads, load_contract, load_sections
 from features.contract import Contract
+from tests.support.databases import empty_store
+from tests.support.examples import examples
 from training.runtime.tasks.base import ArmAnswer
 
 DOCUMENTED = {400, 409, 413, 422}
 Corrupt = Callable[[dict[str, Any]], Any]
 quick = settings(
-    max_examples=30,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
@@ -88,8 +90,7 @@ class System:
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
     contract = load_contract(BUILT_IN, request.param)
     policy = RoutingPolicy.model_validate(load_sections(BUILT_IN, request.param)["routing"])
-    store, downstream = Store(f"sqlite:///{tmp_path}/store.db"), CountingDownstream()
-    store.create_tables()
+    store, downstream = Store(empty_store(tmp_path)), CountingDownstream()
     loop = asyncio.new_event_loop()
 
     async def start() -> ServingStack:

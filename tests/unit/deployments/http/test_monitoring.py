@@ -48,8 +48,9 @@ async def test_what_the_monitor_has_seen_is_shown(scene: MonitoredScene) -> None
 
 
 async def test_old_states_are_answered_on_request_and_logged_once(
-    scene: MonitoredScene, caplog: pytest.LogCaptureFixture
+    scene: MonitoredScene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("deployments.monitoring.poller.MonitorLoop._write_report", lambda *_: None)
     scene.traffic(15)
     scene.monitor().poll()
     transport = httpx.ASGITransport(build_api(scene.system.stack, scene.feed))

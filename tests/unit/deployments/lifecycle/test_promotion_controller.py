@@ -27,6 +27,8 @@ from deployments.lifecycle.swaps import Swap, decide_swaps
 from deployments.store import Store, Truth
 from deployments.store.records import ShadowPair
 from features.workload import load_workload
+from tests.support.databases import empty_store
+from tests.support.examples import examples
 from tests.support.records import row, shadow_of
 from training.runtime.promotion_config import InterimLooksConfig, PromotionConfig
 from training.runtime.retraining_config import GateConfig
@@ -71,7 +73,6 @@ class Scene:
         self.now = NOW
         self.contract = toy_contract()
         self.store = Store(store_url, lambda: self.now)
-        self.store.create_tables()
         self.store.put_policy("toy", RoutingPolicy(weights={"linear": 1.0}))
         self.store.put_arm("toy", "linear", version(1))
         self.registry = MemoryRegistry({str(n): version(n) for n in range(1, 6)}, {"linear": version(1)})
@@ -253,7 +254,7 @@ def test_repeated_interim_looks_promote_no_more_equals_than_one_would(tmp_path: 
     """200 challengers that are as good as the champion: alpha is 0.05 over all looks together."""
     config = PromotionConfig(shadow=InterimLooksConfig(first_truths=40, looks=3))
     promoted = 0
-    scene = Scene(f"sqlite:///{tmp_path}/store.db", config)
+    scene = Scene(empty_store(tmp_path), config)
     task = make_task(scene.contract, load_workload(scene.contract))
     gate = GateConfig(min_truths=16, min_gain=0.0)
     evidence = Evidence(scene.contract.target, task, gate)
@@ -524,7 +525,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._folder = TemporaryDirectory()
-        self.scene = Scene(f"sqlite:///{self._folder.name}/store.db")
+        self.scene = Scene(empty_store(Path(self._folder.name)))
         self._errors = {number: abs(number - 3) * 2.0 for number in range(1, 6)}
 
     @rule(number=st.integers(1, 5))
@@ -579,5 +580,5 @@ class AnyOrder(RuleBasedStateMachine):
         self._folder.cleanup()
 
 
-AnyOrder.TestCase.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=examples(6), stateful_step_count=15, deadline=None)
 TestAnyOrder = AnyOrder.TestCase

@@ -69,7 +69,6 @@ class Scene:
     def __init__(self, store_url: str) -> None:
         self.now = NOW
         self.store = Store(store_url, lambda: self.now)
-        self.store.create_tables()
         self.store.put_policy("toy", RoutingPolicy(weights=dict.fromkeys(ARMS, 1.0)))
         self.store.put_arms("toy", dict.fromkeys(ARMS, version(1)))
         self.rows = {arm: self.store.promotions.begin("toy", arm, version(2), version(1)) for arm in ARMS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -22,6 +23,8 @@ from deployments.lifecycle.retraining_controller import JobServiceUnavailable, R
 from deployments.store import Store, Truth
 from deployments.store.monitor_feed import DriftEvent, MonitoredPage
 from deployments.store.monitored import Cursors
+from tests.support.databases import empty_store
+from tests.support.examples import examples
 from tests.support.records import row
 from training.runtime.retraining_config import RetrainingConfig
 
@@ -203,7 +206,6 @@ class Scene:
     def __init__(self, store_url: str, config: RetrainingConfig = CONFIG) -> None:
         self.now = NOW
         self.store = Store(store_url, lambda: self.now)
-        self.store.create_tables()
         self.jobs = FakeJobs()
         self.config = config
         self.pairs = 0
@@ -477,7 +479,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.folder = TemporaryDirectory()
         config = CONFIG.model_copy(update={"every_h": 6.0})
-        self.scene = Scene(f"sqlite:///{self.folder.name}/store.db", config)
+        self.scene = Scene(empty_store(Path(self.folder.name)), config)
         self.requests_made = 0
 
     def teardown(self) -> None:
@@ -553,4 +555,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(10), stateful_step_count=30, deadline=None)

@@ -24,6 +24,7 @@ from features.contract import Contract
 from features.targets import TargetSpec
 from features.workload import load_workload
 from tests.support.databases import Databases, clear, one_of
+from tests.support.examples import examples
 from tests.support.records import row as stored_row
 from training.pipeline.evaluation import compute_metrics
 from training.runtime.settings import REPOSITORY
@@ -197,7 +198,7 @@ def clock_and_store(databases: Databases) -> Iterator[tuple[Clock, Store]]:
         yield clock, store
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(6))
 @given(steps=STEPS)
 def test_a_monitor_that_starts_anew_has_the_same_metrics(
     clock_and_store: tuple[Clock, Store], steps: Sequence[tuple[int, int, float, bool]]

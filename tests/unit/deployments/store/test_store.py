@@ -20,7 +20,9 @@ from deployments.store.prediction_insert import _insert
 from deployments.store.sql.engine import reading, writing
 from deployments.store.sql.schema import metadata, predictions
 from tests.support.databases import Databases, PostgresDatabases, clear, one_of
+from tests.support.examples import examples
 from tests.support.records import row
+from tests.support.writers import write_everything
 
 # its driver is needed for neither of the tests
 POSTGRESQL = make_url("postgresql+psycopg2://").get_dialect()()
@@ -121,8 +123,8 @@ def test_workloads_do_not_share_ids(store: Store) -> None:
 
 def test_more_truths_than_a_statement_has_parameters(store: Store) -> None:
     numbers = range(12_000)
-    store.write_predictions([row(n) for n in numbers[::2]])
-    assert store.write_truths("apogee", [truth(n) for n in numbers]) == FeedbackCounts(6000, 0, 6000)
+    store.write_predictions([row(n) for n in numbers[::8]])
+    assert store.write_truths("apogee", [truth(n) for n in numbers]) == FeedbackCounts(1500, 0, 10_500)
     assert store.write_truths("apogee", [truth(n) for n in numbers]) == FeedbackCounts(0, 12_000, 0)
 
 
@@ -148,7 +150,7 @@ def two_stores(databases: Databases) -> Iterator[tuple[Store, Store]]:
 
 
 @given(batches=st.lists(st.lists(Event, max_size=6), max_size=6))
-@settings(max_examples=40)
+@settings(max_examples=examples(10))
 def test_any_order_of_predictions_and_truths_ends_in_the_same_pairs(
     two_stores: tuple[Store, Store], batches: list[list[tuple[str, int, float]]]
 ) -> None:
@@ -175,7 +177,7 @@ Calls = st.lists(st.lists(Event, max_size=4), max_size=8)
 
 
 @given(calls=Calls, cuts=st.lists(st.booleans(), min_size=8, max_size=8))
-@settings(max_examples=40)
+@settings(max_examples=examples(10))
 def test_calls_that_are_written_together_count_as_one_by_one(
     two_stores: tuple[Store, Store], calls: list[list[tuple[str, int, float]]], cuts: list[bool]
 ) -> None:
@@ -265,7 +267,10 @@ def test_changes_of_routing_are_acts(store: Store) -> None:
     assert store.audit_events("apogee", after=cursor) == []
 
 
-def test_sqlite_is_durable_at_each_commit(tmp_path: Path) -> None:
+def test_sqlite_is_durable_at_each_commit(
+    tmp_path: Path, synchronous: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployments.store.sql.engine.SYNCHRONOUS", synchronous)
     store = Store(f"sqlite:///{tmp_path}/new/store.db")
     store.create_tables()
     with reading(store.engine) as connection:
@@ -340,24 +345,9 @@ def test_threads_that_bump_the_revision_lose_no_update(store: Store) -> None:
     assert table.arms == {f"arm {worker}": version(9) for worker in range(4)}
 
 
-def _one_process(url: str, worker: int) -> tuple[int, int]:
-    """Everything that processes do at once, over ids that they share."""
-    store = Store(url)
-    store.create_tables()
-    accepted = repeated = 0
-    for start in range(0, 100, 10):
-        store.write_predictions([row(n) for n in range(start, start + 10)])
-        counts = store.write_truths("apogee", [truth(n) for n in range(start, start + 10)])
-        accepted += counts.accepted
-        repeated += counts.duplicate
-        store.put_arm("apogee", f"arm {worker}", version(start))
-    store.close()
-    return accepted, repeated
-
-
 def test_processes_that_write_at_once_count_everything_once(empty_url: str) -> None:
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
-        counts = list(pool.map(_one_process, [empty_url] * 3, range(3)))
+        counts = list(pool.map(write_everything, [empty_url] * 3, range(3)))
     store = Store(empty_url)
     assert sum(accepted for accepted, _ in counts) == 100
     assert sum(repeated for _, repeated in counts) == 200

@@ -56,6 +56,12 @@ HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
 
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("node_start", "supervisor"):
+        monkeypatch.setattr(f"scripts.launcher.{module}._POLL_S", 0.02)
+
+
 def test_a_node_is_started_with_what_the_environment_says() -> None:
     environment = {"RAYSONDE_CPUS": "3", "RAYSONDE_HAPROXY": "/bin/echo"}
     command = ray_start(PORTS, environment)

@@ -28,6 +28,12 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_POLL_S", "_WATCH_S"):
+        monkeypatch.setattr(f"scripts.launcher.supervisor.{name}", 0.02)
+
+
 def supervise(tmp_path: Path, program: str) -> Supervisor:
     environment = {**os.environ, RUN_ID_VARIABLE: RUN, "PYTHONUNBUFFERED": "1"}
     log = tmp_path / "logs" / "child.log"

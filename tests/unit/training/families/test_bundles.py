@@ -57,6 +57,8 @@ def bundle(
     family.search_space(trial)
     if "epochs" in trial.params:
         trial.params["epochs"] = 2  # what it learns does not matter here
+    if "trees" in trial.params:
+        trial.params["trees"] = 50
     fitted = family.fit(trial.params, prepared.train, prepared.valid, 1, lambda *_: None)
     best = Best("t1", trial.params, 0.0, fitted.to_onnx())
     path: Path = tmp_path_factory.mktemp(request.param) / "bundle"

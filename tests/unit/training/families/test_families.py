@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from tests.support.params import TABULAR, suggested
+from tests.support.params import TABULAR, brief
 from training.families.base import load_family
 from training.fitting.data import Split
 
@@ -27,7 +27,7 @@ TRAIN, VALID, TEST = split(4000, 0), split(500, 1), split(700, 2)
 def trained(request: pytest.FixtureRequest) -> Any:
     family = load_family(request.param)
     reports: list[tuple[int, float]] = []
-    fitted = family.fit(suggested(family), TRAIN, VALID, 3, lambda step, loss: reports.append((step, loss)))
+    fitted = family.fit(brief(family), TRAIN, VALID, 3, lambda step, loss: reports.append((step, loss)))
     return family, fitted, reports
 
 
@@ -63,7 +63,7 @@ def test_reports_a_finite_loss_at_increasing_steps(trained: Any) -> None:
 def test_same_seed_same_model(name: str) -> None:
     family = load_family(name)
     small = Split(TRAIN.x[:500], TRAIN.y[:500], TRAIN.weight[:500])
-    params = suggested(family)
+    params = brief(family)
     first, second = (family.fit(params, small, VALID, 5, lambda *_: None).predict(TEST.x) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
@@ -73,7 +73,7 @@ def test_rows_without_weight_do_not_count(name: str) -> None:
     family = load_family(name)
     y, weight = TRAIN.y.copy(), TRAIN.weight.copy()
     y[::2], weight[::2] = 30.0, 1e-6
-    fitted = family.fit(suggested(family), Split(TRAIN.x, y, weight), VALID, 0, lambda *_: None)
+    fitted = family.fit(brief(family), Split(TRAIN.x, y, weight), VALID, 0, lambda *_: None)
     assert abs(float(np.mean(fitted.predict(TEST.x) - TEST.y))) < 0.5
 
 

@@ -48,15 +48,20 @@ def fitted() -> FittedMembers:
     return found
 
 
+@pytest.fixture(scope="module")
+def graph(fitted: FittedMembers) -> bytes:
+    return fitted.to_onnx()
+
+
 def test_it_joins_what_is_far_apart(fitted: FittedMembers) -> None:
     outputs = fitted.predict(TEST.x)
     assert (outputs.argmax(axis=1) == TEST.y.argmax(axis=1)).mean() > 0.95
 
 
-def test_the_graph_takes_sequences_in_batches_of_any_size(fitted: FittedMembers) -> None:
+def test_the_graph_takes_sequences_in_batches_of_any_size(fitted: FittedMembers, graph: bytes) -> None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(fitted.to_onnx(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     (entry,), (result,) = session.get_inputs(), session.get_outputs()
     assert (entry.name, entry.shape[1:], result.name) == ("x", [5, 3], "y")
     far = np.full((2, 5, 3), 1e4, np.float32)
@@ -66,8 +71,8 @@ def test_the_graph_takes_sequences_in_batches_of_any_size(fitted: FittedMembers)
         np.testing.assert_allclose(y, fitted.predict(x), atol=1e-5)
 
 
-def test_the_graph_drops_nothing(fitted: FittedMembers) -> None:
-    operators = {node.op_type for node in onnx.load_from_string(fitted.to_onnx()).graph.node}
+def test_the_graph_drops_nothing(graph: bytes) -> None:
+    operators = {node.op_type for node in onnx.load_from_string(graph).graph.node}
     assert "LSTM" in operators
     assert not operators & {"Dropout", "RandomUniform", "RandomUniformLike"}
 

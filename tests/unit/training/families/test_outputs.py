@@ -17,6 +17,8 @@ from training.fitting.losses import split_loss
 
 MANY = ("linear", "ridge", "random_forest", "mlp", "gru", "lstm")
 CLASSIFIERS = ("random_forest", "mlp", "gru", "lstm")
+# An export of a network takes seconds. test_feature_mask has a recurrent one, test_lstm has one of classes.
+EXPORTED = ("linear", "ridge", "random_forest", "mlp")
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
@@ -56,7 +58,7 @@ def test_several_numbers_are_learnt_at_once(name: str) -> None:
     assert outputs.shape == test.y.shape
     unexplained = np.mean((outputs - test.y) ** 2, axis=0) / test.y.var(axis=0)
     assert (unexplained < 0.3).all()
-    for rows in (1, 300):
+    for rows in (1, 300) if name in EXPORTED else ():
         np.testing.assert_allclose(served(fitted, test.x[:rows]), outputs[:rows], rtol=1e-5, atol=1e-5)
 
 
@@ -95,7 +97,7 @@ def test_classes_are_given_as_probabilities(name: str) -> None:
     assert (outputs.argmax(axis=1) == test.y.argmax(axis=1)).mean() > 0.85
     shares = np.tile(test.y.mean(axis=0), (500, 1))
     assert split_loss(outputs, test) < 0.6 * split_loss(shares, test)
-    for rows in (1, 500):
+    for rows in (1, 500) if name == "random_forest" else ():
         np.testing.assert_allclose(served(fitted, test.x[:rows]), outputs[:rows], atol=1e-5)
 
 

@@ -19,7 +19,7 @@ from tests.support.recorded import recorded_file
 from tests.support.tables import calories_parts
 from training.config import TrainingConfig
 from training.data.dataset import build_dataset, read_matrix
-from training.pipeline.crossval import CrossValidation, cross_validate
+from training.pipeline.crossval import cross_validate
 from training.pipeline.evaluation import band_metrics, number_metrics
 from training.runtime.inference import Model
 from training.runtime.settings import REPOSITORY
@@ -179,19 +179,14 @@ def test_every_recorded_row_fits_the_contract(recorded: pd.DataFrame) -> None:
 TRAINING = TrainingConfig.model_validate(load_sections(WORKLOADS, "calories")["training"])
 
 
-@pytest.fixture(scope="module")
-def crossed(recorded: pd.DataFrame) -> CrossValidation:
-    return cross_validate(CONTRACT, recorded, middle_params(TRAINING.families), baselines=TRAINING.baselines)
-
-
-def test_recorded_calories_are_predicted_within_the_target(crossed: CrossValidation) -> None:
+def test_recorded_calories_are_predicted_within_the_target(recorded: pd.DataFrame) -> None:
+    """By the family that is quick to fit; the others have an integration test."""
+    crossed = cross_validate(CONTRACT, recorded, middle_params(["linear"]), baselines=TRAINING.baselines)
     found = {name: metrics["rmsle"] for name, metrics in crossed.metrics().items()}
-    assert found["gradient_boosting"] < 0.021
-    assert found["mlp"] < 0.020
     assert found["linear"] < 0.018
     assert found["keytel_2005"] == pytest.approx(0.327, abs=0.001)
     assert found["mean_by_duration"] == pytest.approx(0.203, abs=0.002)
-    assert max(max(crossed.fold_errors(family)) for family in TRAINING.families) < 0.026
+    assert max(crossed.fold_errors("linear")) < 0.026
 
 
 def test_a_model_of_generated_workouts_carries_over_to_recorded_ones(recorded: pd.DataFrame) -> None:

@@ -11,8 +11,10 @@ from training.sources.base import no_progress, serial_map
 from training.sources.capsules import draw_path, make_source, simulate_batch
 from training.sources.simulation.sightings import TruePath, draw_sensor, observe
 
-RECORDS = make_source(reentry_contract(), tracks=60, seed=3).records(serial_map, no_progress)
-KIND = RECORDS["track_id"].str.split("-").str[0]
+
+@pytest.fixture(scope="module")
+def records() -> pd.DataFrame:
+    return make_source(reentry_contract(), tracks=60, seed=3).records(serial_map, no_progress)
 
 
 def path_of(kind: str, seed: int = 0) -> TruePath:
@@ -23,28 +25,31 @@ def path_of(kind: str, seed: int = 0) -> TruePath:
     raise AssertionError(kind)
 
 
-def test_records_are_those_of_the_contract_and_of_the_seed() -> None:
+def test_records_are_those_of_the_contract_and_of_the_seed(records: pd.DataFrame) -> None:
     contract = reentry_contract()
-    assert set(RECORDS) == {*contract.field_names, "track_id", "sensor_id", contract.target_columns[0]}
-    assert set(RECORDS["phase"]) == {"nominal", "reentry"}
+    kinds = set(records["track_id"].str.split("-").str[0])
+    assert set(records) == {*contract.field_names, "track_id", "sensor_id", contract.target_columns[0]}
+    assert set(records["phase"]) == {"nominal", "reentry"}
     pd.testing.assert_frame_equal(
         simulate_batch("phase", 3, range(20, 30)),
-        RECORDS[
-            RECORDS["track_id"].isin({f"{k}-3-{i:05d}" for k in set(KIND) for i in range(20, 30)})
+        records[
+            records["track_id"].isin({f"{k}-3-{i:05d}" for k in kinds for i in range(20, 30)})
         ].reset_index(drop=True),
     )
     other = make_source(contract, tracks=2, seed=4).records(serial_map, no_progress)
-    assert not other["timestamp"].isin(RECORDS["timestamp"]).any()
+    assert not other["timestamp"].isin(records["timestamp"]).any()
 
 
-def test_values_are_what_the_contract_allows_and_points_seconds_apart() -> None:
+def test_values_are_what_the_contract_allows_and_points_seconds_apart(
+    records: pd.DataFrame,
+) -> None:
     for spec in reentry_contract().fields:
-        values = RECORDS[spec.name].dropna()
+        values = records[spec.name].dropna()
         assert values.between(spec.minimum, spec.maximum).all(), spec.name
-    steps_s = RECORDS.groupby("track_id")["timestamp"].diff().dropna()
+    steps_s = records.groupby("track_id")["timestamp"].diff().dropna()
     assert steps_s.min() > 0.4
     assert 1 < steps_s.median() < 10
-    assert RECORDS.groupby("track_id").size().between(12, 40).all()
+    assert records.groupby("track_id").size().between(12, 40).all()
 
 
 @pytest.mark.parametrize("kind", ["capsule", "upper_stage", "booster", "hop"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -14,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import typer
 
 from features.config import load_contract
 from scripts.benchmarks.bench import wrk
+from scripts.benchmarks.bench.__main__ import bench
 from scripts.benchmarks.bench.contender import CONTENDERS, Contender, Launch, Site
 from scripts.benchmarks.bench.measure import ContenderFailed, Measured, Round, medians
 from scripts.benchmarks.bench.models import FOLDER, BenchmarkRows
@@ -223,7 +224,10 @@ def test_a_server_that_ends_says_its_last_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk, which makes the load, is not installed")
-def test_a_run_measures_what_it_can_and_notes_what_failed(tmp_path: Path) -> None:
+def test_a_run_measures_what_it_can_and_notes_what_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.benchmarks.bench.run._SETTLE_S", 1)
     rows = BenchmarkRows(rows=((1.0, 2.0), (3.0, 4.0)), expected=(3.0, 7.0))
     broken = replace(small(["-c", "raise SystemExit('no bread')"]), name="broken")
     plan = Plan([broken, small(["-c", SMALL_SERVER])], ["linear"], [1], 1, 1, tmp_path, tmp_path, 1)
@@ -242,13 +246,8 @@ def test_a_run_measures_what_it_can_and_notes_what_failed(tmp_path: Path) -> Non
     assert shown[-1] == ("small, linear: stopping", plan.steps)
 
 
-def test_an_unknown_contender_is_named() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.benchmarks.bench", "--contenders", "fastapi,flask"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "got flask, expected some of: raysonde-fast" in done.stdout
+def test_an_unknown_contender_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        bench(contenders="fastapi,flask")
+    assert ended.value.exit_code == 1
+    assert "got flask, expected some of: raysonde-fast" in capsys.readouterr().out
