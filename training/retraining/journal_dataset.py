@@ -72,17 +72,18 @@ def read_journal(contract: Contract, workload: Workload, journal: Journal, query
         skipped += len(page) - len(rows)
         if rows:
             pages.append(_part(contract, workload, rows))
-            keys += [(row.example.at, row.example.seq, row.example.entity) for row in rows]
+            keys += [(row.example.at, row.example.entity) for row in rows]
     if not pages:
         raise NothingJournalled(f"{query.workload}: {skipped} pairs in {query}, expected at least 1 to use")
     features, target, end_s, raw = (np.concatenate(parts) for parts in zip(*pages, strict=True))
-    order = np.array(sorted(range(len(keys)), key=lambda row: keys[row][:2]), np.int64)
-    _, group = np.unique([entity for *_, entity in keys], return_inverse=True)
+    # of two at one time that with the lower cursor, which was read before
+    order = np.array(sorted(range(len(keys)), key=lambda row: keys[row][0]), np.int64)
+    _, group = np.unique([entity for _, entity in keys], return_inverse=True)
     if contract.window is None:
         end_s = np.argsort(order).astype(np.float64)
     ones = np.ones(len(keys))
     dataset = Dataset(features, target, balanced(ones, group), group, end_s, raw, digest.hexdigest())
-    times = [at for at, *_ in keys]
+    times = [at for at, _ in keys]
     return Journalled(dataset.take(order), skipped, min(times), max(times))
 
 

@@ -270,6 +270,14 @@ def test_how_many_blocks_there_are_by_how_long_runs_last(kept: float, blocks: li
     assert [one.numbers["blocks"] for one in verdicts] == blocks
 
 
+@pytest.mark.parametrize(("count", "blocks"), [(64, 12), (80, 16), (79, 15)])
+def test_rows_that_swing_tell_no_more_than_as_many_alone(count: int, blocks: int) -> None:
+    """Five rows a block, as of rows that are drawn alone."""
+    loss = np.full(count, 3.0)
+    swing = 0.5 + 0.1 * (-1.0) ** np.arange(count)
+    assert evaluate_challenger(CONFIG, model(loss - swing), model(loss), 0.9).numbers["blocks"] == blocks
+
+
 def test_without_a_champion_the_coverage_alone_is_asked() -> None:
     assert unopposed(CONFIG, model(np.ones(500)), 0.9).passed
     assert not unopposed(CONFIG, model(np.ones(500), covered=0.8), 0.9).passed

@@ -105,6 +105,15 @@ def test_the_hash_is_of_the_pairs_and_not_of_the_query_alone(store: Store) -> No
     assert len(one.data_hash) == 64
 
 
+def test_pairs_of_one_time_are_in_the_order_of_their_truths(store: Store) -> None:
+    store.write_predictions([toy_row(n, minute) for n, minute in ((1, 5), (2, 5), (3, 0), (4, 5))])
+    for number in (4, 1, 3, 2):
+        store.write_truths("toy", [toy_truth(number)])
+    journal = store.journal("area_m2")
+    found = read_journal(TOY, WORKLOAD, journal, journal.newest("toy", "1.0", 100)).dataset
+    assert found.target.tolist() == [13.0, 14.0, 11.0, 12.0]
+
+
 def test_a_query_is_bounded_by_contract_and_time(store: Store) -> None:
     filled(store, 10)
     store.write_predictions([toy_row(n, schema_version="0.9") for n in (20, 21)])
@@ -148,8 +157,7 @@ def test_an_instance_is_the_matrix_that_was_answered(name: str) -> None:
     answered = InstanceParser(contract).parse_instance(body)
     raw, end_s = instance_matrix(contract, answered.payload.decode())
     np.testing.assert_array_equal(raw, answered.raw)
-    if contract.window is not None:
-        assert end_s == contract.example["samples"][-1][contract.window.time]
+    assert end_s == (contract.example["samples"][-1][contract.window.time] if contract.window else 0.0)
 
 
 def test_a_flight_that_was_asked_about_often_weighs_as_much_as_one_asked_about_once(store: Store) -> None:
