@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from training.registry.errors import RegistryUnreadable
@@ -16,6 +17,11 @@ from training.registry.model_version import CHAMPION, ModelVersion, bundle_hash_
 from training.registry.version_row import VersionRow
 from training.runtime.errors import BundleError
 from training.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from training.registry.models import Registry
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +52,10 @@ def list_versions(
     Raises:
         RegistryUnreadable: it does not answer as a registry.
     """
-    return _list(settings, workload, environment)
+    rows = _read(settings.registry_uri, workload, environment)
+    if rows is None:
+        return _by_mlflow(settings, lambda registry: registry.versions(workload))
+    return _readable(rows, settings.registry_uri)
 
 
 def list_champions(
@@ -62,7 +71,10 @@ def list_champions(
     Raises:
         RegistryUnreadable: it does not answer as a registry.
     """
-    return {found.arm: found for found in _list(settings, workload, environment, CHAMPION)}
+    rows = _read(settings.registry_uri, workload, environment, CHAMPION)
+    if rows is None:
+        return _by_mlflow(settings, lambda registry: registry.champions(workload))
+    return {found.arm: found for found in _readable(rows, settings.registry_uri)}
 
 
 def has_champion(settings: Settings, workload: str, environment: Mapping[str, str] = os.environ) -> bool:
@@ -78,25 +90,20 @@ def has_champion(settings: Settings, workload: str, environment: Mapping[str, st
     """
     rows = _read(settings.registry_uri, workload, environment, CHAMPION)
     if rows is None:
-        return bool(_versions_by_mlflow(settings, workload, CHAMPION))
+        return not _by_mlflow(settings, lambda registry: registry.is_empty(workload))
     return bool(rows)
 
 
-def _list(
-    settings: Settings, workload: str, environment: Mapping[str, str], alias: str | None = None
-) -> list[ModelVersion]:
-    rows = _read(settings.registry_uri, workload, environment, alias)
-    if rows is None:
-        return _versions_by_mlflow(settings, workload, alias)
+def _readable(rows: list[VersionRow], registry_uri: str) -> list[ModelVersion]:
     rows.sort(key=lambda row: (row.name, -row.version))
-    found = (_described(row, settings.registry_uri) for row in rows)
+    found = (_described(row, registry_uri) for row in rows)
     return [version for version in found if version is not None]
 
 
 def _read(
-    uri: str, workload: str, environment: Mapping[str, str], alias: str | None
+    uri: str, workload: str, environment: Mapping[str, str], alias: str | None = None
 ) -> list[VersionRow] | None:
-    """Read the versions; None where only MLflow itself knows how."""
+    """Read the versions, or those with an alias; None where only MLflow itself knows how."""
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if any(environment.get(name) for name in _MLFLOWS_OWN):
         return None
@@ -111,7 +118,8 @@ def _read(
     return None
 
 
-def _versions_by_mlflow(settings: Settings, workload: str, alias: str | None) -> list[ModelVersion]:
+def _by_mlflow(settings: Settings, ask: Callable[[Registry], T]) -> T:
+    """Ask MLflow's client; its errors are those of this module."""
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -120,8 +128,7 @@ def _versions_by_mlflow(settings: Settings, workload: str, alias: str | None) ->
     from training.registry.models import Registry
 
     try:
-        registry = Registry(settings)
-        return registry.versions(workload) if alias is None else [*registry.holders(workload)[alias].values()]
+        return ask(Registry(settings))
     except (CommandError, MlflowException, SQLAlchemyError, OSError) as error:
         raise RegistryUnreadable.because_of(error, settings.registry_uri) from error
 

@@ -135,6 +135,10 @@ class Registry:
                     found.append(described)
         return found
 
+    def is_empty(self, workload: str) -> bool:
+        """Return whether no arm of the workload has a champion, readable or not."""
+        return not any(CHAMPION in model.aliases for model in self._models(workload))
+
     def _set_alias(self, version: ModelVersion, alias: str) -> None:
         name = _model_name(version.workload, version.arm)
         self.client.set_registered_model_alias(name, alias, version.version)
