@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from scripts.cli.common.options import UrlOption, WorkloadsOption
-from scripts.host.failure import exit_on
+from scripts.host.failure import exit_on, print_failure
 
 if TYPE_CHECKING:
     from deployments.domain.promotion import Promotion
@@ -97,13 +97,9 @@ def _print_outcome(console: Console, ended: Promotion) -> None:
     Raises:
         typer.Exit: nothing moved.
     """
-    failed = ended.state in ("rejected", "superseded")
-    serving = ended.predecessor if ended.state == "rolled_back" else ended.candidate
-    outcome = (
-        ended.reason if failed or serving is None else f"{ended.arm} serves version {serving.model_version}"
-    )
-    console.print(
-        f"{'[bold red]nothing moved:[/] ' if failed else ''}{escape(outcome or '')}", highlight=False
-    )
-    if failed:
+    if ended.state in ("rejected", "superseded"):
+        print_failure(console, "nothing moved", ended.reason or "")
         raise typer.Exit(1)
+    serving = ended.predecessor if ended.state == "rolled_back" else ended.candidate
+    outcome = f"{ended.arm} serves version {serving.model_version}" if serving else ended.reason or ""
+    console.print(escape(outcome), highlight=False)
