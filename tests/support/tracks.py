@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from features.config import load_contract
 from features.contract import Contract
 from features.geo import from_local
 from features.windows import cut_window
-from training.data.dataset import read_matrix
+from features.workloads.trajectory import WORKLOAD
+from training.data.dataset import build_dataset, read_matrix
+from training.pipeline.evaluation import point_metrics
 from training.runtime.settings import REPOSITORY
 from training.sources.base import no_progress, serial_map
+from training.sources.tracks import read_positions, track_records
 from training.sources.vehicles import make_source
 
 FloatArray = NDArray[np.float64]
@@ -51,3 +55,13 @@ def window_of(track: pd.DataFrame, end: int = 7) -> FloatArray:
 def made_up(vehicles: int = 60, seed: int = 3) -> pd.DataFrame:
     options: Mapping[str, Any] = {"vehicles": vehicles, "seed": seed}
     return make_source(trajectory_contract(), **options).records(serial_map, no_progress)
+
+
+def constant_velocity_errors(path: Path) -> tuple[FloatArray, int]:
+    """Return how far a constant velocity is out after 1, 5 and 10 minutes, in km, and on how many rows."""
+    contract = trajectory_contract()
+    dataset = build_dataset(contract, WORKLOAD, track_records(contract, read_positions(path)))
+    predicted = WORKLOAD.baselines(dataset.features)["constant_velocity"]
+    found = point_metrics(contract.target, dataset.target, predicted)
+    errors_m = np.array([found[f"mean_error_{time_s}_s_m"] for time_s in (60, 300, 600)])
+    return errors_m / 1000, len(dataset.features)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from deployments.store import JournalWriter, PredictionRecord, StoreUnavailable
-from tests.support.conditions import wait_for
+from tests.support.conditions import Pauses, wait_for
 from tests.support.records import row
 
 
@@ -34,17 +34,6 @@ class Sink:
         if self.lost_answers:
             self.lost_answers -= 1
             raise StoreUnavailable("connection lost after the commit")
-
-
-class Pauses:
-    """A sleep that takes no time and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        await asyncio.sleep(0)
 
 
 async def test_rows_gather_for_one_interval_and_go_in_one_batch_from_a_thread() -> None:

@@ -10,11 +10,8 @@ import pytest
 
 from features.errors import FieldError
 from features.sphere import great_circle_m
-from features.workloads.trajectory import WORKLOAD
 from tests.support.recorded import recorded_file
-from tests.support.tracks import START_S, made_up, straight, trajectory_contract
-from training.data.dataset import build_dataset
-from training.pipeline.evaluation import point_metrics
+from tests.support.tracks import START_S, constant_velocity_errors, made_up, straight, trajectory_contract
 from training.sources.base import LOG, no_progress, serial_map
 from training.sources.tracks import make_source, read_positions, track_records
 from training.sources.traffic_adsb import make_source as traffic_source
@@ -166,10 +163,8 @@ def test_the_truth_of_vehicles_is_where_they_are() -> None:
 
 def test_constant_velocity_on_recorded_tracks() -> None:
     """The larger file of Switzerland has an integration test."""
-    path = recorded_file("data", "trajectory", "adsb_quickstart_10s.parquet")
-    dataset = build_dataset(CONTRACT, WORKLOAD, track_records(CONTRACT, read_positions(path)))
-    predicted = WORKLOAD.baselines(dataset.features)["constant_velocity"]
-    found = point_metrics(CONTRACT.target, dataset.target, predicted)
-    errors = [found[f"mean_error_{time_s}_s_m"] / 1000 for time_s in (60, 300, 600)]
-    np.testing.assert_allclose(errors, (1.302, 18.116, 54.220), atol=0.0006)
-    assert abs(len(dataset.features) - 12_167) < 1000
+    errors_km, rows = constant_velocity_errors(
+        recorded_file("data", "trajectory", "adsb_quickstart_10s.parquet")
+    )
+    np.testing.assert_allclose(errors_km, (1.302, 18.116, 54.220), atol=0.0006)
+    assert abs(rows - 12_167) < 1000

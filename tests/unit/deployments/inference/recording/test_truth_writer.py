@@ -7,7 +7,7 @@ import pytest
 from deployments.domain.errors import Overloaded
 from deployments.inference.recording.truth_writer import TruthWriter
 from deployments.store import FeedbackCounts, StoreUnavailable, Truth
-from tests.support.conditions import wait_for
+from tests.support.conditions import Pauses, wait_for
 
 
 class Sink:
@@ -51,17 +51,6 @@ class Journal:
         self.looked_up.append(set(ids))
         if self.stuck:
             await asyncio.Event().wait()
-
-
-class Pauses:
-    """A sleep that takes no time and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        await asyncio.sleep(0)
 
 
 def call(*ids: str, value: float = 1.0) -> list[Truth]:
