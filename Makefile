@@ -36,7 +36,7 @@ RUN_OPTIONS ?=
 MONITORING ?= yes
 
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test properties coverage mutants first-start faults bench bench-growth bench-throughput burst scaling clean wheel \
+.PHONY: help up down train check test properties mutants first-start faults bench bench-growth bench-throughput burst scaling clean wheel \
 	image image-check compose-up compose-down
 
 help:
@@ -48,9 +48,8 @@ help:
 	@echo "make check    ruff, mypy --strict, import rules"
 	@echo "make mutants  mutate a sample of the pure packages: what no unit test notices (a quarter of an hour)"
 	@echo "              variables: SEED=1 COUNT=60 PACKAGE=features,deployments/domain/routing.py"
-	@echo "make test     the whole test suite"
+	@echo "make test     the whole test suite, and which lines and branches the unit tests cover"
 	@echo "make properties  the property tests with four times as many examples"
-	@echo "make coverage  the unit tests, and which lines and branches they cover"
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
 	@echo "make faults   kill parts of the self-healing loop at each of its stages, and worker groups that train (half an hour)"
 	@echo "              variables: STAGE=calm|drifting|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"
@@ -90,20 +89,16 @@ check: $(STAMP)
 
 # Unit tests by file on two cores, each with one thread for numbers: with more they wait for each other. What they
 # cover is shown at the end, and must not fall (fail_under in pyproject.toml).
-# The others wait for processes more than they calculate: two at a time.
+# The others start systems that have the machine to themselves.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile
-	$(BIN)/pytest tests/integration -n 2 --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile --cov
+	$(BIN)/pytest tests/integration
 
 properties: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile -m hypothesis --hypothesis-profile full
 
 mutants: $(STAMP)
 	@$(BIN)/python -m tests.mutants --seed $(or $(SEED),1) --count $(or $(COUNT),60) --package "$(PACKAGE)"
-
-# Slower than without: each line of what the tests run is noted.
-coverage: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit -n 2 --dist loadfile --cov
 
 first-start: $(STAMP)
 	FRESH_WORKLOADS= $(BIN)/pytest tests/integration/test_fresh_clone.py

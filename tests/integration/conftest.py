@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.collector import Collector, running_collector
 from tests.support.postgres import Cluster, programs
 from tests.support.prometheus import posts
 from tests.support.system import RunningSystem, running_system
-
-# groups of tests, in the order in which they run
-_OF_A_FILE, _OF_FAST_SYSTEM, _OF_SYSTEM = range(3)
-_PARAMETER = re.compile(r"\b(fast_system|system): RunningSystem\b")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,29 +19,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     That saves time and no more: they pass in any order.
     """
-    items.sort(key=lambda item: _sharing(item.path))
+    items.sort(key=_shared)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """With `-n`, give all files that share a system to one process, and each other file to any."""
-    return _BySystem(config, log)
-
-
-class _BySystem(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        group = _sharing(self.config.rootpath / file)
-        return file if group == _OF_A_FILE else str(group)
-
-
-@cache
-def _sharing(file: Path) -> int:
-    """Return the group of a test file: which system that is started here it uses, if any."""
-    text = file.read_text()
-    names = set(_PARAMETER.findall(text))
-    if "fast_system" in names:
-        return _OF_FAST_SYSTEM
-    return _OF_SYSTEM if "system" in names and "\ndef system(" not in text else _OF_A_FILE
+def _shared(item: pytest.Item) -> int:
+    used: Sequence[str] = getattr(item, "fixturenames", ())
+    if item.get_closest_marker("integration") is None or not {"system", "fast_system"} & set(used):
+        return 0
+    return 2 if "system" in used else 1
 
 
 @pytest.fixture(scope="session")
