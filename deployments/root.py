@@ -20,6 +20,7 @@ from deployments.actors.lifecycle_controller import LifecycleController
 from deployments.actors.monitor import Monitor
 from deployments.http import problems
 from deployments.http.auth import KeyGuard, behind_proxy, read_or_create_key
+from deployments.http.openapi import complete_openapi
 from deployments.http.root_page import render
 from deployments.store import Store
 from deployments.telemetry.metrics.collector import MetricsCollector
@@ -82,7 +83,11 @@ class Root:
         )
         problems.install(app)
 
-        @app.get("/healthz", summary="Whether every workload answers")
+        @app.get(
+            "/healthz",
+            summary="Whether every workload answers",
+            responses={503: {"model": SystemHealth, "description": "some workload does not answer yet"}},
+        )
         async def healthz(response: Response) -> SystemHealth:
             health = await self._health()
             response.status_code = 200 if health.status == "ready" else 503
@@ -95,6 +100,8 @@ class Root:
         )
         async def metrics() -> Response:
             return Response(await self._collector.exposition(), media_type=MEDIA_TYPE)
+
+        complete_openapi(app)
 
         @app.get("/", include_in_schema=False)
         async def page() -> HTMLResponse:

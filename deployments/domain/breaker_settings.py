@@ -14,10 +14,15 @@ class BreakerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    failures_to_open: int = Field(default=5, ge=1, description="consecutive failures after which it opens")
+    failures_to_open: int = Field(
+        default=5, ge=1, le=1_000_000, description="consecutive failures after which it opens"
+    )
     open_s: float = Field(
-        default=5.0, gt=0, description="seconds for which an open breaker lets nothing pass"
+        default=5.0, gt=0, le=31_536_000, description="seconds for which an open breaker lets nothing pass"
     )
     half_open_probes: int = Field(
-        default=1, ge=1, description="calls let through after open_s; it closes when so many have succeeded"
+        default=1,
+        ge=1,
+        le=1_000_000,
+        description="calls let through after open_s; it closes when so many have succeeded",
     )

@@ -6,8 +6,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.domain.ids import Name
+
 # truths that a window of shares may reach back
 MOST_TRUTHS = 5000
+# of a policy, and of an ensemble
+MOST_ARMS = 64
 
 
 class EnsembleSettings(BaseModel):
@@ -15,12 +19,17 @@ class EnsembleSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    arms: tuple[str, ...] = Field(min_length=2, description="its members, arms that have a model")
+    arms: tuple[Name, ...] = Field(
+        min_length=2, max_length=MOST_ARMS, description="its members, arms that have a model"
+    )
     window: int = Field(
         default=500, ge=1, le=MOST_TRUTHS, description="the last truths of each member that its share is from"
     )
     min_truths: int = Field(
-        default=30, ge=1, description="truths that each member needs before the shares are no longer equal"
+        default=30,
+        ge=1,
+        le=MOST_TRUTHS,
+        description="truths that each member needs before the shares are no longer equal",
     )
 
     @model_validator(mode="after")

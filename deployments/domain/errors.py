@@ -3,6 +3,7 @@
 RequestError
  |- MalformedJson        the body is no JSON at all
  |- TooLarge             more than one request may carry
+ |- UnknownEncoding      a body in an encoding that is not read
  |- Unauthorized         no key, or a wrong one
  |- NotFound             what the request names does not exist
  |- Conflict             the state is not the one that the request expects
@@ -17,7 +18,11 @@ A RequestError survives pickling, so that it may cross a process boundary.
 
 from __future__ import annotations
 
-from features.errors import FieldError, InvalidInput
+from features.errors import FieldError, InvalidInput, cut
+
+# The errors of one body that are told; further ones are counted.
+MAX_ERRORS = 20
+_MAX_TEXT = 1500
 
 
 class RequestError(Exception):
@@ -30,6 +35,10 @@ class MalformedJson(RequestError):
 
 class TooLarge(RequestError):
     """The body has more bytes or more items than allowed; the message names both numbers."""
+
+
+class UnknownEncoding(RequestError):
+    """The body is compressed, or encoded otherwise than as it is."""
 
 
 class Unauthorized(RequestError):
@@ -66,10 +75,17 @@ class NoArmAvailable(Unavailable):
 class InvalidFields(InvalidInput):
     """Several fields hold values that the contract does not allow.
 
+    Args:
+        errors: of them, at least two in all with `more`.
+        more: further ones.
+
     Attributes:
-        errors: the first of them, at least two.
+        errors: the first of them, at most MAX_ERRORS.
+        more: the number of the others, as far as the body was read.
     """
 
-    def __init__(self, errors: tuple[FieldError, ...]) -> None:
-        super().__init__("; ".join(map(str, errors)))
-        self.errors = errors
+    def __init__(self, errors: tuple[FieldError, ...], more: int = 0) -> None:
+        self.errors = errors[:MAX_ERRORS]
+        self.more = more + len(errors) - len(self.errors)
+        rest = f"; and {self.more:,} more" if self.more else ""
+        super().__init__(cut("; ".join(map(str, self.errors)), _MAX_TEXT) + rest)

@@ -14,12 +14,21 @@ from features.contract import Contract
 
 # no control characters, which would break a log line or a topic
 _PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"
-_MAX_LENGTH = 64
+MAX_NAME_LENGTH = 64
 # what every JSON reader keeps as it is
 _MAX_NUMBER = 2**53 - 1
-_NAME_TEXT = f"1 to {_MAX_LENGTH} printable characters"
+_NAME_TEXT = f"1 to {MAX_NAME_LENGTH} printable characters"
 
-Name = Annotated[str, Field(min_length=1, max_length=_MAX_LENGTH, pattern=_PATTERN, strict=True)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=_PATTERN, strict=True)]
+
+
+# a reason that people give; it reaches logs, tags and pages
+Note = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text is a `Name`, as every id in the store is."""
+    return 0 < len(text) <= MAX_NAME_LENGTH and re.fullmatch(_PATTERN, text) is not None
 
 
 def id_type(contract: Contract) -> Any:
@@ -36,7 +45,7 @@ def id_text(contract: Contract) -> str:
 
 def id_schema(contract: Contract) -> dict[str, Any]:
     """Return the JSON Schema of an id."""
-    text = {"type": "string", "minLength": 1, "maxLength": _MAX_LENGTH, "pattern": _PATTERN}
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH, "pattern": _PATTERN}
     number = {"type": "integer", "minimum": -_MAX_NUMBER, "maximum": _MAX_NUMBER}
     return {"anyOf": [text, number]} if takes_numbers(contract) else text
 
@@ -50,6 +59,6 @@ def _check(value: Any) -> str | int:
     # an exact type, since True is an int
     if type(value) is int and abs(value) <= _MAX_NUMBER:
         return value
-    if isinstance(value, str) and len(value) <= _MAX_LENGTH and re.fullmatch(_PATTERN, value):
+    if isinstance(value, str) and is_name(value):
         return value
     raise ValueError("not an id")

@@ -60,6 +60,9 @@ class Retraining(_Value):
     requests: tuple[Request, ...] = Field(
         description="the first is the cause, later ones were merged into it"
     )
+    more_requests: int = Field(
+        default=0, description="requests that were merged too, and of which only the number is kept"
+    )
     waits_for: str | None = Field(default=None, description="why it does not start yet")
     created_at: AwareDatetime
     started_at: AwareDatetime | None = None

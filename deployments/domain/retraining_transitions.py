@@ -12,7 +12,7 @@ goes on from the row: a job is handed to Ray under an id that was written before
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -25,6 +25,8 @@ from training.runtime.retraining_config import RetrainingConfig
 # The state of a job in Ray; it is unknown when it was never submitted, or the cluster is another one by now.
 JobState = Literal["unknown", "alive", "succeeded", "died"]
 
+# A row holds no more: anyone with the key may ask as often as they like.
+MOST_REQUESTS = 20
 _DAY = timedelta(days=1)
 
 
@@ -48,10 +50,35 @@ class StartConditions:
 def add_request(there: Retraining | None, workload: str, new_id: str, request: Request) -> Retraining:
     """Return the request as a new retraining, or merged into the one that is open."""
     if there is not None and there.is_open:
-        return there.model_copy(update={"requests": (*there.requests, request)})
+        return _merge(there, request)
     return Retraining(
         id=new_id, workload=workload, state="waiting", requests=(request,), created_at=request.at
     )
+
+
+def _merge(there: Retraining, request: Request) -> Retraining:
+    """Add a request. Of many the oldest go that decide nothing, and are counted."""
+    requests = [*there.requests, request]
+    while len(requests) > MOST_REQUESTS:
+        deciding = _deciding(requests)
+        del requests[next(number for number in range(len(requests)) if number not in deciding)]
+    more = there.more_requests + len(there.requests) + 1 - len(requests)
+    return there.model_copy(update={"requests": tuple(requests), "more_requests": more})
+
+
+def _deciding(requests: Sequence[Request]) -> set[int]:
+    """Return the places of the requests that anything depends on: the first, and the last of each kind."""
+    places = range(len(requests))
+    kinds = (
+        [place for place in places if requests[place].reason == "by hand"],
+        [place for place in places if requests[place].reason == "drift"],
+        [place for place in places if requests[place].event],
+        sorted(
+            (place for place in places if requests[place].since),
+            key=lambda place: requests[place].since or requests[place].at,
+        ),
+    )
+    return {0, len(requests) - 1, *(kind[-1] for kind in kinds if kind)}
 
 
 def waits_for(

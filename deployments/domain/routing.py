@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from hashlib import sha256
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.domain.breaker_settings import BreakerSettings
 from deployments.domain.cache_settings import CacheSettings
-from deployments.domain.ensembles import EnsembleSettings
+from deployments.domain.ensembles import MOST_ARMS, EnsembleSettings
 from deployments.domain.errors import NoArmAvailable
+from deployments.domain.ids import MAX_NAME_LENGTH, Name
 from deployments.domain.rendezvous import pick
 from features.errors import FieldError
 
 ARM_HEADER = "Raysonde-Arm"
 
-_MAX_VERSION_LENGTH = 64  # of the column of the journal
+Weight = Annotated[float, Field(ge=0, le=1_000_000)]
+# No arm answers faster than the least, so that nothing would ever be answered; clients do not wait longer
+# than the most.
+Deadline = Annotated[float, Field(ge=0.01, le=600)]
 
 
 class RoutingPolicy(BaseModel):
@@ -26,22 +30,26 @@ class RoutingPolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    weights: dict[str, float] = Field(description="share of each arm, relative to their sum; 0 takes it out")
+    weights: dict[Name, Weight] = Field(
+        max_length=MOST_ARMS, description="share of each arm, relative to their sum; 0 takes it out"
+    )
     sticky: bool = Field(default=True, description="whether all requests of an entity go to the same arm")
-    fallback: tuple[str, ...] = Field(
-        default=(), description="arms tried in this order when the chosen one fails or runs out of time"
+    fallback: tuple[Name, ...] = Field(
+        default=(),
+        max_length=MOST_ARMS,
+        description="arms tried in this order when the chosen one fails or runs out of time",
     )
-    deadline_s: float = Field(
-        default=2.0, gt=0, description="seconds that an arm has before the next is tried"
-    )
-    deadlines_s: dict[str, float] = Field(
-        default_factory=dict, description="seconds for single arms, in place of deadline_s"
+    deadline_s: Deadline = Field(default=2.0, description="seconds that an arm has before the next is tried")
+    deadlines_s: dict[Name, Deadline] = Field(
+        default_factory=dict,
+        max_length=MOST_ARMS,
+        description="seconds for single arms, in place of deadline_s",
     )
     breaker: BreakerSettings = Field(
         default_factory=BreakerSettings, description="when a failing arm is passed over"
     )
-    ensembles: dict[str, EnsembleSettings] = Field(
-        default_factory=dict, description="arms that blend what others predict, by name"
+    ensembles: dict[Name, EnsembleSettings] = Field(
+        default_factory=dict, max_length=MOST_ARMS, description="arms that blend what others predict, by name"
     )
     cache: CacheSettings | None = Field(
         default=None, description="whether answers to single instances are kept; not, unless it is there"
@@ -49,19 +57,14 @@ class RoutingPolicy(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        negative = {arm: w for arm, w in self.weights.items() if w < 0}
-        if negative:
-            raise ValueError(f"weights: got {negative}, expected numbers >= 0")
         if not any(self.weights.values()):
             raise ValueError(f"weights: got {self.weights}, expected at least one above 0")
         if len(set(self.fallback)) < len(self.fallback):
             raise ValueError(f"fallback: got {list(self.fallback)}, expected each arm once")
-        for arm, deadline_s in self.deadlines_s.items():
+        for arm in self.deadlines_s:
             if arm not in self.arms | self.ensembles.keys():
                 known = sorted(self.arms | self.ensembles.keys())
                 raise ValueError(f"deadlines_s: got the arm {arm!r}, expected one of {known}")
-            if deadline_s <= 0:
-                raise ValueError(f"deadlines_s: got {deadline_s} for {arm!r}, expected seconds above 0")
         for name, ensemble in self.ensembles.items():
             nested = self.ensembles.keys() & set(ensemble.arms)
             if nested:
@@ -103,8 +106,8 @@ class EnsembleVersion(ArmVersion):
         members = tuple((arm, arms[arm]) for arm in settings.arms)
         digest = sha256("\n".join(sorted(version.bundle for _, version in members)).encode())
         name = "+".join(f"{arm}:{version.model_version}" for arm, version in members)
-        if len(name) > _MAX_VERSION_LENGTH:
-            name = f"{name[: _MAX_VERSION_LENGTH - 3]}..."
+        if len(name) > MAX_NAME_LENGTH:
+            name = f"{name[: MAX_NAME_LENGTH - 3]}..."
         bundle = f"sha256:{digest.hexdigest()}"
         return cls(model_version=name, bundle=bundle, source="", settings=settings, members=members)
 

@@ -12,6 +12,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
+from deployments.http import openapi as docs
 from deployments.http import problems
 from deployments.http.auth import KeyGuard
 from deployments.http.error_log import ErrorLog
@@ -120,6 +121,7 @@ def build_api(
         add_monitoring(app, monitor_feed, contract.workload)
     add_retraining(app, stack.store, contract.workload)
     add_promotions(app, stack.store, contract.workload, stack.follower.arms)
+    docs.complete_openapi(app)
     _add_examples(app, stack)
     return app
 

@@ -10,18 +10,31 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from deployments.domain.errors import TooLarge
+from deployments.domain.errors import TooLarge, UnknownEncoding
+from deployments.requests.json_lists import Body
+from features.errors import printable
 
-MAX_INSTANCE_BYTES = 1 << 20
+# of what administers a workload: a policy, a note
+MAX_FORM_BYTES = 64 << 10
 MAX_BATCH_BYTES = 64 << 20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """Read the whole body.
+    """Read the whole body, without the mark of UTF-8 before it; see `read_long_body`."""
+    return bytes(await read_long_body(request, limit_bytes))
+
+
+async def read_long_body(request: Request, limit_bytes: int) -> Body:
+    """Read the whole body, and make no copy of it.
 
     Raises:
         TooLarge: the body is longer than allowed; raised as soon as that is known.
+        UnknownEncoding: it is compressed.
     """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnknownEncoding(f"Content-Encoding: got {printable(encoding)}, expected a body as it is")
     declared = request.headers.get("content-length", "0")
     received = bytearray()
     if not declared.isdigit() or int(declared) <= limit_bytes:
@@ -30,7 +43,9 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
             if len(received) > limit_bytes:
                 break
         else:
-            return bytes(received)
+            if received.startswith(_BYTE_ORDER_MARK):
+                del received[: len(_BYTE_ORDER_MARK)]
+            return received
     raise TooLarge(f"body: got more than {limit_bytes:,} bytes, expected at most that")
 
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deployments.http import openapi as docs
-from deployments.http.bodies import MAX_BATCH_BYTES, json_response, read_body
+from deployments.http.bodies import MAX_BATCH_BYTES, json_response, read_long_body
 from deployments.inference.service import PredictionService
 
 
@@ -29,7 +29,7 @@ class Truths:
 
     async def feedback(self, request: Request) -> Response:
         """Answer POST /feedback. Raises the errors of `PredictionService.take_truths`, and TooLarge."""
-        counts = await self._service.take_truths(await read_body(request, MAX_BATCH_BYTES))
+        counts = await self._service.take_truths(await read_long_body(request, MAX_BATCH_BYTES))
         return json_response(vars(counts), status=202)
 
 

@@ -8,7 +8,6 @@ from fastapi import FastAPI, Response
 from pydantic import BaseModel, Field
 
 from deployments.domain.routing import ArmVersion, RoutingTable
-from deployments.http import openapi as docs
 from deployments.http.bodies import json_response
 from deployments.inference.stack import ServingStack
 from deployments.requests.schema import instance_json_schema
@@ -91,7 +90,11 @@ class Info(BaseModel):
 def add_info(app: FastAPI, stack: ServingStack, waiting_for: WaitingFor | None) -> None:
     """Add the routes of a workload."""
 
-    @app.get("/healthz", summary="Whether requests are answered", responses=docs.problem_answers(503))
+    @app.get(
+        "/healthz",
+        summary="Whether requests are answered",
+        responses={503: {"model": Health, "description": "some arm does not answer yet"}},
+    )
     async def healthz(response: Response) -> Health:
         waiting = await waiting_for() if waiting_for else stack.follower.waiting_for
         response.status_code = 503 if waiting else 200

@@ -2,23 +2,75 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
+
+from fastapi import FastAPI
 
 from deployments.domain.ids import id_schema
 from deployments.http.problems import Problem
-from deployments.requests.schema import instance_json_schema
+from deployments.requests.schema import MAX_INSTANCES, instance_json_schema
 from features.contract import Contract
 
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_WORDS = {
+    400: "the body is not JSON",
+    401: "the key is missing or wrong",
+    404: "there is no such thing",
+    409: "the schema version or the revision is another one",
+    413: "too many bytes or instances",
+    415: "the body is compressed",
+    422: "a field holds what the contract does not allow; the body names it",
+    503: "no answer now; Retry-After says when",
+}
+_OF_BODIES = (400, 413, 415, 422)
 
-def json_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
+
+def complete_openapi(app: FastAPI) -> None:
+    """Let the document of an application have the problems that any of its routes may answer."""
+    write_openapi = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        text = write_openapi()
+        schemas = text.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" in schemas:
+            return text
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= problem.pop("$defs") | {"Problem": problem}
+        for operation in (one for path in text["paths"].values() for one in path.values()):
+            statuses = {401, *(_OF_BODIES if "requestBody" in operation else ())}
+            # FastAPI has a form of its own for them, which nothing here has
+            statuses |= {422} if "parameters" in operation else set()
+            answers = {str(status): answer for status, answer in problem_answers(*statuses).items()}
+            operation["responses"] = operation.get("responses", {}) | answers
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        return text
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def json_body(schema: dict[str, Any], example: Any, *, required: bool = True) -> dict[str, Any]:
     """Return `openapi_extra` for a route that reads its body by itself."""
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": schema, "example": example}},
-        }
-    }
+    content = {"application/json": {"schema": without_refs(schema), "example": example}}
+    return {"requestBody": {"required": required, "content": content}}
+
+
+def without_refs(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON Schema with its definitions in place: `$defs` mean nothing within a document."""
+    definitions = {f"#/$defs/{name}": one for name, one in schema.get("$defs", {}).items()}
+
+    def resolve(part: Any) -> Any:
+        if isinstance(part, list):
+            return [resolve(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        if part.get("$ref") in definitions:
+            rest = {name: one for name, one in part.items() if name != "$ref"}
+            return resolve(definitions[part["$ref"]] | rest)
+        return {name: resolve(one) for name, one in part.items() if name != "$defs"}
+
+    resolved: dict[str, Any] = resolve(schema)
+    return resolved
 
 
 def json_answers(
@@ -31,23 +83,7 @@ def json_answers(
 
 def problem_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the error responses of a route, all of one shape."""
-    words = {
-        400: "the body is not JSON",
-        401: "the key is missing or wrong",
-        404: "there is no such thing",
-        409: "the schema version or the revision is another one",
-        413: "too many bytes or instances",
-        422: "a field holds what the contract does not allow; the body names it",
-        503: "no answer now; Retry-After says when",
-    }
-    content = {"application/problem+json": {"schema": _problem_schema()}}
-    return {status: {"description": words[status], "content": content} for status in statuses}
-
-
-@lru_cache
-def _problem_schema() -> dict[str, Any]:
-    # the same for all, and half of the time that an application takes to be built
-    return Problem.model_json_schema()
+    return {status: {"description": _WORDS[status], "content": _PROBLEM} for status in statuses}
 
 
 def prediction_schema(contract: Contract) -> dict[str, Any]:
@@ -74,8 +110,14 @@ def prediction_schema(contract: Contract) -> dict[str, Any]:
 
 def batch_schema(contract: Contract) -> dict[str, Any]:
     """Return the JSON Schema of the body of batch_predict."""
-    instances = {"type": "array", "items": instance_json_schema(contract), "minItems": 1}
-    return {"type": "object", "properties": {"instances": instances}, "required": ["instances"]}
+    items = without_refs(instance_json_schema(contract))
+    instances = {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_INSTANCES}
+    return {
+        "type": "object",
+        "properties": {"instances": instances},
+        "required": ["instances"],
+        "additionalProperties": False,
+    }
 
 
 def batch_answer_schema(contract: Contract) -> dict[str, Any]:

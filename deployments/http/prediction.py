@@ -15,12 +15,13 @@ from deployments.domain.routing import ARM_HEADER
 from deployments.http import openapi as docs
 from deployments.http.bodies import (
     MAX_BATCH_BYTES,
-    MAX_INSTANCE_BYTES,
     json_list_response,
     json_response,
     read_body,
+    read_long_body,
 )
 from deployments.inference.service import PredictionService
+from deployments.requests.json_bodies import MAX_INSTANCE_BYTES
 from deployments.requests.schema import instance_json_schema
 
 ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
@@ -46,7 +47,7 @@ class Predictions:
 
     async def batch_predict(self, request: Request) -> Response:
         """Answer POST /batch_predict. It begins with the first part; if a later one fails, it ends there."""
-        body = await read_body(request, MAX_BATCH_BYTES)
+        body = await read_long_body(request, MAX_BATCH_BYTES)
         parts = self._rendered(self._service.predict_batch(body, request.headers.get(ARM_HEADER)))
         return await json_list_response("predictions", parts)
 

@@ -32,13 +32,17 @@ from deployments.domain.errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    UnknownEncoding,
 )
-from features.errors import FieldError, InvalidInput, SchemaVersionError, printable
+from features.errors import FieldError, InvalidInput, SchemaVersionError, cut, printable
 
 MEDIA_TYPE = "application/problem+json"
 # The key of the scope under which an answered problem leaves its kind, for the metrics.
 PROBLEM_KIND = "raysonde.problem"
 _TYPE_PREFIX = "urn:problem-type:raysonde:"
+# An answer stays below 64 KB with these, whatever was sent: see `features.errors` too.
+_MAX_DETAIL = 2000
+_MAX_PATH = 500
 _log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -50,7 +54,9 @@ class FieldProblem(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     field: str = Field(description="path of the field, for example samples[3].altitude_m")
-    value: Any = Field(description="what was sent, cut when it is long")
+    value: Any = Field(
+        default=None, description="what was sent, cut when it is long; not there if nothing was"
+    )
     expected: str = Field(description="what would have been accepted, with units")
 
 
@@ -68,7 +74,10 @@ class Problem(BaseModel):
     value: Any = Field(default=None, description="what was sent, cut when it is long")
     expected: str | None = Field(default=None, description="what would have been accepted, with units")
     errors: tuple[FieldProblem, ...] | None = Field(
-        default=None, description="the fields, when several are wrong"
+        default=None, description="the fields, when several are wrong: the first 20"
+    )
+    more_errors: int | None = Field(
+        default=None, description="wrong fields beside those of `errors`, as far as the body was read"
     )
 
 
@@ -87,6 +96,7 @@ _RULES = (
     _Rule(InvalidFields, 422, "invalid-fields", "Several fields hold what the contract does not allow"),
     _Rule(InvalidInput, 422, "invalid-input", "The input is not valid"),
     _Rule(MalformedJson, 400, "malformed-json", "The body is not JSON"),
+    _Rule(UnknownEncoding, 415, "unknown-encoding", "The body is in an encoding that is not read"),
     _Rule(TooLarge, 413, "too-large", "The request is too large"),
     _Rule(Unauthorized, 401, "unauthorized", "A key is needed"),
     _Rule(NotFound, 404, "not-found", "There is no such thing"),
@@ -96,11 +106,13 @@ _RULES = (
 )
 # The errors that are answered without a traceback in the log.
 FORESEEN = tuple(rule.exception for rule in _RULES)
+_FAULT_DETAIL = "The request was not at fault; the log has the cause."
 _FAULT = _Rule(Exception, 500, "fault", "A fault inside the service")
 
 
 def to_problem(error: Exception, path: str | None = None) -> Problem:
     """Return the problem document of an exception; one that is not foreseen becomes a bare 500."""
+    path = None if path is None else cut(path, _MAX_PATH)
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         kind = status.phrase.lower().replace(" ", "-")
@@ -108,20 +120,21 @@ def to_problem(error: Exception, path: str | None = None) -> Problem:
             type=_TYPE_PREFIX + kind,
             title=status.phrase,
             status=status,
-            detail=str(error.detail),
+            detail=cut(str(error.detail), _MAX_DETAIL),
             instance=path,
         )
     if isinstance(error, RequestValidationError):
         return to_problem(_invalid_fields(error), path)
     rule = next((rule for rule in _RULES if isinstance(error, rule.exception)), _FAULT)
-    detail = "The request was not at fault; the log has the cause." if rule is _FAULT else str(error)
+    detail = _FAULT_DETAIL if rule is _FAULT else cut(str(error), _MAX_DETAIL)
     problem = Problem(
         type=_TYPE_PREFIX + rule.kind, title=rule.title, status=rule.status, detail=detail, instance=path
     )
     if isinstance(error, FieldError | SchemaVersionError):
         return problem.model_copy(update=_field_problem(error).model_dump())
     if isinstance(error, InvalidFields):
-        return problem.model_copy(update={"errors": tuple(map(_field_problem, error.errors))})
+        errors = tuple(map(_field_problem, error.errors))
+        return problem.model_copy(update={"errors": errors, "more_errors": error.more or None})
     return problem
 
 

@@ -10,9 +10,10 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.domain.errors import NotFound, Unavailable
+from deployments.domain.ids import Name, Note
 from deployments.domain.promotion import Promotion
 from deployments.http import openapi as docs
-from deployments.http.bodies import MAX_INSTANCE_BYTES, read_body
+from deployments.http.bodies import MAX_FORM_BYTES, read_body
 from deployments.http.lifecycle_rows import add_rows
 from deployments.requests.validation_errors import read_model
 from deployments.store import Store
@@ -26,13 +27,13 @@ class RollbackBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    note: str = Field(default="", max_length=500, description="the reason; it is stored")
+    note: Note = Field(default="", description="the reason; it is stored")
 
 
 class PromotionBody(RollbackBody):
     """The body of `POST /arms/{arm}/promote`."""
 
-    model_version: str = Field(min_length=1, max_length=64, description="version of the registered model")
+    model_version: Name = Field(description="version of the registered model")
 
 
 def add_promotions(app: FastAPI, store: Store, workload: str, arms: Collection[str]) -> None:
@@ -56,7 +57,9 @@ def add_promotions(app: FastAPI, store: Store, workload: str, arms: Collection[s
         "/arms/{arm}/rollback",
         status_code=202,
         summary="Have an arm serve the version before again, which is still loaded",
-        openapi_extra=docs.json_body(RollbackBody.model_json_schema(), {"note": "it answers too high"}),
+        openapi_extra=docs.json_body(
+            RollbackBody.model_json_schema(), {"note": "it answers too high"}, required=False
+        ),
         responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
     )
     async def rollback(arm: str, request: Request) -> Promotion:
@@ -74,4 +77,4 @@ def _check(workload: str, arms: Collection[str], arm: str) -> None:
 
 
 async def _read_optional(request: Request, kind: type[_Body]) -> _Body:
-    return read_model(kind, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")
+    return read_model(kind, await read_body(request, MAX_FORM_BYTES) or b"{}")

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 FLUSH_PERIOD_S = 2.0
 # not JSON, another schema version, too large, a field that is wrong
-_REJECTED_STATUSES = frozenset({400, 409, 413, 422})
+_REJECTED_STATUSES = frozenset({400, 409, 413, 415, 422})
 _CALLS = frozenset({"predict", "batch_predict"})
 
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.domain.ids import Note
 from deployments.domain.retraining import Request as RetrainingRequest
 from deployments.domain.retraining import Retraining
 from deployments.http import openapi as docs
-from deployments.http.bodies import MAX_INSTANCE_BYTES, read_body
+from deployments.http.bodies import MAX_FORM_BYTES, read_body
 from deployments.http.lifecycle_rows import add_rows
 from deployments.requests.validation_errors import read_model
 from deployments.store import Store
@@ -24,7 +25,7 @@ class RetrainingBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    note: str = Field(default="", max_length=500, description="the reason; it is stored with the model")
+    note: Note = Field(default="", description="the reason; it is stored with the model")
 
 
 def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
@@ -35,11 +36,11 @@ def add_retraining(app: FastAPI, store: Store, workload: str) -> None:
         "/retrain",
         status_code=202,
         summary="Retrain on the journalled truths; a retraining in progress takes the request up",
-        openapi_extra=docs.json_body(RetrainingBody.model_json_schema(), _EXAMPLE),
+        openapi_extra=docs.json_body(RetrainingBody.model_json_schema(), _EXAMPLE, required=False),
         responses=docs.problem_answers(400, 401, 422, 503),
     )
     async def retrain(request: Request, response: Response) -> Retraining:
-        body = read_model(RetrainingBody, await read_body(request, MAX_INSTANCE_BYTES) or b"{}")
+        body = read_model(RetrainingBody, await read_body(request, MAX_FORM_BYTES) or b"{}")
         by_hand = RetrainingRequest(reason="by hand", at=datetime.now(UTC), by="api", note=body.note)
         retraining = await asyncio.to_thread(rows.request, workload, by_hand)
         response.headers["Location"] = f"/{workload}/retrainings/{retraining.id}"

@@ -9,9 +9,12 @@ from fastapi import FastAPI, Header, Request
 from deployments.domain.errors import Unavailable
 from deployments.domain.routing import RoutingPolicy, RoutingTable
 from deployments.http import openapi as docs
-from deployments.http.bodies import MAX_INSTANCE_BYTES, read_body
+from deployments.http.bodies import MAX_FORM_BYTES, read_body
 from deployments.inference.routing_follower import RoutingFollower
 from deployments.requests.validation_errors import read_model
+
+# of the column of the store
+_MOST_REVISIONS = 2**31 - 1
 
 
 def add_traffic(app: FastAPI, follower: RoutingFollower) -> None:
@@ -31,6 +34,8 @@ def add_traffic(app: FastAPI, follower: RoutingFollower) -> None:
         ),
         responses=docs.problem_answers(400, 401, 409, 422, 503),
     )
-    async def put_traffic(request: Request, if_match: Annotated[int | None, Header()] = None) -> RoutingTable:
-        body = await read_body(request, MAX_INSTANCE_BYTES)
+    async def put_traffic(
+        request: Request, if_match: Annotated[int | None, Header(ge=0, le=_MOST_REVISIONS)] = None
+    ) -> RoutingTable:
+        body = await read_body(request, MAX_FORM_BYTES)
         return await follower.put_policy(read_model(RoutingPolicy, body, "policy"), if_match)

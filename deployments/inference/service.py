@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from typing import TypeVar
 
 from deployments.domain.instances import Instance
 from deployments.domain.predictions import Prediction
@@ -13,14 +14,14 @@ from deployments.inference.dispatcher import BatchPacing, Dispatcher
 from deployments.inference.recording.writers import Writers
 from deployments.requests.entity_history import EntityHistory
 from deployments.requests.feedback import FeedbackParser
+from deployments.requests.json_lists import Body
 from deployments.requests.parser import InstanceParser
 from deployments.runtime.process_memory import drain
 from deployments.store import FeedbackCounts
 from features.contract import Contract
 from features.windows import check_times
 
-# about a hundred truths: more would keep the event loop from others for longer than a thread costs
-_MAX_BYTES_PARSED_INLINE = 10_000
+T = TypeVar("T")
 
 
 class PredictionService:
@@ -59,33 +60,37 @@ class PredictionService:
         """Answer one instance; see `InstanceParser` and `Dispatcher.predict` for what is raised."""
         return await self._dispatcher.predict(await self._parse_instance(body), requested_arm)
 
-    async def predict_batch(self, body: bytes, requested_arm: str | None) -> AsyncGenerator[list[Prediction]]:
+    async def predict_batch(self, body: Body, requested_arm: str | None) -> AsyncGenerator[list[Prediction]]:
         """Answer many in order, part by part; see `InstanceParser.parse_batch` for what is raised before.
 
         Other requests get their turns all the while. The next part waits while the journal is full.
         """
-        instances: list[Instance] = []
-        turn_ends_s = time.monotonic() + self._pacing.turn_s
-        for instance in self._instances.parse_batch(body):
-            instances.append(instance)
-            if time.monotonic() > turn_ends_s:
-                await asyncio.sleep(0)
-                turn_ends_s = time.monotonic() + self._pacing.turn_s
-        del body, instance  # the memory of a batch goes as it is answered
+        instances = await self._in_turns(self._instances.read_batch(body))
+        del body  # the memory of a batch goes as it is answered
         async with aclosing(self._dispatcher.predict_batch(drain(instances), requested_arm)) as parts:
             async for part in parts:
                 yield part
                 await self._journal.make_room()
 
-    async def take_truths(self, body: bytes) -> FeedbackCounts:
+    async def take_truths(self, body: Body) -> FeedbackCounts:
         """Write the truths of a body; on disk when this returns. Their predictions are written before them.
 
         Raises:
             what `FeedbackParser.parse` and `TruthWriter.write` do.
         """
-        if len(body) > _MAX_BYTES_PARSED_INLINE:
-            return await self._truths.write(await asyncio.to_thread(self.feedback.parse, body))
-        return await self._truths.write(self.feedback.parse(body))
+        return await self._truths.write(await self._in_turns(self.feedback.read(body)))
+
+    async def _in_turns(self, steps: Iterator[T | None]) -> list[T]:
+        """Go through the steps, and let others have their turns between them; return what they gave."""
+        found: list[T] = []
+        turn_ends_s = time.monotonic() + self._pacing.turn_s
+        for one in steps:
+            if one is not None:
+                found.append(one)
+            if time.monotonic() > turn_ends_s:
+                await asyncio.sleep(0)
+                turn_ends_s = time.monotonic() + self._pacing.turn_s
+        return found
 
     async def _parse_instance(self, body: bytes) -> Instance:
         """Return the instance in a body, completed by samples that were sent before where those are kept."""

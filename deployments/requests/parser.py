@@ -6,33 +6,36 @@ The model is made from the contract, so that requests are checked as `GET /schem
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic import ValidationError
+from pydantic_core import to_json
 from ulid_transform import ulid_now
 
-from deployments.domain.errors import TooLarge
+from deployments.domain.ids import MAX_NAME_LENGTH
 from deployments.domain.instances import FloatArray, Instance, ParsedInstance
 from deployments.domain.samples import complete_samples, prepend_samples
+from deployments.requests.json_bodies import MAX_INSTANCE_BYTES, PartCounts, expect_members, read_json
+from deployments.requests.json_lists import Body, ListRules, read_list
 from deployments.requests.sample_decoder import SampleDecoder
 from deployments.requests.schema import (
     MAX_INSTANCES,
-    batch_model,
     entity_attribute,
     field_attribute,
     instance_model,
     naming_model,
 )
-from deployments.requests.validation_errors import translate
+from deployments.requests.validation_errors import translate, within
 from deployments.runtime.process_memory import drain
 from features.contract import Contract, FieldSpec
-from features.errors import FieldError
+from features.errors import FieldError, InvalidInput
 from features.windows import cut_window
+
+# Unknown members of an object that are still told one by one; the model takes its time for each.
+_MOST_UNKNOWN = 100
 
 
 class InstanceParser:
@@ -49,7 +52,8 @@ class InstanceParser:
     ) -> None:
         self.model = instance_model(contract)
         self._naming_model = naming_model(contract)
-        self._batch_model = batch_model(self.model)
+        self._rules = _batch_rules(contract)
+        self._most_members = len(contract.fields) + len(contract.entity_names) + _MOST_UNKNOWN
         self._samples = SampleDecoder(contract) if contract.window and decodes_samples else None
         self._contract = contract
         self._new_id = new_id
@@ -73,38 +77,37 @@ class InstanceParser:
         Raises:
             InvalidInput: as `parse_instance`, but for a window that cannot be cut.
         """
-        if self._samples is not None:
-            parsed = self._decode_samples(_json_or_none(body), body)
-            if parsed is not None:
-                return parsed
-        try:
-            members = self.model.model_validate_json(body)
-        except ValidationError as error:
-            raise translate(self._contract, error) from None
-        return self._from_model(members, body)
+        self._rules.parts.check(body)
+        return self._read_members(read_json(body), body)
 
-    def parse_batch(self, body: bytes) -> Iterator[Instance]:
-        """Yield the instances of `{"instances": [...]}` in their order.
+    def parse_batch(self, body: Body) -> Iterator[Instance]:
+        """Yield the instances of `read_batch`."""
+        return (instance for instance in self.read_batch(body) if instance is not None)
+
+    def read_batch(self, body: Body) -> Iterator[Instance | None]:
+        """Yield the instances of `{"instances": [...]}` in their order; None where others may have a turn.
 
         Nothing may be done with them before the last is there: one that is invalid rejects them all.
 
         Raises:
-            TooLarge: more than MAX_INSTANCES.
+            TooLarge: more than MAX_INSTANCES, or one of more than MAX_INSTANCE_BYTES.
             MalformedJson, FieldError, InvalidFields, SchemaVersionError: as for one instance; the fields are
-                called instances[i].field.
+                called instances[i].field. Reading ends at the first instance that is wrong.
         """
-        ids = set()
-        for index, parsed in enumerate(self._parse_each(body)):
-            try:
-                instance = self.finish(parsed)
-            except FieldError as error:
-                raise FieldError(f"instances[{index}].{error.field}", error.value, error.expected) from None
-            if instance.id in ids:
-                raise FieldError(
-                    f"instances[{index}].id", instance.id, "an id that no other instance here has"
-                )
-            ids.add(instance.id)
-            yield instance
+        ids: set[str] = set()
+        index = 0
+        for items in read_list(body, self._rules):
+            yield None
+            for members, text in drain(items):
+                try:
+                    instance = self.finish(self._read_members(members, text or to_json(members)))
+                    if instance.id in ids:
+                        raise FieldError("id", instance.id, "an id that no other instance here has")
+                except InvalidInput as error:
+                    raise within(error, f"instances[{index}]") from None
+                ids.add(instance.id)
+                yield instance
+                index += 1
 
     def finish(self, parsed: ParsedInstance, earlier: FloatArray | None = None) -> Instance:
         """Cut the window.
@@ -128,36 +131,30 @@ class InstanceParser:
             raw, filled = window.values, window.filled
         return Instance(parsed.id, parsed.entity, raw, payload, filled, parsed.number)
 
-    def _parse_each(self, body: bytes) -> Iterator[ParsedInstance]:
-        """Yield the instances of a batch; once one is invalid, the model of the whole batch says why."""
-        members = _json_or_none(body)
-        listed = members.get("instances") if isinstance(members, dict) and len(members) == 1 else None
-        done = 0
-        if isinstance(listed, list) and 0 < len(listed) <= MAX_INSTANCES:
-            with suppress(ValidationError):
-                for one in drain(listed):  # instances take the memory of the members that were read, not more
-                    payload = to_json(one)
-                    yield self._decode_samples(one, payload) or self._from_model(
-                        self.model.model_validate(one), payload
-                    )
-                    done += 1
-                return
-        for members in self._validate_batch(body)[done:]:
-            payload = members.model_dump_json(by_alias=True, exclude_unset=True).encode()
-            yield self._from_model(members, payload)
-
-    def _validate_batch(self, body: bytes) -> list[BaseModel]:
+    def _read_members(self, members: Any, payload: bytes) -> ParsedInstance:
+        parsed = self._decode_samples(members, payload)
+        if parsed is not None:
+            return parsed
+        self._check_members(members)
         try:
-            parsed: list[BaseModel] = self._batch_model.model_validate_json(body).instances  # type: ignore[attr-defined]
+            return self._from_model(self.model.model_validate(members), payload)
         except ValidationError as error:
-            if count := _excessive_count(error):
-                raise TooLarge(f"instances: got {count}, expected at most {MAX_INSTANCES}") from None
-            raise translate(self._contract, error, batch=True) from None
-        return parsed
+            raise translate(self._contract, error) from None
+
+    def _check_members(self, members: Any) -> None:
+        """Refuse objects of many more members than there are, of which the model would name each."""
+        if not isinstance(members, dict):
+            return
+        expect_members(members, self._most_members)
+        samples = members.get("samples") if self._contract.window else None
+        for number, sample in enumerate(samples if isinstance(samples, list) else ()):
+            expect_members(sample, self._most_members, f"samples[{number}]")
 
     def _decode_samples(self, members: Any, payload: bytes) -> ParsedInstance | None:
         """Return an instance with samples at a third of the model's time; None if the model has to check."""
         if self._samples is None or not isinstance(members, dict) or "samples" not in members:
+            return None
+        if len(members) > self._most_members:
             return None
         samples = self._samples.read(members["samples"])
         if samples is None:
@@ -217,17 +214,15 @@ def _fill_value(spec: FieldSpec, contract: Contract, before: Sequence[float]) ->
     return before[contract.field_names.index(spec.fill.same_as)]
 
 
-def _excessive_count(error: ValidationError) -> str | None:
-    """Return how many instances were sent, if they are too many."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    if first["type"] == "too_long" and first["loc"] == ("instances",):
-        return str(first["ctx"]["actual_length"] or "more")
-    return None
-
-
-def _json_or_none(body: bytes) -> Any:
-    """Return the decoded body; None where it is no JSON."""
-    try:
-        return from_json(body, cache_strings="keys")
-    except ValueError:
-        return None
+def _batch_rules(contract: Contract) -> ListRules:
+    """Return the rules of a batch of this contract's instances."""
+    fields, names = len(contract.fields), 2 + len(contract.entity_names)
+    parts = names + (1 + contract.window.max_samples * (1 + fields) if contract.window else fields)
+    words = [max(map(len, spec.categories), default=0) for spec in contract.fields]
+    return ListRules(
+        "instances",
+        "a list of at least one instance",
+        MAX_INSTANCES,
+        MAX_INSTANCE_BYTES,
+        PartCounts(parts, names * MAX_NAME_LENGTH + sum(words)),
+    )

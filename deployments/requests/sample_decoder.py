@@ -38,6 +38,7 @@ class SampleDecoder:
         assert contract.window is not None, "a tabular contract has no samples"
         self._contract = contract
         self._lengths = range(contract.window.min_samples, contract.window.max_samples + 1)
+        self._names = frozenset(contract.field_names)
         self._layout = lru_cache(maxsize=64)(self._make_layout)
 
     def read(self, samples: Any) -> FloatArray | None:
@@ -45,6 +46,9 @@ class SampleDecoder:
         if not isinstance(samples, list) or len(samples) not in self._lengths:
             return None
         if not isinstance(samples[0], dict):
+            return None
+        # others are not worth a place among the layouts that are kept: they may be megabytes
+        if not samples[0].keys() <= self._names:
             return None
         layout = self._layout(tuple(samples[0]))
         if layout is None:
@@ -69,7 +73,7 @@ class SampleDecoder:
         known = {spec.name: position for position, spec in enumerate(self._contract.fields)}
         required = {spec.name for spec in self._contract.fields if spec.required}
         # of a single name `itemgetter` makes no tuple
-        if len(names) < 2 or not required <= set(names) <= known.keys():
+        if len(names) < 2 or not required <= set(names):
             return None
         columns = [known[name] for name in names]
         specs = [self._contract.fields[column] for column in columns]

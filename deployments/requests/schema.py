@@ -36,14 +36,6 @@ def naming_model(contract: Contract) -> type[BaseModel]:
     return create_model(f"{contract.workload}_naming", __config__=config, **_naming(contract))
 
 
-def batch_model(instance: type[BaseModel]) -> type[BaseModel]:
-    """Make the pydantic model of `{"instances": [...]}`."""
-    limits = Field(min_length=1, max_length=MAX_INSTANCES, fail_fast=True)
-    instances: Any = (Annotated[list[instance], limits], Field(description="answered in this order"))  # type: ignore[valid-type]
-    name = instance.__name__.replace("_instance", "_batch")
-    return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), instances=instances)
-
-
 def instance_json_schema(contract: Contract) -> dict[str, Any]:
     """Return the contract as JSON Schema, with the unit of each field as `x-unit`."""
     schema = instance_model(contract).model_json_schema()

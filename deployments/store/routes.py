@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Row, insert, select, update
 
 from deployments.domain.errors import Conflict
@@ -22,7 +24,7 @@ def read(connection: Connection, workload: str) -> RoutingTable | None:
         return None
     return RoutingTable(
         revision=row.revision,
-        policy=row.policy,
+        policy=_stored_policy(row.policy),
         arms=row.arms,
         shadows=row.shadows or {},
         previous=row.previous or {},
@@ -66,7 +68,7 @@ def seed_policy(connection: Connection, workload: str, policy: RoutingPolicy, no
     )
     seeded = connection.scalar(query)
     # compared as policies: a setting that a later version knows besides is no change of the file
-    if seeded is not None and RoutingPolicy.model_validate(seeded["to"]) == policy:
+    if seeded is not None and _stored_policy(seeded["to"]) == policy:
         row = _row(connection, workload)
         assert row is not None, "what was seeded is there"
         return int(row.revision)
@@ -107,6 +109,32 @@ def record_audit_event(
     values = {"at": now, "workload": workload, "kind": kind, "actor": actor, "detail": dict(detail)}
     result = connection.execute(insert(audit_events).values(values).returning(audit_events.c.seq))
     return int(result.scalar_one())
+
+
+def _stored_policy(content: Mapping[str, Any]) -> RoutingPolicy:
+    """Return a policy of the store; one from before there were bounds is brought within them."""
+    try:
+        return RoutingPolicy.model_validate(content)
+    except ValidationError as error:
+        changed = deepcopy(dict(content))
+        for one in reversed(error.errors(include_url=False)):
+            _bring_within_bounds(changed, one)
+        return RoutingPolicy.model_validate(changed)
+
+
+def _bring_within_bounds(policy: Any, error: Any) -> None:
+    """Set a number to the bound that it is beyond; a name that is none goes, with what it names."""
+    *path, last = error["loc"]
+    if last == "[key]":
+        *path, last = path
+    holder = policy
+    for part in path:
+        holder = holder[part]
+    bounds = [bound for name, bound in error.get("ctx", {}).items() if name in ("ge", "le")]
+    if bounds:
+        holder[last] = bounds[0]
+    elif error["type"].startswith("string_"):
+        del holder[last]
 
 
 def _row(connection: Connection, workload: str) -> Row[Any] | None:

@@ -10,8 +10,10 @@ from sqlalchemy import JSON, Boolean, Column, Connection, Engine, Index, String,
 from ulid_transform import ulid_now
 
 from deployments.domain.errors import NotFound
+from deployments.domain.ids import is_name
 from deployments.store.sql.engine import reading
 from deployments.store.sql.schema import UtcDateTime, metadata
+from features.errors import printable
 
 
 class StateValue(Protocol):
@@ -117,9 +119,11 @@ class StateRows(Generic[V]):
 
     def _read(self, connection: Connection, row_id: str) -> V:
         columns = self._table.c
-        content = connection.scalar(select(columns.content).where(columns.id == row_id))
+        content = None
+        if is_name(row_id):  # PostgreSQL takes no other text, and no row has one as its id
+            content = connection.scalar(select(columns.content).where(columns.id == row_id))
         if content is None:
-            raise NotFound(f"no {self._called} {row_id!r}")
+            raise NotFound(f"no {self._called} {printable(row_id)}")
         return self._kind.model_validate(content)
 
     def _add(self, connection: Connection, value: V, **columns: Any) -> None:

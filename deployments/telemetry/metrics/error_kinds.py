@@ -10,6 +10,7 @@ from deployments.telemetry.metrics.catalogue import ERROR_KINDS
 _KIND_BY_PROBLEM: Mapping[str, str] = MappingProxyType(
     {
         "malformed-json": "malformed",
+        "unknown-encoding": "malformed",
         "schema-version": "schema_version",
         "too-large": "too_large",
         "invalid-field": "invalid",

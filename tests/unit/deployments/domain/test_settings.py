@@ -13,9 +13,9 @@ from tests.support.limits import limits_of
 
 def test_breakers() -> None:
     assert limits_of(BreakerSettings) == {
-        "failures_to_open": {"default": 5, "minimum": 1},
-        "open_s": {"default": 5.0, "exclusiveMinimum": 0},
-        "half_open_probes": {"default": 1, "minimum": 1},
+        "failures_to_open": {"default": 5, "minimum": 1, "maximum": 1_000_000},
+        "open_s": {"default": 5.0, "exclusiveMinimum": 0, "maximum": 31_536_000},
+        "half_open_probes": {"default": 1, "minimum": 1, "maximum": 1_000_000},
     }
 
 
@@ -27,7 +27,7 @@ def test_ensembles() -> None:
     assert limits_of(EnsembleSettings) == {
         "arms": {},
         "window": {"default": 500, "minimum": 1, "maximum": 5000},
-        "min_truths": {"default": 30, "minimum": 1},
+        "min_truths": {"default": 30, "minimum": 1, "maximum": 5000},
     }
     assert EnsembleSettings(arms=("a", "b"), window=30).min_truths == 30
 

@@ -12,9 +12,9 @@ import pytest
 from starlette.types import ASGIApp, Message, Scope
 
 from deployments.http.app import build_api, build_app, route_requests
-from deployments.http.bodies import MAX_INSTANCE_BYTES
 from deployments.http.request_metrics import RequestCounts
 from deployments.inference.dispatcher import BatchPacing
+from deployments.requests.json_bodies import MAX_INSTANCE_BYTES
 from deployments.telemetry.tracing.api import NO_TRACING
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract

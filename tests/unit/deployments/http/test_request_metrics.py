@@ -28,6 +28,7 @@ from deployments.domain.errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    UnknownEncoding,
 )
 from deployments.http.auth import KeyGuard
 from deployments.http.problems import FORESEEN, problem_kind, problem_response
@@ -156,7 +157,14 @@ async def test_a_service_that_says_it_is_not_ready_has_answered(
 def test_every_foreseen_problem_has_a_kind() -> None:
     errors: list[Exception] = [
         *(FieldError("Age", 7, "more"), SchemaVersionError("0.9", "1.0"), InvalidInput("no"), NotFound("no")),
-        *(MalformedJson("{"), TooLarge("11"), Unauthorized("no"), Conflict("2"), Overloaded("full")),
+        *(
+            MalformedJson("{"),
+            UnknownEncoding("gzip"),
+            TooLarge("11"),
+            Unauthorized("no"),
+            Conflict("2"),
+            Overloaded("full"),
+        ),
         *(InvalidFields((FieldError("a", 1, "2"), FieldError("b", 1, "2"))), Unavailable("away")),
     ]
     assert {type(error) for error in errors} == set(FORESEEN)

@@ -128,3 +128,41 @@ def test_a_class_is_sent_by_its_name() -> None:
     assert parse({"id": "7", "truth": {name: "reentry"}}, parser) == [Truth("7", {name: "reentry"}, None)]
     with pytest.raises(FieldError, match="expected one of 'nominal', 'reentry'"):
         parse({"id": "7", "truth": {name: "landing"}}, parser)
+
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59Z"),
+        *(
+            "1899-12-31T23:59:59Z",
+            "2026-05-02T12:00:01Z",
+            "2999-01-01T00:00:00Z",
+            1e18,
+            1e300,
+            10**30,
+            -(10**18),
+        ),
+    ],
+)
+def test_a_time_that_cannot_be_is_refused(time: Any) -> None:
+    parser = FeedbackParser(toy_contract(), lambda: NOW)
+    with pytest.raises(FieldError) as caught:
+        parse(GOOD | {"observed_at": time}, parser)
+    assert caught.value.field == "observed_at"
+
+
+@pytest.mark.parametrize(
+    "time", ["1900-01-01T00:00:00+14:00", "2026-05-02T12:00:00Z", "2026-05-01T00:00:00-08:00"]
+)
+def test_a_time_up_to_a_day_ahead_is_taken(time: str) -> None:
+    (truth,) = parse(GOOD | {"observed_at": time}, FeedbackParser(toy_contract(), lambda: NOW))
+    assert truth.observed_at == datetime.fromisoformat(time)
+
+
+def test_a_long_body_that_is_no_list_is_refused_by_its_beginning() -> None:
+    with pytest.raises(FieldError, match=r'expected \{"items": \[\.\.\.\]\} and nothing else'):
+        parse(GOOD | {"more": "x" * 100_000})

@@ -13,7 +13,6 @@ from deployments.domain.instances import Instance
 from deployments.requests.parser import InstanceParser, stack_raw
 from deployments.requests.schema import (
     MAX_INSTANCES,
-    batch_model,
     instance_json_schema,
     instance_model,
     naming_model,
@@ -259,7 +258,7 @@ def test_what_a_batch_is_read_from_goes_as_its_instances_come() -> None:
 def test_a_batch_that_is_too_long() -> None:
     parser = InstanceParser(FIRE)
     assert len(list(parser.parse_batch(batch(*[rider()] * MAX_INSTANCES)))) == MAX_INSTANCES
-    with pytest.raises(TooLarge, match="got 10001, expected at most 10000"):
+    with pytest.raises(TooLarge, match=r"got 10\d\d\d or more, expected at most 10000"):
         list(parser.parse_batch(batch(*[rider()] * (MAX_INSTANCES + 1))))
 
 
@@ -290,13 +289,12 @@ def test_any_bytes_are_refused_as_they_deserve(content: bytes) -> None:
 def test_what_was_parsed_is_not_changed() -> None:
     window, row_ = instance_model(APOGEE), instance_model(FIRE)
     parsed = window.model_validate({"flight_id": "A", "samples": samples()})
-    batched = batch_model(row_).model_validate({"instances": [rider()]})
+    row = row_.model_validate(rider())
     named = naming_model(APOGEE).model_validate({"flight_id": "A"})
     for model, name in (
         (parsed, "samples"),
         (vars(parsed)["samples"][0], "field_0"),
-        (batched, "instances"),
-        (vars(batched)["instances"][0], "field_0"),
+        (row, "field_0"),
         (named, "id"),
     ):
         with pytest.raises(ValidationError, match="Instance is frozen"):

@@ -30,13 +30,13 @@ def test_where_it_is(location: tuple[int | str, ...], text: str) -> None:
     assert path_text(location) == text
 
 
-def found(contract: Any, *errors: tuple[str, tuple[int | str, ...], Any], batch: bool = False) -> Exception:
+def found(contract: Any, *errors: tuple[str, tuple[int | str, ...], Any]) -> Exception:
     """What becomes of pydantic's errors of these types, places and inputs."""
     lines: Any = [
         {"type": kind, "loc": place, "input": value, "ctx": CONTEXT.get(kind, {})}
         for kind, place, value in errors
     ]
-    return translate(contract, ValidationError.from_exception_data("body", lines), batch=batch)
+    return translate(contract, ValidationError.from_exception_data("body", lines))
 
 
 CONTEXT = {"json_invalid": {"error": "EOF"}, "literal_error": {"expected": "'1.0'"}}
@@ -48,7 +48,6 @@ CONTEXT = {"json_invalid": {"error": "EOF"}, "literal_error": {"expected": "'1.0
         (("length_m",), "a finite number of m in [0, 10]"),
         (("id",), "1 to 64 printable characters"),
         (("thing",), "1 to 64 printable characters"),
-        (("instances",), "a list of at least one instance"),
         (("samples",), "an object"),
         ((), "an object"),
     ],
@@ -62,9 +61,6 @@ def test_what_was_expected(place: tuple[str, ...], expected: str) -> None:
 @pytest.mark.parametrize(
     ("contract", "place", "field", "expected"),
     [
-        (TOY, ("instances", 3, "length_m"), "instances[3].length_m", "a finite number of m in [0, 10]"),
-        (TOY, ("instances", 3, "id"), "instances[3].id", "1 to 64 printable characters"),
-        (TOY, ("instances", 3), "instances[3]", "an object"),
         (APOGEE, ("samples", 2, "pitch_deg"), "samples[2].pitch_deg", "a finite number of deg in [-90, 90]"),
         (APOGEE, ("samples", 2), "samples[2]", "an object"),
     ],
@@ -72,7 +68,7 @@ def test_what_was_expected(place: tuple[str, ...], expected: str) -> None:
 def test_the_last_of_a_path_says_what_was_expected(
     contract: Any, place: tuple[int | str, ...], field: str, expected: str
 ) -> None:
-    error = found(contract, ("string_type", place, 5), batch=True)
+    error = found(contract, ("string_type", place, 5))
     assert isinstance(error, FieldError)
     assert (error.field, error.expected) == (field, expected)
 
@@ -90,20 +86,15 @@ def test_how_many_samples_a_window_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("contract", "place", "batch", "members"),
+    ("contract", "place", "members"),
     [
-        (TOY, ("x",), False, "id, schema_version, thing, length_m, width_m, noise"),
-        (TOY, ("instances", 0, "x"), True, "id, schema_version, thing, length_m, width_m, noise"),
-        (TOY, ("x",), True, "instances"),
-        (APOGEE, ("x",), False, "id, schema_version, flight_id, samples"),
-        (APOGEE, ("samples", 0, "x"), False, ", ".join(APOGEE.field_names)),
-        (APOGEE, ("instances", 0, "samples", 0, "x"), True, ", ".join(APOGEE.field_names)),
+        (TOY, ("x",), "id, schema_version, thing, length_m, width_m, noise"),
+        (APOGEE, ("x",), "id, schema_version, flight_id, samples"),
+        (APOGEE, ("samples", 0, "x"), ", ".join(APOGEE.field_names)),
     ],
 )
-def test_which_members_there_are_instead(
-    contract: Any, place: tuple[int | str, ...], batch: bool, members: str
-) -> None:
-    error = found(contract, ("extra_forbidden", place, 1), batch=batch)
+def test_which_members_there_are_instead(contract: Any, place: tuple[int | str, ...], members: str) -> None:
+    error = found(contract, ("extra_forbidden", place, 1))
     assert isinstance(error, FieldError)
     assert error.expected == f"no field of this name; the fields are {members}"
 

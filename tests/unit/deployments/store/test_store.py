@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, make_url, text
+from sqlalchemy import insert, make_url, text, update
 from sqlalchemy.exc import DataError
 from sqlalchemy.schema import CreateTable
 
@@ -18,7 +18,7 @@ from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.store import FeedbackCounts, PredictionRecord, Store, StoreCounts, StoreUnavailable, Truth
 from deployments.store.prediction_insert import _insert
 from deployments.store.sql.engine import reading, writing
-from deployments.store.sql.schema import metadata, predictions
+from deployments.store.sql.schema import metadata, predictions, routing
 from tests.support.databases import Databases, PostgresDatabases, clear, one_of
 from tests.support.examples import examples
 from tests.support.records import row
@@ -355,3 +355,25 @@ def test_processes_that_write_at_once_count_everything_once(empty_url: str) -> N
     assert len(store.joined("apogee")) == 100
     assert store.put_policy("apogee", POLICY) == 31
     store.close()
+
+
+def test_a_policy_from_before_there_were_bounds_is_brought_within_them(store: Store) -> None:
+    store.put_policy("apogee", POLICY)
+    beyond = POLICY.model_dump(mode="json") | {
+        "deadline_s": 1e-9,
+        "deadlines_s": {"mlp": 1e300},
+        "breaker": {"failures_to_open": 10**7, "open_s": 5, "half_open_probes": 1},
+        "ensembles": {"x" * 70: {"arms": ["mlp", "linear"], "window": 10, "min_truths": 5}},
+        "weights": {"mlp": 1e9, "linear": 0.2, "x" * 70: 1},
+        "fallback": ["mlp", "x" * 70, "linear"],
+    }
+    with store.engine.begin() as connection:
+        connection.execute(update(routing).values(policy=beyond))
+    policy = policy_of(store)
+    assert (policy.deadline_s, policy.deadlines_s, policy.breaker.failures_to_open) == (
+        0.01,
+        {"mlp": 600},
+        10**6,
+    )
+    assert (policy.weights, policy.fallback) == ({"mlp": 1e6, "linear": 0.2}, ("mlp", "linear"))
+    assert policy.ensembles == {}
