@@ -36,7 +36,7 @@ RUN_OPTIONS ?=
 MONITORING ?= yes
 
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test properties mutants first-start faults bench bench-growth bench-throughput burst scaling clean wheel \
+.PHONY: help up down train check test properties mutants first-start faults fuzz bench bench-bodies bench-growth bench-throughput burst scaling clean wheel \
 	image image-check compose-up compose-down
 
 help:
@@ -53,10 +53,12 @@ help:
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
 	@echo "make faults   kill parts of the self-healing loop at each of its stages, and worker groups that train (half an hour)"
 	@echo "              variables: STAGE=calm|drifting|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"
+	@echo "make fuzz     requests made up from every OpenAPI document and contract, on SQLite and PostgreSQL (some minutes)"
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10 STARTS=3"
 	@echo "make bench-growth  the same with more arms and a long journal (12 minutes), into docs/benchmarks/growth.md"
 	@echo "make bench-throughput  of a system that runs: rows a minute in batches, windows a second (needs wrk)"
+	@echo "make bench-bodies  what long and wrong bodies cost in one process: delay of others, answer, memory left"
 	@echo "make burst    bursts of requests at a system of its own: replicas go out and come back, into docs/benchmarks/scaling.md"
 	@echo "              (eight minutes) variables: QUICK=1 ROUNDS=3 DURATION_S=60 RATE=500"
 	@echo "make scaling  throughput by replicas and nodes, and what more takes, into docs/benchmarks/scaling.md (six minutes)"
@@ -106,6 +108,12 @@ first-start: $(STAMP)
 faults: $(STAMP)
 	$(BIN)/pytest tests/faults -m faults $(if $(STAGE),--stage $(STAGE)) $(if $(VICTIM),--victim $(VICTIM))
 	$(if $(STAGE)$(VICTIM),,$(BIN)/pytest tests/integration -m faults)
+
+fuzz: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/fuzz -m fuzz -s
+
+bench-bodies: $(STAMP)
+	@$(BIN)/python -m tests.fuzz.body_cost
 
 bench: $(STAMP) $(BENCH_STAMP)
 	@$(BIN)/python -m scripts.benchmarks.bench $(if $(QUICK),--quick) --contenders "$(CONTENDERS)" --arms "$(ARMS)" \
