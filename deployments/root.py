@@ -9,9 +9,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
-from ray.exceptions import RayError
 from ray.serve import Application
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
@@ -20,6 +18,9 @@ from deployments.actors.lifecycle_controller import LifecycleController
 from deployments.actors.monitor import Monitor
 from deployments.http import problems
 from deployments.http.auth import KeyGuard, behind_proxy, read_or_create_key
+from deployments.http.door.browser_headers import BrowserHeaders
+from deployments.http.door.readiness import ANY_READY_PATH, READY_PATH, Readiness, SystemReadiness
+from deployments.http.door.request_body import BodyGuard
 from deployments.http.openapi import complete_openapi
 from deployments.http.root_page import render
 from deployments.store import Store
@@ -28,8 +29,6 @@ from deployments.telemetry.metrics.exposition import MEDIA_TYPE
 from deployments.telemetry.metrics.samples import ReplicaSamples
 from training.runtime.environment import Environment
 from training.runtime.settings import Settings
-
-ANSWER_TIMEOUT_S = 2.0
 
 
 class RootArguments(BaseModel):
@@ -70,6 +69,7 @@ class Root:
         self._api_key = api_key
         self._open_on_loopback = open_on_loopback
         self._routers = {name: ReplicaBroadcast("Router", name) for name in workloads}
+        self._readiness = SystemReadiness(self._routers)
         self._collector = MetricsCollector(
             workloads, self._replicas, Store(store_url).snapshots.read, _version()
         )
@@ -107,13 +107,15 @@ class Root:
         async def page() -> HTMLResponse:
             return HTMLResponse(render((await self._health()).workloads))
 
-        return KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback)
+        guarded = BodyGuard(KeyGuard(app, self._api_key, open_on_loopback=self._open_on_loopback))
+        answers = {READY_PATH: self._readiness.of_all, ANY_READY_PATH: self._readiness.of_any}
+        return BrowserHeaders(Readiness(guarded, answers))
 
     async def _replicas(self, workload: str) -> list[ReplicaSamples]:
         return await self._routers[workload].call("metrics_here")
 
     async def _health(self) -> SystemHealth:
-        states = await asyncio.gather(*map(_application_state, self._workloads))
+        states = await asyncio.gather(*(_application_state(self._routers[name]) for name in self._workloads))
         ready = all(state == "ready" for state in states)
         return SystemHealth(
             status="ready" if ready else "starting", workloads=dict(zip(self._workloads, states, strict=True))
@@ -142,10 +144,10 @@ def _version() -> str:
         return "unknown"  # run from a folder that was not installed
 
 
-async def _application_state(workload: str) -> str:
-    try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            waiting = await serve.get_app_handle(workload).waiting_for.remote()
-    except (RayServeException, RayError, TimeoutError):
+async def _application_state(routers: ReplicaBroadcast) -> str:
+    """Return the state by what the replicas say: Serve's own is of the last deploy, which may have failed."""
+    waiting = await routers.call("waiting_here")
+    if not waiting:
         return "not running"
-    return f"waits for {', '.join(waiting)}" if waiting else "ready"
+    arms = dict.fromkeys(arm for arms in waiting for arm in arms)
+    return f"waits for {', '.join(arms)}" if arms else "ready"

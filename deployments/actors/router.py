@@ -107,6 +107,10 @@ class Router:
         """Return the arms that do not answer this replica yet, for the others."""
         return self.stack.follower.waiting_for
 
+    async def ready_here(self) -> bool:
+        """Return whether this replica answers predictions, for the root application."""
+        return await self.stack.probe()
+
     async def metrics_here(self) -> ReplicaSamples:
         """Return the metrics of this replica, for the root application."""
         return ReplicaSamples(serve.get_replica_context().replica_tag, self._read())

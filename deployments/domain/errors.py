@@ -5,6 +5,9 @@ RequestError
  |- TooLarge             more than one request may carry
  |- UnknownEncoding      a body in an encoding that is not read
  |- Unauthorized         no key, or a wrong one
+ |- TooManyFailures      without the right key, from one address
+ |- TooSlow              the body comes too slowly
+ |- ClientLeft           the client went before its body was whole
  |- NotFound             what the request names does not exist
  |- Conflict             the state is not the one that the request expects
  `- Unavailable          try again after `retry_after_s`
@@ -43,6 +46,25 @@ class UnknownEncoding(RequestError):
 
 class Unauthorized(RequestError):
     """The request carries no key, or a wrong one."""
+
+
+class TooManyFailures(RequestError):
+    """Too many requests without the right key come from one address; it may try again after a while."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message, retry_after_s)
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class TooSlow(RequestError):
+    """The body of the request has not come in time; the message says how much of it came."""
+
+
+class ClientLeft(RequestError):
+    """The client has closed the connection before its body was whole."""
 
 
 class NotFound(RequestError):

@@ -15,6 +15,9 @@ from starlette.types import ASGIApp
 from deployments.http import openapi as docs
 from deployments.http import problems
 from deployments.http.auth import KeyGuard
+from deployments.http.door.browser_headers import BrowserHeaders
+from deployments.http.door.readiness import READY_PATH, IsReady, Readiness
+from deployments.http.door.request_body import BodyGuard
 from deployments.http.error_log import ErrorLog
 from deployments.http.feedback import Truths, add_feedback
 from deployments.http.info import WaitingFor, add_info
@@ -51,6 +54,7 @@ def build_app(
     tracing: Tracing,
     *,
     open_on_loopback: bool,
+    is_ready: IsReady | None = None,
 ) -> WorkloadApp:
     """Put the stack of a workload together, from the inside out.
 
@@ -61,13 +65,17 @@ def build_app(
         counts: takes every request, those without the key included.
         tracing: of this process.
         open_on_loopback: whether requests of this machine need no key.
+        is_ready: answers the path of readiness; by a probe of the stack unless given.
     """
     workload = stack.contract.workload
     app: ASGIApp = route_requests(stack.service, api)
     app = tracing.around(app)  # a span a prediction, where spans are wanted
     app = KeyGuard(app, key, open_on_loopback=open_on_loopback)  # 401 without the key
+    app = BodyGuard(app)  # 408 or 499 for a body that does not come
     error_log = ErrorLog(app, workload, tracing.trace_id)  # a line of the log an answered problem
-    return WorkloadApp(RequestMetricsMiddleware(error_log, counts), error_log)
+    app = RequestMetricsMiddleware(error_log, counts)
+    app = Readiness(app, {READY_PATH: is_ready or stack.probe})  # not counted: it is asked every 2 s
+    return WorkloadApp(BrowserHeaders(app), error_log)
 
 
 def route_requests(service: PredictionService, api: ASGIApp) -> Router:

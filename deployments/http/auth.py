@@ -15,7 +15,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from deployments.domain.errors import Unauthorized
+from deployments.domain.errors import TooManyFailures, Unauthorized
+from deployments.http.door.failed_keys import FailedKeys
 from deployments.http.problems import problem_response
 
 if TYPE_CHECKING:  # see there
@@ -100,6 +101,7 @@ class KeyGuard:
             browser shows cannot reach it under a name of its own (DNS rebinding). Not for a service behind
             a proxy, which makes every request come from this machine.
         public_paths: paths that need no key.
+        failed: counts the requests without it.
     """
 
     def __init__(
@@ -109,33 +111,43 @@ class KeyGuard:
         *,
         open_on_loopback: bool = False,
         public_paths: Collection[str] = (),
+        failed: FailedKeys | None = None,
     ) -> None:
         self._app = app
         self._key = key
         self._open_on_loopback = open_on_loopback
         self._public_paths = frozenset(public_paths)
+        self._failed = failed or FailedKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401, or pass the request on; a page asked for with ?key= is redirected, with a cookie."""
         if scope["type"] in ("http", "websocket") and scope["path"] not in self._public_paths:
             request = HTTPConnection(scope)
             if scope["type"] == "http" and scope["method"] == "GET" and KEY_PARAMETER in request.query_params:
-                await self._sign_in(request)(scope, receive, send)
+                await (await self._sign_in(request))(scope, receive, send)
                 return
             without_key = self._open_on_loopback and _stays_on_loopback(scope, request.headers)
             try:
                 check_key(_sent_key(request), self._key, without_key=without_key)
             except Unauthorized as error:
-                await problem_response(error, scope["path"])(scope, receive, send)
+                await (await self._refuse(error, scope))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _sign_in(self, request: HTTPConnection) -> Response:
+    async def _refuse(self, error: Unauthorized, scope: Scope) -> Response:
+        """Return the 401, or after a pause a 429 to an address that has had many."""
+        client = scope.get("client") or ("unknown", 0)
+        if await self._failed.add(client[0]):
+            text = "Too many requests without the right key come from this address"
+            return problem_response(TooManyFailures(text, self._failed.limits.window_s), scope["path"])
+        return problem_response(error, scope["path"])
+
+    async def _sign_in(self, request: HTTPConnection) -> Response:
         """Set a cookie from a link with the key: browsers cannot send the header."""
         try:
             check_key(f"Bearer {request.query_params[KEY_PARAMETER]}", self._key)
         except Unauthorized as error:
-            return problem_response(error, request.url.path)
+            return await self._refuse(error, request.scope)
         response = RedirectResponse(request.url.remove_query_params(KEY_PARAMETER), 303)
         # strict: a page of another site cannot have it sent along
         response.set_cookie(KEY_COOKIE, self._key, httponly=True, samesite="strict")

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 # the end of a problem document's type is its kind
 _KIND = "urn:problem-type:raysonde:"
+# of what a caller chooses
+_MOST_CHARACTERS = 200
 
 
 @dataclass
@@ -27,6 +29,7 @@ class _FailedRequest:
     """A request that was answered by an error."""
 
     path: str
+    client: str | None
     request_id: str | None
     trace_id: str | None
     status: int
@@ -89,16 +92,26 @@ class ErrorLog:
 
     def _error(self, scope: Scope, status: int, latency_s: float) -> _FailedRequest:
         request_id = Headers(scope=scope).get("x-request-id")
-        return _FailedRequest(scope["path"], request_id, self._trace_id(), status, self._now(), latency_s)
+        client = scope.get("client")
+        return _FailedRequest(
+            scope["path"][:_MOST_CHARACTERS],
+            client[0] if client else None,
+            request_id[:_MOST_CHARACTERS] if request_id else None,
+            self._trace_id(),
+            status,
+            self._now(),
+            latency_s,
+        )
 
     def _lines(self, error: _FailedRequest) -> list[dict[str, Any]]:
         problem = _problem(bytes(error.body))
         line = {
             "time": error.at.isoformat(timespec="milliseconds"),
-            "level": "error" if error.status >= 500 else "warning",
+            "level": "error" if error.status >= 500 else "info" if error.status == 499 else "warning",
             "http_request_id": error.request_id,
             "trace_id": error.trace_id,
             "workload": self._workload,
+            "client": error.client,
             "path": error.path,
             "status": error.status,
             "kind": str(problem.get("type", "")).removeprefix(_KIND) or None,

@@ -15,6 +15,7 @@ from deployments.domain.drift_state import page_in_old_spelling
 from deployments.domain.errors import Unavailable
 from deployments.http import openapi as docs
 from deployments.http.bodies import json_response
+from deployments.http.door.browser_headers import REPORT_CSP
 from deployments.monitoring.view import MonitorPage
 from deployments.store.monitor_feed import MonitorFeed
 
@@ -77,4 +78,5 @@ def _add_report(app: FastAPI, feed: MonitorFeed, workload: str) -> None:
                 retry_after_s=_RETRY_AFTER_S,
             )
         at, html = found
-        return HTMLResponse(html, headers={"Last-Modified": format_datetime(at, usegmt=True)})
+        headers = {"Last-Modified": format_datetime(at, usegmt=True), "Content-Security-Policy": REPORT_CSP}
+        return HTMLResponse(html, headers=headers)

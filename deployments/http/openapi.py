@@ -16,13 +16,15 @@ _WORDS = {
     400: "the body is not JSON",
     401: "the key is missing or wrong",
     404: "there is no such thing",
+    408: "the body comes too slowly",
     409: "the schema version or the revision is another one",
     413: "too many bytes or instances",
     415: "the body is compressed",
     422: "a field holds what the contract does not allow; the body names it",
+    429: "too many requests without the right key come from the address; Retry-After says when",
     503: "no answer now; Retry-After says when",
 }
-_OF_BODIES = (400, 413, 415, 422)
+_OF_BODIES = (400, 408, 413, 415, 422)
 
 
 def complete_openapi(app: FastAPI) -> None:
@@ -37,7 +39,7 @@ def complete_openapi(app: FastAPI) -> None:
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= problem.pop("$defs") | {"Problem": problem}
         for operation in (one for path in text["paths"].values() for one in path.values()):
-            statuses = {401, *(_OF_BODIES if "requestBody" in operation else ())}
+            statuses = {401, 429, *(_OF_BODIES if "requestBody" in operation else ())}
             # FastAPI has a form of its own for them, which nothing here has
             statuses |= {422} if "parameters" in operation else set()
             answers = {str(status): answer for status, answer in problem_answers(*statuses).items()}

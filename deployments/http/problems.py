@@ -19,17 +19,20 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from deployments.domain.errors import (
+    ClientLeft,
     Conflict,
     InvalidFields,
     MalformedJson,
     NotFound,
     Overloaded,
     TooLarge,
+    TooManyFailures,
+    TooSlow,
     Unauthorized,
     Unavailable,
     UnknownEncoding,
@@ -99,6 +102,9 @@ _RULES = (
     _Rule(UnknownEncoding, 415, "unknown-encoding", "The body is in an encoding that is not read"),
     _Rule(TooLarge, 413, "too-large", "The request is too large"),
     _Rule(Unauthorized, 401, "unauthorized", "A key is needed"),
+    _Rule(TooManyFailures, 429, "too-many-requests", "Too Many Requests"),
+    _Rule(TooSlow, 408, "request-timeout", "Request Timeout"),
+    _Rule(ClientLeft, 499, "client-left", "The client closed the connection"),
     _Rule(NotFound, 404, "not-found", "There is no such thing"),
     _Rule(Conflict, 409, "conflict", "The state is not the expected one"),
     _Rule(Overloaded, 503, "overload", "More requests come than can be answered"),
@@ -160,7 +166,7 @@ def problem_response(error: Exception, path: str | None = None) -> Response:
     """Make the response for an exception, with the headers that its status needs."""
     problem = to_problem(error, path)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | TooManyFailures):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
@@ -191,7 +197,9 @@ def answering(endpoint: Endpoint) -> Endpoint:
 
 
 async def answer_fault(request: Request, error: Exception) -> Response:
-    """Log the traceback of an internal fault, and return its response."""
+    """Log the traceback of an internal fault, and return its response; a client that left is no fault."""
+    if isinstance(error, ClientDisconnect):
+        return problem_response(ClientLeft("the client left before its body was whole"), request.url.path)
     labels = {"http_request_id": request.headers.get("x-request-id")}
     _log.error("fault at %s", request.url.path, exc_info=error, extra=labels)
     return problem_response(error, request.url.path)

@@ -1,4 +1,4 @@
-"""Problem documents in place of the plain text errors that Serve's proxy answers itself.
+"""Layers around Serve's own proxy: problem documents in place of its plain text errors, and its limits.
 
 The proxy of the plain profile loads `middlewares` (RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH). No error of
 a workload is plain text, so each one that is comes from Serve.
@@ -14,6 +14,8 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.domain.errors import Unavailable
+from deployments.http.door.browser_headers import BrowserHeaders
+from deployments.http.door.plain_proxy import ServeHeaders, limit_time_of_heads
 from deployments.http.problems import problem_response
 
 _PLAIN = "text/plain"
@@ -52,8 +54,9 @@ class ProxyErrorMiddleware:
 
 
 def middlewares() -> list[Middleware]:
-    """Return the middlewares that Serve puts around its proxy."""
-    return [Middleware(ProxyErrorMiddleware)]
+    """Return the middlewares that Serve puts around its proxy, the outermost last."""
+    limit_time_of_heads()
+    return [Middleware(ProxyErrorMiddleware), Middleware(BrowserHeaders), Middleware(ServeHeaders)]
 
 
 def _serve_error(start: Message) -> Exception | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from deployments.domain.downstream import Downstream, DownstreamError
 from deployments.domain.predictions import Prediction, render
@@ -50,6 +51,15 @@ class ArmProver:
         self._downstream = downstream
         self._bundles = bundles
         self._timeout_s = timeout_s
+        self._proofs: dict[str, NDArray[np.float64]] = {}  # inputs, by bundle
+
+    async def still_answers(self, arm: str, version: ArmVersion) -> bool:
+        """Return whether a version that was proven answers the same input again."""
+        try:
+            await self._downstream(arm, version, self._proofs[version.bundle])
+        except (DownstreamError, KeyError):
+            return False
+        return True
 
     async def prove(self, arm: str, version: ArmVersion) -> Card | None:
         """Return the card of the version's bundle if it answers, else None.
@@ -69,6 +79,7 @@ class ArmProver:
             labels = {"workload": self._contract.workload, "arm": arm}
             log.warning("arm does not answer yet: %r", error, extra=labels)
             return None
+        self._proofs[version.bundle] = raw
         if example is not None:
             decision = Decision(arm, (arm,), named=True, reason="proof")
             prediction = Prediction(example, decision, arm, version, answer)

@@ -95,6 +95,19 @@ class RoutingFollower:
         proven = self.cards()
         return tuple(arm for arm in self.arms if arm in self.table.policy.arms and arm not in proven)
 
+    @property
+    def proven_arms(self) -> tuple[str, ...]:
+        """The arms of the policy in the order of the fallback; none while one of them is waited for."""
+        if self.table is None or self.waiting_for:
+            return ()
+        policy, arms = self.table.policy, self.cards()
+        order = dict.fromkeys((*policy.fallback, *policy.arms))
+        return tuple(arm for arm in order if arm in arms)
+
+    async def still_answers(self, arm: str) -> bool:
+        """Return whether the version of an arm that is in use answers."""
+        return self.table is not None and await self._prover.still_answers(arm, self.table.arms[arm])
+
     def cards(self) -> dict[str, tuple[ArmVersion, Card]]:
         """Return version and card of each arm that has answered."""
         arms = self.table.arms if self.table else {}

@@ -14,6 +14,7 @@ from deployments.inference.ensemble import Ensemble
 from deployments.inference.ensemble_errors import EnsembleErrorTracker
 from deployments.inference.ensemble_weights import RollingErrors
 from deployments.inference.in_flight import CallsInFlight
+from deployments.inference.prediction_probe import PredictionProbe
 from deployments.inference.recording.answer_metrics import AnswerCounts
 from deployments.inference.recording.answer_recorder import AnswerRecorder
 from deployments.inference.recording.writers import Writers, make_writers
@@ -39,6 +40,7 @@ class ServingStack:
         store: journal, routing table, promotions and retrainings.
         service: answers predictions and truths.
         follower: the routing table, and which arms are ready.
+        probe: whether predictions are answered now.
         dispatcher: breakers, kept answers and failed attempts.
         queue: requests that wait for an arm.
         ensemble: shares of its members.
@@ -53,6 +55,7 @@ class ServingStack:
     store: Store
     service: PredictionService
     follower: RoutingFollower
+    probe: PredictionProbe
     dispatcher: Dispatcher
     queue: ArmQueue
     ensemble: Ensemble
@@ -112,6 +115,21 @@ def build_stack(
     prover = ArmProver(contract, instances, calls, bundles)
     tracker = EnsembleErrorTracker(store, workload, contract.target, task, errors)
     follower = RoutingFollower(workload, arms, store, (dispatcher, shadows), levels, prover, tracker)
+    probe = PredictionProbe(
+        lambda: follower.proven_arms, follower.still_answers, lambda: sum(counts.predictions.values())
+    )
     return ServingStack(
-        store, service, follower, dispatcher, queue, ensemble, errors, levels, calls, counts, shadows, writers
+        store,
+        service,
+        follower,
+        probe,
+        dispatcher,
+        queue,
+        ensemble,
+        errors,
+        levels,
+        calls,
+        counts,
+        shadows,
+        writers,
     )

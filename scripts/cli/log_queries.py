@@ -31,6 +31,7 @@ _LINE = {
     "bundle": "VARCHAR",
     "latency_ms": "DOUBLE",
     "fallback": "BOOLEAN",
+    "client": "VARCHAR",
     "path": "VARCHAR",
     "status": "INTEGER",
     "kind": "VARCHAR",
@@ -58,9 +59,9 @@ _SPAN = {
 _VIEWS = {
     "requests": """SELECT time, request_id, trace_id, workload, arm, model_version, latency_ms, fallback, file
         FROM lines WHERE message = 'predicted' AND request_id IS NOT NULL""",
-    "errors": """SELECT time, level, http_request_id, trace_id, workload, path, status, kind, field, detail,
-        latency_ms, file FROM lines WHERE message = 'not answered' AND status IS NOT NULL""",
-    "events": """SELECT * EXCLUDE (latency_ms, fallback, path, status, kind, field, detail)
+    "errors": """SELECT time, level, http_request_id, trace_id, workload, client, path, status, kind, field,
+        detail, latency_ms, file FROM lines WHERE message = 'not answered' AND status IS NOT NULL""",
+    "events": """SELECT * EXCLUDE (latency_ms, fallback, client, path, status, kind, field, detail)
         FROM lines WHERE NOT (message = 'predicted' AND request_id IS NOT NULL)
         AND NOT (message = 'not answered' AND status IS NOT NULL)""",
 }

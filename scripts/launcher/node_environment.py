@@ -60,6 +60,10 @@ def behind_haproxy(base: Mapping[str, str], binary: Callable[[], str] = bundled_
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_BINARY_PATH": _WRAPPER,
         "RAYSONDE_HAPROXY": chosen or binary(),
+        # more than a load generator opens; the front door gives an address at most a part of them
+        "RAY_SERVE_HAPROXY_MAXCONN": base.get("RAY_SERVE_HAPROXY_MAXCONN") or "10000",
+        # three failures, ten seconds apart, are what Serve waits for until it replaces a HAProxy that is gone
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
         # a floor of every teardown; HAProxy here learns of a replica's end in well under 1 s
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
     }

@@ -57,7 +57,7 @@ class StageProbe:
 
     def poll(self) -> Stage:
         """Return the present stage of the start."""
-        if all(self._answers(workload) for workload in self._workloads):
+        if self._is_ready():
             return Stage("ready", ready=True)
         try:
             response = self._client.get(
@@ -71,13 +71,21 @@ class StageProbe:
             pass  # not there yet, or busy with the start itself: the last answer stands
         return self._last
 
-    def _answers(self, workload: str) -> bool:
+    def _is_ready(self) -> bool:
+        """Return whether predictions are answered, and every router replica has all its arms.
+
+        A system of the user's own may have no root application, and then nothing at the first path.
+        """
+        return self._status("/-/ready") in (httpx.codes.OK, httpx.codes.NOT_FOUND) and all(
+            self._status(f"/{workload}/healthz") == httpx.codes.OK for workload in self._workloads
+        )
+
+    def _status(self, path: str) -> int | None:
         try:
-            url = f"{self._api_url}/{workload}/healthz"
-            response = self._client.get(url, headers=self._api_headers, timeout=_TIMEOUT_S)
+            url = f"{self._api_url}{path}"
+            return self._client.get(url, headers=self._api_headers, timeout=_TIMEOUT_S).status_code
         except httpx.HTTPError:
-            return False
-        return response.status_code == httpx.codes.OK
+            return None
 
 
 def readiness_stage(serve_details: dict[str, Any]) -> Stage:

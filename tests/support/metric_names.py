@@ -17,6 +17,8 @@ OF_OTHERS: Mapping[str, tuple[str, ...]] = {
     "ray_node_mem_total": ("instance",),
     "ray_serve_replica_processing_queries": ("application", "deployment", "replica"),
     "ray_serve_deployment_replica_healthy": ("application", "deployment", "replica"),
+    "haproxy_frontend_denied_connections_total": ("proxy",),
+    "haproxy_frontend_http_responses_total": ("proxy", "code"),
     "haproxy_backend_active_servers": ("proxy",),
     "haproxy_backend_current_queue": ("proxy",),
     "haproxy_backend_http_responses_total": ("proxy", "code"),

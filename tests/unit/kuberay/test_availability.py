@@ -38,7 +38,7 @@ def test_requests_go_to_pods_whose_proxy_answers_and_to_no_other(objects: Object
     assert service["spec"]["excludeHeadPodFromServeSvc"] is True
     for component in ("serving", "training"):
         (container,) = of_component(objects, component).spec["containers"]
-        assert container["readinessProbe"]["httpGet"] == {"path": "/-/healthz", "port": "serve"}
+        assert container["readinessProbe"]["httpGet"] == {"path": "/-/ready/any", "port": "serve"}
         # a proxy without routes is one of a node that lives
         assert container["livenessProbe"]["httpGet"]["port"] == "health"
 

@@ -58,25 +58,28 @@ def test_metrics_are_for_this_machine_by_default(corrected: dict[str, str]) -> N
 def test_nobody_else_reads_the_status_page_or_gives_commands(corrected: dict[str, str], host: str) -> None:
     assert "    bind 127.0.0.1:8404\n" in corrected[host]
     assert "admin.sock mode 600 level admin" in corrected[host]
-    assert "    bind 0.0.0.0:8000\n" in corrected[host]
+    assert "    bind 0.0.0.0:8000 proto h1\n" in corrected[host]
 
 
 def test_replicas_get_no_more_than_they_answer_soon(corrected: dict[str, str]) -> None:
     assert "server r1 10.0.0.1:30000 check maxconn 128\n" in corrected[""]
     assert "server fallback 127.0.0.1:8500 check backup\n" in corrected[""]
     assert "defaults\n    timeout queue 2s\n" in corrected[""]
-    assert f"errorfile 503 {REPOSITORY}/scripts/haproxy-503.http\n" in corrected[""]
+    assert f"errorfile 503 {REPOSITORY}/scripts/haproxy/503.http\n" in corrected[""]
 
 
 def test_a_line_for_each_request_is_sent_only_where_it_is_asked_for(tmp_path: Path) -> None:
     usual = _corrected(tmp_path)
-    assert "    bind 0.0.0.0:8000\n    no log\nbackend b\n    log global\n" in usual
+    assert "    no log\n    log stdout format raw local0 err\n" in usual
+    assert "set-log-level silent\n" in usual
     assert "rfc5424" not in usual
     assert "log-format-sd" not in usual
     config = _corrected(tmp_path, RAYSONDE_HAPROXY_REQUEST_LINES="1")
-    assert [line for line in config.splitlines() if "log" in line] == [
-        line for line in SERVED.splitlines() if "log" in line
-    ]
+    assert "    log stdout format raw local0 err\n" in config
+    assert config.count("set-log-level silent\n") == 0
+    frontend = config[config.index("frontend http_frontend") :]
+    assert all(line in frontend.splitlines() for line in SERVED.splitlines()[11:14])
+    assert "    no log" not in frontend.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,10 @@ def test_a_line_for_each_request_is_sent_only_where_it_is_asked_for(tmp_path: Pa
         "\n    log global\n",
         " format rfc5424 ",
         "\n    log-format-sd ",
+        "\n    acl is_{{ backend.name or 'unknown' }} path {{ backend.path_prefix or '/' }}\n",
+        "\n    use_backend {{",
+        "\n    maxconn {{ config.maxconn }}\n",
+        "\nfrontend prometheus\n",
     ],
 )
 def test_serves_template_still_has_the_lines(line: str) -> None:

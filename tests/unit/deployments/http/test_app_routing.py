@@ -113,7 +113,7 @@ REQUESTS = {
     "too long": (413, Request(parts=(b" " * MAX_INSTANCE_BYTES, b" "))),
     "declared too long": (413, Request(headers=[(b"content-length", b"99999999")])),
     "odd length": (200, Request(headers=[(b"content-length", b"-1")])),
-    "gone": (500, Request(parts=(BODY[:100],), leaves=True)),
+    "gone": (499, Request(parts=(BODY[:100],), leaves=True)),
     "truth": (202, Request("/feedback", truth(1280.0))),
     "conflicting truth": (202, Request("/feedback", truth(1280.0, 1290.0))),
     "impossible truth": (422, Request("/feedback", truth(-1.0), root_path="/apogee")),
@@ -163,7 +163,7 @@ async def test_both_answer_alike(system: LocalSystem, fastapi: ASGIApp, name: st
     answer = await heard(system.app, request)
     assert answer == await heard(fastapi, request)
     assert answer.messages[0]["status"] == status
-    assert (answer.fault is None) == (status != 500)
+    assert (answer.fault is None) == (status not in (499, 500))  # the front of the stack catches the former
     await system.stack.close()
 
 
@@ -328,3 +328,31 @@ def stack(system: LocalSystem, counts: RequestCounts) -> ASGIApp:
     """The whole application of a router replica."""
     api = build_api(system.stack)
     return build_app(system.stack, api, "the-key", counts, NO_TRACING, open_on_loopback=False).asgi
+
+
+async def test_the_front_of_the_stack(system: LocalSystem) -> None:
+    """Readiness without a key, HEAD, a client that leaves, headers of a refused request."""
+    await system.stack.follower.poll()
+    counts = RequestCounts()
+    app = build_app(
+        system.stack, build_api(system.stack), "the-key", counts, NO_TRACING, open_on_loopback=False
+    ).asgi
+    ready = await heard(app, Request("/-/ready", (), "GET", root_path="/apogee"))
+    assert ready.messages[0]["status"] == 200
+    system.downstream.down = set(ARMS)
+    await asyncio.sleep(1.1)  # an answer stands for a second
+    assert (await heard(app, Request("/-/ready", (), "HEAD"))).messages[0]["status"] == 503
+    system.downstream.down = set()
+    key = (b"authorization", b"Bearer the-key")
+    size = (b"content-length", b"500")
+    left = await heard(app, Request(parts=(BODY[:100],), headers=[key, size], leaves=True))
+    assert (left.messages[0]["status"], left.fault) == (499, None)
+    assert counts.errors == {("predict", "client_left"): 1}
+    head = await heard(app, Request("/healthz", (), "HEAD", [key]))
+    assert (head.messages[0]["status"], head.messages[1]["body"]) == (200, b"")
+    refused = await heard(app, Request(parts=(), headers=[size]))
+    assert refused.messages[0]["status"] == 401
+    assert {(b"connection", b"close"), (b"x-content-type-options", b"nosniff")} <= set(
+        refused.messages[0]["headers"]
+    )
+    await system.stack.close()

@@ -65,6 +65,7 @@ async def test_what_is_refused_is_a_warning_with_the_field(stream: io.StringIO) 
         ("http_request_id", "r1"),
         ("trace_id", "cafe"),
         ("workload", "apogee"),
+        ("client", "127.0.0.1"),
         ("path", "/wrong"),
         ("status", 422),
         ("kind", "invalid-field"),
@@ -72,6 +73,12 @@ async def test_what_is_refused_is_a_warning_with_the_field(stream: io.StringIO) 
         ("detail", "samples[3].altitude_m: got -5.0, expected a number of at least 0 m"),
         ("latency_ms", 1.25),
     ]
+
+
+async def test_what_a_caller_chooses_is_cut(stream: io.StringIO) -> None:
+    _, (line,) = await answers(stream, "/nothing/" + "x" * 5000, headers={"x-request-id": "i" * 5000})
+    assert (len(line["path"]), len(line["http_request_id"])) == (200, 200)
+    assert len(json.dumps(line)) < 1000
 
 
 @pytest.mark.parametrize(

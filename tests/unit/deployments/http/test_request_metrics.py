@@ -19,6 +19,7 @@ from deployments.actors.router_metrics import router_samples
 from deployments.domain.breaker_settings import BreakerSettings
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import (
+    ClientLeft,
     Conflict,
     InvalidFields,
     MalformedJson,
@@ -26,6 +27,8 @@ from deployments.domain.errors import (
     NotFound,
     Overloaded,
     TooLarge,
+    TooManyFailures,
+    TooSlow,
     Unauthorized,
     Unavailable,
     UnknownEncoding,
@@ -166,10 +169,11 @@ def test_every_foreseen_problem_has_a_kind() -> None:
             Overloaded("full"),
         ),
         *(InvalidFields((FieldError("a", 1, "2"), FieldError("b", 1, "2"))), Unavailable("away")),
+        *(ClientLeft("gone"), TooSlow("3 bytes"), TooManyFailures("many", 10)),
     ]
     assert {type(error) for error in errors} == set(FORESEEN)
     kinds = {error_kind(problem_kind(error)) for error in errors}
-    assert kinds == set(ERROR_KINDS) - {"fault", "client_left", "other"}
+    assert kinds == set(ERROR_KINDS) - {"fault"}
     assert error_kind("im-a-teapot") == error_kind("") == "other"
 
 

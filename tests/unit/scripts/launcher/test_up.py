@@ -125,8 +125,9 @@ def test_the_config_of_haproxy_is_corrected(tmp_path: Path) -> None:
     base = dict(os.environ) | {"RAY_SERVE_HAPROXY_BINARY_PATH": "/bin/echo"}
     environment = child_environment(base, run_id="r1", profile=Profile.FAST, var=tmp_path, ports=ports)
     command = [environment["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(config), "-sf", "12"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == command[1:]
+    subprocess.run(command, env=environment, check=True)
+    # what HAProxy writes are lines of the log
+    assert (tmp_path / "logs" / "front-door.jsonl").read_text().split() == command[1:]
     text = config.read_text()
     assert set(re.findall(r"(?m)^ *bind (.*?):", text)) == {
         "127.0.0.1",
@@ -205,7 +206,20 @@ def test_a_probe_is_ready_when_every_workload_answers() -> None:
         return httpx.Response(200)
 
     assert _probe(httpx.MockTransport(answer)).poll().ready
-    assert seen == [("/apogee/healthz", "Bearer key")]
+    assert seen == [("/-/ready", "Bearer key"), ("/apogee/healthz", "Bearer key")]
+
+
+@pytest.mark.parametrize(
+    ("ready", "healthy", "is_ready"),
+    [(200, 200, True), (404, 200, True), (503, 200, False), (200, 503, False)],
+)
+def test_a_probe_believes_the_path_of_readiness(ready: int, healthy: int, is_ready: bool) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "api":
+            return httpx.Response(ready if request.url.path == "/-/ready" else healthy)
+        return httpx.Response(200, json={"applications": {}})
+
+    assert _probe(httpx.MockTransport(answer)).poll().ready is is_ready
 
 
 def test_a_probe_asks_ray_with_its_own_token_while_a_workload_does_not_answer() -> None:

@@ -35,7 +35,11 @@ WRITERS = {
 # Run in an environment of their own, which has nothing of raysonde.
 ELSEWHERE = "scripts/benchmarks/bench/contenders/"
 # Marks that processes of one start give to each other, and no user sets.
-INTERNAL = {"RAYSONDE_RUN_ID", "RAYSONDE_PROFILE"}
+INTERNAL = {
+    *("RAYSONDE_RUN_ID", "RAYSONDE_PROFILE"),
+    # from the wrapper to HAProxy and to its guard
+    *("RAYSONDE_KEY_SHA256", "RAYSONDE_HAPROXY_CONFIG"),
+}
 
 
 def sources() -> Iterator[tuple[str, str]]:
@@ -74,9 +78,9 @@ def test_a_reading_is_found(text: str) -> None:
 
 
 def test_every_variable_that_the_code_names_is_described() -> None:
-    named = {found for _, text in sources() for found in re.findall(r'"(RAYSONDE_[A-Z_]+)"', text)}
+    named = {found for _, text in sources() for found in re.findall(r'"(RAYSONDE_[A-Z0-9_]+)"', text)}
     wrapper = (REPOSITORY / "scripts" / "haproxy-wrapper").read_text()
-    named |= set(re.findall(r"RAYSONDE_[A-Z_]+", wrapper))
+    named |= set(re.findall(r"RAYSONDE_[A-Z0-9_]+", wrapper))
     described = {variable.name for variable in Environment.variables() if variable.owner == "raysonde"}
     assert named - INTERNAL == described
 

@@ -8,3 +8,17 @@
 }
 /^defaults$/a\
 \    timeout queue 2s
+# The front door, at the head of what decides about a request; no HTTP/2, whose streams no limit of it counts.
+/^frontend http_frontend$/,/^backend /{
+/^    bind /{
+s/$/ proto h1/
+r @FRONT_DOOR@
+}
+}
+/^frontend prometheus$/i\
+backend raysonde-addresses\
+    stick-table type ipv6 size 100k expire 60s store conn_cur,gpc0,gpc0_rate(10s),gpc1,gpc1_rate(60s)\
+backend raysonde-lines\
+    stick-table type integer size 1 expire 60s store gpc0,gpc0_rate(60s)
+/^global$/a\
+\    set-var proc.raysonde_started date(0,ms)
