@@ -49,6 +49,7 @@ def router_samples(stack: ServingStack, requests: RequestCounts, calls_by_path: 
         samples.put("raysonde_scaler_calls_total", calls_by_path.get(path, 0), path)
     samples.put("raysonde_journal_backlog_rows", stack.writers.journal.waiting)
     samples.put("raysonde_journal_dropped_rows_total", stack.writers.journal.dropped)
+    samples.put("raysonde_journal_reused_ids_total", stack.writers.predictions.reused_ids)
     return samples
 
 

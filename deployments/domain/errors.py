@@ -10,6 +10,7 @@ RequestError
  |- ClientLeft           the client went before its body was whole
  |- NotFound             what the request names does not exist
  |- Conflict             the state is not the one that the request expects
+ |   `- IdInUse          the id stands for another instance
  `- Unavailable          try again after `retry_after_s`
      |- Overloaded       an arm is asked more than it can answer
      `- NoArmAvailable   no arm can answer
@@ -73,6 +74,20 @@ class NotFound(RequestError):
 
 class Conflict(RequestError):
     """The state is not the one that the request expects."""
+
+
+class IdInUse(Conflict):
+    """The id of an instance stands for another one, which was sent before."""
+
+    def __init__(self, id_: str) -> None:
+        super().__init__(id_)
+        self.id = id_
+
+    def __str__(self) -> str:
+        return (
+            f"id: {self.id!r} was sent before with another instance, and its truth is of that one;"
+            " send this instance with an id of its own, or without one"
+        )
 
 
 class Unavailable(RequestError):

@@ -26,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 from deployments.domain.errors import (
     ClientLeft,
     Conflict,
+    IdInUse,
     InvalidFields,
     MalformedJson,
     NotFound,
@@ -106,6 +107,7 @@ _RULES = (
     _Rule(TooSlow, 408, "request-timeout", "Request Timeout"),
     _Rule(ClientLeft, 499, "client-left", "The client closed the connection"),
     _Rule(NotFound, 404, "not-found", "There is no such thing"),
+    _Rule(IdInUse, 409, "id-in-use", "The id stands for another instance"),
     _Rule(Conflict, 409, "conflict", "The state is not the expected one"),
     _Rule(Overloaded, 503, "overload", "More requests come than can be answered"),
     _Rule(Unavailable, 503, "unavailable", "No answer can be had now"),

@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import TypeVar
 
-from deployments.domain.instances import Instance
+from deployments.domain.instances import Instance, ParsedInstance
 from deployments.domain.predictions import Prediction
 from deployments.inference.dispatcher import BatchPacing, Dispatcher
 from deployments.inference.recording.writers import Writers
+from deployments.inference.sent_ids import SentIds
 from deployments.requests.entity_history import EntityHistory
 from deployments.requests.feedback import FeedbackParser
 from deployments.requests.json_lists import Body
@@ -30,6 +31,7 @@ class PredictionService:
     Args:
         contract: what is served.
         instances: parses instances.
+        ids: that callers give to them.
         history: completes windows by earlier samples; None where none are kept.
         dispatcher: answers instances.
         feedback: parses truths.
@@ -41,6 +43,7 @@ class PredictionService:
         self,
         contract: Contract,
         instances: InstanceParser,
+        ids: SentIds,
         history: EntityHistory | None,
         dispatcher: Dispatcher,
         feedback: FeedbackParser,
@@ -50,6 +53,7 @@ class PredictionService:
         self.contract = contract
         self.feedback = feedback
         self._instances = instances
+        self._ids = ids
         self._history = history
         self._dispatcher = dispatcher
         self._journal = writers.journal
@@ -57,20 +61,34 @@ class PredictionService:
         self._pacing = pacing
 
     async def predict(self, body: bytes, requested_arm: str | None) -> Prediction:
-        """Answer one instance; see `InstanceParser` and `Dispatcher.predict` for what is raised."""
-        return await self._dispatcher.predict(await self._parse_instance(body), requested_arm)
+        """Answer one instance; see `InstanceParser`, `SentIds`, `Dispatcher.predict` for what is raised."""
+        parsed = self._instances.read(body)
+        if not parsed.id_was_sent:
+            return await self._dispatcher.predict(await self._finish(parsed), requested_arm)
+        claimed = await self._ids.claim({parsed.id: parsed.payload})
+        try:
+            return await self._dispatcher.predict(await self._finish(parsed), requested_arm)
+        finally:
+            self._ids.release(claimed)
 
     async def predict_batch(self, body: Body, requested_arm: str | None) -> AsyncGenerator[list[Prediction]]:
-        """Answer many in order, part by part; see `InstanceParser.parse_batch` for what is raised before.
+        """Answer many in order, part by part.
+
+        See `InstanceParser.parse_batch` and `SentIds.claim` for what is raised before.
 
         Other requests get their turns all the while. The next part waits while the journal is full.
         """
         instances = await self._in_turns(self._instances.read_batch(body))
         del body  # the memory of a batch goes as it is answered
-        async with aclosing(self._dispatcher.predict_batch(drain(instances), requested_arm)) as parts:
-            async for part in parts:
-                yield part
-                await self._journal.make_room()
+        claimed = await self._ids.claim({one.id: one.payload for one in instances if one.id_was_sent})
+        try:
+            async with aclosing(self._dispatcher.predict_batch(drain(instances), requested_arm)) as parts:
+                async for part in parts:
+                    self._ids.release(claimed.intersection(one.instance.id for one in part))
+                    yield part
+                    await self._journal.make_room()
+        finally:
+            self._ids.release(claimed)
 
     async def take_truths(self, body: Body) -> FeedbackCounts:
         """Write the truths of a body; on disk when this returns. Their predictions are written before them.
@@ -92,9 +110,8 @@ class PredictionService:
                 turn_ends_s = time.monotonic() + self._pacing.turn_s
         return found
 
-    async def _parse_instance(self, body: bytes) -> Instance:
-        """Return the instance in a body, completed by samples that were sent before where those are kept."""
-        parsed = self._instances.read(body)
+    async def _finish(self, parsed: ParsedInstance) -> Instance:
+        """Return the instance, completed by samples that were sent before where those are kept."""
         if self._history is None or parsed.samples is None:
             return self._instances.finish(parsed)
         check_times(self.contract, parsed.samples)

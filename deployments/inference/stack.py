@@ -19,6 +19,7 @@ from deployments.inference.recording.answer_metrics import AnswerCounts
 from deployments.inference.recording.answer_recorder import AnswerRecorder
 from deployments.inference.recording.writers import Writers, make_writers
 from deployments.inference.routing_follower import RoutingFollower
+from deployments.inference.sent_ids import SentIds
 from deployments.inference.service import PredictionService
 from deployments.inference.shadow import ShadowTraffic
 from deployments.lifecycle.bundle_cache import BundleCache
@@ -110,7 +111,8 @@ def build_stack(
     dispatcher = Dispatcher(workload, ensemble, recorder.record, queue=queue, levels=levels, pacing=pacing)
     instances, feedback = InstanceParser(contract), FeedbackParser(contract)
     history = history_in_store(contract, store.exchange_samples)
-    service = PredictionService(contract, instances, history, dispatcher, feedback, writers, pacing)
+    ids = SentIds(workload, writers.journal.find, store.payloads)
+    service = PredictionService(contract, instances, ids, history, dispatcher, feedback, writers, pacing)
     # beside the requests: the routing table
     prover = ArmProver(contract, instances, calls, bundles)
     tracker = EnsembleErrorTracker(store, workload, contract.target, task, errors)

@@ -129,7 +129,7 @@ class InstanceParser:
             if len(samples) > len(parsed.samples):
                 payload = prepend_samples(self._contract, samples[: -len(parsed.samples)], payload)
             raw, filled = window.values, window.filled
-        return Instance(parsed.id, parsed.entity, raw, payload, filled, parsed.number)
+        return Instance(parsed.id, parsed.entity, raw, payload, filled, parsed.number, parsed.id_was_sent)
 
     def _read_members(self, members: Any, payload: bytes) -> ParsedInstance:
         parsed = self._decode_samples(members, payload)
@@ -174,15 +174,16 @@ class InstanceParser:
         samples = np.fromiter(values, np.float64, count).reshape(len(members.samples), -1)
         return ParsedInstance(*self._identify(members), payload, samples=samples)
 
-    def _identify(self, naming: Any) -> tuple[str, int | None, str]:
-        """Return id, number and entity of a `ParsedInstance`."""
+    def _identify(self, naming: Any) -> tuple[str, int | None, str, bool]:
+        """Return the first members of a `ParsedInstance`."""
         sent_id = naming.id
-        id_ = self._new_id() if sent_id is None else str(sent_id)
+        was_sent = sent_id is not None
+        id_ = str(sent_id) if was_sent else self._new_id()
         number = sent_id if isinstance(sent_id, int) else None
         if self._contract.entity == "id":
-            return id_, number, id_
+            return id_, number, id_, was_sent
         entity = self._entity_members(naming)
-        return id_, number, entity if isinstance(entity, str) else "/".join(entity)
+        return id_, number, entity if isinstance(entity, str) else "/".join(entity), was_sent
 
 
 def stack_raw(instances: Sequence[Instance]) -> FloatArray:

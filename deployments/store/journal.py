@@ -59,7 +59,7 @@ class JournalWriter(Generic[R]):
 
     def __init__(
         self,
-        write: Callable[[Sequence[R]], None],
+        write: Callable[[Sequence[R]], object],
         kind: str = "prediction",
         *,
         flush_interval_s: float = 0.2,
@@ -82,6 +82,7 @@ class JournalWriter(Generic[R]):
         self._max_backoff_s = max_backoff_s
         self._sleep = sleep
         self._buffer: deque[R] = deque()
+        self._by_id: dict[str, R] = {}
         self._left_buffer = 0
         self._suspects = 0
         self._pause_s = backoff_s
@@ -93,12 +94,17 @@ class JournalWriter(Generic[R]):
         """The number of rows that are not in the store yet."""
         return len(self._buffer)
 
+    def find(self, id_: str) -> R | None:
+        """Return the last row with this id that is not in the store yet."""
+        return self._by_id.get(id_)
+
     def add(self, rows: Sequence[R]) -> None:
         """Add rows. Never blocks or fails; a full buffer drops the rows beyond its size and logs it."""
         room = max(self._max_buffer - len(self._buffer), 0)
         for _ in rows[room:]:
             self._drop(f"{self._max_buffer} rows wait for the store")
         self._buffer.extend(rows[:room])
+        self._by_id.update((row.id, row) for row in rows[:room])
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_behind())
 
@@ -115,7 +121,7 @@ class JournalWriter(Generic[R]):
 
     async def flush_those(self, ids: Collection[str]) -> None:
         """Flush if a row with one of these ids waits; most truths come long after their prediction."""
-        if any(row.id in ids for row in self._buffer):
+        if any(id_ in self._by_id for id_ in ids):
             await self.flush()
 
     async def close(self, timeout_s: float = 10.0) -> None:
@@ -126,6 +132,7 @@ class JournalWriter(Generic[R]):
             self._task.cancel()
         if lost := len(self._buffer):
             self._buffer.clear()
+            self._by_id.clear()
             self.dropped += lost
             _log.error("the journal closes while the store is unavailable: %d %ss are lost", lost, self._kind)
 
@@ -161,8 +168,10 @@ class JournalWriter(Generic[R]):
             self._pause_s = self._backoff_s
             self._suspects = max(self._suspects - len(batch), 0)
             self._left_buffer += len(batch)
-            for _ in batch:
+            for row in batch:
                 self._buffer.popleft()
+                if self._by_id.get(row.id) is row:
+                    del self._by_id[row.id]
 
     def _drop(self, why: str) -> None:
         self.dropped += 1

@@ -50,15 +50,17 @@ class _Insert:
         return list(zip(*(columns[position] for position in self.order), strict=True))
 
 
-def insert_predictions(connection: Connection, rows: Sequence[PredictionRecord]) -> None:
-    """Insert rows, at least one; those whose id is there are left as they are."""
+def insert_predictions(connection: Connection, rows: Sequence[PredictionRecord]) -> int:
+    """Insert rows, at least one, but for those whose id is there; return how many are new."""
     insert = _insert(connection.dialect)
     parameters = insert.parameters(rows)
+    inserted = 0
     while insert.block is not None and len(parameters) >= _BLOCK_ROWS:
         block, parameters = parameters[:_BLOCK_ROWS], parameters[_BLOCK_ROWS:]
-        connection.exec_driver_sql(insert.block, tuple(chain.from_iterable(block)))
+        inserted += connection.exec_driver_sql(insert.block, tuple(chain.from_iterable(block))).rowcount
     if parameters:
-        connection.exec_driver_sql(insert.statement, parameters)
+        inserted += connection.exec_driver_sql(insert.statement, parameters).rowcount
+    return inserted
 
 
 @lru_cache(maxsize=4)

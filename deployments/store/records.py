@@ -87,7 +87,8 @@ class FeedbackCounts:
     Attributes:
         accepted: first truth of a prediction that is in the store.
         duplicate: the id has a truth already; kept apart and counted, the first one stands.
-        unmatched: first truth of an id without a prediction yet; kept, and joined when one arrives.
+        unmatched: first truth of an id without a prediction yet; kept, and joined when one arrives. Or of an
+            id that stands for two instances; kept, and never joined.
         conflicting: those of the duplicates that differ from the first.
     """
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from deployments.store.records import ShadowPair, ShadowRow
+from deployments.store.reused_ids import IS_UNAMBIGUOUS
 from deployments.store.sql.engine import reading, writing
 from deployments.store.sql.schema import UtcDateTime, metadata, predictions, seq_column, truths
 from deployments.store.sql.upsert import insert_new
@@ -52,7 +53,9 @@ _PREDICTION = and_(
     predictions.c.id == shadow_answers.c.id,
     predictions.c.created_at == shadow_answers.c.created_at,
 )
-_TRUTH = and_(truths.c.workload == shadow_answers.c.workload, truths.c.id == shadow_answers.c.id)
+_TRUTH = and_(
+    truths.c.workload == shadow_answers.c.workload, truths.c.id == shadow_answers.c.id, IS_UNAMBIGUOUS
+)
 
 
 class ShadowStore:

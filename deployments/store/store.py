@@ -16,7 +16,7 @@ from sqlalchemy import Engine, Row, func, select
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.domain.samples import Samples
-from deployments.store import ensemble_pairs, histories, routes
+from deployments.store import ensemble_pairs, histories, reused_ids, routes
 from deployments.store import truths as truth_rows
 from deployments.store.examples import StoreJournal
 from deployments.store.inventory import Inventory, take_inventory
@@ -87,14 +87,29 @@ class Store:
         """Close the connections; a later call opens new ones."""
         self._engine.dispose()
 
-    def write_predictions(self, rows: Sequence[PredictionRecord]) -> None:
-        """Add predictions, and join those whose truth waits. Rows whose id is there are left as they are."""
+    def write_predictions(self, rows: Sequence[PredictionRecord]) -> list[str]:
+        """Add predictions, and join those whose truth waits. Rows whose id is there are left out.
+
+        Returns:
+            the ids of those left out that are of another instance than the one that is there; see
+            `reused_ids`.
+        """
         if not rows:
-            return
+            return []
+        reused: list[str] = []
         with db.writing(self._engine) as connection:
-            insert_predictions(connection, rows)
+            inserted = insert_predictions(connection, rows)
             for workload in {row.workload for row in rows}:
-                truth_rows.join(connection, workload, [row.id for row in rows if row.workload == workload])
+                own = [row for row in rows if row.workload == workload]
+                if inserted < len(rows):
+                    reused += reused_ids.mark(connection, workload, own)
+                truth_rows.join(connection, workload, [row.id for row in own])
+        return reused
+
+    def payloads(self, workload: str, ids: Sequence[str]) -> dict[str, str]:
+        """Return the instances of those of these ids that have a prediction in the journal."""
+        with db.reading(self._engine) as connection:
+            return reused_ids.read_payloads(connection, workload, ids)
 
     def write_truths(self, workload: str, items: Sequence[Truth]) -> FeedbackCounts:
         """Add truths in one transaction, by the rule above."""

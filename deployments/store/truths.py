@@ -10,11 +10,12 @@ import orjson
 from sqlalchemy import Connection, and_, insert, select
 
 from deployments.store.records import FeedbackCounts, Truth
+from deployments.store.reused_ids import IS_UNAMBIGUOUS
 from deployments.store.sql.padded_in_lists import padded_in_lists
 from deployments.store.sql.schema import joins, predictions, repeated_truths, truths
 from deployments.store.sql.upsert import insert_new
 
-_MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == truths.c.id)
+_MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == truths.c.id, IS_UNAMBIGUOUS)
 
 
 def write(

@@ -87,6 +87,8 @@ predictions = Table(
     Column("outlier_score", Float),
     Column("cached", Boolean),
     Column("level", Float),
+    # When another instance was answered under the id. Truths that came later could be of either.
+    Column("reused_at", UtcDateTime),
     UniqueConstraint("workload", "id"),
     Index("predictions_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,

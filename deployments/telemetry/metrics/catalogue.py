@@ -105,6 +105,7 @@ _ROUTER_METRICS = (
     _gauge("breaker_open", "arm", "1: the breaker is open, 0.5: half open, 0: closed", "router"),
     _gauge("journal_backlog_rows", "", "Predictions that are not in the store yet", "router"),
     _counter("journal_dropped_rows", "", "Predictions that are lost for the journal"),
+    _counter("journal_reused_ids", "", "Predictions left out of the journal: another instance has their id"),
     _counter(
         "scaler_calls",
         "way",

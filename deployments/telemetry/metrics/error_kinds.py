@@ -13,6 +13,7 @@ _KIND_BY_PROBLEM: Mapping[str, str] = MappingProxyType(
         "unknown-encoding": "malformed",
         "schema-version": "schema_version",
         "too-large": "too_large",
+        "id-in-use": "conflict",
         "invalid-field": "invalid",
         "invalid-fields": "invalid",
         "invalid-input": "invalid",

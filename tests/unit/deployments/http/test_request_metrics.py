@@ -21,6 +21,7 @@ from deployments.domain.downstream import DownstreamError
 from deployments.domain.errors import (
     ClientLeft,
     Conflict,
+    IdInUse,
     InvalidFields,
     MalformedJson,
     NoArmAvailable,
@@ -166,6 +167,7 @@ def test_every_foreseen_problem_has_a_kind() -> None:
             TooLarge("11"),
             Unauthorized("no"),
             Conflict("2"),
+            IdInUse("mine"),
             Overloaded("full"),
         ),
         *(InvalidFields((FieldError("a", 1, "2"), FieldError("b", 1, "2"))), Unavailable("away")),
