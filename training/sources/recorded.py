@@ -18,7 +18,7 @@ from scipy.signal import medfilt
 from features.contract import Contract
 from features.errors import FieldError
 from training.sources.base import LOG, Mapper, Progress
-from training.sources.files import read_table
+from training.sources.files import hash_file, read_table
 
 FloatArray = NDArray[np.float64]
 
@@ -59,7 +59,11 @@ class RecordedSource:
 
     contract: Contract
     path: Path
-    revision: str = "1"
+
+    @property
+    def revision(self) -> str:
+        """The hash of the file; see `training.sources.files.RecordedFile`."""
+        return hash_file(self.path)
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
         """Return all records; reading is quick, so that the mapper is not used."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
@@ -37,7 +38,14 @@ class TrafficTracks:
 
     contract: Contract
     sample: str
-    revision: str = "1"
+
+    @property
+    def revision(self) -> str:
+        """The version of the package, which has the samples in its files."""
+        try:
+            return version("traffic")
+        except PackageNotFoundError:
+            return "none"
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
         """Return all records; see `training.sources.base.Source`.

