@@ -114,7 +114,10 @@ class ArmRuntime:
         return self.task.predict(self.encoded(scaled), scaled.anchors, self._bundle.calibration, coverage)
 
     def encoded(self, scaled: Scaled) -> FloatArray:
-        """Return the model's own outputs, (n, outputs), as `Task.encode` has them."""
+        """Return the model's own outputs, (n, outputs), as `Task.encode` has them; none for no rows."""
+        if not len(scaled.matrix):
+            # recurrent graphs end the whole process when they are asked about nothing
+            return np.empty((0, len(self.task.output_names)))
         (output,) = self._session.run(["y"], {"x": np.ascontiguousarray(scaled.matrix, dtype=np.float32)})
         rows = np.asarray(output, dtype=np.float64).reshape(-1, len(self.task.output_names))
         return self._bundle.target_scaler.inverse(rows)

@@ -90,6 +90,14 @@ def test_a_row_does_not_see_its_batch(bundle: Bundle) -> None:
             np.testing.assert_allclose(alone[name], whole[name][rows], rtol=1e-6)
 
 
+def test_no_rows_give_no_predictions(bundle: Bundle) -> None:
+    """The sessions of some families would end the process."""
+    model = load_model(bundle)
+    whole, none = model.predict(toy_raw(3, seed=8)), model.predict(toy_raw(3, seed=8)[:0])
+    for name in ("prediction", "lower", "upper"):
+        assert none[name].shape == (0, *whole[name].shape[1:])
+
+
 def test_the_card_reports_held_out_metrics(bundle: Bundle, prepared: Prepared) -> None:
     test = prepared.splits.test
     got = load_model(bundle).predict(test.raw.astype(np.float64))

@@ -219,3 +219,14 @@ def test_a_model_computes_in_one_thread_and_says_nothing(monkeypatch: pytest.Mon
     assert options.execution_mode == ort.ExecutionMode.ORT_SEQUENTIAL
     assert options.log_severity_level == 3
     assert providers == ["CPUExecutionProvider"]
+
+
+def test_a_session_is_never_asked_about_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    arm, scaler = ArmRuntime(PARTS), ScalerRuntime(PARTS)
+
+    class Session:
+        def run(self, *_: object) -> None:
+            raise AssertionError("asked about no rows")
+
+    monkeypatch.setattr(arm, "_session", Session())
+    assert arm.predict(scaler.transform(toy_raw(4)[:0]))["prediction"].shape == (0,)
