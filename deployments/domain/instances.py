@@ -44,6 +44,7 @@ class Instance(NamedTuple):
         filled: values filled by rule, by field; only fields with any.
         number: the id, where the sender wrote it as a number.
         id_was_sent: whether the id is the sender's.
+        is_probe: whether the sender only wants to know that there is an answer.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Instance(NamedTuple):
     filled: dict[str, int]
     number: int | None = None
     id_was_sent: bool = False
+    is_probe: bool = False
 
     @property
     def sent_id(self) -> str | int:

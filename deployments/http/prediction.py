@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Header
 from starlette.requests import Request
@@ -20,11 +20,16 @@ from deployments.http.bodies import (
     read_body,
     read_long_body,
 )
+from deployments.http.door.probe_header import PROBE_HEADER, read_probe
 from deployments.inference.service import PredictionService
 from deployments.requests.json_bodies import MAX_INSTANCE_BYTES
 from deployments.requests.schema import instance_json_schema
 
 ArmHeader = Annotated[str | None, Header(alias=ARM_HEADER, description="answer by this arm and no other")]
+ProbeHeader = Annotated[
+    Literal["0", "1"] | None,
+    Header(alias=PROBE_HEADER, description="1: a probe, left out of monitoring, experiments and training"),
+]
 
 # statuses of the problems that both routes answer
 _PROBLEMS = (400, 401, 409, 413, 422, 503)
@@ -42,14 +47,18 @@ class Predictions:
     async def predict(self, request: Request) -> Response:
         """Answer POST /predict."""
         body = await read_body(request, MAX_INSTANCE_BYTES)
-        prediction = await self._service.predict(body, request.headers.get(ARM_HEADER))
+        prediction = await self._service.predict(
+            body, request.headers.get(ARM_HEADER), is_probe=read_probe(request.headers)
+        )
         return json_response(render(self._service.contract, prediction))
 
     async def batch_predict(self, request: Request) -> Response:
         """Answer POST /batch_predict. It begins with the first part; if a later one fails, it ends there."""
         body = await read_long_body(request, MAX_BATCH_BYTES)
-        parts = self._rendered(self._service.predict_batch(body, request.headers.get(ARM_HEADER)))
-        return await json_list_response("predictions", parts)
+        parts = self._service.predict_batch(
+            body, request.headers.get(ARM_HEADER), is_probe=read_probe(request.headers)
+        )
+        return await json_list_response("predictions", self._rendered(parts))
 
     async def _rendered(self, parts: AsyncGenerator[list[Prediction]]) -> AsyncGenerator[list[Any]]:
         async with aclosing(parts):
@@ -58,7 +67,7 @@ class Predictions:
 
 
 def add_predictions(app: FastAPI, service: PredictionService, predictions: Predictions) -> None:
-    """Document both routes; `arm` is declared for the document, the endpoints read the header themselves."""
+    """Document both routes; headers are declared for the document, the endpoints read them themselves."""
     contract = service.contract
     example = contract.example
 
@@ -70,8 +79,8 @@ def add_predictions(app: FastAPI, service: PredictionService, predictions: Predi
             200, docs.prediction_schema(contract), "the prediction, and how sure it is", *_PROBLEMS
         ),
     )
-    async def predict(request: Request, arm: ArmHeader = None) -> Response:
-        del arm
+    async def predict(request: Request, arm: ArmHeader = None, probe: ProbeHeader = None) -> Response:
+        del arm, probe
         return await predictions.predict(request)
 
     @app.post(
@@ -85,6 +94,6 @@ def add_predictions(app: FastAPI, service: PredictionService, predictions: Predi
             *_PROBLEMS,
         ),
     )
-    async def batch_predict(request: Request, arm: ArmHeader = None) -> Response:
-        del arm
+    async def batch_predict(request: Request, arm: ArmHeader = None, probe: ProbeHeader = None) -> Response:
+        del arm, probe
         return await predictions.batch_predict(request)

@@ -47,8 +47,9 @@ class RejectionRecorder:
 
     async def flush(self) -> None:
         """Store the new counts; those that the store does not accept wait."""
+        # a probe that is rejected tells nothing of the data
         rejected = sum(
-            count
+            count - self._counts.probes[call, status]
             for (call, status), count in self._counts.requests.items()
             if call in _CALLS and status in _REJECTED_STATUSES
         )

@@ -8,10 +8,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.domain.paths import route_name
+from deployments.http.door.probe_header import PROBE_HEADER
 from deployments.http.problems import PROBLEM_KIND, problem_kind
 from deployments.telemetry.metrics.catalogue import CALLS, DURATION_BOUNDS_S
 from deployments.telemetry.metrics.error_kinds import error_kind
@@ -45,11 +47,13 @@ class RequestCounts:
     Attributes:
         requests: by call and HTTP status.
         errors: requests that failed, by call and kind.
+        probes: those of `requests` that are marked as probes and failed.
         durations: of all requests, by call.
     """
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
+        self.probes: Counter[tuple[str, int]] = Counter()
         self.errors: Counter[tuple[str, str]] = Counter()
         self.durations = {call: Durations() for call in CALLS}
 
@@ -106,7 +110,10 @@ class RequestMetricsMiddleware:
                 # the 503 of a health check is no problem
                 problem = scope.get(PROBLEM_KIND)
                 kind = None if problem is None else error_kind(problem)
-                self._counts.add(_call_name(scope), status or 500, seconds, kind)
+                call, status = _call_name(scope), status or 500
+                self._counts.add(call, status, seconds, kind)
+                if kind is not None and Headers(raw=scope.get("headers", [])).get(PROBE_HEADER) == "1":
+                    self._counts.probes[call, status] += 1
 
     def _count_failed(self, scope: Scope, status: int, seconds: float, failure: BaseException) -> None:
         """Count a request whose answer is not whole, or an internal fault."""

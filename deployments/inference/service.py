@@ -60,18 +60,20 @@ class PredictionService:
         self._truths = writers.truths
         self._pacing = pacing
 
-    async def predict(self, body: bytes, requested_arm: str | None) -> Prediction:
+    async def predict(self, body: bytes, requested_arm: str | None, *, is_probe: bool = False) -> Prediction:
         """Answer one instance; see `InstanceParser`, `SentIds`, `Dispatcher.predict` for what is raised."""
         parsed = self._instances.read(body)
         if not parsed.id_was_sent:
-            return await self._dispatcher.predict(await self._finish(parsed), requested_arm)
+            return await self._dispatcher.predict(await self._finish(parsed, is_probe), requested_arm)
         claimed = await self._ids.claim({parsed.id: parsed.payload})
         try:
-            return await self._dispatcher.predict(await self._finish(parsed), requested_arm)
+            return await self._dispatcher.predict(await self._finish(parsed, is_probe), requested_arm)
         finally:
             self._ids.release(claimed)
 
-    async def predict_batch(self, body: Body, requested_arm: str | None) -> AsyncGenerator[list[Prediction]]:
+    async def predict_batch(
+        self, body: Body, requested_arm: str | None, *, is_probe: bool = False
+    ) -> AsyncGenerator[list[Prediction]]:
         """Answer many in order, part by part.
 
         See `InstanceParser.parse_batch` and `SentIds.claim` for what is raised before.
@@ -82,7 +84,8 @@ class PredictionService:
         del body  # the memory of a batch goes as it is answered
         claimed = await self._ids.claim({one.id: one.payload for one in instances if one.id_was_sent})
         try:
-            async with aclosing(self._dispatcher.predict_batch(drain(instances), requested_arm)) as parts:
+            marked = (one._replace(is_probe=is_probe) if is_probe else one for one in drain(instances))
+            async with aclosing(self._dispatcher.predict_batch(marked, requested_arm)) as parts:
                 async for part in parts:
                     self._ids.release(claimed.intersection(one.instance.id for one in part))
                     yield part
@@ -110,8 +113,13 @@ class PredictionService:
                 turn_ends_s = time.monotonic() + self._pacing.turn_s
         return found
 
-    async def _finish(self, parsed: ParsedInstance) -> Instance:
-        """Return the instance, completed by samples that were sent before where those are kept."""
+    async def _finish(self, parsed: ParsedInstance, is_probe: bool) -> Instance:
+        """Return the instance, completed by samples that were sent before where those are kept.
+
+        A probe brings all of its samples, and leaves none for others.
+        """
+        if is_probe:
+            return self._instances.finish(parsed)._replace(is_probe=True)
         if self._history is None or parsed.samples is None:
             return self._instances.finish(parsed)
         check_times(self.contract, parsed.samples)

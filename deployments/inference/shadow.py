@@ -138,8 +138,10 @@ class ShadowTraffic:
             return
         for instance, decision, arm, version, _ in predictions:
             shadow = self._shadows.get(arm)
+            if shadow is None or decision.named or instance.is_probe:
+                continue
             # just promoted, a shadow may be the version that answers by now
-            if shadow is not None and not decision.named and shadow.bundle != version.bundle:
+            if shadow.bundle != version.bundle:
                 self._take(arm, _Copy(instance.id, instance.raw, created_at))
 
     @property

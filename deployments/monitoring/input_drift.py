@@ -119,6 +119,7 @@ class InputWindow:
         self.reference: FloatArray | None = None
         self._entities: dict[int, set[str]] = {}
         self._admitted: dict[int, int] = {}
+        self._instances: dict[int, int] = {}
 
     @property
     def span_s(self) -> float:
@@ -140,6 +141,18 @@ class InputWindow:
         if admitted >= self._settings.most_rows_per_s * self._tier.bucket_s:
             return False
         self._admitted[at] = admitted + 1
+        return True
+
+    def is_new(self, at_s: float, instance: int) -> bool:
+        """Return whether an instance, by its hash, counts at that time: once in the longest window.
+
+        One that is asked for again and again, as probes do, tells nothing new of the data.
+        """
+        at = self.bucket(at_s)
+        last = self._instances.get(instance)
+        if last is not None and abs(at - last) * self._tier.bucket_s < self._tier.span_s:
+            return False
+        self._instances[instance] = at
         return True
 
     def add(self, at_s: float, entities: set[str], features: FloatArray) -> None:
@@ -198,6 +211,7 @@ class InputWindow:
         oldest = self.bucket(self._sums.since_s(now_s, self._tier.span_s))
         self._entities = {at: some for at, some in self._entities.items() if at >= oldest}
         self._admitted = {at: count for at, count in self._admitted.items() if at >= oldest}
+        self._instances = {one: at for one, at in self._instances.items() if at >= oldest}
 
     def bucket(self, at_s: float) -> int:
         """Return the number of the bucket of a time; rows of one bucket may be added together."""

@@ -109,7 +109,8 @@ class WorkloadMonitor:
             self._input.reference = np.array(frozen)
 
     def add_predictions(self, rows: Sequence[MonitoredPrediction], now: datetime) -> None:
-        """Add answers, and the features of those that are recent enough."""
+        """Add answers but those of probes, and the features of those that are recent enough."""
+        rows = [row for row in rows if not row.probe]
         for row in rows:
             self._rolling.add_prediction(row)
             self._quality.add(row.created_at.timestamp(), row.filled)
@@ -202,7 +203,7 @@ class WorkloadMonitor:
     def payload_features(self, payloads: Iterable[str]) -> FloatArray | None:
         """Return the features of instances, (n, [steps,] features); None if none fits the contract."""
         raw = [found for one in payloads if (found := self._parse(one)) is not None]
-        return self._workload.features(np.stack(raw)) if raw else None
+        return self._features(raw) if raw else None
 
     def _findings(self, now: datetime) -> dict[Key, Finding]:
         windows_s, now_s = self.settings.detection_windows_s, now.timestamp()
@@ -220,17 +221,25 @@ class WorkloadMonitor:
         return found
 
     def _add_features(self, window: InputWindow, rows: Iterable[MonitoredPrediction]) -> None:
-        """Add the features of rows, bucket by bucket."""
-        parts: dict[int, list[MonitoredPrediction]] = {}
+        """Add the features of rows, bucket by bucket; of equal rows those of the first."""
+        has_entities = self.contract.entity != "id"
+        parts: dict[int, list[tuple[MonitoredPrediction, FloatArray]]] = {}
         for row in rows:
             at_s = row.created_at.timestamp()
-            if window.admit(at_s):
-                parts.setdefault(window.bucket(at_s), []).append(row)
+            if not window.admit(at_s):
+                continue
+            raw = self._parse(row.payload)
+            if raw is None:
+                continue
+            instance = hash((row.entity if has_entities else "", raw.tobytes()))
+            if window.is_new(at_s, instance):
+                parts.setdefault(window.bucket(at_s), []).append((row, raw))
         for part in parts.values():
-            features = self.payload_features(row.payload for row in part)
-            if features is not None:
-                entities = {row.entity for row in part}
-                window.add(part[0].created_at.timestamp(), entities, features)
+            features = self._features([raw for _, raw in part])
+            window.add(part[0][0].created_at.timestamp(), {row.entity for row, _ in part}, features)
+
+    def _features(self, raw: Sequence[FloatArray]) -> FloatArray:
+        return self._workload.features(np.stack(raw))
 
     def _parse(self, payload: str) -> FloatArray | None:
         # a journal may reach back to another contract

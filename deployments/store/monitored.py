@@ -27,6 +27,7 @@ class MonitoredPrediction:
     filled: dict[str, int]
     payload: str
     outlier_score: float | None
+    probe: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def latest_payloads(connection: Connection, workload: str, since: datetime, limi
     """Return the payloads of the last answers, newest first; those before `since` are left out."""
     query = (
         select(predictions.c.payload, predictions.c.created_at)
-        .where(predictions.c.workload == workload)
+        .where(predictions.c.workload == workload, predictions.c.probe.is_(False))
         .order_by(predictions.c.seq.desc())
         .limit(limit)
     )

@@ -33,6 +33,8 @@ class PredictionRecord(NamedTuple):
         cached: whether the answer came from the cache; None where there was no lookup.
         level: at which the region was made, so that it holds `coverage`; None where that is the same, or
             where the members of an ensemble have one each.
+        probe: whether a probe asked; such a prediction is no part of monitoring, experiments and training,
+            and gets no truth.
     """
 
     workload: str
@@ -56,6 +58,7 @@ class PredictionRecord(NamedTuple):
     outlier_score: float | None = None
     cached: bool | None = None
     level: float | None = None
+    probe: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class FeedbackCounts:
         accepted: first truth of a prediction that is in the store.
         duplicate: the id has a truth already; kept apart and counted, the first one stands.
         unmatched: first truth of an id without a prediction yet; kept, and joined when one arrives. Or of an
-            id that stands for two instances; kept, and never joined.
+            id that stands for two instances, or of a probe's; kept, and never joined.
         conflicting: those of the duplicates that differ from the first.
     """
 

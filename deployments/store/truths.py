@@ -15,7 +15,12 @@ from deployments.store.sql.padded_in_lists import padded_in_lists
 from deployments.store.sql.schema import joins, predictions, repeated_truths, truths
 from deployments.store.sql.upsert import insert_new
 
-_MATCH = and_(predictions.c.workload == truths.c.workload, predictions.c.id == truths.c.id, IS_UNAMBIGUOUS)
+_MATCH = and_(
+    predictions.c.workload == truths.c.workload,
+    predictions.c.id == truths.c.id,
+    IS_UNAMBIGUOUS,
+    predictions.c.probe.is_(False),
+)
 
 
 def write(

@@ -59,11 +59,18 @@ class MonitoredScene:
         self._monitors.append(store)
         return MonitorLoop(self.workload, workloads, store, self._folder / "cache", self.clock)
 
-    def traffic(self, seconds: float, *, heavier_kg: float = 0.0, error: float = 1.0) -> None:
-        """Twenty answers a second and their truths; with heavier people, or errors so many times as large."""
+    def traffic(
+        self, seconds: float, *, heavier_kg: float = 0.0, error: float = 1.0, repeated: float = 0.0
+    ) -> None:
+        """Twenty answers a second and their truths; with heavier people, or errors so many times as large.
+
+        A share of the answers may be `repeated`: about one heavy person, again and again.
+        """
         count = round(20 * seconds)
         raw = self._reference[self._rng.integers(0, len(self._reference), count)].copy()
         raw[:, 3] = np.clip(raw[:, 3] + heavier_kg, 25, 250)
+        if repeated:
+            raw[self._rng.random(count) < repeated] = self._reference[self._reference[:, 3].argmax()]
         times = [self.clock.now + timedelta(seconds=number / 20) for number in range(count)]
         rows = self._rows(raw, times)
         self.clock.forward(seconds)
@@ -76,13 +83,11 @@ class MonitoredScene:
         truths = [Truth(row.id, {"Calories": value}) for row, value in zip(rows, values, strict=True)]
         self.store.write_truths(self.workload, truths)
 
-    def observe(
-        self, monitor: MonitorLoop, seconds: float, *, heavier_kg: float = 0.0, error: float = 1.0
-    ) -> list[DriftEvent]:
-        """Send traffic for so long, with a poll of the Monitor every 5 s, and return the events."""
+    def observe(self, monitor: MonitorLoop, seconds: float, **changes: float) -> list[DriftEvent]:
+        """Send `traffic` for so long, with a poll of the Monitor every 5 s, and return the events."""
         events = []
         for _ in range(round(seconds / 5)):
-            self.traffic(5, heavier_kg=heavier_kg, error=error)
+            self.traffic(5, **changes)
             events += monitor.poll()
         return events
 

@@ -16,9 +16,9 @@ class AnswerCounts:
 
     Attributes:
         predictions: answers, by arm.
-        outliers: answers about outliers, by arm.
+        outliers: answers about outliers, by arm; not those of probes.
         fallbacks: answers in place of another arm's, by arm.
-        classes: answers, by arm and predicted class.
+        classes: answers, by arm and predicted class; not those of probes.
     """
 
     def __init__(self, target: AnyTarget) -> None:
@@ -32,10 +32,12 @@ class AnswerCounts:
         """Count an answer."""
         arm = record.arm
         self.predictions[arm] += 1
-        if record.outlier_score is not None and record.outlier_score >= 1:
-            self.outliers[arm] += 1
         if record.fallback:
             self.fallbacks[arm] += 1
+        if record.probe:
+            return
+        if record.outlier_score is not None and record.outlier_score >= 1:
+            self.outliers[arm] += 1
         if self._class_member is None:
             return
         # counting does not check answers: one without the target's member is left out

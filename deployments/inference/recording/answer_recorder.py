@@ -94,4 +94,5 @@ def journal_record(
         outlier_score=answer.outlier_score,
         cached=answer.cached,
         level=answer.level,
+        probe=instance.is_probe,
     )

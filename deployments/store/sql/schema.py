@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 
@@ -89,6 +90,7 @@ predictions = Table(
     Column("level", Float),
     # When another instance was answered under the id. Truths that came later could be of either.
     Column("reused_at", UtcDateTime),
+    Column("probe", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("workload", "id"),
     Index("predictions_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,

@@ -178,7 +178,7 @@ async def test_both_say_alike_when_to_come_back(system: LocalSystem, fastapi: AS
 async def test_a_fault_is_answered_logged_and_handed_on_alike(
     system: LocalSystem, fastapi: ASGIApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail(*_: Any) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("a secret")
 
     monkeypatch.setattr(system.stack.service, "predict", fail)

@@ -37,8 +37,9 @@ async def test_refused_predictions_are_counted_and_nothing_else_is(scene: Monito
             (await client.post("/batch_predict", json={"instances": [{}]})).status_code,
             (await client.post("/feedback", json={})).status_code,
             (await client.get("/predict")).status_code,
+            (await client.post("/predict", content=b"{", headers={"Raysonde-Probe": "1"})).status_code,
         ]
-    assert statuses == [200, 422, 400, 422, 422, 405]
+    assert statuses == [200, 422, 400, 422, 422, 405, 400]
     await recorder.flush()
     await recorder.flush()
     (row,) = scene.feed.rejections(scene.workload, 0)

@@ -138,9 +138,10 @@ class Replica:
         self.predictor.use(new)
         self.shadowing.use(new)
 
-    async def predict(self, *numbers: int, arm: str | None = None) -> list[float]:
+    async def predict(self, *numbers: int, arm: str | None = None, is_probe: bool = False) -> list[float]:
         """What callers got who came one after another."""
-        answers = [await self.predictor.predict(instance(number), arm) for number in numbers]
+        instances = [instance(number)._replace(is_probe=is_probe) for number in numbers]
+        answers = [await self.predictor.predict(one, arm) for one in instances]
         return [answer.answer.prediction["area_m2"] for answer in answers]
 
     @property
@@ -313,6 +314,12 @@ async def test_requests_that_name_their_arm_are_not_copied(replica: Replica) -> 
     await replica.predict(2, arm="linear")
     await idle(replica)
     assert [called for called, _ in replica.arms.calls] == ["sha256:mlp1", "sha256:linear1"]
+
+
+async def test_probes_are_not_copied(replica: Replica) -> None:
+    await replica.predict(1, is_probe=True)
+    await idle(replica)
+    assert [called for called, _ in replica.arms.calls] == ["sha256:mlp1"]
 
 
 async def test_only_answers_of_the_arm_itself_are_copied(replica: Replica) -> None:

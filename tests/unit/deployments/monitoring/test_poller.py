@@ -13,6 +13,7 @@ import yaml
 from deployments.domain.routing import ArmVersion
 from deployments.monitoring.view import MonitorPage
 from deployments.store import StoreUnavailable
+from deployments.store.monitor_feed import DriftEvent
 from features.config import load_sections
 from tests.support.monitored import ARM, MonitoredScene
 from tests.support.tables import calories_parts
@@ -77,6 +78,23 @@ def test_heavier_people_are_an_event_that_ends_with_them(file_scene: MonitoredSc
     (ended,) = file_scene.observe(monitor, 360)
     assert (ended.kind, ended.state) == ("input", "ok")
     assert [event.state for event in file_scene.feed.events(file_scene.workload)] == ["drifting", "ok"]
+
+
+def of_input(events: list[DriftEvent]) -> list[DriftEvent]:
+    return [event for event in events if event.kind == "input"]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_one_instance_again_and_again_is_no_drift_and_hides_none(
+    file_scene: MonitoredScene, share: float
+) -> None:
+    monitor = file_scene.monitor()
+    assert file_scene.observe(monitor, 90) == []
+    # errors about that one person may be larger than others
+    assert of_input(file_scene.observe(monitor, 180, repeated=share)) == []
+    (began,) = of_input(file_scene.observe(monitor, 300, repeated=share, heavier_kg=20.0))
+    assert began.state == "drifting"
+    assert "weight_kg" in began.evidence["distances"]
 
 
 def test_larger_errors_are_drift_of_concept_and_calibration(file_scene: MonitoredScene) -> None:

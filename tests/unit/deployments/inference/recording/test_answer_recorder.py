@@ -66,6 +66,7 @@ def test_every_column_is_that_of_the_prediction() -> None:
         "outlier_score": 1.25,
         "cached": True,
         "level": 0.93,
+        "probe": False,
     }
 
 
