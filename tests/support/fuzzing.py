@@ -8,7 +8,9 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +104,18 @@ class FuzzedSystem:
     app: ASGIApp
     document: dict[str, Any]
     loop: asyncio.AbstractEventLoop
+    _sent: Iterator[int] = field(default_factory=count)
+
+    def _address(self) -> str:
+        """Return an address of its own for each request: of one that fails often, answers wait."""
+        return str(IPv6Address(next(self._sent)))
 
     def send(self, **request: Any) -> httpx.Response:
         """Send a request, and assert what holds for each: no fault, no hang, no long refusal."""
 
         async def send() -> httpx.Response:
             # a fault is answered and raised on; the answer is what counts
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=(self._address(), 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
                 async with asyncio.timeout(_MOST_SECONDS):
                     return await client.request(**request)

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from typer.testing import CliRunner
 
 from deployments.actors.tracing_sdk import open_tracing
-from deployments.domain.errors import NoArmAvailable
+from deployments.domain.errors import NoArmAvailable, Unauthorized
 from deployments.http.error_log import ErrorLog
 from deployments.http.problems import problem_response
 from deployments.inference.recording.request_log import RequestLog
@@ -62,7 +62,7 @@ async def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def write_lines() -> None:
-    """Five answers, two errors and a few other lines, by what writes them in a replica."""
+    """Five answers, three errors and a few other lines, by what writes them in a replica."""
     log = RequestLog()
     for number in range(5):
         answer = row(number)
@@ -71,7 +71,11 @@ async def write_lines() -> None:
         log.add([answer], TRACE if number == 3 else None)
     log.flush()
     errors = iter(
-        [FieldError("samples[0].time_s", "x", "a number"), NoArmAvailable("apogee: no arm answered")]
+        [
+            FieldError("samples[0].time_s", "x", "a number"),
+            NoArmAvailable("apogee: no arm answered"),
+            Unauthorized("Send the key of the service"),
+        ]
     )
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +83,7 @@ async def write_lines() -> None:
 
     error_log = ErrorLog(refuse, "apogee", now=lambda: NOON)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(error_log), base_url="http://test") as client:
-        for name in ("one", "two"):
+        for name in ("one", "two", "three"):
             await client.post("/apogee/predict", headers={"x-request-id": name})
     error_log.flush()
     fields = {"request_id": "3", "workload": "apogee", "arm": "mlp", "reason": "mlp: out of time"}
@@ -97,7 +101,7 @@ def ask(*arguments: str) -> list[dict[str, Any]]:
 
 def test_errors_are_counted_by_kind(var: Path) -> None:
     found = {row["kind"]: row for row in ask("errors")}
-    assert found.keys() == {"invalid-field", "unavailable"}
+    assert found.keys() == {"invalid-field", "unavailable", "unauthorized"}
     assert found["unavailable"] == {
         "workload": "apogee",
         "kind": "unavailable",
