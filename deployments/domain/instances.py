@@ -11,6 +11,23 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 
+class Caller(NamedTuple):
+    """The sender of a request.
+
+    Attributes:
+        address: that the request came from, and the one for which it says to come; None if there is none.
+        has_key: whether it has shown the key.
+        is_probe: whether it only wants to know that there is an answer.
+    """
+
+    address: str | None = None
+    has_key: bool = False
+    is_probe: bool = False
+
+
+UNKNOWN_CALLER = Caller()
+
+
 class ParsedInstance(NamedTuple):
     """An instance as it was sent: its members are checked, its window is not yet cut.
 
@@ -44,7 +61,7 @@ class Instance(NamedTuple):
         filled: values filled by rule, by field; only fields with any.
         number: the id, where the sender wrote it as a number.
         id_was_sent: whether the id is the sender's.
-        is_probe: whether the sender only wants to know that there is an answer.
+        caller: who sent it.
     """
 
     id: str
@@ -54,7 +71,7 @@ class Instance(NamedTuple):
     filled: dict[str, int]
     number: int | None = None
     id_was_sent: bool = False
-    is_probe: bool = False
+    caller: Caller = UNKNOWN_CALLER
 
     @property
     def sent_id(self) -> str | int:

@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.domain.errors import TooManyFailures, Unauthorized
+from deployments.http.door.caller import HAS_KEY
 from deployments.http.door.failed_keys import FailedKeys
 from deployments.http.problems import problem_response
 
@@ -128,10 +129,12 @@ class KeyGuard:
                 return
             without_key = self._open_on_loopback and _stays_on_loopback(scope, request.headers)
             try:
-                check_key(_sent_key(request), self._key, without_key=without_key)
+                sent = _sent_key(request)
+                check_key(sent, self._key, without_key=without_key)
             except Unauthorized as error:
                 await (await self._refuse(error, scope))(scope, receive, send)
                 return
+            scope[HAS_KEY] = sent is not None
         await self._app(scope, receive, send)
 
     async def _refuse(self, error: Unauthorized, scope: Scope) -> Response:

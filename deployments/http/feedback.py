@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from deployments.http import openapi as docs
 from deployments.http.bodies import MAX_BATCH_BYTES, json_response, read_long_body
+from deployments.http.door.caller import read_caller
 from deployments.inference.service import PredictionService
 
 
@@ -29,7 +30,8 @@ class Truths:
 
     async def feedback(self, request: Request) -> Response:
         """Answer POST /feedback. Raises the errors of `PredictionService.take_truths`, and TooLarge."""
-        counts = await self._service.take_truths(await read_long_body(request, MAX_BATCH_BYTES))
+        body = await read_long_body(request, MAX_BATCH_BYTES)
+        counts = await self._service.take_truths(body, read_caller(request.scope))
         return json_response(vars(counts), status=202)
 
 

@@ -20,7 +20,7 @@ from deployments.http.bodies import (
     read_body,
     read_long_body,
 )
-from deployments.http.door.probe_header import PROBE_HEADER, read_probe
+from deployments.http.door.caller import PROBE_HEADER, read_caller
 from deployments.inference.service import PredictionService
 from deployments.requests.json_bodies import MAX_INSTANCE_BYTES
 from deployments.requests.schema import instance_json_schema
@@ -47,17 +47,15 @@ class Predictions:
     async def predict(self, request: Request) -> Response:
         """Answer POST /predict."""
         body = await read_body(request, MAX_INSTANCE_BYTES)
-        prediction = await self._service.predict(
-            body, request.headers.get(ARM_HEADER), is_probe=read_probe(request.headers)
-        )
+        caller = read_caller(request.scope)
+        prediction = await self._service.predict(body, request.headers.get(ARM_HEADER), caller=caller)
         return json_response(render(self._service.contract, prediction))
 
     async def batch_predict(self, request: Request) -> Response:
         """Answer POST /batch_predict. It begins with the first part; if a later one fails, it ends there."""
         body = await read_long_body(request, MAX_BATCH_BYTES)
-        parts = self._service.predict_batch(
-            body, request.headers.get(ARM_HEADER), is_probe=read_probe(request.headers)
-        )
+        caller = read_caller(request.scope)
+        parts = self._service.predict_batch(body, request.headers.get(ARM_HEADER), caller=caller)
         return await json_list_response("predictions", self._rendered(parts))
 
     async def _rendered(self, parts: AsyncGenerator[list[Prediction]]) -> AsyncGenerator[list[Any]]:

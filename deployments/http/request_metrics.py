@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.domain.paths import route_name
-from deployments.http.door.probe_header import PROBE_HEADER
+from deployments.http.door.caller import PROBE_HEADER
 from deployments.http.problems import PROBLEM_KIND, problem_kind
 from deployments.telemetry.metrics.catalogue import CALLS, DURATION_BOUNDS_S
 from deployments.telemetry.metrics.error_kinds import error_kind

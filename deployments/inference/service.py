@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from functools import partial
 from typing import TypeVar
 
-from deployments.domain.instances import Instance, ParsedInstance
+from deployments.domain.instances import UNKNOWN_CALLER, Caller, Instance, ParsedInstance
 from deployments.domain.predictions import Prediction
 from deployments.inference.dispatcher import BatchPacing, Dispatcher
 from deployments.inference.recording.writers import Writers
@@ -60,19 +61,21 @@ class PredictionService:
         self._truths = writers.truths
         self._pacing = pacing
 
-    async def predict(self, body: bytes, requested_arm: str | None, *, is_probe: bool = False) -> Prediction:
+    async def predict(
+        self, body: bytes, requested_arm: str | None, *, caller: Caller = UNKNOWN_CALLER
+    ) -> Prediction:
         """Answer one instance; see `InstanceParser`, `SentIds`, `Dispatcher.predict` for what is raised."""
         parsed = self._instances.read(body)
         if not parsed.id_was_sent:
-            return await self._dispatcher.predict(await self._finish(parsed, is_probe), requested_arm)
+            return await self._dispatcher.predict(await self._finish(parsed, caller), requested_arm)
         claimed = await self._ids.claim({parsed.id: parsed.payload})
         try:
-            return await self._dispatcher.predict(await self._finish(parsed, is_probe), requested_arm)
+            return await self._dispatcher.predict(await self._finish(parsed, caller), requested_arm)
         finally:
             self._ids.release(claimed)
 
     async def predict_batch(
-        self, body: Body, requested_arm: str | None, *, is_probe: bool = False
+        self, body: Body, requested_arm: str | None, *, caller: Caller = UNKNOWN_CALLER
     ) -> AsyncGenerator[list[Prediction]]:
         """Answer many in order, part by part.
 
@@ -84,7 +87,8 @@ class PredictionService:
         del body  # the memory of a batch goes as it is answered
         claimed = await self._ids.claim({one.id: one.payload for one in instances if one.id_was_sent})
         try:
-            marked = (one._replace(is_probe=is_probe) if is_probe else one for one in drain(instances))
+            # not a generator, which would keep the last one
+            marked = map(partial(_sent_by, caller), drain(instances))
             async with aclosing(self._dispatcher.predict_batch(marked, requested_arm)) as parts:
                 async for part in parts:
                     self._ids.release(claimed.intersection(one.instance.id for one in part))
@@ -93,13 +97,13 @@ class PredictionService:
         finally:
             self._ids.release(claimed)
 
-    async def take_truths(self, body: Body) -> FeedbackCounts:
+    async def take_truths(self, body: Body, caller: Caller = UNKNOWN_CALLER) -> FeedbackCounts:
         """Write the truths of a body; on disk when this returns. Their predictions are written before them.
 
         Raises:
             what `FeedbackParser.parse` and `TruthWriter.write` do.
         """
-        return await self._truths.write(await self._in_turns(self.feedback.read(body)))
+        return await self._truths.write(await self._in_turns(self.feedback.read(body, caller)))
 
     async def _in_turns(self, steps: Iterator[T | None]) -> list[T]:
         """Go through the steps, and let others have their turns between them; return what they gave."""
@@ -113,14 +117,17 @@ class PredictionService:
                 turn_ends_s = time.monotonic() + self._pacing.turn_s
         return found
 
-    async def _finish(self, parsed: ParsedInstance, is_probe: bool) -> Instance:
+    async def _finish(self, parsed: ParsedInstance, caller: Caller) -> Instance:
         """Return the instance, completed by samples that were sent before where those are kept.
 
         A probe brings all of its samples, and leaves none for others.
         """
-        if is_probe:
-            return self._instances.finish(parsed)._replace(is_probe=True)
-        if self._history is None or parsed.samples is None:
-            return self._instances.finish(parsed)
+        if caller.is_probe or self._history is None or parsed.samples is None:
+            return self._instances.finish(parsed)._replace(caller=caller)
         check_times(self.contract, parsed.samples)
-        return self._instances.finish(parsed, await self._history.exchange(parsed.entity, parsed.samples))
+        earlier = await self._history.exchange(parsed.entity, parsed.samples)
+        return self._instances.finish(parsed, earlier)._replace(caller=caller)
+
+
+def _sent_by(caller: Caller, instance: Instance) -> Instance:
+    return instance._replace(caller=caller)

@@ -138,7 +138,7 @@ class ShadowTraffic:
             return
         for instance, decision, arm, version, _ in predictions:
             shadow = self._shadows.get(arm)
-            if shadow is None or decision.named or instance.is_probe:
+            if shadow is None or decision.named or instance.caller.is_probe:
                 continue
             # just promoted, a shadow may be the version that answers by now
             if shadow.bundle != version.bundle:

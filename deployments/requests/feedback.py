@@ -18,6 +18,7 @@ from pydantic import (
 
 from deployments.domain.errors import MAX_ERRORS, InvalidFields
 from deployments.domain.ids import MAX_NAME_LENGTH, id_text, id_type
+from deployments.domain.instances import UNKNOWN_CALLER, Caller
 from deployments.requests.json_bodies import SMALL_BODY_BYTES, PartCounts, expect_members, read_json
 from deployments.requests.json_lists import Body, Item, ListRules, list_in, read_list
 from deployments.requests.validation_errors import invalid_fields, path_text, within
@@ -70,7 +71,7 @@ class FeedbackParser:
         """Return the truths of `read`."""
         return [truth for truth in self.read(body) if truth is not None]
 
-    def read(self, body: Body) -> Iterator[Truth | None]:
+    def read(self, body: Body, caller: Caller = UNKNOWN_CALLER) -> Iterator[Truth | None]:
         """Yield the truths of a body; None where others may have a turn.
 
         The body is `{"id", "truth", "observed_at"?}` or `{"items": [...]}`.
@@ -87,23 +88,25 @@ class FeedbackParser:
         else:
             members = read_json(bytes(body))
             if not isinstance(members, dict) or "items" not in members:
-                yield self._read_item(members, latest)
+                yield self._read_item(members, latest, caller)
                 return
             lists = [list_in(members, self._rules)]
-        yield from self._read_items(lists, latest)
+        yield from self._read_items(lists, latest, caller)
 
-    def _read_items(self, lists: Iterable[list[Item]], latest: datetime) -> Iterator[Truth | None]:
+    def _read_items(
+        self, lists: Iterable[list[Item]], latest: datetime, caller: Caller
+    ) -> Iterator[Truth | None]:
         index = 0
         for items in lists:
             yield None
             for item, _ in items:
                 try:
-                    yield self._read_item(item, latest)
+                    yield self._read_item(item, latest, caller)
                 except InvalidInput as error:
                     raise within(error, f"items[{index}]") from None
                 index += 1
 
-    def _read_item(self, members: Any, latest: datetime) -> Truth:
+    def _read_item(self, members: Any, latest: datetime, caller: Caller) -> Truth:
         expect_members(members, _MOST_MEMBERS)
         if isinstance(members, dict):
             expect_members(members.get("truth"), _MOST_MEMBERS, "truth")
@@ -117,7 +120,8 @@ class FeedbackParser:
                 members["observed_at"],
                 f"a time before {latest:%Y-%m-%dT%H:%M}Z, a day from now",
             )
-        return Truth(str(item.id), item.truth.model_dump(exclude_unset=True), item.observed_at)
+        value = item.truth.model_dump(exclude_unset=True)
+        return Truth(str(item.id), value, item.observed_at, caller.address, caller.has_key)
 
     def _translate(self, error: ValidationError) -> FieldError | InvalidFields:
         found = error.errors(include_url=False)

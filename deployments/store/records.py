@@ -35,6 +35,7 @@ class PredictionRecord(NamedTuple):
             where the members of an ensemble have one each.
         probe: whether a probe asked; such a prediction is no part of monitoring, experiments and training,
             and gets no truth.
+        sent_by: the address of the caller; None of rows from before there was one.
     """
 
     workload: str
@@ -59,6 +60,7 @@ class PredictionRecord(NamedTuple):
     cached: bool | None = None
     level: float | None = None
     probe: bool = False
+    sent_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,19 @@ class LabelledRow:
 
 @dataclass(frozen=True)
 class Truth:
-    """The ground truth of one prediction: target name -> value, and when it was observed."""
+    """The ground truth of one prediction: target name -> value, and when it was observed.
+
+    Attributes:
+        sent_by: the address of the caller.
+        with_key: whether the caller has shown the key. If not, the truth is used only if it came after its
+            prediction was answered: before, one can only have guessed the id.
+    """
 
     id: str
     value: dict[str, Any]
     observed_at: datetime | None = None
+    sent_by: str | None = None
+    with_key: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, and_, insert, select
+from sqlalchemy import Connection, and_, insert, or_, select
 
 from deployments.store.records import FeedbackCounts, Truth
 from deployments.store.reused_ids import IS_UNAMBIGUOUS
@@ -20,6 +20,8 @@ _MATCH = and_(
     predictions.c.id == truths.c.id,
     IS_UNAMBIGUOUS,
     predictions.c.probe.is_(False),
+    # who guesses an id that is to come needs no answer
+    or_(truths.c.with_key, truths.c.received_at >= predictions.c.created_at),
 )
 
 

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.domain.downstream import DownstreamError
 from deployments.domain.routing import ArmVersion, RoutingPolicy
 from deployments.http.app import build_api, route_requests
+from deployments.http.door.caller import HAS_KEY
 from deployments.inference.coverage_levels import CoverageLevels
 from deployments.inference.dispatcher import BatchPacing
 from deployments.inference.stack import build_stack
@@ -126,7 +127,13 @@ class LocalSystem:
     @cached_property
     def app(self) -> ASGIApp:
         """The routes of the workload as a router replica has them, behind its key."""
-        return route_requests(self.stack.service, build_api(self.stack))
+        routes = route_requests(self.stack.service, build_api(self.stack))
+
+        async def shown_the_key(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault(HAS_KEY, True)
+            await routes(scope, receive, send)
+
+        return shown_the_key
 
     @property
     def connection(self) -> Connection:

@@ -94,5 +94,6 @@ def journal_record(
         outlier_score=answer.outlier_score,
         cached=answer.cached,
         level=answer.level,
-        probe=instance.is_probe,
+        probe=instance.caller.is_probe,
+        sent_by=instance.caller.address,
     )

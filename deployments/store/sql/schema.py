@@ -29,6 +29,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    true,
 )
 
 
@@ -91,6 +92,7 @@ predictions = Table(
     # When another instance was answered under the id. Truths that came later could be of either.
     Column("reused_at", UtcDateTime),
     Column("probe", Boolean, nullable=False, server_default=false()),
+    Column("sent_by", String(120)),
     UniqueConstraint("workload", "id"),
     Index("predictions_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,
@@ -104,6 +106,8 @@ truths = Table(
     Column("value", JSON, nullable=False),
     Column("observed_at", UtcDateTime),
     Column("received_at", UtcDateTime, nullable=False),
+    Column("sent_by", String(120)),
+    Column("with_key", Boolean, nullable=False, server_default=true()),
 )
 
 repeated_truths = Table(
@@ -116,6 +120,8 @@ repeated_truths = Table(
     Column("observed_at", UtcDateTime),
     Column("received_at", UtcDateTime, nullable=False),
     Column("conflicts", Boolean, nullable=False),
+    Column("sent_by", String(120)),
+    Column("with_key", Boolean, nullable=False, server_default=true()),
     Index("repeated_truths_by_cursor", "workload", "seq"),
     sqlite_autoincrement=True,
 )

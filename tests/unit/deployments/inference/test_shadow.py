@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.domain.downstream import DownstreamError
-from deployments.domain.instances import Instance
+from deployments.domain.instances import Caller, Instance
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.arm_queue import ArmQueue
 from deployments.inference.dispatcher import Dispatcher
@@ -140,7 +140,7 @@ class Replica:
 
     async def predict(self, *numbers: int, arm: str | None = None, is_probe: bool = False) -> list[float]:
         """What callers got who came one after another."""
-        instances = [instance(number)._replace(is_probe=is_probe) for number in numbers]
+        instances = [instance(number)._replace(caller=Caller(is_probe=is_probe)) for number in numbers]
         answers = [await self.predictor.predict(one, arm) for one in instances]
         return [answer.answer.prediction["area_m2"] for answer in answers]
 

@@ -27,10 +27,10 @@ def parse(body: Any, parser: FeedbackParser = TOY) -> list[Truth]:
 
 def test_one_truth_and_a_list_of_them() -> None:
     at = datetime(2026, 5, 1, 12, tzinfo=UTC)
-    assert parse(GOOD) == [Truth("7", {"area_m2": 5.0}, None)]
+    assert parse(GOOD) == [Truth("7", {"area_m2": 5.0}, None, with_key=False)]
     assert parse({"items": [GOOD, GOOD | {"id": "8", "observed_at": TIME}]}) == [
-        Truth("7", {"area_m2": 5.0}, None),
-        Truth("8", {"area_m2": 5.0}, at),
+        Truth("7", {"area_m2": 5.0}, None, with_key=False),
+        Truth("8", {"area_m2": 5.0}, at, with_key=False),
     ]
 
 
@@ -125,7 +125,9 @@ def test_ten_thousand_truths_are_taken_and_not_one_more() -> None:
 def test_a_class_is_sent_by_its_name() -> None:
     parser = FeedbackParser(reentry_contract())
     name = reentry_contract().target.name
-    assert parse({"id": "7", "truth": {name: "reentry"}}, parser) == [Truth("7", {name: "reentry"}, None)]
+    assert parse({"id": "7", "truth": {name: "reentry"}}, parser) == [
+        Truth("7", {name: "reentry"}, None, with_key=False)
+    ]
     with pytest.raises(FieldError, match="expected one of 'nominal', 'reentry'"):
         parse({"id": "7", "truth": {name: "landing"}}, parser)
 

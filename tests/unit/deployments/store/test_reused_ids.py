@@ -136,6 +136,22 @@ def test_equal_instances_may_be_written_and_completed_differently(one: str, othe
     assert is_same_instance(one, other.encode()) is is_same_instance(other, one.encode()) is same
 
 
+@pytest.mark.parametrize(
+    ("with_key", "second", "is_used"), [(True, -5, True), (False, -5, False), (False, 5, True)]
+)
+def test_who_has_no_key_tells_no_truth_before_the_answer(
+    store: Store, clock: Clock, with_key: bool, second: int, is_used: bool
+) -> None:
+    told = Truth("1", {"apogee_m": 1.0}, sent_by="192.0.2.7", with_key=with_key)
+    clock.now = NOON + timedelta(seconds=second)
+    # received after the answer, and before the journal was written
+    store.write_truths("apogee", [told])
+    store.write_predictions([answer("{}", 0)])
+    assert bool(joined(store)) is is_used
+    # a wrong one that stands first is not hidden either
+    assert store.write_truths("apogee", [told]).duplicate == 1
+
+
 def test_two_routers_with_one_id_at_once_leave_one_prediction(store: Store, clock: Clock) -> None:
     found: list[list[str]] = []
     begin = threading.Barrier(4)

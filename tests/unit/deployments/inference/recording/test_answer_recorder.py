@@ -67,6 +67,7 @@ def test_every_column_is_that_of_the_prediction() -> None:
         "cached": True,
         "level": 0.93,
         "probe": False,
+        "sent_by": None,
     }
 
 

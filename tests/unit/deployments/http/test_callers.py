@@ -1,13 +1,19 @@
-"""A probe is answered as any request, recorded as a probe, and counts for nothing else."""
+"""Who sends what is journalled; a probe is answered, recorded as a probe, and counts for nothing else."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from deployments.domain.instances import Caller
+from deployments.http.auth import KeyGuard
+from deployments.http.door.caller import read_caller
 from deployments.inference.recording.writers import Writers
 from deployments.store import PredictionRecord
+from deployments.store.sql.engine import reading
+from deployments.store.sql.schema import truths
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
 from tests.support.serving import LocalSystem
@@ -74,6 +80,40 @@ async def test_a_probe_gets_no_truth(
     assert system.store.monitor_feed.truths("apogee", 0) == []
     assert system.store.labelled("apogee", 0) == []
     assert system.store.journal("apogee_m").newest("apogee", CONTRACT.schema_version, 10).until == 0
+
+
+async def test_the_journal_tells_who_sent_what(system: LocalSystem, writers: Writers) -> None:
+    await system.stack.follower.poll()
+    guarded = KeyGuard(system.app, "the-key", open_on_loopback=True)
+    transport = httpx.ASGITransport(guarded, client=("127.0.0.1", 7))
+    truth = {"truth": {"apogee_m": 1000.0}}
+    key = {"Authorization": "Bearer the-key", "X-Forwarded-For": "203.0.113.9"}
+    # a loopback address on both ends needs no key
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        for id_, headers in (("open", {}), ("keyed", key)):
+            sent = await client.post("/feedback", json={"id": id_} | truth, headers=headers)
+            assert sent.json()["unmatched"] == 1
+            assert (await client.post("/predict", json=body(id_), headers=headers)).status_code == 200
+            batch = {"instances": [body(f"{id_}-batch")]}
+            assert (await client.post("/batch_predict", json=batch, headers=headers)).status_code == 200
+    await writers.journal.flush()
+    senders = {id_: one.sent_by for id_, one in journalled(system).items()}
+    behind = "127.0.0.1 for 203.0.113.9"
+    assert senders == {"open": "127.0.0.1", "open-batch": "127.0.0.1", "keyed": behind, "keyed-batch": behind}
+    with reading(system.store.engine) as connection:
+        found = connection.execute(select(truths.c.id, truths.c.sent_by, truths.c.with_key)).all()
+    assert sorted(map(tuple, found)) == [("keyed", behind, True), ("open", "127.0.0.1", False)]
+    assert [one.prediction.id for one in system.store.joined("apogee")] == ["keyed"]
+
+
+def test_what_a_caller_says_of_itself_is_cut() -> None:
+    headers = [(b"x-forwarded-for", b"a" * 500), (b"x-forwarded-for", b"\xff\x01 203.0.113.9")]
+    caller = read_caller({"type": "http", "headers": headers, "client": ("192.0.2.7", 1)})
+    assert caller.address is not None
+    assert caller.address.startswith("192.0.2.7 for aaa")
+    assert caller.address.endswith("\xff 203.0.113.9")
+    assert len(caller.address) <= 120
+    assert read_caller({"type": "http", "headers": [], "client": None}) == Caller(None)
 
 
 @pytest.mark.parametrize("value", ["yes", "", "2", "11"])
