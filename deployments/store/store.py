@@ -16,7 +16,7 @@ from sqlalchemy import Engine, Row, func, select
 
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.domain.samples import Samples
-from deployments.store import ensemble_pairs, histories, reused_ids, routes
+from deployments.store import ensemble_pairs, histories, reused_ids, routes, waiting_truths
 from deployments.store import truths as truth_rows
 from deployments.store.examples import StoreJournal
 from deployments.store.inventory import Inventory, take_inventory
@@ -103,7 +103,8 @@ class Store:
                 own = [row for row in rows if row.workload == workload]
                 if inserted < len(rows):
                     reused += reused_ids.mark(connection, workload, own)
-                truth_rows.join(connection, workload, [row.id for row in own])
+                joined = truth_rows.join(connection, workload, [row.id for row in own])
+                waiting_truths.remove(connection, workload, joined)
         return reused
 
     def payloads(self, workload: str, ids: Sequence[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, and_, insert, or_, select
 
+from deployments.store import waiting_truths
 from deployments.store.records import FeedbackCounts, Truth
 from deployments.store.reused_ids import IS_UNAMBIGUOUS
 from deployments.store.sql.padded_in_lists import padded_in_lists
@@ -50,6 +51,7 @@ def write(
     if repeated:
         connection.execute(insert(repeated_truths), repeated)
     joined = join(connection, workload, [row["id"] for row in new])
+    waiting_truths.add(connection, workload, [row["id"] for row in new if row["id"] not in joined], now)
     return [
         _counts(len(call), own, len(joined.intersection(own)), conflicting)
         for call, own, conflicting in zip(calls, firsts, conflicts, strict=True)

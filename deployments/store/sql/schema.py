@@ -110,6 +110,19 @@ truths = Table(
     Column("with_key", Boolean, nullable=False, server_default=true()),
 )
 
+# Truths that have no prediction yet, in the order in which they came.
+waiting_truths = Table(
+    "waiting_truths",
+    metadata,
+    seq_column(),
+    Column("workload", String(64), nullable=False),
+    Column("id", String(64), nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    UniqueConstraint("workload", "id"),
+    Index("waiting_truths_by_cursor", "workload", "seq"),
+    sqlite_autoincrement=True,
+)
+
 repeated_truths = Table(
     "repeated_truths",
     metadata,
