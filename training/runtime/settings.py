@@ -32,6 +32,12 @@ def without_password(url: str) -> str:
     return shown + url[at:]
 
 
+def has_raw_at(url: str) -> bool:
+    """Return whether a password seems to hold `@` as it is, the rest of which drivers take for a host."""
+    found = _IN_AUTHORITY.search(url)
+    return found is not None and "@" in found["secret"]
+
+
 @dataclass(frozen=True)
 class Settings:
     """Paths and addresses.
