@@ -30,6 +30,7 @@ from features.contract import Contract
 from training.runtime.bundle import Bundle
 from training.runtime.environment import Environment
 from training.runtime.errors import BundleError
+from training.runtime.private_files import make_files_private
 
 Runtime = TypeVar("Runtime")
 Result = TypeVar("Result")
@@ -83,6 +84,7 @@ class VersionedReplica(Generic[Runtime]):
         arm: str | None = None,
     ) -> None:
         part = arm or "scaler"
+        make_files_private()
         configure_log_file(options.logs, f"{options.contract.workload}-{part}")
         silence_serve_access_log()
         self.tracing = open_tracing_if_wanted(Environment.read(), options.contract.workload, part)

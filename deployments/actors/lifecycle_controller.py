@@ -32,6 +32,7 @@ from features.config import load_sections
 from features.contract import Contract
 from features.workload import load_workload
 from training.runtime.errors import BundleError
+from training.runtime.private_files import make_files_private
 from training.runtime.promotion_config import PromotionConfig
 from training.runtime.retraining_config import RetrainingConfig
 from training.runtime.settings import Settings
@@ -52,6 +53,7 @@ class LifecycleController:
     """
 
     def __init__(self, settings: Settings, workloads: Sequence[str]) -> None:
+        make_files_private()
         configure_log_file(settings.logs, "lifecycle-controller")
         store = Store(settings.store_url)
         registry = SharedRegistry(settings)

@@ -17,6 +17,7 @@ from deployments.domain.errors import Unavailable
 from deployments.monitoring.poller import MonitorLoop
 from deployments.runtime.logs import configure_log_file
 from deployments.store import Store
+from training.runtime.private_files import make_files_private
 from training.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Monitor:
     """The actor that monitors `workloads`, each in a task of its own; one that fails delays no other."""
 
     def __init__(self, settings: Settings, workloads: Sequence[str]) -> None:
+        make_files_private()
         configure_log_file(settings.logs, "monitor")
         os.nice(_NICENESS)
         store = Store(settings.store_url)

@@ -32,6 +32,7 @@ from deployments.telemetry.metrics.export import EXPORTED, CountsExport
 from deployments.telemetry.metrics.samples import ReplicaSamples, Samples
 from features.workload import load_workload
 from training.runtime.environment import Environment
+from training.runtime.private_files import make_files_private
 from training.runtime.tasks.factory import make_task
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Router:
     ) -> None:
         del lifecycle_controller  # bound here, if there is one, so that it is part of the application
         contract = options.contract
+        make_files_private()
         configure_log_file(options.logs, f"{contract.workload}-router")
         silence_serve_access_log()
         self._tracing = open_tracing_if_wanted(Environment.read(), contract.workload, "router")

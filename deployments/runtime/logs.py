@@ -18,6 +18,8 @@ REQUEST_KEYS = ("request_id", "http_request_id", "trace_id", "workload", "arm", 
 _MAX_BYTES = 20 * 1024 * 1024
 _BACKUPS = 3
 _KEPT_S = 7 * 24 * 3600
+# of an exception's text: its beginning, and its end, which says what it was
+_EXCEPTION_CHARACTERS = 8_000
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -45,7 +47,7 @@ class JsonFormatter(logging.Formatter):
         line |= {key: extras.pop(key) for key in REQUEST_KEYS if key in extras}
         line |= extras
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _cut(self.formatException(record.exc_info))
         return _json(line)
 
 
@@ -97,6 +99,14 @@ def _configure(handler: logging.Handler, logger: str, level: int) -> None:
     target = logging.getLogger(logger)
     target.handlers = [handler]
     target.setLevel(level)
+
+
+def _cut(text: str) -> str:
+    left_out = len(text) - _EXCEPTION_CHARACTERS
+    if left_out <= 0:
+        return text
+    half = _EXCEPTION_CHARACTERS // 2
+    return f"{text[:half]}\n... {left_out} characters ...\n{text[-half:]}"
 
 
 def _json(line: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any, cast
 
@@ -54,4 +55,7 @@ app = command_group(cls=_LazyCommands)
 
 
 @app.callback(help=__doc__)
-def _root() -> None: ...
+def _root(context: typer.Context) -> None:
+    # on the nodes of a cluster, containers of other users read Ray's dashboards beside our files
+    if context.invoked_subcommand != "node":
+        os.umask(0o077)  # as `make_files_private`, which a page of help does not import

@@ -31,6 +31,7 @@ from training.retraining.journal_dataset import NothingJournalled
 from training.retraining.run import RetrainingTask, retrain_workload
 from training.runtime.bundle import Bundle
 from training.runtime.errors import BundleError
+from training.runtime.private_files import make_files_private
 from training.runtime.settings import Settings
 from training.search.tune import SearchError
 
@@ -41,6 +42,7 @@ _BUSY_PAUSE_S = 5.0
 
 def main(retraining_id: str, job: str, cluster: str) -> None:
     """Train on the Ray cluster at this address, and write the verdicts."""
+    make_files_private()
     settings = Settings.from_environment()
     configure_log_file(settings.logs, "retraining")
     store = Store(settings.store_url)

@@ -22,6 +22,7 @@ from scripts.host.agent_port import let_ray_choose_agent_port
 from scripts.host.cpus import bound_process
 from scripts.launcher.scrape_targets import write_targets
 from training.runtime.environment import Environment
+from training.runtime.private_files import make_files_private
 from training.runtime.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--object-store-bytes", type=int, required=True)
     options = parser.parse_args()
     _end_with_parent()
+    make_files_private()
     os.environ[_PRELOADED_BY_WORKERS] = serve_without_pandas.__name__
     settings = Settings.from_environment()
     os.environ.setdefault(_RAYS_DASHBOARDS, str(settings.ray_dashboards))

@@ -22,6 +22,7 @@ from scripts.launcher.serving import serve
 from scripts.launcher.start_plan import Plan
 from scripts.launcher.workload_selection import choose
 from training.registry.errors import RegistryUnreadable
+from training.runtime.private_files import narrow
 from training.runtime.settings import Settings
 
 
@@ -60,6 +61,7 @@ def start(console: Console, settings: Settings, request: StartRequest, begun_s: 
     """
     plan = _plan(console, settings, request)
     with Interruption() as interruption:
+        narrow(settings.var)
         RunState.of_this_process(plan.run_id, plan.ports).write(settings.var)
         # all before the first is trained: a registry that is not there yet is not asked, which takes MLflow
         lacking = [workload for workload in plan.workloads if needs_training(console, settings, workload)]

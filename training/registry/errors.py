@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.runtime.settings import without_password
+from training.runtime.settings import has_raw_at, without_password
 
 
 class RegistryUnreadable(RuntimeError):
@@ -19,4 +19,7 @@ class RegistryUnreadable(RuntimeError):
         """
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         shown = without_password(registry_uri)
+        reason = reason.replace(registry_uri, shown)
+        if has_raw_at(registry_uri):  # the error may name a host, which is the rest of the password
+            reason = f"{type(error).__name__}; a raw @ in a password is to be encoded as %40"
         return cls(f"the registry {shown} cannot be read ({reason}): check RAYSONDE_REGISTRY_URI{more}")

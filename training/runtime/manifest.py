@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from training.runtime.errors import ForeignBundle, TamperedBundle, UnsupportedFormat
 
@@ -44,11 +44,11 @@ def write_files(files: Mapping[str, bytes], directory: Path, format_version: int
     hashes = {name: _hash(content) for name, content in files.items()}
     manifest = _canonical({"format": FORMAT, "format_version": format_version, "files": hashes})
     directory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    temporary = directory.parent / f".{directory.name}.{uuid4().hex}"
+    temporary.mkdir()  # with the rights that the process gives, unlike those of `tempfile`
     try:
         for name, content in {**files, MANIFEST: manifest}.items():
             _write_durably(temporary / name, content)
-        temporary.chmod(0o755)
         temporary.rename(directory)
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -14,12 +14,28 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_PASSWORD = re.compile(r"(?P<user>(?<=://)[^:/@]*:)[^@]*(?=@)|(?P<name>[?&]password=)[^&]*")
+# A password may hold `@`, `/` and `?` as they are, so it ends at the last `@`: rather too much is hidden.
+_IN_AUTHORITY = re.compile(r"(?<=://)[^:/]*:(?P<secret>.*)@", re.DOTALL)
+_IN_QUERY = re.compile(r"[?&][^=&?]*(?:password|passwd|pwd|secret|token)=(?P<secret>[^&]*)", re.IGNORECASE)
 
 
 def without_password(url: str) -> str:
-    """Return the URL as it may be shown."""
-    return _PASSWORD.sub(lambda found: f"{found['user'] or found['name']}***", url)
+    """Return the URL as it may be shown: `***` in place of what is, or may be, a password."""
+    spans = [found.span("secret") for found in _IN_QUERY.finditer(url)]
+    if found := _IN_AUTHORITY.search(url):
+        spans.append(found.span("secret"))
+    shown, at = "", 0
+    for start, end in sorted(spans):
+        if start >= at:
+            shown += f"{url[at:start]}***"
+        at = max(at, end)
+    return shown + url[at:]
+
+
+def has_raw_at(url: str) -> bool:
+    """Return whether a password seems to hold `@` as it is, the rest of which drivers take for a host."""
+    found = _IN_AUTHORITY.search(url)
+    return found is not None and "@" in found["secret"]
 
 
 @dataclass(frozen=True)

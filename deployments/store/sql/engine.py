@@ -82,11 +82,17 @@ def open_engine(url: str) -> Engine:
     expected = "expected sqlite:///PATH or postgresql://USER@HOST/DATABASE"
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ValueError(f"store: the URL is none, {expected}") from error
-    kind = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        # not chained: it quotes what follows the first `@`, which may be of the password
+        raise ValueError(f"store: the URL is none, {expected}") from None
+    kind = parsed.drivername.partition("+")[0]
     if kind not in _OPTIONS:
-        raise ValueError(f"store: got {parsed!r}, {expected}")
+        raise ValueError(f"store: got {without_password(url)}, {expected}")
+    if parsed.password is not None and "@" in f"{parsed.host}{parsed.database}":
+        # what follows would be taken for a host, and errors of the connection name hosts
+        raise ValueError(
+            f"store: got {without_password(url)} with a raw @ in the password, expected it encoded as %40"
+        )
     engine = create_engine(
         _with_driver(parsed),
         json_serializer=_to_json,

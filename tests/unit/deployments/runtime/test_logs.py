@@ -50,6 +50,18 @@ def test_an_exception_stays_on_one_line(stream: io.StringIO) -> None:
     assert "ValueError: first\nsecond" in json.loads(line)["exception"]
 
 
+def test_the_text_of_an_exception_is_bounded_and_keeps_both_ends(stream: io.StringIO) -> None:
+    try:
+        raise ValueError("x" * 1_000_000 + " the end")
+    except ValueError:
+        logging.getLogger("raysonde_test").exception("failed")
+    (line,) = stream.getvalue().splitlines()
+    text = json.loads(line)["exception"]
+    assert len(text) < 8_100
+    assert text.startswith("Traceback (most recent call last)")
+    assert text.endswith("x the end")
+
+
 def test_a_value_that_json_does_not_know_is_text(stream: io.StringIO) -> None:
     logging.getLogger("raysonde_test").info("saved", extra={"path": Path("a/b"), "sizes": {1: {2}}})
     content = json.loads(stream.getvalue())

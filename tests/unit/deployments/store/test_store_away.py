@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -159,3 +160,27 @@ def test_other_databases_are_refused_without_telling_the_password() -> None:
         db.open_engine("mysql://ann:secret@host/journal")
     with pytest.raises(ValueError, match="the URL is none, expected sqlite:///PATH"):
         db.open_engine("store.db")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:s3@cr3t@host/journal",
+        "postgresql://ann:s3@cr3t:w0rd@host/journal",
+        "postgresql://ann:s3@cr3t/w0rd@host/journal",
+        "mysql://ann:s3@cr3t@host/journal?password=w0rd",
+        "mysql://host/journal?password=w0rd",
+    ],
+)
+def test_an_url_that_does_not_fit_shows_no_part_of_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="store: ") as caught:
+        Store(url)
+    shown = "".join(traceback.format_exception_only(caught.value))
+    assert not any(part in shown for part in ("s3", "cr3t", "w0rd")), shown
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("url", ["postgresql://ann:one%40two@host/journal", "sqlite:////tmp/a:b@c/store.db"])
+def test_an_at_that_is_no_end_of_a_password_is_fine(url: str) -> None:
+    Store(url).close()

@@ -66,7 +66,7 @@ def test_every_file_is_on_the_disk_with_its_content_before_the_directory_is_ther
     assert synced == {one.stat().st_ino: (one.stat().st_size, False) for one in new.iterdir()}
     assert len(synced) == 3
     assert list(new.parent.iterdir()) == [new]
-    assert stat.S_IMODE(new.stat().st_mode) == 0o755, "others read it"
+    assert stat.S_IMODE(new.stat().st_mode) == 0o755, "as the umask says"
     write_files(FILES, new.parent / "other", 3)
 
 

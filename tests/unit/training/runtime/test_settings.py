@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from training.registry.tracking import git_commit
 from training.runtime.settings import Settings, without_password
@@ -56,10 +58,32 @@ def test_what_lies_where_under_var() -> None:
         ),
         ("postgresql://host/store?password=secret", "postgresql://host/store?password=***"),
         ("sqlite:////var/store.db", "sqlite:////var/store.db"),
+        ("postgresql://u:se@cret@host/db", "postgresql://u:***@host/db"),
+        ("postgresql://u@firm:se@cret@host/db", "postgresql://u@firm:***@host/db"),
+        ("postgresql://u:s/e?c#ret@host/db", "postgresql://u:***@host/db"),
+        ("postgresql://u:one@host/db?password=t@wo&x=1", "postgresql://u:***&x=1"),
+        ("postgresql://host/db?sslpassword=secret", "postgresql://host/db?sslpassword=***"),
     ],
 )
 def test_passwords_are_not_shown(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+@given(st.text(min_size=1), st.sampled_from(["", "?x=1", "?password=other&x=1"]))
+def test_no_part_of_a_password_is_shown(password: str, query: str) -> None:
+    shown = without_password(f"postgresql://user:{password}@host:5432/store{query}")
+    assert shown == f"postgresql://user:***@host:5432/store{query.replace('other', '***')}" or (
+        "password=" in password and shown in ("postgresql://user:***", "postgresql://user:***&x=1")
+    )
+
+
+@given(st.text(st.characters(exclude_characters="&"), min_size=1), st.sampled_from(["", "user:one@"]))
+def test_no_part_of_a_password_in_a_query_is_shown(password: str, user: str) -> None:
+    shown = without_password(f"postgresql://{user}host/store?password={password}&x=1")
+    assert shown in (
+        f"postgresql://{user.replace('one', '***')}host/store?password=***&x=1",
+        "postgresql://user:***&x=1",
+    )
 
 
 def test_folders_that_are_named_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
