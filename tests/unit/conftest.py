@@ -18,9 +18,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.loadscopereorder = False
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that the workers end at the same time."""
+    """Begin with the files that take longest, so that the workers end at the same time.
+
+    Coverage is of the others than property tests: these run the same lines a hundred times, and to trace them
+    doubles what they take.
+    """
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(autouse=True)

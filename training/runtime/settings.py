@@ -26,7 +26,7 @@ def without_password(url: str) -> str:
         spans.append(found.span("secret"))
     shown, at = "", 0
     for start, end in sorted(spans):
-        if start >= at:
+        if start > at:  # else it goes on where the one before ends, or lies in it
             shown += f"{url[at:start]}***"
         at = max(at, end)
     return shown + url[at:]
