@@ -231,6 +231,9 @@ def test_the_version_depends_on_bundles_alone_and_fits_the_journal(system: Local
     assert (one.bundle, one.model_version) == (other.bundle, "mlp:1+linear:1")
     long = {arm: ArmVersion(model_version="1" * 40, bundle=arm, source="") for arm in MEMBERS}
     assert len(EnsembleVersion.combine(settings, long).model_version) == 64
+    # "mlp:" and "+linear:" beside the two versions: as long as it may be, and whole
+    just = {arm: ArmVersion(model_version="1" * 26, bundle=arm, source="") for arm in MEMBERS}
+    assert EnsembleVersion.combine(settings, just).model_version == f"mlp:{'1' * 26}+linear:{'1' * 26}"
 
 
 async def test_a_long_journal_is_read_from_near_its_end(

@@ -1,6 +1,8 @@
 import io
 import json
 import logging
+import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from logging.handlers import RotatingFileHandler
@@ -99,6 +101,16 @@ def test_a_full_file_is_followed_by_another_and_each_record_is_formatted_once(tm
     assert older.read_text().split("\n") == ["one of ten", "two of ten", ""]
     assert newest.read_text() == "three\n"
     assert formatter.times == 3
+
+
+def test_files_of_processes_that_are_long_gone_are_deleted(tmp_path: Path) -> None:
+    old, recent, other = (tmp_path / name for name in ("router.1.jsonl", "router.2.jsonl", "monitor.1.jsonl"))
+    for path, days in ((old, 8), (recent, 6), (other, 8)):
+        path.touch()
+        at_s = time.time() - days * 24 * 3600
+        os.utime(path, (at_s, at_s))
+    bounded_file(tmp_path, "router").close()
+    assert (old.exists(), recent.exists(), other.exists()) == (False, True, True)
 
 
 async def test_answers_are_logged_together_and_are_a_line_each(stream: io.StringIO) -> None:
