@@ -2,6 +2,7 @@ import io
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deployments.inference.recording.request_log import RequestLog
-from deployments.runtime.logs import bounded_file, configure_json_logs, should_log_count
+from deployments.runtime.logs import bounded_file, configure_json_logs, configure_log_file, should_log_count
 from deployments.store import PredictionRecord
 from tests.support.conditions import wait_for
 
@@ -50,6 +51,24 @@ def test_an_exception_stays_on_one_line(stream: io.StringIO) -> None:
         logging.getLogger("raysonde_test").exception("failed")
     (line,) = stream.getvalue().splitlines()
     assert "ValueError: first\nsecond" in json.loads(line)["exception"]
+
+
+@pytest.mark.parametrize("how", ["of the handler", "an error", "a tuple"])
+def test_in_a_file_an_exception_is_its_traceback_however_it_is_given(how: str, tmp_path: Path) -> None:
+    configure_log_file(tmp_path, "router", "raysonde_test")
+    log = logging.getLogger("raysonde_test")
+    try:
+        raise ValueError("first\nsecond")
+    except ValueError as error:
+        log.error("failed", exc_info={"an error": error, "a tuple": sys.exc_info()}.get(how, True))
+    for handler in log.handlers:
+        handler.close()
+    log.handlers = []
+    (path,) = tmp_path.iterdir()
+    (line,) = path.read_text().splitlines()
+    text = json.loads(line)["exception"]
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert text.endswith("ValueError: first\nsecond")
 
 
 def test_the_text_of_an_exception_is_bounded_and_keeps_both_ends(stream: io.StringIO) -> None:
