@@ -23,6 +23,8 @@ Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 # No arm answers faster than the least, so that nothing would ever be answered; clients do not wait longer
 # than the most.
 Deadline = Annotated[float, Field(ge=0.01, le=600)]
+# A single arm may have less than it needs, to see that others answer in its place.
+ArmDeadline = Annotated[float, Field(ge=0.0001, le=600)]
 
 
 class RoutingPolicy(BaseModel):
@@ -40,7 +42,7 @@ class RoutingPolicy(BaseModel):
         description="arms tried in this order when the chosen one fails or runs out of time",
     )
     deadline_s: Deadline = Field(default=2.0, description="seconds that an arm has before the next is tried")
-    deadlines_s: dict[Name, Deadline] = Field(
+    deadlines_s: dict[Name, ArmDeadline] = Field(
         default_factory=dict,
         max_length=MOST_ARMS,
         description="seconds for single arms, in place of deadline_s",

@@ -122,7 +122,7 @@ def test_without_a_weighted_arm_the_first_fallback_answers() -> None:
         ({"weights": {"mlp": float("nan")}}, "finite"),
         ({"fallback": ("mlp", "mlp")}, r"got \['mlp', 'mlp'\], expected each arm once"),
         ({"deadlines_s": {"mpl": 1}}, r"got the arm 'mpl', expected one of \['mlp'\]"),
-        ({"deadlines_s": {"mlp": 0}}, "greater than or equal to 0.01"),
+        ({"deadlines_s": {"mlp": 0}}, "greater than or equal to 0.0001"),
         ({"deadline_s": 1e-9}, "greater than or equal to 0.01"),
         ({"deadline_s": 1e300}, "less than or equal to 600"),
         ({"weights": {"mlp": 1e300}}, "less than or equal to 1000000"),
