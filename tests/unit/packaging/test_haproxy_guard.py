@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -67,6 +68,32 @@ def takes_commands(haproxy: psutil.Process, folder: Path) -> bool:
     return any(str(one.laddr).startswith(socket) for one in haproxy.net_connections("unix"))
 
 
+@dataclass
+class Managed:
+    """A HAProxy of a manager in front of one replica.
+
+    Attributes:
+        port: of the API.
+        started: the managers so far, the present one last.
+    """
+
+    port: int
+    config: Path
+    started: list[subprocess.Popen[bytes]]
+
+
+@asynccontextmanager
+async def managed(folder: Path) -> AsyncIterator[Managed]:
+    """Start all of it, and wait for an answer through it."""
+    port, server = free_port(), free_port()
+    config = write_config(folder, port, {"apogee": server})
+    async with replica_at(server):
+        with managers(config) as started:
+            started.append(start_manager(config, folder))
+            await until_it_answers(port, 10)
+            yield Managed(port, config, started)
+
+
 @asynccontextmanager
 async def replica_at(port: int) -> AsyncIterator[Replica]:
     replica = Replica()
@@ -97,67 +124,55 @@ async def until_only(config: Path, count: int, timeout_s: float) -> list[psutil.
 
 
 async def test_a_killed_haproxy_is_replaced_until_serve_starts_the_next(tmp_path: Path) -> None:
-    port, server = free_port(), free_port()
-    config = write_config(tmp_path, port, {"apogee": server})
-    async with replica_at(server):
-        with managers(config) as started:
-            started.append(start_manager(config, tmp_path))
-            await until_it_answers(port, 10)
-            await asyncio.sleep(2.5)  # one that dies at its start is for Serve to see
-            (first,) = haproxys(config)
-            first.kill()
-            assert await until_it_answers(port, 10) < 3
-            assert (await ask(port)).status == 401
-            (stand_in,) = haproxys(config)
-            # by its command socket Serve would take it for the one that is gone
-            assert not takes_commands(stand_in, tmp_path)
-            # Serve ends the manager and starts another one, whose first configuration has no routes
-            started[0].kill()
-            write_config(tmp_path, port, {})
-            started.append(start_manager(config, tmp_path))
-            for _ in range(40):
-                assert (await ask(port, headers=with_key())).status == 200
-                await asyncio.sleep(0.05)
-            (second,) = await until_only(config, 1, 10)
-            assert second.pid not in (first.pid, stand_in.pid)
-            assert takes_commands(second, tmp_path)
+    async with managed(tmp_path) as here:
+        port, config, started = here.port, here.config, here.started
+        await asyncio.sleep(2.5)  # one that dies at its start is for Serve to see
+        (first,) = haproxys(config)
+        first.kill()
+        assert await until_it_answers(port, 10) < 3
+        assert (await ask(port)).status == 401
+        (stand_in,) = haproxys(config)
+        # by its command socket Serve would take it for the one that is gone
+        assert not takes_commands(stand_in, tmp_path)
+        # Serve ends the manager and starts another one, whose first configuration has no routes
+        started[0].kill()
+        write_config(tmp_path, port, {})
+        started.append(start_manager(config, tmp_path))
+        for _ in range(40):
+            assert (await ask(port, headers=with_key())).status == 200
+            await asyncio.sleep(0.05)
+        (second,) = await until_only(config, 1, 10)
+        assert second.pid not in (first.pid, stand_in.pid)
+        assert takes_commands(second, tmp_path)
     assert '"status":401' in (tmp_path / "logs" / "front-door.jsonl").read_text()
 
 
 async def test_the_haproxy_of_a_manager_that_was_killed_gives_way(tmp_path: Path) -> None:
-    port, server = free_port(), free_port()
-    config = write_config(tmp_path, port, {"apogee": server})
-    async with replica_at(server):
-        with managers(config) as started:
-            started.append(start_manager(config, tmp_path))
-            await until_it_answers(port, 10)
-            (first,) = haproxys(config)
-            started[0].kill()
-            write_config(tmp_path, port, {})
-            started.append(start_manager(config, tmp_path))
-            await asyncio.sleep(1)
-            (second,) = await until_only(config, 1, 10)
-            assert second.pid != first.pid
-            assert (await ask(port, headers=with_key())).status == 200
+    async with managed(tmp_path) as here:
+        port, config, started = here.port, here.config, here.started
+        (first,) = haproxys(config)
+        started[0].kill()
+        write_config(tmp_path, port, {})
+        started.append(start_manager(config, tmp_path))
+        await asyncio.sleep(1)
+        (second,) = await until_only(config, 1, 10)
+        assert second.pid != first.pid
+        assert (await ask(port, headers=with_key())).status == 200
 
 
 async def test_what_serve_ends_stays_ended(tmp_path: Path) -> None:
-    port, server = free_port(), free_port()
-    config = write_config(tmp_path, port, {"apogee": server})
-    async with replica_at(server):
-        with managers(config) as started:
-            started.append(start_manager(config, tmp_path))
-            await until_it_answers(port, 10)
-            await asyncio.sleep(2.5)
-            (first,) = haproxys(config)
-            first.kill()
-            started[0].send_signal(signal.SIGKILL)
-            started[0].wait()
-            async with asyncio.timeout(10):
-                while _of(config):
-                    await asyncio.sleep(0.1)
-            with pytest.raises(OSError, match="failed"):
-                await ask(port)
+    async with managed(tmp_path) as here:
+        port, config, started = here.port, here.config, here.started
+        await asyncio.sleep(2.5)
+        (first,) = haproxys(config)
+        first.kill()
+        started[0].send_signal(signal.SIGKILL)
+        started[0].wait()
+        async with asyncio.timeout(10):
+            while _of(config):
+                await asyncio.sleep(0.1)
+        with pytest.raises(OSError, match="failed"):
+            await ask(port)
 
 
 def test_the_key_is_in_no_configuration_and_no_argument(tmp_path: Path) -> None:
