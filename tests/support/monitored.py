@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +12,15 @@ from numpy.typing import NDArray
 from deployments.monitoring.poller import MonitorLoop
 from deployments.store import PredictionRecord, Store, Truth
 from deployments.store.monitor_feed import DriftEvent
+from tests.support.clocks import NOON, Clock
 from tests.support.databases import empty_store
 from tests.support.serving import LocalSystem
 from tests.support.tables import calories_parts
 from training.runtime.inference import load_model
 from training.runtime.settings import REPOSITORY
 
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+START = NOON
 ARM = "mlp"
-
-
-class Clock:
-    """A time that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 class MonitoredScene:

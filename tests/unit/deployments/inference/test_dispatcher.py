@@ -14,6 +14,7 @@ from deployments.domain.predictions import Prediction
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.inference.dispatcher import Dispatcher
 from features.errors import FieldError
+from tests.support.clocks import SecondsClock
 from training.runtime.tasks.base import ArmAnswer
 
 ARMS = ("linear", "mlp", "random_forest")
@@ -64,21 +65,14 @@ async def whole(predictor: Dispatcher, instances: Sequence[Instance]) -> list[Pr
     return [answer async for part in predictor.predict_batch(instances) for answer in part]
 
 
-class Clock:
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def arms() -> Arms:
     return Arms()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SecondsClock:
+    return SecondsClock()
 
 
 @pytest.fixture
@@ -87,7 +81,7 @@ def journal() -> list[Prediction]:
 
 
 @pytest.fixture
-def predictor(arms: Arms, clock: Clock, journal: list[Prediction]) -> Dispatcher:
+def predictor(arms: Arms, clock: SecondsClock, journal: list[Prediction]) -> Dispatcher:
     predictor = Dispatcher("apogee", arms, lambda some, _: journal.extend(some), clock=clock)
     predictor.use(table())
     return predictor
@@ -131,7 +125,7 @@ async def test_an_arm_out_of_time_is_replaced_by_the_next(predictor: Dispatcher,
 
 
 async def test_a_breaker_opens_after_failures_and_closes_after_a_probe(
-    predictor: Dispatcher, arms: Arms, clock: Clock
+    predictor: Dispatcher, arms: Arms, clock: SecondsClock
 ) -> None:
     predictor.use(table(2, breaker=BreakerSettings(failures_to_open=3, open_s=5)))
     arms.broken = {"mlp"}
@@ -231,7 +225,7 @@ async def test_a_batch_that_fails_on_its_way_ends_there(
     assert "never retrieved" not in caplog.text
 
 
-async def test_overload_is_reported_and_does_not_spread_to_other_arms(clock: Clock) -> None:
+async def test_overload_is_reported_and_does_not_spread_to_other_arms(clock: SecondsClock) -> None:
     class Full(Arms):
         async def __call__(
             self, arm: str, version: ArmVersion, raw: NDArray[np.float64]
@@ -263,7 +257,7 @@ async def test_a_new_table_leaves_breakers_as_they_are_unless_it_sets_others(
 
 
 async def test_a_caller_that_leaves_during_a_probe_makes_room_for_another(
-    predictor: Dispatcher, arms: Arms, clock: Clock
+    predictor: Dispatcher, arms: Arms, clock: SecondsClock
 ) -> None:
     predictor.use(table(2, deadline_s=60.0, breaker=BreakerSettings(failures_to_open=1, open_s=5)))
     arms.broken = {"mlp"}

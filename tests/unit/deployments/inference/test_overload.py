@@ -23,6 +23,7 @@ from deployments.inference.stack import build_stack
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.runtime.batching import Coalescer
 from deployments.telemetry.tracing.api import Tracing
+from tests.support.clocks import SecondsClock
 from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import apogee_contract
@@ -31,13 +32,6 @@ from training.runtime.tasks.base import ArmAnswer
 
 REQUESTS = 2000
 DEADLINE_S = 60.0
-
-
-class Clock:
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class Gated:
@@ -82,7 +76,7 @@ async def settle() -> None:
 
 
 async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_others() -> None:
-    arms, clock = Gated(), Clock()
+    arms, clock = Gated(), SecondsClock()
     predictor = Dispatcher("toy", arms, lambda *_: None, clock=clock)
     predictor.use(table())
     tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(REQUESTS)]
@@ -104,7 +98,7 @@ async def test_an_arm_slower_than_its_load_refuses_and_neither_breaks_nor_loads_
 async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> None:
     arms = Gated()
     arms.stuck = {"mlp"}
-    predictor = Dispatcher("toy", arms, lambda *_: None, clock=Clock())
+    predictor = Dispatcher("toy", arms, lambda *_: None, clock=SecondsClock())
     predictor.use(table(mlp=0.05))
     tasks = [asyncio.create_task(predictor.predict(instance(number))) for number in range(10)]
     while not all(task.done() for task in tasks):
@@ -117,7 +111,7 @@ async def test_an_arm_that_answers_nobody_has_failed_and_the_next_is_asked() -> 
 class SlowDownstream(LocalDownstream):
     """Once it is held, it answers when it is let to, which takes 20 s by the clock."""
 
-    def __init__(self, cache: BundleCache, clock: Clock) -> None:
+    def __init__(self, cache: BundleCache, clock: SecondsClock) -> None:
         super().__init__(cache)
         self.is_held = False
         self._clock = clock
@@ -155,7 +149,7 @@ class Slow:
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[Slow]:
-    clock = Clock()
+    clock = SecondsClock()
     made: list[Coalescer[Any, Any, Any]] = []
 
     def one_by_one(*args: Any, **options: Any) -> Coalescer[Any, Any, Any]:

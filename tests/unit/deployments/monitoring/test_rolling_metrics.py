@@ -23,6 +23,7 @@ from features.config import load_contract
 from features.contract import Contract
 from features.targets import TargetSpec
 from features.workload import load_workload
+from tests.support.clocks import Clock
 from tests.support.databases import Databases, clear, one_of
 from tests.support.examples import examples
 from tests.support.records import row as stored_row
@@ -178,13 +179,6 @@ def read_all(store: MonitorFeed, metrics: RollingMetrics, at: list[int], limit: 
     return at
 
 
-class Clock:
-    now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 STEPS = st.lists(
     st.tuples(st.integers(1, 5), st.integers(0, 40_000), st.floats(-5, 5), st.booleans()), max_size=8
 )
@@ -193,7 +187,7 @@ STEPS = st.lists(
 @pytest.fixture(scope="module")
 def clock_and_store(databases: Databases) -> Iterator[tuple[Clock, Store]]:
     """For examples that clear it."""
-    clock = Clock()
+    clock = Clock(NOW)
     with one_of(databases) as url, closing(Store(url, clock)) as store:
         yield clock, store
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from deployments.domain.errors import Overloaded
 from deployments.runtime.batching import Coalescer
+from tests.support.clocks import SecondsClock
 
 
 class Downstream:
@@ -132,15 +133,8 @@ async def test_a_full_queue_refuses_and_says_when_to_come_again() -> None:
     assert await asyncio.gather(*tasks) == [2, 4, 6]
 
 
-class Clock:
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 async def test_what_has_waited_too_long_for_others_is_refused() -> None:
-    down, clock = Downstream(), Clock()
+    down, clock = Downstream(), SecondsClock()
     coalescer = Coalescer(down, max_in_flight=1, max_batch=1, retry_after_s=3, clock=clock)
     tasks = submit(coalescer, 1, 2)
     await settle()
@@ -163,7 +157,7 @@ async def test_what_has_waited_too_long_for_others_is_refused() -> None:
 
 
 async def test_what_waited_for_a_call_that_took_long_goes_with_the_next() -> None:
-    down, clock = Downstream(), Clock()
+    down, clock = Downstream(), SecondsClock()
     coalescer = Coalescer(down, max_in_flight=1, clock=clock)
     tasks = submit(coalescer, 1)
     await settle()
@@ -178,7 +172,7 @@ async def test_what_waited_for_a_call_that_took_long_goes_with_the_next() -> Non
 
 
 async def test_nothing_is_refused_for_waiting_while_nothing_is_answered() -> None:
-    down, clock = Downstream(), Clock()
+    down, clock = Downstream(), SecondsClock()
     coalescer = Coalescer(down, max_in_flight=1, clock=clock)
     first = submit(coalescer, 1)
     await settle()

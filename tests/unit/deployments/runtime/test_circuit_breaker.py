@@ -5,21 +5,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from deployments.domain.breaker_settings import BreakerSettings
 from deployments.runtime.circuit_breaker import CircuitBreaker
-
-
-class Clock:
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.support.clocks import SecondsClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SecondsClock:
+    return SecondsClock(100.0)
 
 
-def breaker_of(clock: Clock, probes: int = 1) -> CircuitBreaker:
+def breaker_of(clock: SecondsClock, probes: int = 1) -> CircuitBreaker:
     return CircuitBreaker(BreakerSettings(failures_to_open=3, open_s=5, half_open_probes=probes), clock)
 
 
@@ -34,7 +28,7 @@ def fail(breaker: CircuitBreaker, times: int) -> None:
         breaker.fail()
 
 
-def test_opens_at_the_third_failure_in_a_row(clock: Clock) -> None:
+def test_opens_at_the_third_failure_in_a_row(clock: SecondsClock) -> None:
     breaker = breaker_of(clock)
     fail(breaker, 2)
     assert state_of(breaker) == "closed"
@@ -43,7 +37,7 @@ def test_opens_at_the_third_failure_in_a_row(clock: Clock) -> None:
     assert breaker.is_open
 
 
-def test_a_success_starts_the_count_afresh(clock: Clock) -> None:
+def test_a_success_starts_the_count_afresh(clock: SecondsClock) -> None:
     breaker = breaker_of(clock)
     fail(breaker, 2)
     breaker.begin()
@@ -52,7 +46,7 @@ def test_a_success_starts_the_count_afresh(clock: Clock) -> None:
     assert state_of(breaker) == "closed"
 
 
-def test_lets_one_probe_through_after_its_time_and_closes_when_it_succeeds(clock: Clock) -> None:
+def test_lets_one_probe_through_after_its_time_and_closes_when_it_succeeds(clock: SecondsClock) -> None:
     breaker = breaker_of(clock)
     fail(breaker, 3)
     clock.now_s += 4.999
@@ -68,7 +62,7 @@ def test_lets_one_probe_through_after_its_time_and_closes_when_it_succeeds(clock
     assert state_of(breaker) == "closed"
 
 
-def test_a_probe_that_fails_opens_it_for_the_whole_time_again(clock: Clock) -> None:
+def test_a_probe_that_fails_opens_it_for_the_whole_time_again(clock: SecondsClock) -> None:
     breaker = breaker_of(clock)
     fail(breaker, 3)
     clock.now_s += 6
@@ -80,7 +74,7 @@ def test_a_probe_that_fails_opens_it_for_the_whole_time_again(clock: Clock) -> N
     assert state_of(breaker) == "half_open"
 
 
-def test_a_probe_whose_caller_left_makes_room_for_another(clock: Clock) -> None:
+def test_a_probe_whose_caller_left_makes_room_for_another(clock: SecondsClock) -> None:
     breaker = breaker_of(clock)
     fail(breaker, 3)
     clock.now_s += 5
@@ -90,7 +84,7 @@ def test_a_probe_whose_caller_left_makes_room_for_another(clock: Clock) -> None:
     assert not breaker.is_open
 
 
-def test_several_probes_must_all_succeed(clock: Clock) -> None:
+def test_several_probes_must_all_succeed(clock: SecondsClock) -> None:
     breaker = breaker_of(clock, probes=2)
     fail(breaker, 3)
     clock.now_s += 5
@@ -103,7 +97,7 @@ def test_several_probes_must_all_succeed(clock: Clock) -> None:
     assert state_of(breaker) == "closed"
 
 
-def test_a_late_answer_does_not_close_an_open_breaker(clock: Clock) -> None:
+def test_a_late_answer_does_not_close_an_open_breaker(clock: SecondsClock) -> None:
     breaker = breaker_of(clock)
     breaker.begin()
     fail(breaker, 3)
@@ -111,7 +105,7 @@ def test_a_late_answer_does_not_close_an_open_breaker(clock: Clock) -> None:
     assert state_of(breaker) == "open"
 
 
-def test_failures_while_open_do_not_prolong_it(clock: Clock) -> None:
+def test_failures_while_open_do_not_prolong_it(clock: SecondsClock) -> None:
     breaker = breaker_of(clock)
     fail(breaker, 3)
     clock.now_s += 4
@@ -120,7 +114,7 @@ def test_failures_while_open_do_not_prolong_it(clock: Clock) -> None:
     assert state_of(breaker) == "half_open"
 
 
-def test_a_success_before_a_failed_probe_does_not_count_later(clock: Clock) -> None:
+def test_a_success_before_a_failed_probe_does_not_count_later(clock: SecondsClock) -> None:
     breaker = breaker_of(clock, probes=2)
     fail(breaker, 3)
     clock.now_s += 5
@@ -133,7 +127,7 @@ def test_a_success_before_a_failed_probe_does_not_count_later(clock: Clock) -> N
     assert state_of(breaker) == "half_open"
 
 
-def test_a_call_from_before_it_opened_takes_no_probes_place(clock: Clock) -> None:
+def test_a_call_from_before_it_opened_takes_no_probes_place(clock: SecondsClock) -> None:
     breaker = breaker_of(clock)
     breaker.begin()  # it hangs
     fail(breaker, 3)
@@ -141,7 +135,7 @@ def test_a_call_from_before_it_opened_takes_no_probes_place(clock: Clock) -> Non
     assert not breaker.is_open
 
 
-def test_probes_of_an_earlier_time_take_no_places_now(clock: Clock) -> None:
+def test_probes_of_an_earlier_time_take_no_places_now(clock: SecondsClock) -> None:
     breaker = breaker_of(clock, probes=2)
     fail(breaker, 3)
     clock.now_s += 5
@@ -157,7 +151,7 @@ class AgainstAModel(RuleBasedStateMachine):
 
     @initialize(failures=st.integers(1, 4), probes=st.integers(1, 3))
     def make(self, failures: int, probes: int) -> None:
-        self.clock = Clock()
+        self.clock = SecondsClock()
         self.breaker = CircuitBreaker(
             BreakerSettings(failures_to_open=failures, open_s=5, half_open_probes=probes), self.clock
         )

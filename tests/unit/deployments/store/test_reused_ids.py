@@ -14,30 +14,12 @@ from deployments.domain.instances import is_same_instance
 from deployments.store import FeedbackCounts, PredictionRecord, Store, Truth
 from deployments.store.sql.engine import reading
 from deployments.store.sql.schema import predictions
+from tests.support.clocks import Clock
 from tests.support.databases import Databases, clear, one_of
 from tests.support.examples import examples
 from tests.support.records import row, shadow_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(store_url: str, clock: Clock) -> Iterator[Store]:
-    with closing(Store(store_url, clock)) as opened:
-        yield opened
 
 
 def answer(payload: str, second: float, number: int = 1) -> PredictionRecord:

@@ -19,6 +19,7 @@ from deployments.store import FeedbackCounts, PredictionRecord, Store, StoreCoun
 from deployments.store.prediction_insert import _insert
 from deployments.store.sql.engine import reading, writing
 from deployments.store.sql.schema import metadata, predictions, routing
+from tests.support.clocks import Clock
 from tests.support.databases import Databases, PostgresDatabases, clear, one_of
 from tests.support.examples import examples
 from tests.support.records import row
@@ -33,25 +34,6 @@ POLICY = RoutingPolicy(weights={"mlp": 0.8, "linear": 0.2}, fallback=("mlp", "li
 
 def version(number: int) -> ArmVersion:
     return ArmVersion(model_version=str(number), bundle=f"sha256:{number}", source=f"models/{number}")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(store_url: str, clock: Clock) -> Iterator[Store]:
-    with closing(Store(store_url, clock)) as opened:
-        yield opened
 
 
 def truth(number: int, value: float = 1.0, observed_at: datetime | None = None) -> Truth:

@@ -1,7 +1,5 @@
 """Truths without a prediction are kept for a while, and no more than so many."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,28 +10,10 @@ from deployments.store.migrations.runner import migrate
 from deployments.store.migrations.upgrade import create_tables
 from deployments.store.sql.engine import open_engine, reading, writing
 from deployments.store.sql.schema import joins, truths, waiting_truths
+from tests.support.clocks import Clock
 from tests.support.records import row
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(store_url: str, clock: Clock) -> Iterator[Store]:
-    with closing(Store(store_url, clock)) as opened:
-        yield opened
 
 
 def tell(store: Store, *numbers: int, workload: str = "apogee") -> None:
