@@ -535,8 +535,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert sum(one.is_open for one in past) <= 1
         if past:
             assert not any(one.is_open for one in past[1:])
-        # no request is lost or told twice, but for drift that is looked at again; of many in one row some are only
-        # counted
+        # no request is lost or told twice, but for drift that is looked at again; a row counts the oldest
         recorded = [
             (request.at, request.reason) for one in past for request in one.requests if request.by == "test"
         ]
