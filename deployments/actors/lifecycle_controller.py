@@ -26,7 +26,7 @@ from deployments.lifecycle.reconciler import Reconciler
 from deployments.lifecycle.registry import RegisteredVersions, SharedRegistry
 from deployments.lifecycle.retraining_controller import JobServiceUnavailable, RetrainingController
 from deployments.lifecycle.version_loader import ApplicationUnavailable
-from deployments.runtime.logs import configure_log_file
+from deployments.runtime.logs import RepeatedErrors, configure_log_file
 from deployments.store import Store
 from features.config import load_sections
 from features.contract import Contract
@@ -82,14 +82,15 @@ async def _keep_versions(workload: str, settings: Settings, store: Store, regist
         _now,
         settings.registry_uri,
     )
+    errors = RepeatedErrors(log, "versions not reconciled", workload=workload)
     while True:
         try:
             await reconciler.reconcile()
+            errors.passed()
         except ApplicationUnavailable as away:
             log.debug("versions not reconciled: %s", away, extra={"workload": workload})
-        except Exception:
-            # the registry or the store is away: serving goes on with the table that it has
-            log.exception("versions not reconciled", extra={"workload": workload})
+        except Exception as error:  # noqa: BLE001 - the registry or the store is away: serving goes on as it is
+            errors.failed(error)
         await asyncio.sleep(ROUND_PERIOD_S)
 
 
@@ -108,17 +109,18 @@ async def _keep_retrainings(workload: str, settings: Settings, store: Store, job
     """Start the retrainings of a workload when they are due, and follow their jobs."""
     controller: RetrainingController | None = None
     reported = ""
+    errors = RepeatedErrors(log, "retrainings not reconciled", workload=workload)
     while True:
         try:
             if controller is None:
                 controller = await asyncio.to_thread(_retrainings, workload, settings, store, jobs)
             await asyncio.to_thread(controller.reconcile)
+            errors.passed()
         except JobServiceUnavailable as away:
             if reported != (reported := str(away)):
                 log.warning("retraining put off: %s", away, extra={"workload": workload})
-        except Exception:
-            # a workload that cannot be retrained is served all the same
-            log.exception("retrainings not reconciled", extra={"workload": workload})
+        except Exception as error:  # noqa: BLE001 - a workload that cannot be retrained is served all the same
+            errors.failed(error)
         await asyncio.sleep(ROUND_PERIOD_S)
 
 

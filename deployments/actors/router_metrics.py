@@ -81,5 +81,6 @@ def _add_arms(samples: Samples, stack: ServingStack) -> None:
     wanted = follower.arms if table is None else [arm for arm in follower.arms if arm in table.policy.arms]
     for arm in wanted:
         samples.put("raysonde_arm_ready", float(arm not in follower.waiting_for), arm)
+        samples.put("raysonde_champion_held_back", float(bool(table and arm in table.held_back)), arm)
     for arm in table.versions if table else ():
         samples.put("raysonde_breaker_open", _OPEN[stack.dispatcher.breaker(arm).state], arm)

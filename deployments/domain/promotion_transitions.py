@@ -84,6 +84,12 @@ def found(
     return _move(known, "promoting", f"{promotion.by} wants it.", now)
 
 
+def unreadable(promotion: Promotion, why: str, now: datetime) -> Promotion:
+    """End the promotion of a version that the registry has, and whose bundle cannot be read."""
+    reason = f"Version {promotion.model_version} of {promotion.arm} cannot be read: {why}"
+    return _move(promotion, "rejected", reason, now)
+
+
 def interim_looks_config(config: PromotionConfig, promotion: Promotion) -> InterimLooksConfig:
     """Return the interim looks of the present phase."""
     return config.shadow if promotion.state == "shadowing" else config.probation

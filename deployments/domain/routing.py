@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, NamedTuple, Self
@@ -114,6 +115,16 @@ class EnsembleVersion(ArmVersion):
         return cls(model_version=name, bundle=bundle, source="", settings=settings, members=members)
 
 
+class HeldBack(BaseModel):
+    """A champion that does not serve."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_version: str = Field(description="version of the registered model that is the champion")
+    reason: str = Field(description="why it does not serve")
+    since: datetime = Field(description="when that was first so")
+
+
 class RoutingTable(BaseModel):
     """The table that router replicas poll: the policy and the version of each arm, under one revision."""
 
@@ -127,6 +138,9 @@ class RoutingTable(BaseModel):
     )
     previous: dict[str, ArmVersion] = Field(
         default_factory=dict, description="by arm, the version before, kept warm for a roll-back"
+    )
+    held_back: dict[str, HeldBack] = Field(
+        default_factory=dict, description="by arm, the champion that is not what serves, and why"
     )
 
     @cached_property

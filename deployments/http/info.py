@@ -56,6 +56,14 @@ class ArmInfo(BaseModel):
     previous: VersionInfo | None = Field(description="the version before, kept warm")
 
 
+class HeldBackInfo(BaseModel):
+    """A champion that an arm does not serve."""
+
+    model_version: str
+    reason: str
+    since: str = Field(description="when that was first so, UTC")
+
+
 class MemberInfo(BaseModel):
     """The part of an arm in an ensemble."""
 
@@ -85,6 +93,9 @@ class Info(BaseModel):
     revision: int | None = Field(description="of the routing table")
     arms: dict[str, ArmInfo]
     ensembles: dict[str, EnsembleInfo] = Field(description="arms that blend what others predict")
+    held_back: dict[str, HeldBackInfo] = Field(
+        description="champions that are not what serves, by arm, with the reason; none when all is well"
+    )
 
 
 def add_info(app: FastAPI, stack: ServingStack, waiting_for: WaitingFor | None) -> None:
@@ -119,6 +130,7 @@ def describe(stack: ServingStack) -> Info:
         revision=table.revision if table else None,
         arms=_arms(stack, table) if table else {},
         ensembles=_ensembles(stack),
+        held_back=_held_back(table) if table else {},
     )
 
 
@@ -145,6 +157,15 @@ def _arms(stack: ServingStack, table: RoutingTable) -> dict[str, ArmInfo]:
             previous=_version_info(table.previous.get(arm)),
         )
         for arm, (version, card) in stack.follower.cards().items()
+    }
+
+
+def _held_back(table: RoutingTable) -> dict[str, HeldBackInfo]:
+    return {
+        arm: HeldBackInfo(
+            model_version=one.model_version, reason=one.reason, since=one.since.isoformat(timespec="seconds")
+        )
+        for arm, one in table.held_back.items()
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -14,13 +16,27 @@ from deployments.runtime.process_memory import trim_heap
 from features.contract import Contract
 from training.runtime.artifact_server import download_folder, is_remote
 from training.runtime.bundle import Bundle, read_bundle
-from training.runtime.errors import ForeignBundle
+from training.runtime.errors import BundleError, ForeignBundle
 
 Runtime = TypeVar("Runtime")
+
+log = logging.getLogger(__name__)
 
 # The version in use and the one before it, and as many again staged: of one arm, and of four for a scaler.
 WARM_VERSIONS_OF_AN_ARM = 4
 WARM_VERSIONS = 4 * WARM_VERSIONS_OF_AN_ARM
+
+
+def stamp_of(source: str) -> Hashable:
+    """Return what is another value once the files at a path have changed; nothing is known of a server's."""
+    if is_remote(source):
+        return None
+    root = Path(source.removeprefix("file://"))
+    try:
+        files = [(file, file.stat()) for file in root.rglob("*") if file.is_file()]
+    except OSError:
+        return ()
+    return tuple(sorted((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in files))
 
 
 class BundleCache:
@@ -49,9 +65,23 @@ class BundleCache:
             OSError: nothing can be read at the source, now.
         """
         home = self._root / bundle.removeprefix("sha256:")
-        if not home.is_dir():
+        cached = self._read_cached(home, bundle) if home.is_dir() else None
+        if cached is None:
             self._copy(source, home, bundle)
-        return self._check(read_bundle(home, expected_hash=bundle, expected_workload=self._contract.workload))
+            cached = self._read(home, bundle)
+        return self._check(cached)
+
+    def _read_cached(self, home: Path, bundle: str) -> Bundle | None:
+        """Read a bundle that was whole when it came; None where it no longer is: the source may be."""
+        try:
+            return self._read(home, bundle)
+        except BundleError as torn:
+            log.warning("a cached bundle is copied again: %s", torn)
+            self._discard(home)
+            return None
+
+    def _read(self, home: Path, bundle: str) -> Bundle:
+        return read_bundle(home, expected_hash=bundle, expected_workload=self._contract.workload)
 
     def _check(self, bundle: Bundle) -> Bundle:
         ours, theirs = self._contract, bundle.contract
@@ -61,6 +91,13 @@ class BundleCache:
                 f"expected {ours.schema_version} with {list(ours.channels)}"
             )
         return bundle
+
+    def _discard(self, home: Path) -> None:
+        """Move a bundle away at once, and then delete it: others may be looking at it, or do the same."""
+        gone = Path(tempfile.mkdtemp(dir=self._root, prefix=".staging-"))
+        with suppress(FileNotFoundError):
+            home.rename(gone / "bundle")
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _copy(self, source: str, home: Path, bundle: str) -> None:
         self._root.mkdir(parents=True, exist_ok=True)

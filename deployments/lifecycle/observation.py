@@ -21,11 +21,31 @@ from training.runtime.journal_query import JournalQuery
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """A version that the registry names, and whose bundle cannot be read.
+
+    Attributes:
+        model_version: its number; one that an alias names may be gone.
+        reason: why it cannot be read.
+    """
+
+    model_version: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Aliases:
-    """The registry's versions with an alias, by arm."""
+    """The registry's versions with an alias, by arm.
+
+    Attributes:
+        champions: those that can be read.
+        challengers: those that can be read.
+        unreadable: champions that cannot be read.
+    """
 
     champions: Mapping[str, ArmVersion]
     challengers: Mapping[str, ArmVersion]
+    unreadable: Mapping[str, Unreadable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +75,7 @@ class OpenPromotions:
 
     promotions: tuple[Promotion, ...] = ()
     evaluated: Collection[tuple[str, str]] = ()
-    requested: Mapping[str, ArmVersion | None] = field(default_factory=dict)
+    requested: Mapping[str, ArmVersion | Unreadable | None] = field(default_factory=dict)
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
 
     @property
@@ -73,7 +93,8 @@ class VersionObservation:
         served: the application as it describes itself.
         aliases: of the registry.
         table: the routing table; None before the workload has a policy.
-        refused: why replicas refuse bundles, by content hash.
+        refused: why replicas refuse bundles, by content hash; those that are due to be tried again are not
+            among them.
         promotions: None where they cannot be read; nothing is decided about them then, and shadows go on.
     """
 

@@ -15,7 +15,13 @@ from deployments.domain import promotion_transitions as transitions
 from deployments.domain.errors import Conflict, Unavailable
 from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion
-from deployments.lifecycle.observation import Aliases, Comparison, OpenPromotions, VersionObservation
+from deployments.lifecycle.observation import (
+    Aliases,
+    Comparison,
+    OpenPromotions,
+    Unreadable,
+    VersionObservation,
+)
 from deployments.lifecycle.promotion_decisions import (
     BeginPromotion,
     ChangePromotion,
@@ -40,7 +46,7 @@ class Versions(Protocol):
     def read(self) -> Aliases:
         """Return which versions have an alias now."""
 
-    def find(self, arm: str, model_version: str) -> ArmVersion | None:
+    def find(self, arm: str, model_version: str) -> ArmVersion | Unreadable | None:
         """Return one version, if there is such a one."""
 
     def make_champion(self, arm: str, model_version: str) -> None:

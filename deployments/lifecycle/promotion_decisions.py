@@ -12,7 +12,7 @@ from datetime import datetime
 from deployments.domain import promotion_transitions as transitions
 from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion
-from deployments.lifecycle.observation import OpenPromotions, VersionObservation
+from deployments.lifecycle.observation import OpenPromotions, Unreadable, VersionObservation
 from training.runtime.promotion_config import PromotionConfig
 
 
@@ -92,6 +92,8 @@ def _advance(
     """Take the next step of one promotion; none where it waits."""
     if promotion.state == "asked":
         requested, champion = there.requested[promotion.id], seen.aliases.champions.get(promotion.arm)
+        if isinstance(requested, Unreadable):
+            return _change(promotion, transitions.unreadable(promotion, requested.reason, seen.now))
         return _change(promotion, transitions.found(promotion, requested, champion, seen.now))
     if (overtaken := _overtaken(seen, promotion)) is not None:
         return _change(promotion, overtaken)

@@ -6,11 +6,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from deployments.domain.routing import ArmVersion
-from deployments.lifecycle.observation import Aliases
+from deployments.lifecycle.observation import Aliases, Unreadable
+from training.registry.model_version import ModelVersion, UnreadableVersion
 from training.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from training.registry.models import ModelVersion, Registry
+    from training.registry.models import Registry
 
 
 class SharedRegistry:
@@ -41,16 +42,18 @@ class RegisteredVersions:
     def read(self) -> Aliases:
         """Return the versions that have an alias now."""
         holders = self._registry.open().holders(self._workload)
-        by_alias = {
-            alias: {arm: _arm_version(found) for arm, found in by_arm.items()}
-            for alias, by_arm in holders.items()
-        }
-        return Aliases(by_alias["champion"], by_alias["challenger"])
+        champions = {arm: _read(found) for arm, found in holders["champion"].items()}
+        challengers = {arm: _read(found) for arm, found in holders["challenger"].items()}
+        return Aliases(
+            {arm: found for arm, found in champions.items() if isinstance(found, ArmVersion)},
+            {arm: found for arm, found in challengers.items() if isinstance(found, ArmVersion)},
+            {arm: found for arm, found in champions.items() if isinstance(found, Unreadable)},
+        )
 
-    def find(self, arm: str, model_version: str) -> ArmVersion | None:
+    def find(self, arm: str, model_version: str) -> ArmVersion | Unreadable | None:
         """Return one version, if there is such a one."""
         found = self._registry.open().find(self._workload, arm, model_version)
-        return None if found is None else _arm_version(found)
+        return None if found is None else _read(found)
 
     def make_champion(self, arm: str, model_version: str) -> None:
         """Give it the alias `champion`, unless it is gone."""
@@ -67,5 +70,7 @@ class RegisteredVersions:
             registry.drop_challenger(version)
 
 
-def _arm_version(found: ModelVersion) -> ArmVersion:
+def _read(found: ModelVersion | UnreadableVersion) -> ArmVersion | Unreadable:
+    if isinstance(found, UnreadableVersion):
+        return Unreadable(found.version, found.reason)
     return ArmVersion(model_version=found.version, bundle=found.bundle, source=found.source)

@@ -50,7 +50,7 @@ def plan_swaps(
     """Return the swaps that bring `serving` to `wanted`, in the order of `arms`.
 
     Versions of families that have no arm are left alone, and so are bundles in `refused`: they failed their
-    checks once, and their content cannot change without changing the hash.
+    checks, and are not to be tried again yet.
     """
     swaps = []
     for arm in arms:

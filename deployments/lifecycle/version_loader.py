@@ -39,7 +39,7 @@ class LoadOutcome:
     """The end of one attempt to load a version.
 
     Attributes:
-        status: `loaded` by every replica; `refused` by one, for good; `deferred` to a later round.
+        status: `loaded` by every replica; `refused` by one; `deferred` to a later round.
         reason: of a refusal or a deferral, where there is one.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -14,6 +15,9 @@ import orjson
 
 # Keys of a request's line, in this order; all other extras follow.
 REQUEST_KEYS = ("request_id", "http_request_id", "trace_id", "workload", "arm", "model_version")
+
+# Packages whose modules log; what a replica loads of `training` and `features` has its part to say.
+PACKAGES = ("deployments", "training", "features")
 
 _MAX_BYTES = 20 * 1024 * 1024
 _BACKUPS = 3
@@ -63,12 +67,14 @@ def configure_json_logs(stream: TextIO, logger: str = "", level: int = logging.I
     _configure(logging.StreamHandler(stream), logger, level)
 
 
-def configure_log_file(folder: Path, name: str, logger: str = "deployments") -> None:
-    """Write the lines of `logger` to `folder/name.<process id>.jsonl`, kept to a few files of bounded size.
+def configure_log_file(folder: Path, name: str, loggers: Sequence[str] = PACKAGES) -> None:
+    """Write the lines of `loggers` to `folder/name.<process id>.jsonl`, kept to a few files of bounded size.
 
     Files of processes that ended a week ago or longer are deleted.
     """
-    _configure(bounded_file(folder, name), logger, logging.INFO)
+    handler = bounded_file(folder, name)
+    for logger in loggers:
+        _configure(handler, logger, logging.INFO)
 
 
 def bounded_file(folder: Path, name: str) -> logging.Handler:
@@ -92,6 +98,39 @@ def silence_serve_access_log() -> None:
 def should_log_count(times: int) -> bool:
     """Return whether to log an event at this count: at 1, 2, 4, 8 ..., so that it does not fill the log."""
     return times & (times - 1) == 0
+
+
+class RepeatedErrors:
+    """The log of what is tried again and again: an error is whole at first, and then a line now and then.
+
+    Args:
+        log: where the lines go.
+        message: what could not be done.
+        labels: values of each line, such as the workload.
+    """
+
+    def __init__(self, log: logging.Logger, message: str, **labels: str) -> None:
+        self._log = log
+        self._message = message
+        self._labels = labels
+        self._last = ""
+        self._times = 0
+
+    def failed(self, error: Exception) -> None:
+        """Log the error, unless it has come too often since anything else happened."""
+        text = repr(error)
+        self._times = self._times + 1 if text == self._last else 1
+        self._last = text
+        if self._times == 1:
+            self._log.error(self._message, exc_info=error, extra=self._labels)
+        elif should_log_count(self._times):
+            self._log.error("%s, %d times: %s", self._message, self._times, text, extra=self._labels)
+
+    def passed(self) -> None:
+        """Log that it was done after it had failed."""
+        if self._times:
+            self._log.info("no longer: %s", self._message, extra=self._labels)
+        self._last, self._times = "", 0
 
 
 def _configure(handler: logging.Handler, logger: str, level: int) -> None:

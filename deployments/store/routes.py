@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Row, insert, select, update
 
 from deployments.domain.errors import Conflict
-from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.domain.routing import ArmVersion, HeldBack, RoutingPolicy, RoutingTable
 from deployments.store.sql.schema import audit_events, routing
 
 _SEEDER = "start-up"
@@ -28,6 +28,7 @@ def read(connection: Connection, workload: str) -> RoutingTable | None:
         arms=row.arms,
         shadows=row.shadows or {},
         previous=row.previous or {},
+        held_back=row.held_back or {},
     )
 
 
@@ -100,6 +101,19 @@ def put_shadows(
         return row.revision if row else 0
     values = {"shadows": _applied(before, changed)}
     return _change(connection, workload, row, values, "shadows", actor, _detail(before, changed), now)
+
+
+def put_held_back(
+    connection: Connection, workload: str, held_back: Mapping[str, HeldBack], actor: str, now: datetime
+) -> int:
+    """Set which champions do not serve, in place of those that were, and return the revision after."""
+    row = _row(connection, workload)
+    before = _versions(row, "held_back")
+    content = {arm: one.model_dump(mode="json") for arm, one in held_back.items()}
+    if content == before:
+        return row.revision if row else 0
+    detail = {"from": before, "to": content}
+    return _change(connection, workload, row, {"held_back": content}, "held_back", actor, detail, now)
 
 
 def record_audit_event(

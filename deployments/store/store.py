@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, func, select
 
-from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.domain.routing import ArmVersion, HeldBack, RoutingPolicy, RoutingTable
 from deployments.domain.samples import Samples
 from deployments.store import ensemble_pairs, histories, reused_ids, routes, waiting_truths
 from deployments.store import truths as truth_rows
@@ -244,6 +244,16 @@ class Store:
         """
         with db.writing(self._engine) as connection:
             return routes.put_shadows(connection, workload, shadows, actor, self._clock())
+
+    def put_held_back(
+        self, workload: str, held_back: Mapping[str, HeldBack], *, actor: str = "system"
+    ) -> int:
+        """Set which champions do not serve, by arm, in place of those that were; return the revision.
+
+        Nothing is written, and the revision stays, when they are the same.
+        """
+        with db.writing(self._engine) as connection:
+            return routes.put_held_back(connection, workload, held_back, actor, self._clock())
 
     def record_audit_event(self, workload: str, kind: str, actor: str, detail: Mapping[str, Any]) -> int:
         """Add an administrative action or a decision to the audit log, and return its cursor."""

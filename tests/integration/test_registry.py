@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 from toy.parts import WORKLOADS, toy_parts
 from ulid_transform import ulid_now
 
+from deployments.domain.routing import ArmVersion
+from deployments.lifecycle.observation import Unreadable
+from deployments.lifecycle.registry import RegisteredVersions, SharedRegistry
+from tests.support.clocks import SecondsClock
 from tests.support.postgres import Cluster
+from training.registry.model_version import UnreadableVersion
 from training.registry.models import ModelVersion, Registry
 from training.runtime.bundle import read_bundle, write_bundle
 from training.runtime.errors import ForeignBundle
@@ -156,6 +163,60 @@ def test_a_version_made_by_hand_is_found(registry: Registry, tmp_path: Path) -> 
     assert champion.bundle == read_bundle(path).content_hash
     assert champion.source == str(path)
     assert champion.metrics == {}
+
+
+def test_a_champion_that_comes_late_is_read_when_it_is_there(settings: Settings, tmp_path: Path) -> None:
+    clock = SecondsClock()
+    registry = Registry(settings, clock)
+    registry.client.create_registered_model("toy.linear")
+    late = tmp_path / "late"
+    made = registry.client.create_model_version("toy.linear", source=str(late))
+    registry.client.set_registered_model_alias("toy.linear", "champion", made.version)
+    found = registry.holders("toy")["champion"]["linear"]
+    assert isinstance(found, UnreadableVersion)
+    assert (found.version, str(late) in found.reason) == ("1", True)
+    # a version without the tag is one, though nobody can read it now
+    assert registry.find("toy", "linear", "1") == found
+    assert registry.find("toy", "linear", "2") is None
+    bundle_at(late)
+    assert registry.champions("toy") == {}
+    clock.now_s += 2
+    assert registry.champions("toy")["linear"].source == str(late)
+
+
+@pytest.mark.parametrize("alias", ["champion", "challenger"])
+def test_an_alias_of_a_version_that_is_gone_stops_no_other_arm(
+    settings: Settings, tmp_path: Path, alias: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As it is left by hand, past MLflow, which takes the alias away with the version."""
+    registry = Registry(settings)
+    good = registered(registry, tmp_path / "good", family="mlp")
+    registry.set_champion(good)
+    registered(registry, tmp_path / "gone")
+    registry.client.set_registered_model_alias("toy.linear", alias, "1")
+    registry.client.set_registered_model_alias("toy.mlp", alias, "1")
+    with create_engine(settings.registry_uri, poolclass=NullPool).begin() as connection:
+        connection.execute(text("UPDATE registered_model_aliases SET version = 7 WHERE name = 'toy.linear'"))
+    for _ in range(3):
+        holders = registry.holders("toy")[alias]
+        dangling = holders["linear"]
+        assert isinstance(dangling, UnreadableVersion)
+        assert (dangling.version, dangling.reason) == (
+            "7",
+            f"the alias {alias} names a version that is not there",
+        )
+        assert isinstance(holders["mlp"], ModelVersion)
+    assert len([r for r in caplog.records if r.name == "training.registry.models"]) == 1
+    versions = RegisteredVersions(SharedRegistry(settings), "toy")
+    aliases = versions.read()
+    assert set(aliases.champions) == {"mlp"}
+    assert set(aliases.challengers) == ({"mlp"} if alias == "challenger" else set())
+    assert aliases.unreadable == (
+        {"linear": Unreadable("7", f"the alias {alias} names a version that is not there")}
+        if alias == "champion"
+        else {}
+    )
+    assert isinstance(versions.find("linear", "1"), ArmVersion)
 
 
 def test_a_champion_that_is_no_bundle_is_left_out_and_logged_once(

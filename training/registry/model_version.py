@@ -36,6 +36,21 @@ class ModelVersion:
     aliases: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class UnreadableVersion:
+    """A version that the registry names, and that cannot be served.
+
+    Attributes:
+        version: its number; one that an alias names may be gone.
+        reason: why it cannot be read.
+    """
+
+    workload: str
+    arm: str
+    version: str
+    reason: str
+
+
 def bundle_hash_at(source: str, registry_uri: str) -> str:
     """Return the content hash of the bundle at a path or URI.
 

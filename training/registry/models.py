@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ from training.registry.model_version import (
     CHAMPION,
     HASH_TAG,
     ModelVersion,
+    UnreadableVersion,
     bundle_hash_at,
     path_or_uri,
 )
 from training.runtime.artifact_server import is_remote
 from training.runtime.bundle import read_bundle
 from training.runtime.errors import BundleError
+from training.runtime.retry_schedule import RetrySchedule
 from training.runtime.settings import Settings
 
 __all__ = ["ModelVersion", "Registry"]
@@ -38,17 +41,25 @@ log = logging.getLogger(__name__)
 
 ARTIFACT_FOLDER = "bundle"
 _PAGE = 1000
+# A bundle that could not be read may be there later, or mended.
+_FIRST_RETRY_S = 2.0
+_LONGEST_RETRY_S = 300.0
 
 
 class Registry:
-    """Access to the registry and to the runs, at `Settings.registry_uri`; made on first use."""
+    """Access to the registry and to the runs, at `Settings.registry_uri`; made on first use.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: name the registry.
+        clock: seconds, for the intervals at which unreadable versions are read again.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._artifacts = settings.artifacts
         self._uri = settings.registry_uri
         self.client = _open(settings.registry_uri)
         self._known: dict[tuple[str, str, int], ModelVersion] = {}
-        self._unreadable: set[tuple[str, str, int]] = set()
+        self._unreadable = RetrySchedule[tuple[str, str, int]](_FIRST_RETRY_S, _LONGEST_RETRY_S, clock)
         self._known_aliases: dict[str, tuple[object, dict[str, ModelVersion]]] = {}
 
     def experiment(self, workload: str) -> str:
@@ -80,7 +91,7 @@ class Registry:
         version = self.client.create_model_version(name, source, run_id, all_tags, await_creation_for=None)
         return self._describe(version, ())
 
-    def set_champion(self, version: ModelVersion) -> None:
+    def set_champion(self, version: ModelVersion | UnreadableVersion) -> None:
         """Give the alias `champion` to this version: serving moves its arm to it."""
         self._set_alias(version, CHAMPION)
 
@@ -94,22 +105,23 @@ class Registry:
             self.client.log_metric(version.run_id, name, value)
 
     def champions(self, workload: str) -> dict[str, ModelVersion]:
-        """Return the version with the alias `champion` of each arm that has one."""
-        return self.holders(workload)[CHAMPION]
+        """Return the version with the alias `champion` of each arm that has one which can be read."""
+        champions = self.holders(workload)[CHAMPION]
+        return {arm: one for arm, one in champions.items() if isinstance(one, ModelVersion)}
 
-    def holders(self, workload: str) -> dict[str, dict[str, ModelVersion]]:
+    def holders(self, workload: str) -> dict[str, dict[str, ModelVersion | UnreadableVersion]]:
         """Return the versions with the aliases `champion` and `challenger`, by alias and arm.
 
-        Cheap enough to be polled. One that cannot be read is left out, and logged once.
+        Cheap enough to be polled. One that cannot be read is logged, and read again at growing intervals.
         """
-        found: dict[str, dict[str, ModelVersion]] = {CHAMPION: {}, CHALLENGER: {}}
+        found: dict[str, dict[str, ModelVersion | UnreadableVersion]] = {CHAMPION: {}, CHALLENGER: {}}
         for model in self._models(workload):
             for alias, version in self._aliased_versions(model).items():
                 found[alias][version.arm] = version
         return found
 
-    def find(self, workload: str, arm: str, version: str) -> ModelVersion | None:
-        """Return a version; None if there is none, or it cannot be read."""
+    def find(self, workload: str, arm: str, version: str) -> ModelVersion | UnreadableVersion | None:
+        """Return a version; None if there is none."""
         try:
             there = self.client.get_model_version(_model_name(workload, arm), version)
         except MlflowException as error:
@@ -118,7 +130,7 @@ class Registry:
             raise
         return self._describe_or_refuse(there, tuple(sorted(there.aliases)))
 
-    def drop_challenger(self, version: ModelVersion) -> None:
+    def drop_challenger(self, version: ModelVersion | UnreadableVersion) -> None:
         """Take the alias `challenger` from this version, if it has it."""
         there = self.client.get_registered_model(_model_name(version.workload, version.arm))
         if str(there.aliases.get(CHALLENGER)) == version.version:
@@ -131,7 +143,7 @@ class Registry:
             versions = self.client.search_model_versions(f"name = '{model.name}'", max_results=_PAGE)
             for version in sorted(versions, key=lambda v: -int(v.version)):
                 described = self._describe_or_refuse(version, _aliases_of(model, version))
-                if described:
+                if isinstance(described, ModelVersion):
                     found.append(described)
         return found
 
@@ -139,26 +151,39 @@ class Registry:
         """Return whether no arm of the workload has a champion, readable or not."""
         return not any(CHAMPION in model.aliases for model in self._models(workload))
 
-    def _set_alias(self, version: ModelVersion, alias: str) -> None:
+    def _set_alias(self, version: ModelVersion | UnreadableVersion, alias: str) -> None:
         name = _model_name(version.workload, version.arm)
         self.client.set_registered_model_alias(name, alias, version.version)
 
-    def _aliased_versions(self, model: mlflow_registry.RegisteredModel) -> dict[str, ModelVersion]:
+    def _aliased_versions(
+        self, model: mlflow_registry.RegisteredModel
+    ) -> dict[str, ModelVersion | UnreadableVersion]:
         """Return versions by alias; they are read again after a change, or when one could not be read."""
         state = _state_of(model)
-        known_state, by_alias = self._known_aliases.get(model.name, (None, {}))
+        known_state, known = self._known_aliases.get(model.name, (None, {}))
         if known_state == state:
-            return by_alias
-        aliases = {CHAMPION, CHALLENGER} & model.aliases.keys()
-        by_alias = {}
-        for alias in aliases:
+            return {**known}
+        aliases = sorted({CHAMPION, CHALLENGER} & model.aliases.keys())
+        found = {alias: self._aliased_version(model, alias) for alias in aliases}
+        readable = {alias: one for alias, one in found.items() if isinstance(one, ModelVersion)}
+        if readable.keys() == found.keys():
+            self._known_aliases[model.name] = state, readable
+        return found
+
+    def _aliased_version(
+        self, model: mlflow_registry.RegisteredModel, alias: str
+    ) -> ModelVersion | UnreadableVersion:
+        try:
             version = self.client.get_model_version_by_alias(model.name, alias)
-            described = self._describe_or_refuse(version, _aliases_of(model, version))
-            if described:
-                by_alias[alias] = described
-        if by_alias.keys() == aliases:
-            self._known_aliases[model.name] = state, by_alias
-        return by_alias
+        except MlflowException as error:
+            # an alias of a version that is gone, or one that was taken away since it was listed
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            number = str(model.aliases[alias])
+            return self._refuse(
+                (model.name, number, 0), f"the alias {alias} names a version that is not there"
+            )
+        return self._describe_or_refuse(version, _aliases_of(model, version))
 
     def _models(self, workload: str) -> list[mlflow_registry.RegisteredModel]:
         found = self.client.search_registered_models(f"name LIKE '{workload}.%'", max_results=_PAGE)
@@ -167,19 +192,21 @@ class Registry:
 
     def _describe_or_refuse(
         self, version: mlflow_registry.ModelVersion, aliases: tuple[str, ...]
-    ) -> ModelVersion | None:
+    ) -> ModelVersion | UnreadableVersion:
         key = _key(version)
-        if key in self._unreadable:
-            return None
+        if not self._unreadable.is_due(key):
+            return _unreadable(key, self._unreadable.reason(key) or "")
         try:
-            return self._describe(version, aliases)
+            described = self._describe(version, aliases)
         except (BundleError, MlflowException, OSError) as error:
-            if _may_pass(error):
-                log.warning("model version %s %s not read now: %s", version.name, version.version, error)
-            else:
-                self._unreadable.add(key)
-                log.warning("model version %s %s refused: %s", version.name, version.version, error)
-            return None
+            return self._refuse(key, str(error))
+        self._unreadable.succeed(key)
+        return described
+
+    def _refuse(self, key: tuple[str, str, int], reason: str) -> UnreadableVersion:
+        if self._unreadable.fail(key, reason):
+            log.warning("model version %s %s cannot be read: %s", key[0], key[1], reason)
+        return _unreadable(key, reason)
 
     def _describe(self, version: mlflow_registry.ModelVersion, aliases: tuple[str, ...]) -> ModelVersion:
         key = _key(version)
@@ -227,11 +254,9 @@ def _open(uri: str) -> MlflowClient:
     return client
 
 
-def _may_pass(error: Exception) -> bool:
-    """Return whether another try may help: a server that is unavailable comes back."""
-    if isinstance(error, MlflowException):
-        return bool(error.error_code != "RESOURCE_DOES_NOT_EXIST")
-    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError | NotADirectoryError)
+def _unreadable(key: tuple[str, str, int], reason: str) -> UnreadableVersion:
+    workload, _, arm = key[0].partition(".")
+    return UnreadableVersion(workload, arm, key[1], reason)
 
 
 def _model_name(workload: str, arm: str) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, String, column, inspect, select, tabl
 from deployments.store.sql.engine import StoreIncompatible, reading, translate_errors, writing
 
 # of `migrations/versions`, oldest first; tables without one are older than the first
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 # alembic's usual name is MLflow's, which may share the database
 REVISION_TABLE = "store_revision"
 

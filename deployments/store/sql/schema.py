@@ -161,6 +161,7 @@ routing = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("shadows", JSON(none_as_null=True)),
     Column("previous", JSON(none_as_null=True)),
+    Column("held_back", JSON(none_as_null=True)),
 )
 
 # The last samples of each entity of the workloads that keep them.

@@ -112,6 +112,12 @@ _ROUTER_METRICS = (
         "Calls of the scaler: direct, over a connection, or serve, through Serve's handle",
     ),
     _gauge("arm_ready", "arm", "1 when the arm of the policy has answered this replica", "router"),
+    _gauge(
+        "champion_held_back",
+        "arm",
+        "1 while the champion of the arm is not what it serves; `/info` says why",
+        "router",
+    ),
 )
 
 _STORE_METRICS = (

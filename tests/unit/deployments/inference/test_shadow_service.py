@@ -10,9 +10,12 @@ import httpx
 import pytest
 
 from deployments.actors.base import ReplicaOptions, VersionedReplica
-from deployments.domain.routing import ArmVersion
+from deployments.actors.router_metrics import router_samples
+from deployments.domain.routing import ArmVersion, HeldBack
+from deployments.http.request_metrics import RequestCounts
 from deployments.store import ShadowRow, StoreUnavailable
 from deployments.store.shadow_store import ShadowStore
+from tests.support.clocks import NOON
 from tests.support.conditions import wait_for
 from tests.support.flights import fly, instance_of
 from tests.support.models import make_parts
@@ -86,6 +89,26 @@ async def test_what_a_shadow_says_is_set_beside_what_was_served(
     ]
     assert all(pair.served != pair.shadow for pair in pairs)
     assert info["mlp"]["previous"]["bundle"] == served
+
+
+async def test_info_says_which_champion_does_not_serve(system: LocalSystem) -> None:
+    held = HeldBack(model_version="2", reason="Replicas refuse it: torn", since=NOON)
+    async with system.http() as client:
+        assert (await client.get("/info")).json()["held_back"] == {}
+        system.store.put_held_back("apogee", {"mlp": held})
+        await system.stack.follower.poll()
+        info = (await client.get("/info")).json()
+        samples = router_samples(system.stack, RequestCounts(), {})
+    assert info["held_back"] == {
+        "mlp": {
+            "model_version": "2",
+            "reason": "Replicas refuse it: torn",
+            "since": "2026-03-01T12:00:00+00:00",
+        }
+    }
+    assert info["arms"]["mlp"]["model_version"] == "1"
+    assert samples.values("raysonde_champion_held_back")[("mlp",)] == 1
+    assert samples.values("raysonde_champion_held_back")[("linear",)] == 0
 
 
 async def test_a_store_that_refuses_what_shadows_say_harms_nobody(

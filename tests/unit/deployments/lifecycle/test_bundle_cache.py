@@ -18,6 +18,7 @@ from deployments.lifecycle.bundle_cache import (
 from features.contract import Contract
 from training.runtime.bundle import Bundle, write_bundle
 from training.runtime.errors import BundleError, ForeignBundle, TamperedBundle
+from training.runtime.manifest import MANIFEST
 
 
 def versions(folder: Path, *seeds: int) -> dict[str, str]:
@@ -49,12 +50,31 @@ def test_another_content_does_not_come_into_the_cache(tmp_path: Path) -> None:
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_bundle_that_was_changed_in_the_cache_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["a file", "the manifest", "all files"])
+def test_a_bundle_that_was_changed_in_the_cache_is_copied_again(tmp_path: Path, damage: str) -> None:
     ((bundle, source),) = versions(tmp_path, 0).items()
     cache = BundleCache(tmp_path / "cache", toy_contract())
-    (cache.fetch(bundle, source).path / "model.onnx").write_bytes(b"another")
+    home = cache.fetch(bundle, source).path
+    if damage == "a file":
+        (home / "model.onnx").write_bytes(b"another")
+    elif damage == "the manifest":
+        (home / MANIFEST).unlink()
+    else:
+        for file in home.iterdir():
+            file.unlink()
+    assert cache.fetch(bundle, source).content_hash == bundle
+    assert list((tmp_path / "cache").iterdir()) == [home]
+
+
+def test_a_bundle_that_was_changed_in_the_cache_and_at_its_source_is_refused(tmp_path: Path) -> None:
+    ((bundle, source),) = versions(tmp_path, 0).items()
+    cache = BundleCache(tmp_path / "cache", toy_contract())
+    home = cache.fetch(bundle, source).path
+    for folder in (home, Path(source)):
+        (folder / "model.onnx").write_bytes(b"another")
     with pytest.raises(TamperedBundle):
         cache.fetch(bundle, source)
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def changed(contract: Contract, **members: object) -> Contract:

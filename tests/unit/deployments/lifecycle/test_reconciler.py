@@ -11,14 +11,16 @@ import pytest
 
 from deployments.domain import promotion_transitions as transitions
 from deployments.domain.promotion import Promotion
-from deployments.domain.routing import ArmVersion
+from deployments.domain.routing import ArmVersion, HeldBack
 from deployments.domain.served import Served
-from deployments.lifecycle.observation import Aliases
+from deployments.lifecycle.observation import Aliases, Unreadable
 from deployments.lifecycle.promotion_controller import PromotionController
 from deployments.lifecycle.promotion_evidence import Evidence
 from deployments.lifecycle.reconciler import Reconciler
+from deployments.lifecycle.refusals import FIRST_RETRY_S
 from deployments.lifecycle.version_loader import ApplicationUnavailable
 from features.workload import load_workload
+from tests.support.clocks import SecondsClock
 from tests.support.models import make_parts
 from tests.support.serving import ARMS, LocalSystem
 from training.runtime.bundle import write_bundle
@@ -62,11 +64,12 @@ class MemoryRegistry:
 
     champions: dict[str, ArmVersion]
     challengers: dict[str, ArmVersion] = field(default_factory=dict)
+    unreadable: dict[str, Unreadable] = field(default_factory=dict)
     reads: int = 0
 
     def read(self) -> Aliases:
         self.reads += 1
-        return Aliases(dict(self.champions), dict(self.challengers))
+        return Aliases(dict(self.champions), dict(self.challengers), dict(self.unreadable))
 
     def find(self, arm: str, model_version: str) -> ArmVersion | None:
         return None
@@ -92,6 +95,7 @@ class Scene:
         )
         self.registry = MemoryRegistry({**self.system.versions, "mlp": self.new})
         self.promotions_fail = False
+        self.seconds = SecondsClock()
         self._cache = folder / "cache"
         self.start()
 
@@ -105,6 +109,7 @@ class Scene:
             self._cache,
             self._make_promotions,
             lambda: NOW,
+            monotonic=self.seconds,
         )
 
     def _make_promotions(self) -> PromotionController:
@@ -126,6 +131,11 @@ class Scene:
         table = self.system.store.routing(self.workload)
         assert table is not None
         return table.arms
+
+    def held_back(self) -> dict[str, HeldBack]:
+        table = self.system.store.routing(self.workload)
+        assert table is not None
+        return table.held_back
 
     def acts(self) -> list[str]:
         return [act.kind for act in self.system.store.audit_events(self.workload)]
@@ -162,7 +172,7 @@ async def test_a_new_champion_is_loaded_by_scaler_and_arm_and_then_in_the_table(
     assert logged() == [("INFO", "arm swapped", "2")]
 
 
-async def test_what_a_replica_refuses_is_an_act_and_not_tried_again(scene: Scene, logged: Logged) -> None:
+async def test_what_a_replica_refuses_is_an_act_and_rests(scene: Scene, logged: Logged) -> None:
     scene.replicas.refusing = {"mlp"}
     await scene.reconciler.reconcile()
     await scene.reconciler.reconcile()
@@ -179,6 +189,63 @@ async def test_a_bundle_that_is_not_what_its_hash_says_reaches_no_replica(scene:
     await scene.reconciler.reconcile()
     assert scene.replicas.loads == []
     assert "version_refused" in scene.acts()
+
+
+async def test_what_was_refused_is_tried_again_and_may_serve(scene: Scene, logged: Logged) -> None:
+    scene.replicas.refusing = {"mlp"}
+    await scene.reconciler.reconcile()
+    scene.seconds.now_s += FIRST_RETRY_S
+    await scene.reconciler.reconcile()
+    assert len(scene.replicas.loads) == 4
+    assert scene.acts().count("version_refused") == 1
+    assert logged() == [("WARNING", "version refused: off by 1 m", "2")]
+    scene.replicas.refusing = set()
+    scene.seconds.now_s += 2 * FIRST_RETRY_S
+    await scene.reconciler.reconcile()
+    assert scene.arms()["mlp"] == scene.new
+    assert scene.held_back() == {}
+
+
+async def test_a_torn_bundle_that_is_mended_serves_at_once(scene: Scene) -> None:
+    model = Path(scene.new.source) / "model.onnx"
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-100])
+    await scene.reconciler.reconcile()
+    assert "version_refused" in scene.acts()
+    model.write_bytes(whole)
+    await scene.reconciler.reconcile()
+    assert scene.arms()["mlp"] == scene.new
+    assert scene.held_back() == {}
+
+
+async def test_the_table_says_which_champion_does_not_serve_and_why(scene: Scene) -> None:
+    scene.replicas.refusing = {"mlp"}
+    for _ in range(3):
+        await scene.reconciler.reconcile()
+    refused = HeldBack(model_version="2", reason="Replicas refuse it: off by 1 m", since=NOW)
+    assert scene.held_back() == {"mlp": refused}
+    assert scene.acts().count("held_back") == 1
+    # and while it is tried again
+    scene.seconds.now_s += FIRST_RETRY_S
+    await scene.reconciler.reconcile()
+    assert scene.acts().count("held_back") == 1
+    scene.registry.champions["mlp"] = scene.system.versions["mlp"]
+    await scene.reconciler.reconcile()
+    assert scene.held_back() == {}
+
+
+async def test_a_champion_that_cannot_be_read_holds_up_no_other_arm(scene: Scene) -> None:
+    linear = scene.new.model_copy(update={"model_version": "8"})
+    scene.registry.unreadable = {"mlp": Unreadable("7", "the alias names a version that is not there")}
+    scene.registry.champions = {"linear": linear}
+    await scene.reconciler.reconcile()
+    assert scene.arms() == scene.system.versions | {"linear": linear}
+    (held,) = scene.held_back().items()
+    assert held[0] == "mlp"
+    assert (held[1].model_version, held[1].reason) == (
+        "7",
+        "It cannot be read: the alias names a version that is not there",
+    )
 
 
 @pytest.mark.parametrize("state", ["away", "empty"])
@@ -249,9 +316,11 @@ async def test_champions_come_into_service_while_promotions_cannot_be_read(
     scene.promotions_fail = True
     await scene.reconciler.reconcile()
     assert scene.arms()["mlp"] == scene.new
-    # it looks again after a swap
-    failed = ("ERROR", "promotions not observed", None)
-    assert logged() == [failed, ("INFO", "arm swapped", "2"), failed]
+    # it looks again after a swap, and tells the same twice in one line
+    first, swapped, again = logged()
+    assert first == ("ERROR", "promotions not observed", None)
+    assert swapped == ("INFO", "arm swapped", "2")
+    assert again[1].startswith("promotions not observed, 2 times: ValueError(")
 
 
 async def test_a_shadow_goes_on_when_the_controller_is_killed(scene: Scene) -> None:

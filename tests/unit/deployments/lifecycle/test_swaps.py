@@ -26,7 +26,7 @@ def test_nothing_changes_when_all_arms_serve_their_champions() -> None:
     assert plan_swaps({"mlp": version(1)}, {"mlp": version(1)}, ["mlp"], ()) == []
 
 
-def test_a_refused_bundle_is_not_tried_again_and_another_is() -> None:
+def test_a_refused_bundle_is_left_alone_and_another_is_not() -> None:
     champions = {"mlp": version(2)}
     assert plan_swaps({"mlp": version(1)}, champions, ["mlp"], {"sha256:2"}) == []
     assert len(plan_swaps({"mlp": version(1)}, champions, ["mlp"], {"sha256:3"})) == 1

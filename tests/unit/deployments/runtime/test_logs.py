@@ -12,9 +12,18 @@ from pathlib import Path
 import pytest
 
 from deployments.inference.recording.request_log import RequestLog
-from deployments.runtime.logs import bounded_file, configure_json_logs, configure_log_file, should_log_count
+from deployments.runtime.logs import (
+    PACKAGES,
+    RepeatedErrors,
+    bounded_file,
+    configure_json_logs,
+    configure_log_file,
+    should_log_count,
+)
 from deployments.store import PredictionRecord
 from tests.support.conditions import wait_for
+
+REPOSITORY = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
@@ -55,7 +64,7 @@ def test_an_exception_stays_on_one_line(stream: io.StringIO) -> None:
 
 @pytest.mark.parametrize("how", ["of the handler", "an error", "a tuple"])
 def test_in_a_file_an_exception_is_its_traceback_however_it_is_given(how: str, tmp_path: Path) -> None:
-    configure_log_file(tmp_path, "router", "raysonde_test")
+    configure_log_file(tmp_path, "router", ["raysonde_test"])
     log = logging.getLogger("raysonde_test")
     try:
         raise ValueError("first\nsecond")
@@ -98,6 +107,55 @@ def test_configuring_twice_does_not_double_the_lines(stream: io.StringIO) -> Non
 
 def test_of_what_goes_on_fewer_and_fewer_times_are_logged() -> None:
     assert [times for times in range(1, 70) if should_log_count(times)] == [1, 2, 4, 8, 16, 32, 64]
+
+
+@pytest.fixture
+def without_handlers() -> Iterator[None]:
+    yield
+    for name in PACKAGES:
+        logger = logging.getLogger(name)
+        for handler in logger.handlers:
+            handler.close()
+        logger.handlers = []
+        logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("without_handlers")
+def test_what_any_module_of_the_product_logs_is_in_the_file(tmp_path: Path) -> None:
+    """All that has a logger of its own, but for commands, which write to the terminal."""
+    modules = [
+        ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+        for package in ("deployments", "training", "features", "configs")
+        for path in (REPOSITORY / package).rglob("*.py")
+        if "getLogger(__name__)" in path.read_text()
+    ]
+    assert len(modules) > 20
+    assert any(module.startswith("training.") for module in modules)
+    configure_log_file(tmp_path, "router")
+    for module in modules:
+        logging.getLogger(module).warning("here")
+    (path,) = tmp_path.iterdir()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted(line["logger"] for line in lines) == sorted(modules)
+
+
+def test_an_error_that_comes_again_and_again_is_whole_once(stream: io.StringIO) -> None:
+    errors = RepeatedErrors(logging.getLogger("raysonde_test"), "not read", workload="toy")
+    for _ in range(9):
+        errors.failed(ConnectionError("refused"))
+    errors.failed(ValueError("another"))
+    errors.passed()
+    errors.passed()
+    errors.failed(ConnectionError("refused"))
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["message"], "exception" in line) for line in lines] == [
+        ("not read", True),
+        *((f"not read, {times} times: ConnectionError('refused')", False) for times in (2, 4, 8)),
+        ("not read", True),
+        ("no longer: not read", False),
+        ("not read", True),
+    ]
+    assert {line["workload"] for line in lines} == {"toy"}
 
 
 class CountingFormatter(logging.Formatter):

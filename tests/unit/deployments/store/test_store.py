@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.schema import CreateTable
 
 from deployments.domain.errors import Conflict
-from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
+from deployments.domain.routing import ArmVersion, HeldBack, RoutingPolicy, RoutingTable
 from deployments.store import FeedbackCounts, PredictionRecord, Store, StoreCounts, StoreUnavailable, Truth
 from deployments.store.prediction_insert import _insert
 from deployments.store.sql.engine import reading, writing
@@ -211,6 +211,25 @@ def test_arms_are_set_kept_and_taken_out(store: Store) -> None:
     table = store.routing("apogee")
     assert table is not None
     assert table.arms == {"mlp": version(2)}
+
+
+def test_champions_that_do_not_serve_are_in_the_table_until_they_do(store: Store) -> None:
+    store.put_policy("apogee", POLICY)
+    held = HeldBack(model_version="2", reason="Replicas refuse it: torn", since=NOW)
+    assert store.put_held_back("apogee", {}) == 1
+    assert store.put_held_back("apogee", {"mlp": held}) == 2
+    assert store.put_held_back("apogee", {"mlp": held}) == 2
+    table = store.routing("apogee")
+    assert table is not None
+    assert table.held_back == {"mlp": held}
+    assert store.put_held_back("apogee", {"linear": held}, actor="x") == 3
+    assert store.put_held_back("apogee", {}) == 4
+    table = store.routing("apogee")
+    assert table is not None
+    assert table.held_back == {}
+    acts = [(one.actor, one.detail["to"]) for one in store.audit_events("apogee") if one.kind == "held_back"]
+    content = held.model_dump(mode="json")
+    assert acts == [("system", {"mlp": content}), ("x", {"linear": content}), ("system", {})]
 
 
 def test_a_seeded_policy_gives_way_to_a_change_at_run_time_until_the_file_changes(store: Store) -> None:
