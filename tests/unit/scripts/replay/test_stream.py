@@ -77,7 +77,7 @@ async def test_every_request_is_answered_and_its_truth_comes_later(system: Local
     assert all(isinstance(one.outcome, Prediction) for one in sent)
     assert truths(system) == {one.outcome.id: float(one.case.target) for one in sent}  # type: ignore[union-attr]
     assert player.streamed.feedback.accepted == 45
-    # the last request is due in the third burst, and its truth 30 s later; the clock runs on while it is answered
+    # the last request is due in the third burst, and its truth 30 s later; the clock runs on beside
     assert clock.now_s - 50 >= 10 + 4 / 20 + 30 - 0.2
 
 
