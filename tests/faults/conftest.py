@@ -17,6 +17,7 @@ ROWS: pytest.StashKey[list[tuple[str, ...]]] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     names = [stage.name for stage in STAGES]
     parser.addoption("--stage", type=stage_name, choices=names, help="only this one")
+    parser.addoption("--soak-minutes", type=float, default=10.0, help="how long the soak takes")
     parser.addoption("--victim", choices=VICTIMS, help="only this one, at the stages that have it")
 
 

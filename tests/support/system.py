@@ -89,7 +89,11 @@ def bodies(flight: int, length: int = 56) -> list[dict[str, object]]:
 
 @contextmanager
 def running_system(
-    folder: Path, profile: str = "plain", routers: int = 1, variables: Mapping[str, str] | None = None
+    folder: Path,
+    profile: str = "plain",
+    routers: int = 1,
+    variables: Mapping[str, str] | None = None,
+    scalers: int = 1,
 ) -> Iterator[RunningSystem]:
     """Start with one small model an arm, wait until it answers, and stop it by SIGINT as Ctrl-C does.
 
@@ -98,6 +102,7 @@ def running_system(
         profile: as `raysonde up` calls it.
         routers: replicas.
         variables: added to the environment; without those that name databases, these are files.
+        scalers: replicas at least.
     """
     var, added = folder / "var", variables or {}
     environment = {**os.environ, "RAYSONDE_VAR": str(var), **added}
@@ -110,7 +115,7 @@ def running_system(
     registry = Registry(settings)
     champions = {arm: register(registry, folder / "bundles", arm, n) for n, arm in enumerate(ARMS)}
     config = folder / "serve_config.yaml"
-    config.write_text(with_routers((REPOSITORY / "serve_config.yaml").read_text(), routers))
+    config.write_text(with_routers((REPOSITORY / "serve_config.yaml").read_text(), routers, scalers))
     port, dashboard_port = free_port(), free_port()
     command = [sys.executable, "-m", "scripts", "up", "--port", str(port)]
     command += ["--dashboard-port", str(dashboard_port), "--profile", profile, "--config", str(config)]
@@ -136,13 +141,19 @@ def running_system(
         process.wait(STOP_TIMEOUT_S)
 
 
-def with_routers(config_text: str, replicas: int) -> str:
-    """The Serve config with so many router replicas of every workload."""
+def with_routers(config_text: str, replicas: int, scalers: int = 1) -> str:
+    """The Serve config with so many router replicas of every workload, and scalers at least."""
     config = yaml.safe_load(config_text)
     for application in config["applications"]:
         for deployment in application["deployments"]:
             if deployment["name"] == "Router":
                 deployment["num_replicas"] = replicas
+            elif deployment["name"] == "FeatureScaler":
+                deployment["autoscaling_config"] = {
+                    **deployment["autoscaling_config"],
+                    "min_replicas": scalers,
+                    "max_replicas": max(scalers, deployment["autoscaling_config"]["max_replicas"]),
+                }
     return str(yaml.safe_dump(config))
 
 
