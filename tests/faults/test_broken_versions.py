@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from tests.faults.load import Load, LoadGenerator, run_load_beside, tell
 from tests.support.mlflow_server import mlflow_server
-from tests.support.models import register
+from tests.support.models import register_version
 from tests.support.system import RunningSystem, running_system, wait_until
 from training.registry.models import ModelVersion, Registry
 
@@ -56,7 +56,7 @@ def test_a_torn_artifact_is_held_back_and_serves_when_it_is_mended(
     system: RunningSystem, tmp_path: Path
 ) -> None:
     registry = Registry(system.settings)
-    new = register(registry, tmp_path / "new", "mlp", 11)
+    new = register_version(registry, tmp_path / "new", "mlp", 11)
     model, whole = Path(new.source) / "model.onnx", tmp_path / "whole.onnx"
     shutil.copy(model, whole)
 
@@ -77,7 +77,7 @@ def test_a_torn_artifact_is_held_back_and_serves_when_it_is_mended(
 
 def test_an_alias_of_a_version_that_is_gone_stops_no_other_arm(system: RunningSystem, tmp_path: Path) -> None:
     registry = Registry(system.settings)
-    new = register(registry, tmp_path / "new", "random_forest", 12)
+    new = register_version(registry, tmp_path / "new", "random_forest", 12)
 
     def point_nowhere() -> None:
         with create_engine(system.settings.registry_uri, poolclass=NullPool).begin() as connection:
@@ -120,7 +120,7 @@ def test_a_registry_that_is_away_holds_up_no_request_and_is_found_again(
         variables = {"RAYSONDE_REGISTRY_URI": url}
         with running_system(tmp_path, "fast", variables=variables) as system:
             registry = Registry(system.settings)
-            new = register(registry, tmp_path / "new", "mlp", 13)
+            new = register_version(registry, tmp_path / "new", "mlp", 13)
             registry.set_champion(new)
             wait_until(serves(system, new), SERVES_WITHIN_S, "a new champion comes over HTTP")
 

@@ -94,10 +94,16 @@ def make_parts(family: str, variant: int = 0) -> BundleParts:
 
 def register(registry: Registry, directory: Path, family: str, variant: int = 0) -> ModelVersion:
     """Write such a bundle, register it and make it the champion of its arm."""
+    version = register_version(registry, directory, family, variant)
+    registry.set_champion(version)
+    return version
+
+
+def register_version(registry: Registry, directory: Path, family: str, variant: int = 0) -> ModelVersion:
+    """Write such a bundle and register it; its arm goes on with the champion that it has."""
     path = directory / f"{family}-{variant}"
     write_bundle(make_parts(family, variant), path)
     run = registry.client.create_run(registry.experiment("apogee"))
     version = registry.register(path, run.info.run_id)
     registry.client.set_terminated(run.info.run_id)
-    registry.set_champion(version)
     return version
