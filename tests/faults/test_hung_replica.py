@@ -37,7 +37,7 @@ class Victim:
     gap_s: float
 
 
-VICTIMS = (Victim("mlp", 0.99, 5.0), Victim("FeatureScaler", 0.99, 5.0), Victim("Router", 0.99, 5.0))
+VICTIMS = (Victim("mlp", 0.999, 3.0), Victim("FeatureScaler", 0.999, 3.0), Victim("Router", 0.998, 3.0))
 
 
 @pytest.fixture(scope="module")
