@@ -19,6 +19,7 @@ from tests.support.system import RunningSystem, bodies
 
 TRUTH_AFTER_S = 1.0
 FEEDBACK_PERIOD_S = 0.5
+MOST_TRUTHS = 200
 # a caller tries a connection that was refused or ended again, as a client does that knows of proxies
 RETRY_AFTER_S = 0.25
 RETRIES = 8
@@ -34,6 +35,7 @@ class Load:
         answered_at_s: when, seconds since the begin, in order.
         retried: requests that were answered after a connection was refused or ended.
         truths: value by prediction id, of the calls that were answered by 200.
+        failed_truth_calls: the others, which were sent again.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
@@ -41,6 +43,7 @@ class Load:
     answered_at_s: list[float] = field(default_factory=lambda: [0.0])
     retried: int = 0
     truths: dict[str, float] = field(default_factory=dict)
+    failed_truth_calls: int = 0
 
     @property
     def answered(self) -> float:
@@ -74,7 +77,7 @@ class LoadGenerator:
         self._with_truths = with_truths
         self._contents = [json.dumps(body).encode() for flight in range(3, 23) for body in bodies(flight)]
         headers = {"Authorization": f"Bearer {system.key}"}
-        self._client = httpx.AsyncClient(base_url=f"{system.url}/apogee", headers=headers, timeout=10)
+        self._client = httpx.AsyncClient(base_url=f"{system.url}/apogee", headers=headers, timeout=20)
         self._waiting: list[tuple[float, str, float]] = []
         self._begun_s = 0.0
         self.load = Load()
@@ -125,19 +128,20 @@ class LoadGenerator:
             await self._send_waiting(self._now_s)
 
     async def _send_waiting(self, now_s: float) -> None:
-        """Send the truths that are due; those of a call that fails are sent again with the next."""
-        due = [one for one in self._waiting if one[0] <= now_s]
-        if not due:
-            return
-        items = [{"id": key, "truth": {"apogee_m": value}} for _, key, value in due]
-        try:
-            answer = await self._client.post("/feedback", json={"items": items})
-        except httpx.TransportError:
-            return
-        if answer.status_code == 200:
+        """Send the truths that are due, a call after the other; those of a call that fails are sent again."""
+        while self._waiting and self._waiting[0][0] <= now_s:
+            due = [one for one in self._waiting[:MOST_TRUTHS] if one[0] <= now_s]
+            items = [{"id": key, "truth": {"apogee_m": value}} for _, key, value in due]
+            try:
+                answer = await self._client.post("/feedback", json={"items": items})
+            except httpx.TransportError:
+                self.load.failed_truth_calls += 1
+                return
+            if answer.status_code != 200:
+                self.load.failed_truth_calls += 1
+                return
             self.load.truths |= {key: value for _, key, value in due}
-            taken = {key for _, key, _ in due}
-            self._waiting = [one for one in self._waiting if one[1] not in taken]
+            del self._waiting[: len(due)]
 
 
 async def run_load(system: RunningSystem, duration_s: float, rate_per_s: float = 50) -> Load:

@@ -88,6 +88,7 @@ class Killer:
             self._failure = error
 
     def _kill(self, name: str, pids: Callable[[], list[int]]) -> None:
+        wait_until(lambda: pids() != [], BACK_WITHIN_S, f"the processes of {name} are known")
         before = pids()
         os.kill(before[0], signal.SIGKILL)
         killed_s = time.monotonic()
@@ -123,7 +124,7 @@ def test_nothing_is_lost_and_nothing_is_stuck(system: RunningSystem, request: py
     tell(
         f"{minutes:g} minutes, a kill every {KILL_PERIOD_S:g} s",
         load,
-        f"; {killer.kills.total()} kills, {len(load.truths)} truths; slowest back, s: {backs}",
+        f"; {killer.kills.total()} kills, {len(load.truths)} truths, {load.failed_truth_calls} calls with truths sent again; slowest back, s: {backs}",
     )
     assert load.answered >= ANSWERED, load.statuses
     assert_truths_are_kept(system, load)
@@ -152,4 +153,6 @@ def assert_nothing_is_stuck(system: RunningSystem) -> None:
         )
     store = Store(system.settings.store_url)
     assert store.promotions.open("apogee") == []
-    assert not any(one.is_open for one in store.retrainings.latest("apogee"))
+    # what is replayed again and again may look like drift: a retraining that waits says what for
+    open_ones = [one for one in store.retrainings.latest("apogee") if one.is_open]
+    assert all(one.state == "running" or one.waits_for for one in open_ones), open_ones
