@@ -15,13 +15,15 @@ State = Literal[
     "promoting",
     "probation",
     "rolling_back",
+    "aborting",
     "kept",
     "rejected",
     "rolled_back",
     "superseded",
+    "aborted",
 ]
 
-_ENDS = ("kept", "rejected", "rolled_back", "superseded")
+_ENDS = ("kept", "rejected", "rolled_back", "superseded", "aborted")
 
 
 class _Value(BaseModel):
@@ -44,8 +46,9 @@ class Promotion(_Value):
 
     asked: somebody wants it promoted, and it is not found yet. shadowing: it gets copies of what the arm
     answers. promoting: it is about to take the place. probation: it serves, and the version before gets the
-    copies. rolling_back: the version before is about to come back. kept: it stays. rejected: it never served.
-    rolled_back: the version before serves again. superseded: somebody else has moved the arm.
+    copies. rolling_back: the version before is about to come back. aborting: the registry is about to name
+    the version that serves. kept: it stays. rejected: it never served. rolled_back: the version before serves
+    again. superseded: somebody else has moved the arm. aborted: it was ended where it was.
     """
 
     id: str

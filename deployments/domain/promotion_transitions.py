@@ -9,6 +9,9 @@
 The request of a person goes from `asked` to `promoting`, and from there to `kept`. From every open state it
 is `superseded` when somebody else moves the champion.
 
+No state lasts for ever, and a person may end each of them. What serves at that moment goes on: where an alias
+may have been moved, the way to `aborted` leads over `aborting`, in which the registry comes to name it.
+
 `deployments.lifecycle.promotion_decisions` says when each is taken. The result is written in a transaction,
 if the row is still where it was, and what the new state asks for is done afterwards, again and again until it
 is so. A lifecycle controller that is killed anywhere goes on from the row.
@@ -26,8 +29,8 @@ from training.runtime.promotion_config import InterimLooksConfig, PromotionConfi
 if TYPE_CHECKING:
     from training.retraining.gate import Verdict  # brings SciPy; every replica's store imports this module
 
-# A version that every replica has loaded comes into service within seconds.
-_PROMOTION_TAKES = timedelta(minutes=10)
+# A version that every replica has loaded comes into service within seconds, and an alias is set in one.
+STEP_TAKES = timedelta(minutes=10)
 
 
 def begin(
@@ -142,8 +145,8 @@ def time_is_up(config: PromotionConfig, promotion: Promotion, truths: int, now: 
         truths: of the present phase.
     """
     lasted = now - promotion.state_since
-    if promotion.state == "promoting" and lasted > _PROMOTION_TAKES:
-        return cannot_serve(promotion, "It did not come into service.", now)
+    if promotion.state in ("asked", "promoting", "rolling_back", "aborting") and lasted > STEP_TAKES:
+        return _give_up_step(promotion, now)
     if promotion.state not in ("shadowing", "probation"):
         return promotion
     allowed_h = interim_looks_config(config, promotion).at_most_h
@@ -157,10 +160,41 @@ def time_is_up(config: PromotionConfig, promotion: Promotion, truths: int, now: 
     return _move(promotion, "rejected", f"It was not shown to be better: {evidence}.", now)
 
 
+def _give_up_step(promotion: Promotion, now: datetime) -> Promotion:
+    if promotion.state == "asked":
+        return _move(promotion, "rejected", "The registry could not be asked for it.", now)
+    if promotion.state == "promoting":
+        return cannot_serve(promotion, "It did not come into service.", now)
+    if promotion.state == "rolling_back":
+        return give_up(promotion, "The version before did not come into service.", now)
+    reason = f"{promotion.reason or ''} The registry could not be brought to name what serves.".strip()
+    return _move(promotion, "aborted", reason, now)
+
+
 def cannot_serve(promotion: Promotion, reason: str, now: datetime) -> Promotion:
     """End one that a replica refuses. If it is the champion already, the version before comes back."""
-    is_champion = promotion.state == "promoting" and promotion.predecessor is not None
-    return _move(promotion, "rolling_back" if is_champion else "rejected", reason, now)
+    if promotion.state != "promoting" or promotion.predecessor is None:
+        return _move(promotion, "rejected", reason, now)
+    if promotion.candidate is not None and promotion.predecessor.bundle == promotion.candidate.bundle:
+        return give_up(promotion, f"{reason} It is the version before, too.", now)
+    return _move(promotion, "rolling_back", reason, now)
+
+
+def give_up(promotion: Promotion, reason: str, now: datetime) -> Promotion:
+    """Leave the arm at what it serves, whatever the registry names."""
+    return _move(promotion, "aborting", reason, now)
+
+
+def abort(promotion: Promotion, by: str, now: datetime) -> Promotion:
+    """End one where it is, as a person wants it; the arm goes on with what it serves."""
+    reason = f"{by} aborted it while it was {promotion.state}."
+    may_have_moved = promotion.state in ("promoting", "rolling_back", "aborting")
+    return _move(promotion, "aborting" if may_have_moved else "aborted", reason, now)
+
+
+def aborted(promotion: Promotion, now: datetime) -> Promotion:
+    """End one whose arm serves what the registry names."""
+    return _move(promotion, "aborted", promotion.reason or "", now)
 
 
 def serves(promotion: Promotion, now: datetime) -> Promotion:

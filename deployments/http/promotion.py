@@ -1,4 +1,4 @@
-"""Routes of promotions: list them, promote a version, and go back to the one before."""
+"""Routes of promotions: list them, promote a version, go back to the one before, abort."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Body = TypeVar("_Body", bound=BaseModel)
 
 
 class RollbackBody(BaseModel):
-    """The body of `POST /arms/{arm}/rollback`; it may be empty."""
+    """The body of `POST /arms/{arm}/rollback` and `POST /promotions/{id}/abort`; it may be empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,6 +69,19 @@ def add_promotions(app: FastAPI, store: Store, workload: str, arms: Collection[s
         if table is None:
             raise Unavailable("no routing table yet")
         return await asyncio.to_thread(rows.roll_back, workload, arm, table, _ACTOR, body.note)
+
+    @app.post(
+        "/promotions/{promotion_id}/abort",
+        status_code=202,
+        summary="End a promotion where it is; the arm goes on with what it serves",
+        openapi_extra=docs.json_body(
+            RollbackBody.model_json_schema(), {"note": "the new one is not needed"}, required=False
+        ),
+        responses=docs.problem_answers(400, 401, 404, 409, 422, 503),
+    )
+    async def abort(promotion_id: str, request: Request) -> Promotion:
+        body = await _read_optional(request, RollbackBody)
+        return await asyncio.to_thread(rows.abort, workload, promotion_id, _ACTOR, body.note)
 
 
 def _check(workload: str, arms: Collection[str], arm: str) -> None:

@@ -70,6 +70,7 @@ class OpenPromotions:
         promotions: oldest first.
         evaluated: arm and model version of the challengers whose promotion has ended.
         requested: by promotion id, the version that a person asked for; None where the registry has none.
+            Those are left out that it could not be asked for.
         comparisons: by promotion id, of those whose versions were compared in this round.
     """
 
@@ -77,6 +78,11 @@ class OpenPromotions:
     evaluated: Collection[tuple[str, str]] = ()
     requested: Mapping[str, ArmVersion | Unreadable | None] = field(default_factory=dict)
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+
+    @property
+    def aborting(self) -> frozenset[str]:
+        """Return the arms that are to go on with what they serve, whatever the registry still names."""
+        return frozenset(one.arm for one in self.promotions if one.state == "aborting")
 
     @property
     def shadows(self) -> dict[str, ArmVersion]:

@@ -7,7 +7,7 @@ champion of an arm to the replicas, and the version that gets copies of its requ
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -30,6 +30,7 @@ from deployments.lifecycle.promotion_decisions import (
     decide_promotions,
 )
 from deployments.lifecycle.promotion_evidence import Evidence
+from deployments.runtime.logs import RepeatedErrors
 from deployments.store import Store
 from training.runtime.promotion_config import PromotionConfig
 
@@ -85,6 +86,8 @@ class PromotionController:
         self._versions = versions
         self._clock = clock
         self._rests_until: dict[str, datetime] = {}
+        self._finding = RepeatedErrors(log, "version not looked up", workload=workload)
+        self._comparing = RepeatedErrors(log, "promotion not evaluated", workload=workload)
 
     def observe(self, aliases: Aliases) -> OpenPromotions:
         """Return the promotions under way with the evidence about them.
@@ -97,13 +100,20 @@ class PromotionController:
         return OpenPromotions(
             promotions=there,
             evaluated={one for one in challengers if self._rows.was_evaluated(self._workload, *one)},
-            requested={
-                one.id: self._versions.find(one.arm, one.model_version)
-                for one in there
-                if one.state == "asked"
-            },
+            requested=self._find(one for one in there if one.state == "asked"),
             comparisons={one.id: found for one in there if (found := self._compare(one)) is not None},
         )
+
+    def _find(self, requested: Iterable[Promotion]) -> dict[str, ArmVersion | Unreadable | None]:
+        found: dict[str, ArmVersion | Unreadable | None] = {}
+        for one in requested:
+            try:
+                found[one.id] = self._versions.find(one.arm, one.model_version)
+            except Exception as error:  # noqa: BLE001 - one that cannot be looked up holds up no other
+                self._finding.failed(error)
+            else:
+                self._finding.passed()
+        return found
 
     def reconcile(self, seen: VersionObservation) -> None:
         """Act on what is decided from this observation. Whoever else has moved a row is left in the right.
@@ -136,13 +146,14 @@ class PromotionController:
         if seen.state not in ("shadowing", "probation") or began < self._rests_until.get(seen.id, began):
             return None
         try:
-            return self._count_and_evaluate(seen, began)
+            compared = self._count_and_evaluate(seen, began)
         except Unavailable:
             raise
-        except Exception:
-            # answers that cannot be evaluated hold up no promotion of another arm
-            log.exception("promotion not evaluated", extra=_labels(seen))
+        except Exception as error:  # noqa: BLE001 - what cannot be evaluated holds up no other arm
+            self._comparing.failed(error)
             return None
+        self._comparing.passed()
+        return compared
 
     def _count_and_evaluate(self, seen: Promotion, began: datetime) -> Comparison:
         """Evaluate the two versions when there are truths enough for the next interim look."""

@@ -91,12 +91,16 @@ def _advance(
 ) -> list[PromotionAction]:
     """Take the next step of one promotion; none where it waits."""
     if promotion.state == "asked":
+        if promotion.id not in there.requested:
+            return _change(promotion, transitions.time_is_up(config, promotion, 0, seen.now))
         requested, champion = there.requested[promotion.id], seen.aliases.champions.get(promotion.arm)
         if isinstance(requested, Unreadable):
             return _change(promotion, transitions.unreadable(promotion, requested.reason, seen.now))
         return _change(promotion, transitions.found(promotion, requested, champion, seen.now))
     if (overtaken := _overtaken(seen, promotion)) is not None:
         return _change(promotion, overtaken)
+    if promotion.state == "aborting":
+        return _settle(config, seen, promotion)
     candidate = promotion.candidate
     assert candidate is not None, "it was found"
     if candidate.bundle in seen.refused and promotion.state in ("shadowing", "promoting"):
@@ -106,6 +110,9 @@ def _advance(
         return _bring(config, seen, promotion, candidate, transitions.serves)
     if promotion.state == "rolling_back":
         assert promotion.predecessor is not None, "there is one to go back to"
+        if (why := seen.refused.get(promotion.predecessor.bundle)) is not None:
+            reason = f"Replicas refuse the version before: {why}"
+            return _change(promotion, transitions.give_up(promotion, reason, seen.now))
         return _bring(config, seen, promotion, promotion.predecessor, transitions.rolled_back)
     return _compare(config, there, promotion, seen.now)
 
@@ -114,6 +121,8 @@ def _overtaken(seen: VersionObservation, promotion: Promotion) -> Promotion | No
     """Return it moved on where somebody else has set an alias of its arm; None where nobody has."""
     champion = seen.aliases.champions.get(promotion.arm)
     challenger = seen.aliases.challengers.get(promotion.arm)
+    if promotion.arm in seen.aliases.unreadable or promotion.state == "aborting":
+        return None  # nobody knows what was made the champion, or it is about to be what serves
     if promotion.state == "shadowing":
         if _is_same(champion, promotion.candidate):
             return transitions.promote(promotion, "the registry", seen.now)
@@ -126,6 +135,15 @@ def _overtaken(seen: VersionObservation, promotion: Promotion) -> Promotion | No
         return None
     version = "no version" if champion is None else f"version {champion.model_version}"
     return transitions.superseded(promotion, f"Somebody else made {version} the champion.", seen.now)
+
+
+def _settle(config: PromotionConfig, seen: VersionObservation, promotion: Promotion) -> list[PromotionAction]:
+    """Have the registry name what the arm serves, and end it."""
+    serving = seen.serving.get(promotion.arm)
+    if serving is None or _is_same(seen.aliases.champions.get(promotion.arm), serving):
+        return _change(promotion, transitions.aborted(promotion, seen.now))
+    late = _change(promotion, transitions.time_is_up(config, promotion, 0, seen.now))
+    return [MakeChampion(promotion.arm, serving.model_version, promotion.reason or ""), *late]
 
 
 def _bring(

@@ -29,10 +29,14 @@ class ShadowChange:
 def decide_swaps(seen: VersionObservation) -> tuple[Swap | ShadowChange, ...]:
     """Return what brings the routing table to the champions and to the shadows of open promotions, in order.
 
-    Shadows stay as they are where the promotions are not known.
+    Shadows stay as they are where the promotions are not known. An arm whose promotion is being aborted stays
+    at what it serves.
     """
     arms, table = seen.served.arms, seen.table
-    swaps = plan_swaps(seen.serving, seen.aliases.champions, arms, seen.refused)
+    stay = () if seen.promotions is None else seen.promotions.aborting
+    swaps = plan_swaps(
+        seen.serving, seen.aliases.champions, [arm for arm in arms if arm not in stay], seen.refused
+    )
     if table is None or seen.promotions is None:
         return tuple(swaps)
     wanted = seen.promotions.shadows

@@ -10,12 +10,13 @@ from ulid_transform import ulid_now
 
 from deployments.domain import promotion_transitions as transitions
 from deployments.domain.audit import LIFECYCLE_CONTROLLER
-from deployments.domain.errors import Conflict
+from deployments.domain.errors import Conflict, NotFound
 from deployments.domain.promotion import Promotion
 from deployments.domain.routing import ArmVersion, RoutingTable
 from deployments.store.routes import record_audit_event
 from deployments.store.sql.engine import reading, writing
 from deployments.store.state_rows import StateRows, state_table
+from features.errors import printable
 
 promotions = state_table(
     "promotions",
@@ -88,6 +89,25 @@ class Promotions(StateRows[Promotion]):
         if before is None:
             raise Conflict(f"{arm} has had no version before that it could go back to")
         return self.promote(workload, arm, before.model_version, by, note)
+
+    def abort(self, workload: str, promotion_id: str, by: str, note: str) -> Promotion:
+        """End a promotion where it is, as a person wants it.
+
+        Raises:
+            NotFound: the workload has no such promotion.
+            Conflict: it has ended, or has just been moved on.
+        """
+        there = self.get(promotion_id)
+        if there.workload != workload:
+            raise NotFound(f"no promotion {printable(promotion_id)!r}")
+        if not there.is_open:
+            raise Conflict(f"promotion {there.id}: has ended, it is {there.state}")
+
+        def end(row: Promotion) -> Promotion:
+            ended = transitions.abort(row, by, self._clock())
+            return ended.model_copy(update={"note": note}) if note else ended
+
+        return self.change(there, end, by)
 
     def change(
         self, seen: Promotion, transition: Callable[[Promotion], Promotion], actor: str = LIFECYCLE_CONTROLLER

@@ -26,7 +26,12 @@ _Note = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
 def promote(
     workload: _Workload,
     arm: _Arm,
-    version: Annotated[str, typer.Argument(help="Version of the registered model: raysonde models.")],
+    version: Annotated[
+        str | None, typer.Argument(help="Version of the registered model: raysonde models.")
+    ] = None,
+    abort: Annotated[
+        bool, typer.Option("--abort", help="End the promotion that is under way; what serves goes on.")
+    ] = False,
     reason: _Note = "",
     url: UrlOption = None,
     workloads: WorkloadsOption = None,
@@ -38,8 +43,15 @@ def promote(
         raysonde models weather
 
         raysonde promote weather gru 3 --reason "trained for the new thermometers"
+
+        raysonde promote weather gru --abort
     """
-    _run(workload, url, workloads, lambda client: client.promote(arm, version, reason))
+    if (version is None) != abort:
+        raise typer.BadParameter("expected either a VERSION or --abort")
+    if version is None:
+        _run(workload, url, workloads, lambda client: _abort(client, arm, reason))
+    else:
+        _run(workload, url, workloads, lambda client: client.promote(arm, version, reason))
 
 
 def rollback(
@@ -56,6 +68,18 @@ def rollback(
         raysonde rollback weather gru --reason "it answers too high"
     """
     _run(workload, url, workloads, lambda client: client.roll_back(arm, reason))
+
+
+async def _abort(client: WorkloadClient, arm: str, reason: str) -> Promotion:
+    """End the promotion of an arm that is under way.
+
+    Raises:
+        ValueError: none is.
+    """
+    for there in await client.promotions():
+        if there.arm == arm and there.is_open:
+            return await client.abort(there.id, reason)
+    raise ValueError(f"{arm}: no promotion is under way")
 
 
 def _run(
@@ -100,6 +124,10 @@ def _print_outcome(console: Console, ended: Promotion) -> None:
     if ended.state in ("rejected", "superseded"):
         print_failure(console, "nothing moved", ended.reason or "")
         raise typer.Exit(1)
+    if ended.state == "aborted":
+        outcome = f"{ended.arm}: version {ended.model_version}: {ended.reason}"
+        console.print(escape(outcome), highlight=False)
+        return
     serving = ended.predecessor if ended.state == "rolled_back" else ended.candidate
     outcome = f"{ended.arm} serves version {serving.model_version}" if serving else ended.reason or ""
     console.print(escape(outcome), highlight=False)

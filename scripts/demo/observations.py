@@ -57,6 +57,8 @@ _WORDS = {
     "rolling_back": "goes back: {reason}",
     "rolled_back": "is gone, the version before serves again",
     "superseded": "is out of the running: {reason}",
+    "aborting": "is about to end where it is: {reason}",
+    "aborted": "has ended where it was: {reason}",
 }
 
 

@@ -192,6 +192,11 @@ class WorkloadClient:
         wish = orjson.dumps({"note": note})
         return Promotion.model_validate(await self._call("POST", f"/arms/{arm}/rollback", wish))
 
+    async def abort(self, promotion_id: str, note: str = "") -> Promotion:
+        """End a promotion where it is."""
+        wish = orjson.dumps({"note": note})
+        return Promotion.model_validate(await self._call("POST", f"/promotions/{promotion_id}/abort", wish))
+
     async def promotion(self, promotion_id: str) -> Promotion:
         """Return the state of a promotion."""
         return Promotion.model_validate(await self._call("GET", f"/promotions/{promotion_id}"))

@@ -31,7 +31,7 @@ TRANSACTION_S = 0.3
 NOTED_S = 0.1
 
 _SERVES = ("probation", "kept")
-_ENDS = ("kept", "rejected", "rolled_back", "superseded")
+_ENDS = ("kept", "rejected", "rolled_back", "superseded", "aborted")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ TRUTH_OUTCOMES = ("accepted", "unmatched", "duplicate", "conflicting")
 CALL_PATHS = ("direct", "serve")
 DETECTORS = ("input", "quality", "concept", "calibration")
 RETRAINING_OUTCOMES = ("done", "failed")
-PROMOTION_OUTCOMES = ("kept", "rejected", "rolled_back", "superseded")
+PROMOTION_OUTCOMES = ("kept", "rejected", "rolled_back", "superseded", "aborted")
 # They resolve 1 to 100 ms.
 DURATION_BOUNDS_S = (
     *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075),

@@ -21,7 +21,7 @@ CONFIG = PromotionConfig(
 )
 BETTER = Verdict((Check("gain", True, "It is better.", {"gain": 1.0}),))
 WORSE = Verdict((Check("gain", False, "It is worse.", {"gain": -1.0}),))
-STATES = ("asked", "shadowing", "promoting", "probation", "rolling_back")
+STATES = ("asked", "shadowing", "promoting", "probation", "rolling_back", "aborting")
 
 
 def version(number: int) -> ArmVersion:
@@ -150,6 +150,15 @@ def test_what_an_interim_look_decides(
         ("shadowing", (taken("shadowing", True),), 24 * 3600, "rejected", "Nobody promoted it within 24 h."),
         ("probation", (), 6 * 3600, "kept", "It was not shown to be worse: 9 truths in 6 h."),
         ("promoting", (), 600, "rolling_back", "It did not come into service."),
+        ("asked", (), 600, "rejected", "The registry could not be asked for it."),
+        ("rolling_back", (), 600, "aborting", "The version before did not come into service."),
+        (
+            "aborting",
+            (),
+            600,
+            "aborted",
+            "It passed the gate. The registry could not be brought to name what serves.",
+        ),
     ],
 )
 def test_a_state_ends_when_it_has_lasted_longer_than_it_may(
@@ -164,8 +173,8 @@ def test_a_state_ends_when_it_has_lasted_longer_than_it_may(
     assert (ended.reason or "").startswith(reason)
 
 
-@given(st.sampled_from(["asked", "rolling_back", "kept", "rejected"]), st.integers(0, 1000))
-def test_other_states_have_no_end_of_their_own(state: State, hours: int) -> None:
+@given(st.sampled_from(["kept", "rejected", "rolled_back", "superseded", "aborted"]), st.integers(0, 1000))
+def test_what_has_ended_stays_as_it_is(state: State, hours: int) -> None:
     seen = there(state)
     assert transitions.time_is_up(CONFIG, seen, 0, NOW + timedelta(hours=hours)) is seen
 
@@ -176,13 +185,16 @@ def test_other_states_have_no_end_of_their_own(state: State, hours: int) -> None
         ("shadowing", version(1), "rejected"),
         ("promoting", version(1), "rolling_back"),
         ("promoting", None, "rejected"),
+        # there is nothing to go back to but itself
+        ("promoting", version(2), "aborting"),
     ],
 )
 def test_one_that_cannot_serve_is_taken_back_where_there_is_something_to_go_back_to(
     state: State, champion: ArmVersion | None, expected: State
 ) -> None:
     ended = transitions.cannot_serve(there(state, champion=champion), "off by 1 m", NOW)
-    assert (ended.state, ended.reason) == (expected, "off by 1 m")
+    itself = " It is the version before, too." if expected == "aborting" else ""
+    assert (ended.state, ended.reason) == (expected, f"off by 1 m{itself}")
 
 
 @pytest.mark.parametrize(
@@ -199,6 +211,17 @@ def test_one_that_serves_is_on_probation_unless_a_person_or_nobody_stands_behind
 ) -> None:
     found = transitions.serves(there("promoting", champion=champion, by=by), NOW)
     assert (found.state, found.reason) == (expected, reason)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_person_ends_it_where_it_is(state: State) -> None:
+    """Over `aborting` where an alias may be on its way."""
+    ended = transitions.abort(there(state), "api", NOW)
+    assert ended.reason == f"api aborted it while it was {state}."
+    moves = state in ("promoting", "rolling_back", "aborting")
+    assert ended.state == ("aborting" if moves else "aborted")
+    assert ended.shadow is None
+    assert transitions.aborted(ended, NOW).is_open is False
 
 
 @pytest.mark.parametrize("state", STATES)

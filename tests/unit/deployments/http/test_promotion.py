@@ -49,6 +49,32 @@ async def test_the_version_before_is_requested(client: httpx.AsyncClient, system
     assert (response.json()["model_version"], response.json()["note"]) == (before.model_version, "too high")
 
 
+async def test_one_that_is_under_way_is_aborted(client: httpx.AsyncClient, system: LocalSystem) -> None:
+    requested = (await client.post("/arms/mlp/promote", json={"model_version": "2"})).json()
+    path = f"/promotions/{requested['id']}/abort"
+    response = await client.post(path, json={"note": "not today"})
+    assert response.status_code == 202
+    aborted = Promotion.model_validate(response.json())
+    assert (aborted.state, aborted.note, aborted.reason) == (
+        "aborted",
+        "not today",
+        "api aborted it while it was asked.",
+    )
+    assert (await client.get(f"/promotions/{requested['id']}")).json() == response.json()
+    *_, act = system.store.audit_events("apogee")
+    assert (act.kind, act.actor, act.detail["state"]) == ("promotion", "api", "aborted")
+    again = await client.post(path)
+    assert (again.status_code, "has ended, it is aborted" in again.json()["detail"]) == (409, True)
+    assert (await client.post("/arms/mlp/promote", json={"model_version": "3"})).status_code == 202
+
+
+async def test_one_of_another_workload_is_not_aborted(client: httpx.AsyncClient, system: LocalSystem) -> None:
+    other = system.store.promotions.promote("weather", "gru", "2", "api", "")
+    assert (await client.post(f"/promotions/{other.id}/abort")).status_code == 404
+    assert (await client.post("/promotions/none/abort")).status_code == 404
+    assert system.store.promotions.get(other.id).is_open
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "detail"),
     [

@@ -18,6 +18,7 @@ from toy.parts import toy_contract
 
 from deployments.domain.errors import Conflict
 from deployments.domain.promotion import Promotion
+from deployments.domain.promotion_transitions import STEP_TAKES
 from deployments.domain.routing import ArmVersion, RoutingPolicy, RoutingTable
 from deployments.domain.served import Served
 from deployments.lifecycle.observation import Aliases, OpenPromotions, VersionObservation
@@ -51,11 +52,14 @@ class MemoryRegistry:
     known: dict[str, ArmVersion] = field(default_factory=dict)
     champions: dict[str, ArmVersion] = field(default_factory=dict)
     challengers: dict[str, ArmVersion] = field(default_factory=dict)
+    is_away: bool = False
 
     def read(self) -> Aliases:
         return Aliases(self.champions, self.challengers)
 
     def find(self, arm: str, model_version: str) -> ArmVersion | None:
+        if self.is_away:
+            raise ConnectionError("the server is away")
         return self.known.get(model_version)
 
     def make_champion(self, arm: str, model_version: str) -> None:
@@ -519,8 +523,71 @@ def test_a_newer_challenger_takes_the_place_of_one_in_the_shadow(scene: Scene) -
     assert (oldest.state, newest.state, newest.model_version) == ("superseded", "shadowing", "3")
 
 
+def test_a_roll_back_to_a_version_that_is_refused_leaves_what_serves(scene: Scene) -> None:
+    scene.challenge()
+    scene.round(2)
+    scene.traffic(40, {1: 5.0, 2: 0.0})
+    scene.round(4)
+    assert scene.table.arms == {"linear": version(2)}
+    scene.refused = {"sha256:1": "off by 1 m"}
+    scene.store.promotions.roll_back("toy", "linear", scene.table, "api", "it smells")
+    ended = scene.round(3)
+    assert ended is not None
+    assert (ended.state, ended.reason) == ("aborted", "Replicas refuse the version before: off by 1 m")
+    assert scene.table.arms == scene.registry.champions == {"linear": version(2)}
+
+
+def test_a_refused_champion_that_is_asked_for_again_goes_back_to_what_serves(scene: Scene) -> None:
+    """It went back to itself without end, and every other wish was a 409."""
+    scene.refused = {"sha256:4": "off by 1 m"}
+    scene.registry.champions = {"linear": version(4)}
+    scene.round()
+    scene.store.promotions.promote("toy", "linear", "4", "api", "please")
+    ended = scene.round(4)
+    assert ended is not None
+    assert (ended.state, ended.reason) == (
+        "aborted",
+        "Replicas refuse it: off by 1 m It is the version before, too.",
+    )
+    assert scene.table.arms == scene.registry.champions == {"linear": version(1)}
+    scene.store.promotions.promote("toy", "linear", "3", "api", "")
+    kept = scene.round(4)
+    assert kept is not None
+    assert (kept.state, kept.model_version) == ("kept", "3")
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_one_that_is_aborted_leaves_what_serves(scene: Scene, steps: int) -> None:
+    scene.challenge()
+    scene.round(2)
+    scene.traffic(40, {1: 5.0, 2: 0.0})
+    scene.round(steps)
+    (there,) = scene.store.promotions.open("toy")
+    serving = scene.table.arms
+    scene.store.promotions.abort("toy", there.id, "api", "not today")
+    ended = scene.round(3)
+    assert ended is not None
+    assert (ended.id, ended.state, ended.note) == (there.id, "aborted", "not today")
+    assert scene.table.arms == scene.registry.champions == serving
+    assert scene.registry.challengers == {}
+    with pytest.raises(Conflict, match="has ended, it is aborted"):
+        scene.store.promotions.abort("toy", there.id, "api", "")
+
+
+def test_one_that_cannot_be_looked_up_ends_and_holds_up_no_other(scene: Scene) -> None:
+    scene.registry.is_away = True
+    scene.store.promotions.promote("toy", "linear", "3", "api", "")
+    waiting = scene.round(2)
+    assert waiting is not None
+    assert waiting.state == "asked"
+    scene.now += STEP_TAKES
+    ended = scene.round()
+    assert ended is not None
+    assert (ended.state, ended.reason) == ("rejected", "The registry could not be asked for it.")
+
+
 class AnyOrder(RuleBasedStateMachine):
-    """Challengers, truths, kills, and people, in any order."""
+    """Challengers, truths, kills, refusals, time and people, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -560,6 +627,24 @@ class AnyOrder(RuleBasedStateMachine):
         except Conflict:
             return
 
+    @rule()
+    def somebody_aborts(self) -> None:
+        promotions = self.scene.store.promotions
+        for there in promotions.open("toy"):
+            promotions.abort("toy", there.id, "api", "")
+
+    @rule(numbers=st.sets(st.integers(1, 5), max_size=3))
+    def replicas_refuse(self, numbers: set[int]) -> None:
+        self.scene.refused = {f"sha256:{number}": "off by 1 m" for number in numbers}
+
+    @rule(hours=st.sampled_from([0.1, 0.2, 25]))
+    def time_goes_by(self, hours: float) -> None:
+        self.scene.now += timedelta(hours=hours)
+
+    @rule(is_away=st.booleans())
+    def the_registry_goes_or_comes(self, is_away: bool) -> None:
+        self.scene.registry.is_away = is_away
+
     @invariant()
     def one_at_a_time(self) -> None:
         assert len(self.scene.store.promotions.open("toy")) <= 1
@@ -567,6 +652,8 @@ class AnyOrder(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Left alone with truths, all comes to an end, and the arm serves what the registry says."""
         scene = self.scene
+        self._all_ends_in_time()
+        scene.refused, scene.registry.is_away = {}, False
         for _ in range(12):
             scene.traffic(160, self._errors)
             scene.round(4)
@@ -578,6 +665,17 @@ class AnyOrder(RuleBasedStateMachine):
         assert scene.table.shadows == {}
         scene.store.close()
         self._folder.cleanup()
+
+    def _all_ends_in_time(self) -> None:
+        """Whatever is refused or away, and without a truth: what is open ends, and another may begin."""
+        scene = self.scene
+        scene.registry.challengers = {}
+        limit = timedelta(hours=LOOKS.at_most_h)
+        for _ in range(6):
+            scene.round(2)
+            scene.now += limit
+        assert scene.store.promotions.open("toy") == []
+        scene.store.promotions.promote("toy", "linear", "1", "api", "")
 
 
 AnyOrder.TestCase.settings = settings(max_examples=examples(6), stateful_step_count=15, deadline=None)

@@ -165,6 +165,13 @@ def test_one_under_way_on_another_arm_holds_up_nobody() -> None:
             "rolling_back",
             "Replicas refuse it: off by 1 m",
         ),
+        (
+            observation(promotion("rolling_back"), champion=2, serving=2, refused=(1,)),
+            "aborting",
+            "Replicas refuse the version before: off by 1 m",
+        ),
+        (observation(promotion("aborting"), champion=2, serving=2), "aborted", "It passed the gate."),
+        (observation(promotion("aborting"), champion=2, serving=None), "aborted", "It passed the gate."),
         # it serves, or the version before does again
         (observation(promotion("promoting"), champion=2, serving=2), "probation", "It passed the gate."),
         (observation(promotion("promoting", by="api"), champion=2, serving=2), "kept", "api wanted it."),
