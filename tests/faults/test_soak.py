@@ -136,7 +136,6 @@ def test_nothing_is_lost_and_nothing_is_stuck(system: RunningSystem, request: py
         load,
         f"; {killer.kills.total()} kills, {len(load.truths)} truths, "
         f"{load.failed_truth_calls} calls with truths sent again; slowest back, s: {backs}",
-        f"{load.failed_truth_calls} calls with truths sent again; slowest back, s: {backs}",
     )
     killer.check()
     assert load.answered >= ANSWERED, load.statuses

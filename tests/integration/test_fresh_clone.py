@@ -1,7 +1,7 @@
 """The README, word for word, in a fresh clone: install, train, serve, ask, replay real flights, stop.
 
-`make first-start` does it, with all workloads; with FRESH_WORKLOADS=apogee, three minutes less. `make test` leaves it
-out: CI is a fresh checkout itself, and other tests ask, train and replay.
+`make first-start` does it, with all workloads; with FRESH_WORKLOADS=apogee, three minutes less. `make test`
+leaves it out: CI is a fresh checkout itself, and other tests ask, train and replay.
 """
 
 from __future__ import annotations
