@@ -36,7 +36,7 @@ RUN_OPTIONS ?=
 MONITORING ?= yes
 
 .DEFAULT_GOAL := help
-.PHONY: help up down train check test properties mutants first-start faults fuzz bench bench-bodies bench-growth bench-throughput burst scaling clean wheel \
+.PHONY: help up down train check test properties mutants first-start faults soak fuzz bench bench-bodies bench-growth bench-throughput burst scaling clean wheel \
 	image image-check compose-up compose-down
 
 help:
@@ -51,8 +51,9 @@ help:
 	@echo "make test     the whole test suite, and which lines and branches the unit tests cover"
 	@echo "make properties  the property tests with four times as many examples"
 	@echo "make first-start  the README in a fresh clone, with the training of all workloads (ten minutes)"
-	@echo "make faults   kill parts of the self-healing loop at each of its stages, and worker groups that train (half an hour)"
+	@echo "make faults   kill, hang and attack the parts of a running system, at each stage of the self-healing loop (an hour)"
 	@echo "              variables: STAGE=calm|drifting|job|shadowing|promoting|probation VICTIM=LifecycleController|Monitor|Router|job"
+	@echo "make soak     ten minutes of requests with truths, while a part is killed every 20 s: MINUTES=10"
 	@echo "make fuzz     requests made up from every OpenAPI document and contract, on SQLite and PostgreSQL (some minutes)"
 	@echo "make bench    measure raysonde beside other servers (about an hour; needs wrk), into docs/benchmarks/benchmarks.md"
 	@echo "              variables: QUICK=1 CONTENDERS=raysonde-fast,fastapi ARMS=linear DURATION_S=10 STARTS=3"
@@ -103,11 +104,14 @@ mutants: $(STAMP)
 	@$(BIN)/python -m tests.mutants --seed $(or $(SEED),1) --count $(or $(COUNT),60) --package "$(PACKAGE)"
 
 first-start: $(STAMP)
-	FRESH_WORKLOADS= $(BIN)/pytest tests/integration/test_fresh_clone.py
+	FRESH_WORKLOADS=$(FRESH_WORKLOADS) $(BIN)/pytest tests/integration/test_fresh_clone.py -m first_start
 
 faults: $(STAMP)
 	$(BIN)/pytest tests/faults -m faults $(if $(STAGE),--stage $(STAGE)) $(if $(VICTIM),--victim $(VICTIM))
 	$(if $(STAGE)$(VICTIM),,$(BIN)/pytest tests/integration -m faults)
+
+soak: $(STAMP)
+	$(BIN)/pytest tests/faults/test_soak.py -m faults $(if $(MINUTES),--soak-minutes $(MINUTES))
 
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/fuzz -m fuzz -s

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import cycle
 
 import httpx
+import psutil
 import pytest
 from sqlalchemy import create_engine, select
 from sqlalchemy.pool import NullPool
@@ -71,10 +72,12 @@ class Killer:
     def start(self) -> None:
         self._thread.start()
 
-    def end(self) -> None:
-        """Stop killing, and raise what went wrong in it."""
+    def stop(self) -> None:
         self._ended.set()
         self._thread.join()
+
+    def check(self) -> None:
+        """Raise what went wrong in it."""
         if self._failure is not None:
             raise self._failure
 
@@ -104,11 +107,18 @@ class Killer:
 
     def _pids(self, application: str, name: str) -> list[int]:
         if name == "haproxy":
-            return [one.pid for one in of_run(self._run_id) if one.name() == name]
+            return [one.pid for one in of_run(self._run_id) if _name_of(one) == name]
         try:
             return self._replicas.pids(application, name)
         except (httpx.HTTPError, KeyError):
             return []  # the dashboard is busy
+
+
+def _name_of(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def test_nothing_is_lost_and_nothing_is_stuck(system: RunningSystem, request: pytest.FixtureRequest) -> None:
@@ -119,13 +129,15 @@ def test_nothing_is_lost_and_nothing_is_stuck(system: RunningSystem, request: py
     try:
         load = asyncio.run(generator.run(60 * minutes))
     finally:
-        killer.end()
+        killer.stop()
     backs = ", ".join(f"{name} {back_s:.0f}" for name, back_s in killer.slowest_back_s.items())
     tell(
         f"{minutes:g} minutes, a kill every {KILL_PERIOD_S:g} s",
         load,
-        f"; {killer.kills.total()} kills, {len(load.truths)} truths, {load.failed_truth_calls} calls with truths sent again; slowest back, s: {backs}",
+        f"; {killer.kills.total()} kills, {len(load.truths)} truths, "
+        f"{load.failed_truth_calls} calls with truths sent again; slowest back, s: {backs}",
     )
+    killer.check()
     assert load.answered >= ANSWERED, load.statuses
     assert_truths_are_kept(system, load)
     assert_nothing_is_stuck(system)
