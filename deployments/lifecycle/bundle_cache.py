@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from deployments.runtime.process_memory import trim_heap
 from features.contract import Contract
 from training.runtime.artifact_server import download_folder, is_remote
+from training.runtime.bounds import copy_files
 from training.runtime.bundle import Bundle, read_bundle
 from training.runtime.errors import BundleError, ForeignBundle
 
@@ -81,7 +82,7 @@ class BundleCache:
             return None
 
     def _read(self, home: Path, bundle: str) -> Bundle:
-        return read_bundle(home, expected_hash=bundle, expected_workload=self._contract.workload)
+        return read_bundle(home, expected_hash=bundle, served=self._contract)
 
     def _check(self, bundle: Bundle) -> Bundle:
         ours, theirs = self._contract, bundle.contract
@@ -107,7 +108,7 @@ class BundleCache:
             if is_remote(source):
                 download_folder(source, self._registry_uri, copied)
             else:
-                shutil.copytree(source.removeprefix("file://"), copied)
+                copy_files(Path(source.removeprefix("file://")), copied)
             read_bundle(copied, expected_hash=bundle)  # never let a bad one into the cache
             try:
                 copied.rename(home)

@@ -49,7 +49,7 @@ def test_a_training_from_a_file_makes_a_champion_of_every_arm(var: Path, tmp_pat
     assert set(champions) == {"gradient_boosting", "mlp", "linear"}
     raw = np.array([[1.0, 45, 177, 81, 7, 87, 39.8]])
     for version in champions.values():
-        model = load_model(read_bundle(Path(version.source), version.bundle, "calories"))
+        model = load_model(read_bundle(Path(version.source), version.bundle, contract))
         assert model.predict(raw)["prediction"][0] == pytest.approx(27, rel=0.1)
         assert f"{version.metrics['rmsle']:.4f}" in done.stdout
     listed = raysonde(var, "models", "calories").stdout

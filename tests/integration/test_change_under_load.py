@@ -147,7 +147,7 @@ def assert_answers_are_of_their_versions(load: Load, versions: dict[str, ModelVe
     parser = InstanceParser(CONTRACT)
     raw = np.stack([parser.parse_instance(json.dumps(one).encode()).raw for one in instances()])
     offline = {
-        bundle: load_model(read_bundle(Path(version.source))).predict(raw)
+        bundle: load_model(read_bundle(Path(version.source), bundle, CONTRACT)).predict(raw)
         for bundle, version in versions.items()
     }
     got = np.array([a["prediction"]["apogee_m"] for _, a in load.answers])

@@ -187,7 +187,10 @@ def test_every_answer_over_http_is_the_offline_one(
         var, clone / "configs", f"sqlite:///{var}/mlflow/mlflow.db", f"sqlite:///{var}/store.db"
     )
     champions = Registry(settings).champions("apogee")
-    models = {arm: load_model(read_bundle(Path(version.source))) for arm, version in champions.items()}
+    models = {
+        arm: load_model(read_bundle(Path(version.source), served=contract))
+        for arm, version in champions.items()
+    }
     # truths came between the answers: a region that was made at another level is wider or narrower
     journal = Store(settings.store_url).predictions("apogee", limit=100_000)
     at_nominal = {row.id for _, row in journal if row.level in (None, row.coverage)}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
-from toy.parts import WORKLOADS, toy_parts
+from toy.parts import WORKLOADS, toy_contract, toy_parts
 from ulid_transform import ulid_now
 
 from deployments.domain.routing import ArmVersion
@@ -104,7 +104,7 @@ def test_a_registered_bundle_is_read_back_from_its_source(registry: Registry, tm
     version = registered(registry, tmp_path / "b")
     assert (version.workload, version.arm, version.version) == ("toy", "linear", "1")
     assert version.metrics == {"mae": 1.5}
-    assert read_bundle(Path(version.source), version.bundle, "toy").card.family == "linear"
+    assert read_bundle(Path(version.source), version.bundle, toy_contract()).card.family == "linear"
     assert Path(version.source).is_relative_to(tmp_path / "mlflow" / "artifacts")
 
 

@@ -33,7 +33,7 @@ LIBRARIES = ("onnxruntime", "pandas", "scipy", "sklearn", "torch")
 @pytest.mark.parametrize("arm", ARMS)
 def test_http_equals_offline_for_every_window(system: RunningSystem, arm: str) -> None:
     champion = system.champions[arm]
-    model = load_model(read_bundle(Path(champion.source), expected_hash=champion.bundle))
+    model = load_model(read_bundle(Path(champion.source), champion.bundle, CONTRACT))
     parser = InstanceParser(CONTRACT)
     with system.client() as client:
         level = client.get("/info").json()["arms"][arm]["level"]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import ray
-from toy.parts import WORKLOADS
+from toy.parts import WORKLOADS, toy_contract
 
 from tests.support.page import blocks_of, write_files
 from tests.support.searches import kept_trials
@@ -93,7 +93,7 @@ def test_every_family_gets_a_champion_that_runs(settings: Settings, trained: lis
     for arm in trained:
         version = champions[arm.version.arm]
         assert version.bundle == arm.version.bundle
-        load_model(read_bundle(Path(version.source), version.bundle, "toy"))
+        load_model(read_bundle(Path(version.source), version.bundle, toy_contract()))
         assert version.metrics.items() >= arm.card.metrics.items()
 
 

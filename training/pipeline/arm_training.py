@@ -94,7 +94,7 @@ class ArmTrainer:
         with tempfile.TemporaryDirectory(prefix="raysonde-") as folder:
             directory = Path(folder) / "bundle"
             content_hash = write_bundle(parts, directory)
-            load_model(read_bundle(directory, content_hash, workload))
+            load_model(read_bundle(directory, content_hash, self.prepared.contract))
             runs.finish(run_id, parts.card.metrics)
             version = self.registry.register(directory, run_id, verdict)
         return TrainedArm(version, parts.card)

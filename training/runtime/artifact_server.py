@@ -5,13 +5,17 @@ The API has two calls: ``GET {root}?path=FOLDER`` lists a folder, ``GET {root}/P
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from training.runtime.bounds import check_sizes, most_bytes
 from training.runtime.environment import Environment
+from training.runtime.errors import BoundExceeded
 
 if TYPE_CHECKING:
     import httpx
@@ -20,7 +24,8 @@ _ROOT = "/api/2.0/mlflow-artifacts/artifacts"
 _SCHEMES = frozenset({"mlflow-artifacts", "http", "https"})
 _HTTP = frozenset({"http", "https"})
 _TIMEOUT_S = 30.0
-_MOST_FILES = 100
+_MOST_LIST_BYTES = 256 * 1024
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
 class ArtifactFolder(NamedTuple):
@@ -72,7 +77,9 @@ def locate(source: str, registry_uri: str) -> ArtifactFolder:
 def download_folder(
     source: str, registry_uri: str, home: Path, environment: Environment | None = None
 ) -> None:
-    """Copy the files of a remote folder into the new folder `home`. Nothing of them is checked here.
+    """Copy the files of a remote folder into the new folder `home`, no more than a bundle may have.
+
+    Nothing else of them is checked here.
 
     Args:
         source: see `locate`.
@@ -82,12 +89,15 @@ def download_folder(
             as MLflow's own client reads them; None: that of this process.
 
     Raises:
+        BoundExceeded: they are too many, or too large.
         OSError: the server cannot be reached, refuses, or has no such folder of files.
     """
     folder = locate(source, registry_uri)
     home.mkdir()
     with server_client(source, environment) as client:
-        for name, size in _files(client, folder, source):
+        files = _files(client, folder, source)
+        check_sizes(files)
+        for name, size in files.items():
             _download(client, folder, name, home / name)
             if (home / name).stat().st_size != size:
                 raise OSError(f"{source}: {name}: got {(home / name).stat().st_size} bytes, expected {size}")
@@ -117,9 +127,9 @@ def server_client(source: str, environment: Environment | None) -> Iterator[http
     import httpx  # here: 40 ms and some megabytes, which a replica with local bundles never needs
 
     variables = environment or Environment.read()
-    headers, auth = {}, None
+    headers, auth = {"Accept-Encoding": "identity"}, None
     if token := variables.mlflow_tracking_token.get_secret_value():
-        headers = {"Authorization": f"Bearer {token}"}
+        headers["Authorization"] = f"Bearer {token}"
     elif user := variables.mlflow_tracking_username:
         auth = httpx.BasicAuth(user, variables.mlflow_tracking_password.get_secret_value())
     try:
@@ -133,17 +143,24 @@ def server_client(source: str, environment: Environment | None) -> Iterator[http
         raise OSError(f"{source}: the MLflow server cannot be read: {error!r}") from error
 
 
-def _files(client: httpx.Client, folder: ArtifactFolder, source: str) -> list[tuple[str, int]]:
-    """Name and size in bytes of each file."""
-    answer = client.get(folder.root, params={"path": folder.path}).raise_for_status()
+def _files(client: httpx.Client, folder: ArtifactFolder, source: str) -> dict[str, int]:
+    """Sizes in bytes of the files, by name."""
+    with client.stream("GET", folder.root, params={"path": folder.path}) as answer:
+        answer.raise_for_status()
+        text = b"".join(_pieces(answer, _MOST_LIST_BYTES, source))
     try:
-        listed = [(PurePosixPath(one["path"]).name, one) for one in answer.json().get("files", ())]
-        files = [(name, int(one["file_size"])) for name, one in listed if not one.get("is_dir")]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OSError(f"{source}: got a list of files that is none: {answer.text[:200]!r}") from error
-    if not 0 < len(files) <= _MOST_FILES or len(files) < len(listed):
+        listed = [(PurePosixPath(one["path"]).name, one) for one in json.loads(text).get("files", ())]
+        files = {name: int(one["file_size"]) for name, one in listed if not one.get("is_dir")}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise OSError(f"{source}: got a list of files that is none: {text[:200]!r}") from error
+    if not files or len(files) < len(listed):
         found = f"got {len(files)} files and {len(listed) - len(files)} folders"
         raise FileNotFoundError(f"{source}: {found}, expected the files of a bundle")
+    for name in files:
+        if not _FILE_NAME.fullmatch(name):
+            raise OSError(
+                f"{source}: got a file named {name[:100]!r}, expected letters, digits, '.', '_' and '-'"
+            )
     return files
 
 
@@ -151,5 +168,17 @@ def _download(client: httpx.Client, folder: ArtifactFolder, name: str, file: Pat
     url = f"{folder.root}/{quote(f'{folder.path}/{name}')}"
     with client.stream("GET", url) as answer, file.open("xb") as written:
         answer.raise_for_status()
-        for piece in answer.iter_bytes():
+        for piece in _pieces(answer, most_bytes(name), name):
             written.write(piece)
+
+
+def _pieces(answer: httpx.Response, most: int, name: str) -> Iterator[bytes]:
+    """Yield a body as it was sent, and fail once it has more bytes than expected."""
+    if encoding := answer.headers.get("Content-Encoding"):
+        raise OSError(f"{name}: is sent as {encoding[:100]}, expected as it is, as was asked for")
+    got = 0
+    for piece in answer.iter_raw():
+        got += len(piece)
+        if got > most:
+            raise BoundExceeded(f"{name}: the MLflow server sends more than {most:,} bytes")
+        yield piece

@@ -1,6 +1,7 @@
 """A bundle: an immutable model version as a directory of plain files, none of them a pickle.
 
-`training.runtime.manifest` checks every file before anything here is parsed.
+`training.runtime.manifest` checks every file before anything here is parsed; `training.runtime.bounds` says
+how much there may be. Reading imports no module that a bundle names, and runs nothing.
 
 To change the format: raise `FORMAT_VERSION`; keep the old reader beside the new one, chosen by the version
 in the manifest; keep a bundle of the old version under tests, with a test that it is still read. Writers
@@ -9,8 +10,6 @@ write the newest version only. A reader refuses versions that it does not know, 
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from features.contract import Contract
 from features.scaling import StandardScaler
-from training.runtime.errors import ForeignBundle, MalformedBundle
+from training.runtime.array_archive import pack_arrays, unpack_arrays
+from training.runtime.bounds import check_json
+from training.runtime.errors import BundleError, ForeignBundle, MalformedBundle
+from training.runtime.graph_bounds import check_graph
 from training.runtime.manifest import read_files, read_manifest, write_files
 from training.runtime.tasks.base import Calibration, Predicted
 from training.runtime.tasks.factory import calibration_type
@@ -96,13 +98,36 @@ class BundleParts:
     golden: Golden
     card: Card
 
+    @property
+    def trusted_contract(self) -> Contract:
+        """The contract whose module may be imported: of parts made in this process, their own."""
+        return self.contract
+
 
 @dataclass(frozen=True)
 class Bundle(BundleParts):
-    """The parts as read from `path`; `content_hash` is ``sha256:<hex>``."""
+    """The parts as read from `path`.
+
+    Attributes:
+        content_hash: ``sha256:<hex>``.
+        served: the contract of the workload's file, which the bundle was checked against; None where it is
+            only looked at.
+    """
 
     content_hash: str
     path: Path
+    served: Contract | None = None
+
+    @property
+    def trusted_contract(self) -> Contract:
+        """The contract that is served: code is imported by it, never by what a file of the bundle says.
+
+        Raises:
+            ForeignBundle: the bundle was read without one.
+        """
+        if self.served is None:
+            raise ForeignBundle(f"{self.path}: was read to be looked at, expected a contract that is served")
+        return self.served
 
 
 def write_bundle(parts: BundleParts, directory: Path) -> str:
@@ -114,36 +139,36 @@ def write_bundle(parts: BundleParts, directory: Path) -> str:
     Raises:
         FileExistsError: `directory` is there already; bundles are never changed.
         MalformedBundle: the parts do not fit together.
+        BoundExceeded, ForbiddenOperator: `read_bundle` would refuse them.
     """
     _check_consistent(parts)
     return write_files(_serialise(parts), directory, FORMAT_VERSION)
 
 
-def read_bundle(path: Path, expected_hash: str | None = None, expected_workload: str | None = None) -> Bundle:
+def read_bundle(path: Path, expected_hash: str | None = None, served: Contract | None = None) -> Bundle:
     """Check and parse the bundle in `path`.
 
     Args:
         path: the directory that `write_bundle` made, or a copy of it.
         expected_hash: refuse any other content.
-        expected_workload: refuse a bundle of any other workload.
+        served: refuse a bundle of any other workload or module; without it the bundle cannot be run.
 
     Raises:
         BundleError: see training.runtime.errors for what kinds there are.
+        OSError: a file cannot be read.
     """
     content_hash = read_content_hash(path) if expected_hash is None else expected_hash
     parts = _parse(path, read_files(path, _FILES, FORMAT_VERSION, content_hash))
-    if expected_workload is not None and parts.contract.workload != expected_workload:
-        raise ForeignBundle(
-            f"{path}: is of the workload {parts.contract.workload!r}, expected {expected_workload!r}"
-        )
-    return Bundle(**vars(parts), content_hash=content_hash, path=path)
+    if served is not None:
+        _check_origin(path, parts.contract, served)
+    return Bundle(**vars(parts), content_hash=content_hash, path=path, served=served)
 
 
 def read_content_hash(path: Path) -> str:
     """Read the content hash of a bundle from its manifest alone: the other files are not opened.
 
     Raises:
-        ForeignBundle, UnsupportedFormat, TamperedBundle: the manifest is not one of this format.
+        BundleError: the manifest is not one of this format.
     """
     return read_manifest(path, FORMAT_VERSION).content_hash
 
@@ -155,8 +180,8 @@ def _serialise(parts: BundleParts) -> dict[str, bytes]:
         "target_scaler.json": parts.target_scaler.model_dump_json().encode(),
         "contract.json": parts.contract.model_dump_json(by_alias=True).encode(),
         "interval.json": parts.calibration.model_dump_json().encode(),
-        "reference.npz": _arrays_to_bytes(vars(parts.reference)),
-        "golden.npz": _arrays_to_bytes(_golden_arrays(parts.golden)),
+        "reference.npz": pack_arrays("reference.npz", vars(parts.reference)),
+        "golden.npz": pack_arrays("golden.npz", _golden_arrays(parts.golden)),
         "card.json": parts.card.model_dump_json().encode(),
     }
 
@@ -175,6 +200,8 @@ _FILES = (
 
 def _parse(path: Path, files: dict[str, bytes]) -> BundleParts:
     try:
+        for name in (name for name in files if name.endswith(".json")):
+            check_json(name, files[name])
         contract = Contract.model_validate_json(files["contract.json"])
         parts = BundleParts(
             onnx=files["model.onnx"],
@@ -182,14 +209,29 @@ def _parse(path: Path, files: dict[str, bytes]) -> BundleParts:
             target_scaler=StandardScaler.model_validate_json(files["target_scaler.json"]),
             contract=contract,
             calibration=calibration_type(contract.task).model_validate_json(files["interval.json"]),
-            reference=Reference(**_arrays_from_bytes(files["reference.npz"])),
-            golden=_golden(_arrays_from_bytes(files["golden.npz"])),
+            reference=Reference(**unpack_arrays("reference.npz", files["reference.npz"])),
+            golden=_golden(unpack_arrays("golden.npz", files["golden.npz"])),
             card=Card.model_validate_json(files["card.json"]),
         )
         _check_consistent(parts)
-    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except BundleError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise MalformedBundle(f"{path}: {error}") from error
     return parts
+
+
+def _check_origin(path: Path, found: Contract, served: Contract) -> None:
+    """Raise ForeignBundle where a bundle is not of the workload that is served, or not of its module."""
+    if found.workload != served.workload:
+        raise ForeignBundle(f"{path}: is of the workload {found.workload!r}, expected {served.workload!r}")
+    if found.task != served.task:
+        raise ForeignBundle(f"{path}: contract.task is {found.task!r}, expected {served.task!r}")
+    if found.module != served.module:
+        raise ForeignBundle(
+            f"{path}: contract.module is {found.module!r}, expected {served.module!r} as in the file of the "
+            f"workload {served.workload}; train a version by it"
+        )
 
 
 def _golden_arrays(golden: Golden) -> dict[str, FloatArray]:
@@ -201,19 +243,9 @@ def _golden(arrays: dict[str, FloatArray]) -> Golden:
     return Golden(raw, features, Predicted(arrays))
 
 
-def _arrays_to_bytes(arrays: dict[str, FloatArray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def _arrays_from_bytes(content: bytes) -> dict[str, FloatArray]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return {name: np.asarray(archive[name], dtype=np.float64) for name in archive.files}
-
-
 def _check_consistent(parts: BundleParts) -> None:
-    """Raise MalformedBundle where shapes or names disagree."""
+    """Raise MalformedBundle where shapes or names disagree, and what `check_graph` does of the graph."""
+    check_graph(parts.onnx)
     names, shape = parts.card.feature_names, parts.contract.raw_shape
     golden, reference = parts.golden, parts.reference
     rows = len(golden.raw)

@@ -5,6 +5,8 @@ BundleError
  |- UnsupportedFormat   a format version that this code has no reader for
  |- TamperedBundle      a file changed, is missing or was added since the bundle was written
  |- MalformedBundle     as it was written, but what it holds does not fit together
+ |- BoundExceeded       more files, bytes, members, time or memory than a bundle may have or take
+ |- ForbiddenOperator   a graph that uses what no family exports
  `- GoldenMismatch      it does not give the outputs that it was stored with
 """
 
@@ -29,6 +31,14 @@ class TamperedBundle(BundleError):
 
 class MalformedBundle(BundleError):
     """The parts cannot be parsed or do not fit together."""
+
+
+class BoundExceeded(BundleError):
+    """A bundle that has or takes more than any bundle may."""
+
+
+class ForbiddenOperator(BundleError):
+    """A graph with an operator whose cost does not follow from its shapes, or that no family exports."""
 
 
 class GoldenMismatch(BundleError):

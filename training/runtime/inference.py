@@ -6,9 +6,10 @@ them for offline use, so both give the same numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, wraps
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,10 @@ from numpy.typing import NDArray
 from features.workload import Workload, anchors_of, load_workload
 from training.runtime.bundle import Bundle, BundleParts
 from training.runtime.errors import ForeignBundle, GoldenMismatch, MalformedBundle
+from training.runtime.graph_session import PROOF_LIMIT_S, open_session, prove_graph
 from training.runtime.outliers import OutlierScorer
 from training.runtime.tasks.base import Predicted, Task
 from training.runtime.tasks.factory import make_task
-
-if TYPE_CHECKING:
-    import onnxruntime as ort
 
 FloatArray = NDArray[np.float64]
 
@@ -41,6 +40,19 @@ class Scaled:
     anchors: FloatArray
 
 
+def _parts_that_answer(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Have a check refuse parts that cannot compute an answer, tables without a row for example."""
+
+    @wraps(check)
+    def checked(runtime: Any) -> None:
+        try:
+            check(runtime)
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+            raise MalformedBundle(f"the golden inputs cannot be answered: {error!r}") from error
+
+    return checked
+
+
 class ScalerRuntime:
     """Features and scaling of one bundle.
 
@@ -50,12 +62,7 @@ class ScalerRuntime:
 
     def __init__(self, bundle: BundleParts) -> None:
         self._bundle = bundle
-        self._workload: Workload = load_workload(bundle.contract)
-        if tuple(self._workload.feature_names) != bundle.card.feature_names:
-            raise ForeignBundle(
-                f"feature_names: the bundle has {list(bundle.card.feature_names)}, "
-                f"expected those of {bundle.contract.module}: {list(self._workload.feature_names)}"
-            )
+        self._workload = _workload_of(bundle)
 
     def transform(self, raw: FloatArray) -> Scaled:
         """(n, *raw_shape) float64 -> scaled features and anchors.
@@ -73,6 +80,7 @@ class ScalerRuntime:
         """Fitted to the bundle's reference, in milliseconds, when it is first asked for."""
         return OutlierScorer(self._bundle.scaler.transform(self._bundle.reference.features))
 
+    @_parts_that_answer
     def check_golden(self) -> None:
         """Raise GoldenMismatch unless the golden instances give the features that they were stored with."""
         golden = self._bundle.golden
@@ -84,22 +92,32 @@ class ScalerRuntime:
 class ArmRuntime:
     """The model of one bundle, in a single-threaded ONNX Runtime session.
 
+    The graph answers the golden inputs once, under limits of time and memory, before it is prepared to serve:
+    what is prepared runs its constant parts, which nothing can stop.
+
+    Args:
+        bundle: parts made in this process, or read with the contract that is served.
+        proof_limit_s: time that the golden inputs may take.
+
     Raises:
         MalformedBundle: the graph cannot be loaded, or is not `x` (batch, *shape of the features) ->
             `y` (batch, outputs).
-        ForeignBundle: the code's outputs are not those that the bundle was trained for.
+        BoundExceeded: it takes more time or memory for the golden inputs than any bundle may.
+        ForeignBundle: the code's features or outputs are not those that the bundle was trained for.
     """
 
-    def __init__(self, bundle: BundleParts) -> None:
+    def __init__(self, bundle: BundleParts, proof_limit_s: float = PROOF_LIMIT_S) -> None:
         self._bundle = bundle
-        self._workload: Workload = load_workload(bundle.contract)
+        self._workload = _workload_of(bundle)
         self.task: Task = make_task(bundle.contract, self._workload)
         if bundle.target_scaler.names != self.task.output_names:
             raise ForeignBundle(
                 f"target_scaler.names: the bundle has {list(bundle.target_scaler.names)}, "
                 f"expected {list(self.task.output_names)}"
             )
-        self._session = _session_of(bundle)
+        golden = scale(bundle, self._workload, bundle.golden.features)
+        prove_graph(bundle.onnx, _contiguous(golden), len(self.task.output_names), proof_limit_s)
+        self._session = open_session(bundle.onnx)
 
     @property
     def coverage(self) -> float:
@@ -118,10 +136,11 @@ class ArmRuntime:
         if not len(scaled.matrix):
             # recurrent graphs end the whole process when they are asked about nothing
             return np.empty((0, len(self.task.output_names)))
-        (output,) = self._session.run(["y"], {"x": np.ascontiguousarray(scaled.matrix, dtype=np.float32)})
+        (output,) = self._session.run(["y"], {"x": _contiguous(scaled)})
         rows = np.asarray(output, dtype=np.float64).reshape(-1, len(self.task.output_names))
         return self._bundle.target_scaler.inverse(rows)
 
+    @_parts_that_answer
     def check_golden(self) -> None:
         """Raise GoldenMismatch unless the golden features give the outputs that they were stored with."""
         scaled = scale(self._bundle, self._workload, self._bundle.golden.features)
@@ -140,6 +159,7 @@ class Model:
         """(n, *raw_shape) float64 -> predictions in target units."""
         return self.arm.predict(self.scaler.transform(raw), coverage)
 
+    @_parts_that_answer
     def check_golden(self) -> None:
         """Raise GoldenMismatch unless each half and both together reproduce the golden outputs."""
         self.scaler.check_golden()
@@ -163,25 +183,20 @@ def load_model(bundle: Bundle) -> Model:
     return model
 
 
-def _session_of(bundle: BundleParts) -> ort.InferenceSession:
-    import onnxruntime as ort  # here: routers and scalers do without its 19 MB
+def _workload_of(bundle: BundleParts) -> Workload:
+    """Return the code of the workload that is served; raise ForeignBundle where its features are others."""
+    contract = bundle.trusted_contract
+    workload = load_workload(contract)
+    if tuple(workload.feature_names) != bundle.card.feature_names:
+        raise ForeignBundle(
+            f"feature_names: the bundle has {list(bundle.card.feature_names)}, "
+            f"expected those of {contract.module}: {list(workload.feature_names)}"
+        )
+    return workload
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    try:
-        session = ort.InferenceSession(bundle.onnx, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise MalformedBundle(f"model.onnx: onnxruntime refuses it: {error}") from error
-    inputs = [(i.name, i.type, tuple(i.shape[1:])) for i in session.get_inputs()]
-    outputs = [(o.name, o.type) for o in session.get_outputs()]
-    shape = bundle.golden.features.shape[1:]
-    if inputs != [("x", "tensor(float)", shape)] or outputs != [("y", "tensor(float)")]:
-        expected = f"x float32 (batch, {', '.join(map(str, shape))}) -> y float32 (batch, outputs)"
-        raise MalformedBundle(f"model.onnx: got {inputs} -> {outputs}, expected {expected}")
-    return session
+
+def _contiguous(scaled: Scaled) -> NDArray[np.float32]:
+    return np.ascontiguousarray(scaled.matrix, dtype=np.float32)
 
 
 def _compare_predicted(task: Task, got: Predicted, bundle: BundleParts) -> None:

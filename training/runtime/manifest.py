@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from training.runtime.errors import ForeignBundle, TamperedBundle, UnsupportedFormat
+from training.runtime.bounds import MOST_FILES, check_json, check_sizes, files_of, read_bounded
+from training.runtime.errors import BoundExceeded, ForeignBundle, TamperedBundle, UnsupportedFormat
 
 FORMAT = "raysonde-bundle"
 MANIFEST = "manifest.json"
@@ -38,9 +39,11 @@ def write_files(files: Mapping[str, bytes], directory: Path, format_version: int
 
     Raises:
         FileExistsError: `directory` is there already.
+        BoundExceeded: `read_files` would refuse them.
     """
     if directory.exists():
         raise FileExistsError(f"{directory} exists, expected a new directory: bundles are never changed")
+    check_sizes({name: len(content) for name, content in files.items()})
     hashes = {name: _hash(content) for name, content in files.items()}
     manifest = _canonical({"format": FORMAT, "format_version": format_version, "files": hashes})
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -63,11 +66,13 @@ def read_manifest(path: Path, format_version: int) -> Manifest:
         ForeignBundle: there is none, or it is of another format.
         UnsupportedFormat: another format version.
         TamperedBundle: it is not spelt as `write_files` spells it.
+        BoundExceeded: it is larger or deeper than any of ours.
     """
     file = path / MANIFEST
-    if not file.is_file():
+    if file.is_symlink() or not file.is_file():
         raise ForeignBundle(f"{path}: has no {MANIFEST}, expected the directory of a bundle")
-    content = file.read_bytes()
+    content = read_bounded(file)
+    check_json(MANIFEST, content)
     try:
         manifest = json.loads(content)
     except ValueError as error:
@@ -75,12 +80,15 @@ def read_manifest(path: Path, format_version: int) -> Manifest:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ForeignBundle(f"{file}: expected the format {FORMAT!r}")
     version = manifest.get("format_version")
-    if version != format_version:
+    if type(version) is not int or version != format_version:  # True is 1, too
         raise UnsupportedFormat(f"{file}: format version is {version!r}, expected {format_version}")
     # any other spelling of the same content would have another hash
-    if _canonical(manifest) != content or not isinstance(manifest.get("files"), dict):
+    files = manifest.get("files")
+    if _canonical(manifest) != content or not isinstance(files, dict):
         raise TamperedBundle(f"{file}: is not as it was written")
-    return Manifest(manifest["files"], _hash(content))
+    if len(files) >= MOST_FILES:
+        raise BoundExceeded(f"{file}: lists {len(files)} files, expected fewer than {MOST_FILES}")
+    return Manifest(files, _hash(content))
 
 
 def read_files(
@@ -90,12 +98,13 @@ def read_files(
 
     Raises:
         ForeignBundle, UnsupportedFormat: as `read_manifest`.
-        TamperedBundle: the content hash is not `expected_hash`, or a file is missing, added or changed.
+        TamperedBundle: the content hash is another, or a file is missing, added, changed or a link.
+        BoundExceeded: there are too many files, or they are too large.
     """
     manifest = read_manifest(path, format_version)
     if manifest.content_hash != expected_hash:
         raise TamperedBundle(f"{path}: content hash is {manifest.content_hash}, expected {expected_hash}")
-    listed, present = {*manifest.files, MANIFEST}, {entry.name for entry in path.iterdir()}
+    listed, present = {*manifest.files, MANIFEST}, files_of(path).keys()
     if set(manifest.files) != set(names):
         raise TamperedBundle(f"{path / MANIFEST}: lists {sorted(manifest.files)}, expected {sorted(names)}")
     if missing := sorted(listed - present):
@@ -106,9 +115,7 @@ def read_files(
 
 
 def _read_checked(file: Path, expected_hash: str) -> bytes:
-    if not file.is_file():
-        raise TamperedBundle(f"{file}: is not a file")
-    content = file.read_bytes()
+    content = read_bounded(file)
     if _hash(content) != expected_hash:
         raise TamperedBundle(f"{file}: content is not what the manifest lists")
     return content

@@ -79,7 +79,7 @@ def test_a_tabular_family_learns_the_same_from_flat_rows(name: str) -> None:
 @pytest.mark.parametrize("family", ["gru", "ridge"])
 def test_a_bundle_of_sequences_comes_back_and_proves_itself(family: str, tmp_path: Path) -> None:
     parts = weather_parts(family)
-    bundle = read_bundle(tmp_path / "b", write_bundle(parts, tmp_path / "b"), "weather")
+    bundle = read_bundle(tmp_path / "b", write_bundle(parts, tmp_path / "b"), parts.contract)
     assert bundle.golden.features.shape[1:] == bundle.reference.features.shape[1:] == (5, 10)
     model, raw = load_model(bundle), bundle.golden.raw
     whole = model.predict(raw)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from toy.parts import toy_contract, toy_parts
 
+from deployments.actors.arm import start_arm
 from deployments.lifecycle.bundle_cache import (
     WARM_VERSIONS,
     WARM_VERSIONS_OF_AN_ARM,
@@ -16,8 +17,15 @@ from deployments.lifecycle.bundle_cache import (
     WarmVersions,
 )
 from features.contract import Contract
-from training.runtime.bundle import Bundle, write_bundle
-from training.runtime.errors import BundleError, ForeignBundle, TamperedBundle
+from tests.support.bombs import archive_bomb, endless_loop, memory_bomb, rewrite
+from training.runtime.bundle import Bundle, read_content_hash, write_bundle
+from training.runtime.errors import (
+    BoundExceeded,
+    BundleError,
+    ForbiddenOperator,
+    ForeignBundle,
+    TamperedBundle,
+)
 from training.runtime.manifest import MANIFEST
 
 
@@ -92,6 +100,10 @@ def other_channels(contract: Contract) -> Contract:
     return changed(contract, fields=(second, first, *rest))
 
 
+def other_module(contract: Contract) -> Contract:
+    return changed(contract, module="features.workloads.apogee")
+
+
 def other_workload(contract: Contract) -> Contract:
     return changed(contract, workload="else")
 
@@ -101,6 +113,7 @@ def other_workload(contract: Contract) -> Contract:
     [
         (other_schema, r"speaks schema 1\.0 with \[.*\], expected 9\.9"),
         (other_channels, r"with \['length_m', 'width_m', .*expected 1\.0 with \['width_m', 'length_m'"),
+        (other_module, r"contract\.module is 'toy\.workload', expected 'features\.workloads\.apogee'"),
         (other_workload, "is of the workload 'toy', expected 'else'"),
     ],
 )
@@ -117,6 +130,38 @@ def test_a_contract_that_differs_in_words_alone_is_the_same(tmp_path: Path) -> N
     redescribed = replace(parts, contract=parts.contract.model_copy(update={"description": "told otherwise"}))
     bundle = write_bundle(redescribed, tmp_path / "made")
     BundleCache(tmp_path / "cache", toy_contract()).fetch(bundle, str(tmp_path / "made"))
+
+
+def test_a_source_with_a_link_is_not_copied(tmp_path: Path) -> None:
+    ((bundle, source),) = versions(tmp_path, 0).items()
+    (tmp_path / "secret").write_text("told to nobody")
+    (Path(source) / "card.json").unlink()
+    (Path(source) / "card.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(TamperedBundle, match=r"card\.json: is not a file"):
+        BundleCache(tmp_path / "cache", toy_contract()).fetch(bundle, source)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("model.onnx", endless_loop, ForbiddenOperator),
+        ("model.onnx", memory_bomb, BoundExceeded),
+        ("reference.npz", lambda: archive_bomb(1100 * 2**20), BoundExceeded),
+    ],
+)
+def test_a_bundle_that_takes_too_much_is_refused_and_the_one_before_goes_on(
+    tmp_path: Path, name: str, content: Callable[[], bytes], error: type[BundleError]
+) -> None:
+    (first, source), (_, other) = versions(tmp_path, 0, 1).items()
+    rewrite(Path(other), name, content())
+    warm = WarmVersions(BundleCache(tmp_path / "cache", toy_contract()), start_arm)
+    arm = warm.load(first, source)
+    with pytest.raises(error):
+        warm.load(read_content_hash(Path(other)), other)
+    assert warm.warm(first) is arm
+    assert warm.load(first, source) is arm
+    arm.check_golden()
 
 
 def test_the_least_recently_used_version_goes_first(tmp_path: Path) -> None:

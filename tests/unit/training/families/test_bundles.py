@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from toy.parts import WORKLOADS, toy_contract, toy_raw
 
@@ -19,6 +20,7 @@ from training.pipeline.assembly import GOLDEN_ROWS, Origin, assemble
 from training.pipeline.preparation import Prepared, prepare
 from training.pipeline.progress import no_stages
 from training.runtime.bundle import Bundle, read_bundle, write_bundle
+from training.runtime.graph_operators import EXPORTED
 from training.runtime.inference import load_model
 from training.search.trials import Best
 from training.sources.base import serial_map
@@ -62,7 +64,7 @@ def bundle(
     fitted = family.fit(trial.params, prepared.train, prepared.valid, 1, lambda *_: None)
     best = Best("t1", trial.params, 0.0, fitted.to_onnx())
     path: Path = tmp_path_factory.mktemp(request.param) / "bundle"
-    return read_bundle(path, write_bundle(assemble(prepared, best, ORIGIN, 0.8), path), "toy")
+    return read_bundle(path, write_bundle(assemble(prepared, best, ORIGIN, 0.8), path), toy_contract())
 
 
 pytestmark = pytest.mark.filterwarnings(
@@ -72,6 +74,12 @@ pytestmark = pytest.mark.filterwarnings(
 
 def test_the_families_are_found() -> None:
     assert {"linear", "mlp", "random_forest"} <= set(FAMILIES)
+
+
+def test_it_exports_no_operators_but_those_that_graphs_are_known_to_have(bundle: Bundle) -> None:
+    graph = onnx.load_from_string(bundle.onnx).graph
+    found = {f"{node.domain}:{node.op_type}".removeprefix(":") for node in graph.node}
+    assert found <= EXPORTED
 
 
 def test_it_reproduces_its_golden_outputs(bundle: Bundle) -> None:

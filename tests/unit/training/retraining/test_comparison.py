@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy.parts import linear_graph, toy_parts, toy_raw
+from toy.parts import linear_graph, toy_contract, toy_parts, toy_raw
 from toy.workload import WORKLOAD
 
 from features.workload import anchors_of
@@ -52,7 +52,7 @@ def fitted() -> BundleParts:
 @pytest.fixture
 def champion(tmp_path: Path) -> Bundle:
     write_bundle(toy_parts(), tmp_path / "champion")
-    return read_bundle(tmp_path / "champion")
+    return read_bundle(tmp_path / "champion", served=toy_contract())
 
 
 def test_a_better_model_passes_and_the_numbers_say_how_much(champion: Bundle) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy.parts import toy_contract
 
 from deployments.lifecycle.bundle_cache import BundleCache
-from training.runtime.artifact_server import ArtifactFolder, is_remote, locate
+from training.runtime.artifact_server import ArtifactFolder, download_file, download_folder, is_remote, locate
+from training.runtime.bounds import MOST_FILES, MOST_MANIFEST_BYTES
+from training.runtime.errors import BoundExceeded
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
 
@@ -52,3 +59,84 @@ def test_a_server_that_is_away_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot be read"):
         cache.fetch(f"sha256:{'0' * 64}", "mlflow-artifacts:/1/a")
     assert not list(tmp_path.iterdir())
+
+
+class Answers(ThreadingHTTPServer):
+    """A server of one folder that says, and sends, whatever it is given."""
+
+    listed: Any = ()
+    body = b""
+    encoding = ""
+    asked: list[str]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Answers
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        listing = json.dumps({"files": self.server.listed}).encode()
+        content = listing if "?" in self.path else self.server.body
+        self.send_response(200)
+        if self.server.encoding:
+            self.send_header("Content-Encoding", self.server.encoding)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Answers]:
+    with Answers(("127.0.0.1", 0), _Handler) as found:
+        found.asked = []
+        thread = threading.Thread(target=found.serve_forever, args=(0.01,))
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+def entry(path: str, size: object = 1) -> dict[str, object]:
+    return {"path": path, "is_dir": False, "file_size": size}
+
+
+@pytest.mark.parametrize(
+    ("listed", "error", "message"),
+    [
+        ([entry("model.onnx", 2**40)], BoundExceeded, r"model\.onnx: has 1,099,511,627,776 bytes"),
+        ([entry(f"{n}.json") for n in range(MOST_FILES + 1)], BoundExceeded, "has 33 files"),
+        ([entry("a/..")], OSError, r"a file named '\.\.'"),
+        ([entry("a\0b")], OSError, "a file named"),
+        ([entry("a" * 300_000)], BoundExceeded, "sends more than 262,144 bytes"),
+        ([entry("a.json", "many")], OSError, "a list of files that is none"),
+        ([entry("a.json", None)], OSError, "a list of files that is none"),
+        ([], FileNotFoundError, "got 0 files"),
+        ("text", OSError, "a list of files that is none"),
+    ],
+)
+def test_a_folder_that_is_no_bundle_is_not_downloaded(
+    server: Answers, tmp_path: Path, listed: object, error: type[Exception], message: str
+) -> None:
+    server.listed = listed
+    with pytest.raises(error, match=message):
+        download_folder("mlflow-artifacts:/1/a", address(server), tmp_path / "home")
+    assert len(server.asked) == 1, "no file of it was asked for"
+    assert not list((tmp_path / "home").iterdir())
+
+
+def test_a_file_that_is_longer_than_any_may_be_is_left(server: Answers, tmp_path: Path) -> None:
+    server.body = bytes(MOST_MANIFEST_BYTES + 1)
+    with pytest.raises(BoundExceeded, match=r"manifest\.json: .* sends more than 16,384 bytes"):
+        download_file("mlflow-artifacts:/1/a", address(server), "manifest.json", tmp_path)
+
+
+def test_a_file_that_would_be_unpacked_on_its_way_is_left(server: Answers, tmp_path: Path) -> None:
+    server.encoding = "gzip"
+    with pytest.raises(OSError, match=r"manifest\.json: is sent as gzip, expected as it is"):
+        download_file("mlflow-artifacts:/1/a", address(server), "manifest.json", tmp_path)
+
+
+def address(server: Answers) -> str:
+    return f"http://127.0.0.1:{server.server_port}"

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
+import sys
+import tracemalloc
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from toy.parts import toy_parts
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from toy.parts import toy_contract, toy_parts
 
+from features.config import BUILT_IN, load_contract
+from tests.support.bombs import archive_bomb, endless_loop, rewrite, write_manifest
+from training.runtime.bounds import MIB
 from training.runtime.bundle import FORMAT_VERSION, read_bundle, read_content_hash, write_bundle
 from training.runtime.errors import (
+    BoundExceeded,
     BundleError,
+    ForbiddenOperator,
     ForeignBundle,
     MalformedBundle,
     TamperedBundle,
     UnsupportedFormat,
 )
+from training.runtime.inference import load_model
 from training.runtime.tasks.base import Predicted
 
 FILES = (
@@ -41,22 +52,10 @@ def bundle(tmp_path: Path) -> Path:
     return tmp_path / "bundle"
 
 
-def rewrite(bundle: Path, name: str, content: bytes) -> None:
-    """Change a file and bring the manifest into line, as someone with write access could."""
-    (bundle / name).write_bytes(content)
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    manifest["files"][name] = "sha256:" + hashlib.sha256(content).hexdigest()
-    write_manifest(bundle, manifest)
-
-
-def write_manifest(bundle: Path, manifest: object) -> None:
-    (bundle / "manifest.json").write_text(json.dumps(manifest, sort_keys=True, separators=(",", ":")))
-
-
 def test_what_is_written_comes_back(tmp_path: Path) -> None:
     parts = toy_parts()
     content_hash = write_bundle(parts, tmp_path / "deep" / "bundle")
-    found = read_bundle(tmp_path / "deep" / "bundle", content_hash, "toy")
+    found = read_bundle(tmp_path / "deep" / "bundle", content_hash, toy_contract())
     assert found.content_hash == content_hash == read_content_hash(found.path)
     for name in ("onnx", "scaler", "target_scaler", "contract", "calibration", "card"):
         assert getattr(found, name) == getattr(parts, name)
@@ -198,7 +197,7 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
 
 def test_a_bundle_of_another_workload_is_refused(bundle: Path) -> None:
     with pytest.raises(ForeignBundle, match="'toy', expected 'apogee'"):
-        read_bundle(bundle, expected_workload="apogee")
+        read_bundle(bundle, served=load_contract(BUILT_IN, "apogee"))
 
 
 class Payload:
@@ -212,7 +211,7 @@ def test_pickles_are_not_loaded(bundle: Path) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, raw=np.array([Payload()], dtype=object))
     rewrite(bundle, "golden.npz", buffer.getvalue())
-    with pytest.raises(MalformedBundle, match="allow_pickle"):
+    with pytest.raises(MalformedBundle, match=r"golden\.npz: raw\.npy: expected a header of numbers"):
         read_bundle(bundle)
     assert not Payload.ran
 
@@ -246,3 +245,125 @@ def test_parts_that_do_not_fit_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(MalformedBundle, match=r"card\.workload"):
         write_bundle(foreign, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_of_another_module_is_refused_and_its_module_not_imported(tmp_path: Path) -> None:
+    parts, served = toy_parts(), toy_contract()
+    named = parts.contract.model_copy(update={"module": "antigravity"})
+    write_bundle(replace(parts, contract=named), tmp_path / "bundle")
+    with pytest.raises(ForeignBundle, match=r"contract\.module is 'antigravity', expected 'toy\.workload'"):
+        read_bundle(tmp_path / "bundle", served=served)
+    looked_at = read_bundle(tmp_path / "bundle")
+    with pytest.raises(ForeignBundle, match="expected a contract that is served"):
+        load_model(looked_at)
+    assert "antigravity" not in sys.modules
+
+
+def test_a_bundle_of_another_task_is_refused(tmp_path: Path) -> None:
+    write_bundle(toy_parts(), tmp_path / "bundle")
+    served = toy_contract().model_copy(update={"task": "path"})
+    with pytest.raises(ForeignBundle, match=r"contract\.task is 'regression', expected 'path'"):
+        read_bundle(tmp_path / "bundle", served=served)
+
+
+def test_a_bundle_that_unpacks_to_a_gigabyte_is_refused_before_it_does(bundle: Path) -> None:
+    rewrite(bundle, "reference.npz", archive_bomb(1100 * MIB))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BoundExceeded, match=r"reference\.npz: unpacks to 1,153,433,600 bytes"):
+            read_bundle(bundle)
+        assert tracemalloc.get_traced_memory()[1] < 50 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_graph_with_a_loop_is_refused_by_its_operator(bundle: Path) -> None:
+    rewrite(bundle, "model.onnx", endless_loop())
+    with pytest.raises(ForbiddenOperator, match=r"model\.onnx: has the operator 'Loop'"):
+        read_bundle(bundle)
+    with pytest.raises(ForbiddenOperator, match="'Loop'"):
+        write_bundle(replace(toy_parts(), onnx=endless_loop()), bundle.parent / "other")
+
+
+@pytest.mark.parametrize("name", ["card.json", "contract.json", "interval.json", "scaler.json"])
+def test_json_is_bounded_before_it_is_parsed(bundle: Path, name: str) -> None:
+    whole = (bundle / name).read_bytes()
+    rewrite(bundle, name, whole[:-1] + b',"extra":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+    with pytest.raises(BoundExceeded, match=f"{name}: is nested deeper"):
+        read_bundle(bundle)
+    rewrite(bundle, name, whole + b" " * MIB)
+    with pytest.raises(BoundExceeded, match=f"{name}: has .* bytes, expected 1,048,576 at most"):
+        read_bundle(bundle)
+
+
+def test_a_link_is_refused(bundle: Path) -> None:
+    (bundle / "card.json").rename(bundle.parent / "card.json")
+    (bundle / "card.json").symlink_to(bundle.parent / "card.json")
+    with pytest.raises(TamperedBundle, match=r"card\.json: is not a file"):
+        read_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["../../secret.json", "/etc/hostname", "a/b.json", "..", ""])
+def test_a_manifest_that_names_other_places_is_refused(bundle: Path, name: str) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"][name] = manifest["files"].pop("card.json")
+    write_manifest(bundle, manifest)
+    with pytest.raises(TamperedBundle, match="expected"):
+        read_bundle(bundle)
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every container of a JSON value with every key or index of it."""
+    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [place for key in keys for place in ((value, key), *places(value[key]))]
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".json")])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(st.data())
+def test_whatever_json_says_a_bundle_is_read_or_refused(bundle: Path, name: str, data: st.DataObject) -> None:
+    whole = (bundle / name).read_bytes(), (bundle / "manifest.json").read_bytes()
+    value = json.loads(whole[0])
+    for _ in range(data.draw(st.integers(1, 3))):
+        container, key = data.draw(st.sampled_from(places(value) or [({}, "")]))
+        container[key] = data.draw(ODD)
+    content = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    try:
+        if name == "manifest.json":
+            (bundle / name).write_bytes(content)
+        else:
+            rewrite(bundle, name, content)
+        with suppress(BundleError):
+            load_model(read_bundle(bundle, served=toy_contract()))
+    finally:
+        (bundle / name).write_bytes(whole[0])
+        (bundle / "manifest.json").write_bytes(whole[1])
+
+
+@pytest.mark.parametrize("name", FILES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(st.data())
+def test_whatever_bytes_it_has_a_bundle_is_read_or_refused(
+    bundle: Path, name: str, data: st.DataObject
+) -> None:
+    whole = (bundle / name).read_bytes(), (bundle / "manifest.json").read_bytes()
+    content = bytearray(whole[0])
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        if name == "manifest.json":
+            (bundle / name).write_bytes(content)
+        else:
+            rewrite(bundle, name, bytes(content))
+        with suppress(BundleError):
+            load_model(read_bundle(bundle, served=toy_contract()))
+    finally:
+        (bundle / name).write_bytes(whole[0])
+        (bundle / "manifest.json").write_bytes(whole[1])
