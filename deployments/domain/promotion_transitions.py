@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # A version that every replica has loaded comes into service within seconds, and an alias is set in one.
 STEP_TAKES = timedelta(minutes=10)
+# Truths are counted again after a rest.
+_COUNTED_WITHIN = timedelta(hours=1)
 
 
 def begin(
@@ -138,11 +140,14 @@ def record_interim_look(
     return _move(seen, "rejected", reason, now) if was_last and not verdict.passed else seen
 
 
-def time_is_up(config: PromotionConfig, promotion: Promotion, truths: int, now: datetime) -> Promotion:
+def time_is_up(config: PromotionConfig, promotion: Promotion, truths: int | None, now: datetime) -> Promotion:
     """End a state that has lasted too long; return any other promotion as it is.
 
     Args:
-        truths: of the present phase.
+        config: how long the shadow and the probation may last.
+        promotion: in any state.
+        truths: of the present phase; None while they are not counted.
+        now: the time.
     """
     lasted = now - promotion.state_since
     if promotion.state in ("asked", "promoting", "rolling_back", "aborting") and lasted > STEP_TAKES:
@@ -150,9 +155,10 @@ def time_is_up(config: PromotionConfig, promotion: Promotion, truths: int, now: 
     if promotion.state not in ("shadowing", "probation"):
         return promotion
     allowed_h = interim_looks_config(config, promotion).at_most_h
-    if lasted <= timedelta(hours=allowed_h):
+    if lasted <= timedelta(hours=allowed_h) + (_COUNTED_WITHIN if truths is None else timedelta()):
         return promotion
-    evidence = f"{truths} truths in {allowed_h:g} h"
+    evidence = "its answers could not be compared" if truths is None else f"{truths} truths"
+    evidence = f"{evidence} in {allowed_h:g} h"
     if promotion.state == "probation":
         return _move(promotion, "kept", f"It was not shown to be worse: {evidence}.", now)
     if any(one.passed for one in promotion.looks):

@@ -110,7 +110,7 @@ class PromotionController:
             try:
                 found[one.id] = self._versions.find(one.arm, one.model_version)
             except Exception as error:  # noqa: BLE001 - one that cannot be looked up holds up no other
-                self._finding.failed(error)
+                self._finding.failed(error, **_labels(one))
             else:
                 self._finding.passed()
         return found
@@ -150,7 +150,7 @@ class PromotionController:
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - what cannot be evaluated holds up no other arm
-            self._comparing.failed(error)
+            self._comparing.failed(error, **_labels(seen))
             return None
         self._comparing.passed()
         return compared

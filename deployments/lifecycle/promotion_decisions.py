@@ -168,7 +168,7 @@ def _compare(
     """Take the interim look, if it was due; end what has lasted too long."""
     compared = there.comparisons.get(promotion.id)
     if compared is None:
-        return []
+        return _change(promotion, transitions.time_is_up(config, promotion, None, now))
     if compared.verdict is None:
         return _change(promotion, transitions.time_is_up(config, promotion, compared.truths, now))
     return _change(

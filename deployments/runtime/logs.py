@@ -116,15 +116,16 @@ class RepeatedErrors:
         self._last = ""
         self._times = 0
 
-    def failed(self, error: Exception) -> None:
-        """Log the error, unless it has come too often since anything else happened."""
+    def failed(self, error: Exception, **labels: str) -> None:
+        """Log the error with these labels, unless it has come too often since anything else happened."""
         text = repr(error)
         self._times = self._times + 1 if text == self._last else 1
         self._last = text
         if self._times == 1:
-            self._log.error(self._message, exc_info=error, extra=self._labels)
+            self._log.error(self._message, exc_info=error, extra=self._labels | labels)
         elif should_log_count(self._times):
-            self._log.error("%s, %d times: %s", self._message, self._times, text, extra=self._labels)
+            extra = self._labels | labels
+            self._log.error("%s, %d times: %s", self._message, self._times, text, extra=extra)
 
     def passed(self) -> None:
         """Log that it was done after it had failed."""

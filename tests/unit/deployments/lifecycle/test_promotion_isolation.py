@@ -107,6 +107,13 @@ def test_answers_that_cannot_be_evaluated_hold_up_their_own_promotion_alone(
     assert scene.state(other).reason == "It was not shown to be better: 0 truths in 24 h."
     (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
     assert (record.getMessage(), vars(record)["arm"]) == ("promotion not evaluated", broken)
+    # it ends nevertheless
+    scene.now += timedelta(minutes=1)
+    controller.reconcile(scene.observe(controller))
+    assert (scene.state(broken).state, scene.state(broken).reason) == (
+        "rejected",
+        "It was not shown to be better: its answers could not be compared in 24 h.",
+    )
 
 
 def test_a_store_that_is_away_is_no_fault_of_the_answers(scene: Scene) -> None:
