@@ -94,7 +94,8 @@ def erase(
     """Delete all predictions, truths, shadow answers and the history of one entity. There is no way back.
 
     The system may run meanwhile. An act records who did it and how many rows went, without the entity.
-    Example:
+
+    For example:
 
         raysonde store erase apogee A12 --yes
     """
