@@ -34,6 +34,7 @@ from deployments.store.records import (
     StoreCounts,
     Truth,
 )
+from deployments.store.removal.erasure import erase
 from deployments.store.retrainings import Retrainings
 from deployments.store.shadow_store import ShadowStore
 from deployments.store.sql import engine as db
@@ -259,6 +260,10 @@ class Store:
         """Add an administrative action or a decision to the audit log, and return its cursor."""
         with db.writing(self._engine) as connection:
             return routes.record_audit_event(connection, workload, kind, actor, detail, self._clock())
+
+    def erase(self, workload: str, entity: str, *, actor: str = "system") -> Mapping[str, int]:
+        """Delete all rows of an entity, and return their number by table; see `erasure.erase`."""
+        return erase(self._engine, workload, entity, actor=actor, now=self._clock())
 
     def audit_events(self, workload: str, after: int = 0, limit: int = 1000) -> list[AuditEvent]:
         """Return the audit events after the cursor, oldest first."""

@@ -1,12 +1,14 @@
-"""`raysonde store status` and `raysonde store upgrade`: the database of the journal."""
+"""`raysonde store status`, `upgrade` and `erase`: the database of the journal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from getpass import getuser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.filesize import decimal
@@ -26,6 +28,8 @@ app = command_group(
     raysonde store status
 
     raysonde store upgrade
+
+    raysonde store erase apogee A12
     """,
 )
 
@@ -79,6 +83,39 @@ def upgrade() -> None:
         was_older = store.create_tables()
     when = "now" if was_older else "already"
     console.print(f"the store is at revision {REVISIONS[-1]} {when}", highlight=False)
+
+
+@app.command()
+def erase(
+    workload: Annotated[str, typer.Argument(help="Workload of the entity.")],
+    entity: Annotated[str, typer.Argument(help="Name of the entity, as its instances have it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> None:
+    """Delete all predictions, truths, shadow answers and the history of one entity. There is no way back.
+
+    The system may run meanwhile. An act records who did it and how many rows went, without the entity.
+
+    For example:
+
+        raysonde store erase apogee A12 --yes
+    """
+    from training.runtime.settings import Settings
+
+    console = Console()
+    if not yes:
+        typer.confirm(f"Delete all rows of {entity} in {workload}?", abort=True)
+    with _errors_printed(console), closing(_open(Settings.from_environment())) as store:
+        deleted = store.erase(workload, entity, actor=_user())
+    for name, rows in deleted.items():
+        console.print(f"{name:<16} {rows:>10,}", highlight=False)
+
+
+def _user() -> str:
+    """Return who runs this; a container's user may have no name."""
+    try:
+        return getuser()[:64]
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def _open(settings: Settings) -> Store:

@@ -29,8 +29,8 @@ def url(store_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return store_url
 
 
-def run(*words: str) -> Result:
-    return CliRunner().invoke(app, words)
+def run(*words: str, answer: str | None = None) -> Result:
+    return CliRunner().invoke(app, words, input=answer)
 
 
 def set_revision(url: str, revision: str) -> None:
@@ -99,3 +99,16 @@ def test_a_start_on_a_store_of_a_later_version_is_refused(
 )
 def test_a_password_is_not_shown(given: str, shown: str) -> None:
     assert without_password(given) == shown
+
+
+def test_erase_asks_first_and_tells_how_many_rows_went(url: str) -> None:
+    with closing(Store(url)) as store:
+        store.write_predictions([row(n) for n in range(3)])
+        refused = run("erase", "apogee", "A12", answer="n\n")
+        assert refused.exit_code == 1
+        assert store.counts("apogee").predictions == 3
+        done = run("erase", "apogee", "A12", "--yes")
+        assert done.exit_code == 0, done.output
+        assert ["predictions", "3"] in [line.split() for line in done.output.splitlines()]
+        assert store.counts("apogee").predictions == 0
+        assert [act.kind for act in store.audit_events("apogee")] == ["erase"]
