@@ -12,7 +12,7 @@ from deployments.domain.routing import ArmVersion, EnsembleVersion, RoutingTable
 from deployments.lifecycle.bundle_cache import BundleCache
 from deployments.monitoring.arm_monitor import ServedBundle
 from deployments.monitoring.report import MOST_ROWS
-from deployments.monitoring.report_process import report_html
+from deployments.monitoring.report_process import ReportFailed, report_html
 from deployments.monitoring.settings import MonitoringSettings
 from deployments.monitoring.workload_monitor import MonitorMemory, WorkloadMonitor
 from deployments.store import Store
@@ -180,7 +180,11 @@ class MonitorLoop:
         self._reported_at, self._reported_cursor = now, newest  # one that fails is not tried again at once
         reference = self._reference.reference.features
         names = self._reference.card.feature_names
-        html = report_html(names, reference, features, monitor.settings.input.threshold)
+        try:
+            html = report_html(names, reference, features, monitor.settings.input.threshold)
+        except ReportFailed as error:
+            log.warning("no drift report: %s", error, extra={"workload": self.workload})
+            return
         self._feed.write_report(self.workload, now, html)
 
 

@@ -19,6 +19,8 @@ FloatArray = NDArray[np.float64]
 
 MOST_ROWS = 2000
 _DRIFT_SHARE = 0.5
+# Of the largest value of a feature: what a sum or a slope of equal samples leaves.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def make_report(
         threshold: distance at which a feature counts as drifted.
     """
     # before Evidently comes: arrays that do not fit are refused at once
-    frames = [_frame(names, rows) for rows in (current, reference)]
+    frames = [_frame(names, rows) for rows in _without_noise(current, reference)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it uses names that NumPy has deprecated
         from evidently import DataDefinition, Dataset, Report
@@ -63,6 +65,22 @@ def make_report(
     whole, *each = snapshot.dict()["metrics"]
     distances = {one["config"]["column"]: float(one["value"]) for one in each}
     return DriftReport(html, distances, float(whole["value"]["share"]))
+
+
+def _without_noise(current: FloatArray, reference: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return both with features constant that differ by rounding alone: no histogram has bins so narrow."""
+    both = (current.reshape(-1, current.shape[-1]), reference.reshape(-1, reference.shape[-1]))
+    largest = np.maximum(*(np.abs(rows).max(axis=0, initial=0.0) for rows in both))
+    rounding = _ROUNDING * largest + np.finfo(np.float64).tiny
+    first, second = (_snapped(rows, rounding) for rows in both)
+    # the two may be constants that differ by rounding
+    same = np.abs(first - second[:1]).max(axis=0, initial=0.0) <= rounding
+    return np.where(same, second[:1], first), second
+
+
+def _snapped(rows: FloatArray, rounding: FloatArray) -> FloatArray:
+    constant = np.ptp(rows, axis=0) <= rounding
+    return np.where(constant, rows[:1], rows)
 
 
 def _frame(names: tuple[str, ...], features: FloatArray) -> pd.DataFrame:

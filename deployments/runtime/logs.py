@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
@@ -53,6 +54,10 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = _cut(self.formatException(record.exc_info))
         return _json(line)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - Python's name
+        """Return the traceback; not by `print`, as Python's own does: Ray replaces it in its workers."""
+        return "".join(traceback.format_exception(*ei)).rstrip("\n")
 
 
 class _BoundedFile(RotatingFileHandler):

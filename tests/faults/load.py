@@ -34,7 +34,8 @@ class Load:
         latencies_s: of those that were answered.
         answered_at_s: when, seconds since the begin, in order.
         retried: requests that were answered after a connection was refused or ended.
-        truths: value by prediction id, of the calls that were answered by 200.
+        refusals: the other answers, in words.
+        truths: value by prediction id, of the calls that were accepted.
         failed_truth_calls: the others, which were sent again.
     """
 
@@ -42,6 +43,7 @@ class Load:
     latencies_s: list[float] = field(default_factory=list)
     answered_at_s: list[float] = field(default_factory=lambda: [0.0])
     retried: int = 0
+    refusals: list[str] = field(default_factory=list)
     truths: dict[str, float] = field(default_factory=dict)
     failed_truth_calls: int = 0
 
@@ -110,6 +112,8 @@ class LoadGenerator:
             self.load.statuses[answer.status_code] += 1
             if answer.status_code == 200:
                 self._note(answer.json(), began_s, attempt)
+            else:
+                self.load.refusals.append(f"{self._now_s:.1f} s: {answer.status_code} {answer.text[:300]}")
             return
         self.load.statuses[0] += 1
 
@@ -137,8 +141,9 @@ class LoadGenerator:
             except httpx.TransportError:
                 self.load.failed_truth_calls += 1
                 return
-            if answer.status_code != 200:
+            if not answer.is_success:
                 self.load.failed_truth_calls += 1
+                self.load.refusals.append(f"{self._now_s:.1f} s: {answer.status_code} {answer.text[:300]}")
                 return
             self.load.truths |= {key: value for _, key, value in due}
             del self._waiting[: len(due)]
@@ -169,7 +174,7 @@ def tell(what: str, load: Load, more: str = "") -> None:
     line = (
         f"{what}: answered {load.answered:.5f} of {load.statuses.total()} ({dict(load.statuses)}), "
         f"{load.retried} of them at another try, p99 {load.p99_s * 1000:.1f} ms, "
-        f"longest gap {load.longest_gap_s:.2f} s{more}"
+        f"longest gap {load.longest_gap_s:.2f} s{more}; {load.refusals[:5]}"
     )
     with (folder / "faults.txt").open("a") as file:
         file.write(f"{line}\n")

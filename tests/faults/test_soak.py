@@ -145,6 +145,7 @@ def test_nothing_is_lost_and_nothing_is_stuck(system: RunningSystem, request: py
 
 def assert_truths_are_kept(system: RunningSystem, load: Load) -> None:
     """Check each truth that was acknowledged, be its prediction in the journal or lost with a router."""
+    assert len(load.truths) > 0.99 * load.statuses[200]
     engine = create_engine(system.settings.store_url, poolclass=NullPool)
     with engine.connect() as connection:
         kept = {row.id: row.value for row in connection.execute(select(truths.c.id, truths.c.value))}

@@ -92,6 +92,18 @@ def test_the_report_and_the_detector_agree() -> None:
     assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["']?https?:""", report.html)
 
 
+def test_a_feature_that_varies_by_rounding_alone_is_constant_in_the_report() -> None:
+    """Evidently makes histograms of ten bins, for which there are not enough numbers between such values."""
+    rng = np.random.default_rng(0)
+    reference, live = rng.normal(size=(200, 3)), rng.normal(size=(50, 3))
+    for rows in (reference, live):
+        rows[:, 0] = 1000.0 + rng.choice([0.0, 1.2e-13], len(rows))
+        rows[:, 1] = rng.choice([0.0, 5e-324], len(rows))
+    live[:, 0] += 1.2e-13
+    report = make_report(("near", "nothing", "moving"), reference, live, threshold=0.2)
+    assert (report.distances["near"], report.distances["nothing"]) == (0, 0)
+
+
 def test_a_report_that_cannot_be_made_says_why() -> None:
     with pytest.raises(ReportFailed, match="Error"):
         report_html(("one", "other"), np.zeros((5, 1)), np.zeros((5, 1)), 0.2)

@@ -1,3 +1,4 @@
+import builtins
 import io
 import json
 import logging
@@ -78,6 +79,18 @@ def test_in_a_file_an_exception_is_its_traceback_however_it_is_given(how: str, t
     text = json.loads(line)["exception"]
     assert text.startswith("Traceback (most recent call last):\n")
     assert text.endswith("ValueError: first\nsecond")
+
+
+def test_a_traceback_does_not_go_through_print(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of Ray has another one, which prints its arguments as a tuple: so they were in the files."""
+    monkeypatch.setattr(builtins, "print", lambda *words, **options: options["file"].write(str(words)))
+    try:
+        raise ValueError("first")
+    except ValueError:
+        logging.getLogger("raysonde_test").exception("failed")
+    text = json.loads(stream.getvalue())["exception"]
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert text.endswith("ValueError: first")
 
 
 def test_the_text_of_an_exception_is_bounded_and_keeps_both_ends(stream: io.StringIO) -> None:
