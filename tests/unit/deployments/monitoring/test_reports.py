@@ -141,9 +141,7 @@ def test_a_report_that_fails_holds_nothing_up_and_is_tried_again_after_its_perio
     reports.fail = 1
     scene.traffic(2)
     monitor.poll()
-    assert [one.getMessage() for one in caplog.records if one.name.endswith("poller")] == [
-        "no drift report: no"
-    ]
+    assert "no drift report: no" in caplog.messages
     scene.traffic(2)
     monitor.poll()
     assert (len(reports.made), scene.feed.report(scene.workload)) == (1, before)
