@@ -1,4 +1,4 @@
-"""Which champions are not what serves, and why. Pure."""
+"""The champions that are not what serves, and the reasons. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What any bundle may hold at most: refused beyond it, before anything of it is unpacked or run.
+"""The bounds of a bundle: beyond them it is refused, before anything of it is unpacked or run.
 
 The largest bundles of the families here have a hundredth of it.
 """

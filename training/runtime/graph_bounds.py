@@ -67,7 +67,7 @@ def check_graph(content: bytes, operators: Collection[str] = OPERATORS) -> None:
 
 
 class _Walk:
-    """One walk over a model, with what it has met."""
+    """A walk over a model, with what it has met."""
 
     def __init__(self, content: bytes, operators: Collection[str]) -> None:
         self._content = content

@@ -1,4 +1,4 @@
-"""What has failed, why, and when it is tried again: after intervals that grow. Pure."""
+"""Failures, their reasons, and the times of the next attempts, at intervals that grow. Pure."""
 
 from __future__ import annotations
 
