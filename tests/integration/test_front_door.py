@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -80,21 +81,29 @@ async def test_a_body_that_stalls_is_ended_with_the_key_too(either: RunningSyste
 
 
 async def test_a_client_that_leaves_in_its_body_is_one_line(either: RunningSystem) -> None:
-    async with connections(port_of(either)) as ((_, writer),):
-        # more than HAProxy waits for before it asks a replica
-        content = head(
-            "/apogee/batch_predict", [*with_key(either.key), "X-Request-ID: leaver"], length=90_000
-        )
-        writer.write(content + b"x" * 40_000)
-        await asyncio.sleep(1)
+    # more than HAProxy waits for before it asks a replica
+    content = head("/apogee/batch_predict", [*with_key(either.key), "X-Request-ID: leaver"], length=90_000)
 
     def lines() -> list[dict[str, object]]:
         files = either.settings.logs.glob("*router*.jsonl")
         found = [json.loads(line) for file in files for line in file.read_text().splitlines()]
         return [line for line in found if line.get("http_request_id") == "leaver"]
 
-    await asyncio.to_thread(wait_until, lambda: bool(lines()), 10, "a line of the log")
-    (line,) = lines()
+    async def leave() -> bool:
+        """Return whether a router has heard of it: a reset may overtake what a proxy has not read yet."""
+        before = len(lines())
+        async with connections(port_of(either)) as ((_, writer),):
+            writer.write(content + b"x" * 40_000)
+            await asyncio.sleep(1)
+        with suppress(AssertionError):
+            await asyncio.to_thread(wait_until, lambda: len(lines()) > before, 10, "a line of the log")
+        return len(lines()) > before
+
+    left = 1
+    while not await leave():  # the limit of the test ends it
+        left += 1
+    line, *others = lines()
+    assert len(others) < left
     assert (line["status"], line["level"], line["kind"]) == (499, "info", "client-left")
     assert "exception" not in line
 
